@@ -1,0 +1,53 @@
+"""fastrun runs a document of shell commands and Python snippets as concurrently as it may.
+
+The public names; each is imported when it is first used, so that ``fastrun --help`` loads no event loop.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastrun.api import load, run, run_async
+    from fastrun.observers.console import Console
+    from fastrun.protocols import Observer, Outcome, Report, Result, Status
+    from fastrun.spec import SpecError, Task
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Console",
+    "Observer",
+    "Outcome",
+    "Report",
+    "Result",
+    "SpecError",
+    "Status",
+    "Task",
+    "__version__",
+    "load",
+    "run",
+    "run_async",
+]
+
+_HOMES = {
+    "Console": "fastrun.observers.console",
+    "Observer": "fastrun.protocols",
+    "Outcome": "fastrun.protocols",
+    "Report": "fastrun.protocols",
+    "Result": "fastrun.protocols",
+    "SpecError": "fastrun.spec",
+    "Status": "fastrun.protocols",
+    "Task": "fastrun.spec",
+    "load": "fastrun.api",
+    "run": "fastrun.api",
+    "run_async": "fastrun.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that holds a public name (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home), name)
