@@ -1,0 +1,292 @@
+"""What is wrong with a document, and where: imported only once something is.
+
+Knows the text, the schema and how people mistype. The good path through ``spec`` and ``graph`` pays
+nothing for it.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import fastjsonschema
+import orjson
+
+from fastrun.spec import (
+    PROBLEMS_SHOWN,
+    Document,
+    Problem,
+    Source,
+    Task,
+    compile_schema,
+    has_nul,
+    load_schema,
+    printable,
+    task_from_dict,
+)
+
+Path = tuple[str | int, ...]
+
+# What other tools call the dependencies. To ignore one would run the tasks in a wrong order.
+_DEPENDENCIES_ELSEWHERE = {"after", "depends", "dependson", "deps", "needs", "requires"}
+
+# A key or a name this similar (difflib's ratio) is taken for a slip of the keyboard.
+_SIMILAR = 0.75
+
+# Comparing a name with more than these takes longer than anyone waits for an error.
+_CANDIDATES = 5_000
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def json_error(source: Source, error: orjson.JSONDecodeError) -> str:
+    """One line for a text that is no JSON."""
+    line, column, message = error.lineno, error.colno, error.msg
+    try:
+        (source.data or b"").decode()
+    except UnicodeDecodeError as bad:
+        # orjson says that it is somewhere in the text.
+        before = bad.object[: bad.start]
+        line = before.count(b"\n") + 1
+        column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
+        message = f"not UTF-8: byte 0x{bad.object[bad.start]:02x}"
+    return f"{printable(source.name)}:{line}:{column}: invalid JSON: {message}"
+
+
+def read_bad(raw: Any, source: Source) -> Document:
+    """Read what can be read of a document, and say what is wrong with the rest or is ignored."""
+    schema = load_schema()
+    task_schema = schema["definitions"]["task"]
+    top = {**schema, "properties": {"tasks": {"type": "array"}}}
+    problems = list(_schema_problems(top, raw, ()))
+    unknown: dict[str, list[Path]] = {}
+    tasks = []
+    positions = []
+    if isinstance(raw, dict):
+        problems += _unknown_keys(raw, ["$schema", "tasks"], (), unknown)
+    items = raw["tasks"] if not problems or _is_list(raw) else []
+    validate = compile_schema(task_schema)
+    for position, item in enumerate(items):
+        path = ("tasks", position)
+        bad: list[Problem] = []
+        if isinstance(item, dict) and not item.keys() <= task_schema["properties"].keys():
+            bad += _unknown_keys(item, task_schema["properties"], path, unknown)
+        try:
+            validate(item)
+        except fastjsonschema.JsonSchemaException:
+            bad += _schema_problems(task_schema, item, path)
+            task = _salvage(item)
+        else:
+            if has_nul(item):
+                bad.append(Problem((*path, "arguments"), '"arguments" must not contain NUL: the shell stops there'))
+            task = task_from_dict(item)
+        problems += bad
+        if task is not None:
+            tasks.append(task)
+            positions.append(position)
+    warnings = []
+    places = Places(source)
+    for key, paths in unknown.items():
+        many = f" (in {len(paths):,} tasks)" if len(paths) > 1 else ""
+        place = places.show(paths[0], at_key=True)
+        warnings.append(f'{place}: warning: unknown key "{printable(key)}" is ignored{many}')
+    return Document(source, tasks, positions, problems, warnings)
+
+
+def _is_list(raw: Any) -> bool:
+    return isinstance(raw, dict) and isinstance(raw.get("tasks"), list)
+
+
+def _salvage(item: Any) -> Task | None:
+    """As much of an invalid task as the graph needs to check the others."""
+    if not (isinstance(item, dict) and isinstance(item.get("name"), str)):
+        return None
+    dependencies = item.get("dependencies")
+    if not (isinstance(dependencies, list) and all(isinstance(name, str) for name in dependencies)):
+        dependencies = ()
+    return Task(item["name"], "exec", "", dependencies)
+
+
+def _unknown_keys(
+    item: dict[str, Any], known: Collection[str], path: Path, unknown: dict[str, list[Path]]
+) -> Iterator[Problem]:
+    """Problems for keys that look like known ones; the other unknown ones are added to ``unknown``."""
+    for key in item:
+        if key in known or key.startswith("x-"):
+            continue
+        meant = _meant(key, known)
+        if meant is None:
+            unknown.setdefault(key, []).append((*path, key))
+        else:
+            message = f'unknown key "{printable(key)}"; did you mean "{meant}"?'
+            yield Problem((*path, key), message, at_key=True)
+
+
+def _meant(key: str, known: Collection[str]) -> str | None:
+    from difflib import get_close_matches  # 6 ms
+
+    plain = re.sub("[^a-z]", "", key.lower())
+    if plain in _DEPENDENCIES_ELSEWHERE and "dependencies" in known:
+        return "dependencies"
+    near = get_close_matches(plain, known, 1, _SIMILAR)
+    return near[0] if near else None
+
+
+def nearest(name: str, names: Sequence[str]) -> str | None:
+    """The name that was probably meant, or None."""
+    from difflib import get_close_matches
+
+    if len(names) > _CANDIDATES:
+        # What is mistyped has nearly the same length and begins or ends alike.
+        names = [
+            other
+            for other in names
+            if abs(len(other) - len(name)) <= 1 and (other[:3] == name[:3] or other[-3:] == name[-3:])
+        ][:_CANDIDATES]
+    if len(name) > 1_000:
+        return None
+    near = get_close_matches(name, names, 1, _SIMILAR)
+    return near[0] if near else None
+
+
+def _schema_problems(schema: dict[str, Any], value: Any, path: Path) -> Iterator[Problem]:
+    """All that a schema says against a value.
+
+    Goes down the schema by itself and leaves only the leaves to the validator: the validator's own paths are
+    dotted texts, in which a name with dots or brackets cannot be told from several.
+    """
+    leaf = {key: rule for key, rule in schema.items() if key in ("type", "enum", "pattern")}
+    try:
+        compile_schema(leaf)(value)
+    except fastjsonschema.JsonSchemaValueException as error:
+        yield Problem(path, f"{_subject(path)} {_message(str(error.rule), schema, value)}")
+        return
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _schema_problems(schema.get("items", {}), item, (*path, number))
+    if isinstance(value, dict):
+        yield from _object_problems(schema, value, path)
+
+
+def _object_problems(schema: dict[str, Any], value: dict[str, Any], path: Path) -> Iterator[Problem]:
+    for key in schema.get("required", ()):
+        if key not in value:
+            yield Problem(path, f'"{key}" is missing')
+    properties = schema.get("properties", {})
+    others = schema.get("additionalProperties", {})
+    for key, item in value.items():
+        for problem in _schema_problems(schema.get("propertyNames", {}), key, (*path, key)):
+            yield problem._replace(at_key=True)
+        yield from _schema_problems(properties.get(key, others), item, (*path, key))
+    for key, rule in schema.get("dependencies", {}).items():
+        if key in value:
+            for problem in _schema_problems(rule, value, path):
+                # Nothing is wrong with the type by itself.
+                if value[str(problem.path[-1])] in properties[problem.path[-1]]["enum"]:
+                    needed = rule["properties"][problem.path[-1]]["enum"][0]
+                    yield Problem((*path, key), f'"{key}" is for {needed} tasks only', at_key=True)
+
+
+_TYPES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+
+
+def _subject(path: Path) -> str:
+    if not path:
+        return "the document"
+    if isinstance(path[-1], str):
+        return f'"{printable(path[-1])}"'
+    return "a task" if len(path) == 2 else f'an entry of "{path[-2]}"'
+
+
+def _message(rule: str, schema: dict[str, Any], value: Any) -> str:
+    found = _TYPES.get(type(value), "a number")
+    if rule == "type":
+        wanted = {"object": "an object", "array": "an array", "string": "a string"}[schema["type"]]
+        return f"must be {wanted}, not {found}"
+    if rule == "enum":
+        return f"must be {' or '.join(json.dumps(v) for v in schema['enum'])}, not {printable(json.dumps(value))}"
+    return f"must be {schema['title']}"
+
+
+def describe(source: Source, problems: list[Problem]) -> tuple[list[str], int]:
+    """The first problems, a line each, and how many there are beyond them."""
+    problems.sort(key=lambda problem: problem.path[1] if len(problem.path) > 1 else -1)
+    places = Places(source)
+    shown = []
+    for problem in problems[:PROBLEMS_SHOWN]:
+        message = problem.message
+        if problem.other is not None:
+            message += f" (first at {places.show(problem.other)})"
+        place = places.find(problem.path, at_key=problem.at_key)
+        shown.append((place, f"{places.show(problem.path, at_key=problem.at_key)}: {message}"))
+    shown.sort(key=lambda row: row[0])
+    return [line for _, line in shown], len(problems) - len(shown)
+
+
+class Places:
+    """Lines and columns, both from 1 and columns in characters, of the values of a JSON text."""
+
+    def __init__(self, source: Source) -> None:
+        self._name = printable(source.name)
+        self._text = (source.data or b"").decode()
+        self._has_text = source.data is not None
+        self._children: dict[int, dict[str | int, tuple[int, int]]] = {}
+        # Numbers are passed over, not converted: one of 5,000 digits would raise.
+        self._decoder = json.JSONDecoder(parse_int=str, parse_float=str)
+
+    def show(self, path: Path, *, at_key: bool = False) -> str:
+        """``FILE:LINE:COLUMN``, or ``FILE: $.path`` where the document is no text."""
+        if self._has_text:
+            line, column = self.find(path, at_key=at_key)
+            return f"{self._name}:{line}:{column}"
+        steps = []
+        for step in path:
+            if isinstance(step, int):
+                steps.append(f"[{step}]")
+            else:
+                steps.append(f".{step}" if step.isidentifier() else f"[{printable(json.dumps(step))}]")
+        return f"{self._name}: ${''.join(steps)}"
+
+    def find(self, path: Path, *, at_key: bool = False) -> tuple[int, int]:
+        """Line and column of the value at a path, or of the key that leads to it. (0, 0) without a text."""
+        if not self._has_text:
+            return (0, 0)
+        start = self._skip_space(0)
+        key_start = start
+        for step in path:
+            try:
+                children = self._scan(start)
+            except RecursionError:
+                # Deeper than the scanner goes: the container's own place is near enough.
+                break
+            if step not in children:
+                break
+            key_start, start = children[step]
+        position = key_start if at_key else start
+        return (
+            self._text.count("\n", 0, position) + 1,
+            position - self._text.rfind("\n", 0, position),
+        )
+
+    def _skip_space(self, position: int) -> int:
+        match = _SPACE.match(self._text, position)
+        return position if match is None else match.end()
+
+    def _scan(self, start: int) -> dict[str | int, tuple[int, int]]:
+        """Where the keys and values directly inside a container begin. The last of two equal keys counts."""
+        found = self._children.get(start)
+        if found is None:
+            found = self._children[start] = {}
+            opening = self._text[start]
+            position = self._skip_space(start + 1)
+            while opening in "[{" and self._text[position] not in "]}":
+                key: str | int = len(found)
+                key_start = position
+                if opening == "{":
+                    key, position = self._decoder.raw_decode(self._text, position)
+                    position = self._skip_space(self._skip_space(position) + 1)
+                found[key] = (key_start, position)
+                position = self._skip_space(self._decoder.raw_decode(self._text, position)[1])
+                if self._text[position] == ",":
+                    position = self._skip_space(position + 1)
+        return found

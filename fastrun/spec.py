@@ -1,0 +1,242 @@
+"""Bytes to validated tasks.
+
+Knows JSON, the schema and where a document came from. Does not know what names refer to (that is the
+graph's), nor how a task is run. What a wrong document deserves, a place and a sentence, is worked out in
+``explain``, which is imported only once something is wrong.
+"""
+
+import gc
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import fastjsonschema
+import orjson
+
+SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "schema.json")
+
+# As many problems as fit on a screen; a broken generator makes one per task.
+PROBLEMS_SHOWN = 20
+
+# A longer name would push everything else off the line it is printed on.
+COLUMNS_SHOWN = 200
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class Task(NamedTuple):
+    """One task of a document.
+
+    ``name``: unique in the document, any text.
+    ``type``: ``"exec"`` or ``"eval"``.
+    ``arguments``: the shell command or the Python source.
+    ``dependencies``: names of the tasks that must be ok before this one starts.
+    ``cwd``: exec only, a path relative to the run's own working directory, or None for that directory.
+    ``env``: exec only, variables added to the run's environment, or None.
+    """
+
+    name: str
+    type: str
+    arguments: str
+    dependencies: Sequence[str] = ()
+    cwd: str | None = None
+    env: Mapping[str, str] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name as it may be shown: one line, nothing that acts on a terminal, at most 200 columns."""
+        return printable(self.name)
+
+
+class Problem(NamedTuple):
+    """Something wrong with a document.
+
+    ``path``: keys and positions from the top of the document to the value, ``("tasks", 3, "name")``.
+    ``message``: what is wrong with it.
+    ``at_key``: the place is the last key itself, not its value.
+    ``other``: the path of a second place that belongs to the message, or None.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    at_key: bool = False
+    other: tuple[str | int, ...] | None = None
+
+
+class SpecError(ValueError):
+    """A document that cannot be run. Nothing was started.
+
+    ``lines``: the first 20 problems, each ``FILE:LINE:COLUMN: what is wrong``; ``FILE: $.path: ...`` for a
+    document that came as an object. ``more``: how many problems there are beyond those.
+    """
+
+    def __init__(self, lines: Sequence[str], more: int = 0) -> None:
+        self.lines = list(lines)
+        self.more = more
+        super().__init__("\n".join([*self.lines, f"... and {more} more"] if more else self.lines))
+
+
+class Source(NamedTuple):
+    """Where a document came from: the name to print, and its text where it had one."""
+
+    name: str
+    data: bytes | None = None
+
+    def error(self, problems: Iterable[Problem]) -> SpecError:
+        """Problems as an exception that says where each of them is, in the order of the document."""
+        from fastrun.explain import describe
+
+        return SpecError(*describe(self, list(problems)))
+
+
+class Document(NamedTuple):
+    """A document as read.
+
+    ``tasks``: in the order of the document. Where ``problems`` is not empty, tasks without a usable name
+    are missing from it, and what was wrong in others is left out of them.
+    ``positions``: the position of each task in the document.
+    ``problems``: what the schema and the keys' names say against it. ``graph.build`` raises them together
+    with its own.
+    ``warnings``: lines about keys that are ignored.
+    """
+
+    source: Source
+    tasks: list[Task]
+    positions: Sequence[int]
+    problems: list[Problem]
+    warnings: list[str]
+
+
+def printable(text: str) -> str:
+    """Text on one line that cannot act on a terminal or pass for another line, at most 200 columns wide.
+
+    Control, bidirectional, separator and other characters that Unicode calls not printable are escaped
+    as Python's ``repr`` escapes them; a longer text is cut and ends in ``…``.
+    """
+    if text.isprintable() and len(text) <= COLUMNS_SHOWN // 2:
+        return text
+    # No character is narrower than a column here, so none behind these can be shown.
+    shown = [c if c.isprintable() else repr(c)[1:-1] for c in text[: COLUMNS_SHOWN + 1]]
+    columns = 0
+    fitting = 0
+    for number, piece in enumerate(shown, 1):
+        # The wide characters, of two columns each, all lie above U+1100.
+        columns += len(piece) if piece < "\u1100" else 2
+        if columns < COLUMNS_SHOWN:
+            fitting = number
+        elif columns > COLUMNS_SHOWN:
+            return "".join([*shown[:fitting], "…"])
+    return "".join(shown)
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Keep the cyclic collector from walking millions of new, acyclic objects again and again.
+
+    Loading a million tasks takes 1.2 s so, 5.8 s with the collector on.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def parse(data: bytes, name: str) -> Document:
+    """Read a document from JSON text in UTF-8, with or without a byte order mark.
+
+    Raises SpecError when it is no JSON. Other problems are in the result.
+    """
+    data = data.removeprefix(_BOM)
+    source = Source(name, data)
+    try:
+        raw = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        from fastrun.explain import json_error
+
+        raise SpecError([json_error(source, error)]) from None
+    items = _good_items(raw)
+    if items is not None and _become_tasks(items):
+        return Document(source, items, range(len(items)), [], [])
+    del raw, items
+    return _read_bad(orjson.loads(data), source)
+
+
+def read(raw: Any, name: str) -> Document:
+    """Read a document that came as an object. It is not changed."""
+    source = Source(name)
+    items = _good_items(raw)
+    if items is not None:
+        items = items.copy()
+        if _become_tasks(items):
+            return Document(source, items, range(len(items)), [], [])
+    return _read_bad(raw, source)
+
+
+def _good_items(raw: Any) -> list[Any] | None:
+    """The tasks of an object of which nothing else needs to be said."""
+    if isinstance(raw, dict) and raw.keys() <= {"$schema", "tasks"}:
+        items = raw.get("tasks")
+        if isinstance(items, list):
+            return items
+    return None
+
+
+def _become_tasks(items: list[Any]) -> bool:
+    """Replace each object by its task, or return False at the first that anything must be said about.
+
+    In place, so that the objects' memory is free again while the tasks take theirs.
+    """
+    schema = load_schema()["definitions"]["task"]
+    validate = compile_schema(schema)
+    known = schema["properties"].keys()
+    try:
+        for number, item in enumerate(items):
+            validate(item)
+            if not item.keys() <= known or has_nul(item):
+                return False
+            items[number] = task_from_dict(item)
+    except fastjsonschema.JsonSchemaException:
+        return False
+    return True
+
+
+def _read_bad(raw: Any, source: Source) -> Document:
+    from fastrun.explain import read_bad
+
+    return read_bad(raw, source)
+
+
+def has_nul(item: dict[str, Any]) -> bool:
+    """Whether a validated object is a command with a NUL, of which a shell would run the part before it."""
+    return "\0" in item["arguments"] and item["type"] == "exec"
+
+
+def task_from_dict(item: dict[str, Any]) -> Task:
+    """Make a task of a validated object."""
+    return Task(
+        item["name"],
+        item["type"],
+        item["arguments"],
+        item.get("dependencies", ()),
+        item.get("cwd"),
+        item.get("env"),
+    )
+
+
+def load_schema() -> dict[str, Any]:
+    """Read the schema, the single source of what a document may hold."""
+    with open(SCHEMA_PATH, "rb") as file:
+        schema: dict[str, Any] = orjson.loads(file.read())
+    return schema
+
+
+def compile_schema(schema: dict[str, Any]) -> Callable[[Any], Any]:
+    """Compile a schema to a function that raises ``fastjsonschema.JsonSchemaException``.
+
+    Defaults are not filled in (that would change the input) and formats are not used.
+    """
+    return fastjsonschema.compile(schema, use_default=False, use_formats=False)
