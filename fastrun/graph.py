@@ -1,0 +1,190 @@
+"""Names to dense integers: who depends on whom.
+
+Knows the tasks of a document and their order. Does not know what has run. Tasks are numbers from 0 in the
+order of the document; edges lie in flat arrays, 4 bytes each. Nothing here is recursive: a chain of a
+million works.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Sequence
+from itertools import accumulate
+
+from fastrun.spec import PROBLEMS_SHOWN, Document, Problem, Task, printable
+
+# Steps of the search for the shortest cycle; a second or so. The first cycle met is found well before.
+_SEARCH_STEPS = 2_000_000
+
+# Names printed of a longer cycle.
+_CYCLE_SHOWN = 12
+
+
+class Graph:
+    """Tasks and the edges between them.
+
+    ``tasks``: in the order of the document.
+    ``waiting_on``: for each task, the number of tasks it depends on.
+    ``offsets``, ``dependents``: the tasks that depend on task ``i`` are
+    ``dependents[offsets[i]:offsets[i + 1]]``, in the order of the document.
+    """
+
+    __slots__ = ("dependents", "offsets", "tasks", "waiting_on")
+
+    def __init__(self, tasks: list[Task], waiting_on: array[int], edges: array[int]) -> None:
+        """``edges``: the dependencies of task 0, then those of task 1 and so on."""
+        self.tasks = tasks
+        self.waiting_on = waiting_on
+        self.offsets, self.dependents = _reverse(waiting_on, edges)
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+
+def build(document: Document) -> Graph:
+    """Resolve the names of a document.
+
+    Raises SpecError with everything that is wrong with the document: what reading it found, names used
+    twice, unknown dependencies and, where there is nothing else, a cycle.
+    """
+    tasks = document.tasks
+    problems = list(document.problems)
+    numbers = {task.name: number for number, task in enumerate(tasks)}
+    if len(numbers) < len(tasks):
+        problems += _twice(document)
+    waiting_on = array("i", bytes(4 * len(tasks)))
+    edges = array("i")
+    forward = True
+    for number, task in enumerate(tasks):
+        names = task.dependencies
+        if not names:
+            continue
+        try:
+            found = [numbers[name] for name in names]
+        except KeyError:
+            problems += _unknown(document, number, numbers, len(problems))
+            continue
+        if len(found) > 1 and len(set(found)) < len(found):
+            found = list(dict.fromkeys(found))
+        waiting_on[number] = len(found)
+        edges.extend(found)
+        forward = forward and max(found) < number
+    del numbers
+    if problems:
+        raise document.source.error(problems)
+    graph = Graph(tasks, waiting_on, edges)
+    # Where every task comes after its dependencies there can be no cycle: most documents are made so.
+    if not forward:
+        cycle = _find_cycle(graph)
+        if cycle:
+            raise document.source.error([_cycle_problem(document, cycle)])
+    return graph
+
+
+def _reverse(counts: array[int], edges: array[int]) -> tuple[array[int], array[int]]:
+    """Turn each task's dependencies into each task's dependents: a counting sort, linear in the edges."""
+    sizes = array("i", bytes(4 * (len(counts) + 1)))
+    for dependency in edges:
+        sizes[dependency + 1] += 1
+    offsets = array("i", accumulate(sizes))
+    place = array("i", offsets)
+    dependents = array("i", bytes(4 * len(edges)))
+    position = 0
+    for number, count in enumerate(counts):
+        for dependency in edges[position : position + count]:
+            dependents[place[dependency]] = number
+            place[dependency] += 1
+        position += count
+    return offsets, dependents
+
+
+def _twice(document: Document) -> list[Problem]:
+    first: dict[str, int] = {}
+    problems = []
+    for task, position in zip(document.tasks, document.positions, strict=True):
+        before = first.setdefault(task.name, position)
+        if before != position:
+            path = ("tasks", position, "name")
+            message = f'name "{task.label}" is used twice'
+            problems.append(Problem(path, message, other=("tasks", before, "name")))
+    return problems
+
+
+def _unknown(document: Document, number: int, numbers: dict[str, int], found_before: int) -> list[Problem]:
+    problems: list[Problem] = []
+    for entry, name in enumerate(document.tasks[number].dependencies):
+        if name in numbers:
+            continue
+        message = f'unknown dependency "{printable(name)}"'
+        if found_before + len(problems) < PROBLEMS_SHOWN:
+            from fastrun.explain import nearest
+
+            near = nearest(name, list(numbers))
+            if near is not None:
+                message += f'; did you mean "{printable(near)}"?'
+        problems.append(Problem(("tasks", document.positions[number], "dependencies", entry), message))
+    return problems
+
+
+def _find_cycle(graph: Graph) -> list[int]:
+    """The shortest cycle found, each task followed by one that depends on it, or nothing."""
+    left = list(graph.waiting_on)
+    stack = [number for number, count in enumerate(left) if not count]
+    done = 0
+    while stack:
+        number = stack.pop()
+        done += 1
+        for dependent in graph.dependents[graph.offsets[number] : graph.offsets[number + 1]]:
+            left[dependent] -= 1
+            if not left[dependent]:
+                stack.append(dependent)
+    if done == len(graph):
+        return []
+    # What is left lies on a cycle or behind one.
+    shortest: list[int] = []
+    steps = 0
+    for start, count in enumerate(left):
+        if count and (not shortest or steps < _SEARCH_STEPS):
+            cycle, walked = _cycle_through(graph, left, start, len(shortest))
+            steps += walked
+            shortest = cycle or shortest
+    return shortest
+
+
+def _cycle_through(graph: Graph, left: Sequence[int], start: int, limit: int) -> tuple[list[int], int]:
+    """The shortest cycle through a task if it is shorter than ``limit`` (0: any), and the steps walked."""
+    previous = {start: start}
+    depth = {start: 1}
+    queue = deque([start])
+    while queue:
+        number = queue.popleft()
+        if limit and depth[number] >= limit:
+            break
+        for dependent in graph.dependents[graph.offsets[number] : graph.offsets[number + 1]]:
+            if dependent == start:
+                cycle = [number]
+                while number != start:
+                    number = previous[number]
+                    cycle.append(number)
+                return cycle[::-1], len(previous)
+            if left[dependent] and dependent not in previous:
+                previous[dependent] = number
+                depth[dependent] = depth[number] + 1
+                queue.append(dependent)
+    return [], len(previous)
+
+
+def _cycle_problem(document: Document, cycle: list[int]) -> Problem:
+    # Said as people write it, each task followed by one that it depends on, from the first in the document.
+    cycle.reverse()
+    start = cycle.index(min(cycle))
+    cycle = [*cycle[start:], *cycle[: start + 1]]
+    task = document.tasks[cycle[0]]
+    entry = list(task.dependencies).index(document.tasks[cycle[1]].name)
+    labels = [document.tasks[number].label for number in cycle]
+    if len(labels) > _CYCLE_SHOWN:
+        hidden = len(labels) - _CYCLE_SHOWN
+        labels[_CYCLE_SHOWN // 2 : -_CYCLE_SHOWN // 2] = [f"... {hidden:,} more ..."]
+    path = ("tasks", document.positions[cycle[0]], "dependencies", entry)
+    return Problem(path, f"the tasks depend on each other in a cycle: {' -> '.join(labels)}")
