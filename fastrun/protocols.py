@@ -1,0 +1,202 @@
+"""What the runner, the executors and the observers agree on.
+
+Stands beside the runner, who calls all of it; knows none of those who implement it.
+"""
+
+import signal
+from collections.abc import Awaitable, Iterator, Sequence
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+from fastrun.spec import Task
+
+STDOUT = 1
+STDERR = 2
+
+
+class Status(IntEnum):
+    """What a task is. It ends in exactly one of the last four."""
+
+    WAITING = 0
+    READY = 1
+    RUNNING = 2
+    OK = 3
+    FAILED = 4
+    SKIPPED = 5
+    INTERRUPTED = 6
+
+    @property
+    def label(self) -> str:
+        """The word that the report prints."""
+        return self.name.lower()
+
+
+ENDED = (Status.OK, Status.FAILED, Status.SKIPPED, Status.INTERRUPTED)
+
+
+class Outcome(NamedTuple):
+    """How a task ended: one of the last four states and, where there is one, the reason in one line."""
+
+    status: Status
+    reason: str = ""
+
+
+class Result(NamedTuple):
+    """One line of a report."""
+
+    name: str
+    status: Status
+    reason: str
+
+
+class Report:
+    """How a run ended.
+
+    ``counts``: tasks by status. ``seconds``: wall time. ``signal``: the number of the signal that
+    interrupted the run, or None. Iterating gives a Result per task in the order of the document;
+    ``report["name"]`` gives one.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        statuses: bytes,
+        reasons: dict[int, str],
+        seconds: float,
+        signal_number: int | None = None,
+    ) -> None:
+        """``statuses``: a Status per task. ``reasons``: by task number, for those that have one."""
+        self._tasks = tasks
+        self._statuses = statuses
+        self._reasons = reasons
+        self._numbers: dict[str, int] = {}
+        self.counts = {status: statuses.count(status) for status in ENDED}
+        self.seconds = seconds
+        self.signal = signal_number
+
+    @property
+    def ok(self) -> bool:
+        """Whether every task is ok."""
+        return self.counts[Status.OK] == len(self._tasks)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all ok, 1 a task failed or was skipped, 128 and the signal's number after a signal."""
+        if self.signal is not None:
+            return 128 + self.signal
+        return 0 if self.ok else 1
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __iter__(self) -> Iterator[Result]:
+        return map(self._result, range(len(self._tasks)))
+
+    def __getitem__(self, name: str) -> Result:
+        if not self._numbers:
+            self._numbers = {task.name: number for number, task in enumerate(self._tasks)}
+        return self._result(self._numbers[name])
+
+    def _result(self, number: int) -> Result:
+        status = Status(self._statuses[number])
+        return Result(self._tasks[number].name, status, self._reasons.get(number, ""))
+
+
+class NotStarted(Exception):  # noqa: N818  # not an error: the task waits on
+    """Raised by ``Executor.run``: the task was not started and goes back into the queue."""
+
+
+class Events(Protocol):
+    """What an executor tells the runner. Called in the thread of the loop."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether those who take the output are behind: an executor then stops reading more."""
+        ...
+
+    def task_started(self, task: Task) -> None:
+        """Before any output of the task."""
+        ...
+
+    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+        """Some bytes of the task's STDOUT or STDERR, cut anywhere."""
+        ...
+
+    def slots_changed(self) -> None:
+        """There may be more slots than when a task last ended."""
+        ...
+
+    def warning(self, text: str) -> None:
+        """One line for the user."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs tasks of one type."""
+
+    @property
+    def slots(self) -> int:
+        """How many tasks may be inside ``run`` at present."""
+        ...
+
+    def open(self, events: Events) -> None:
+        """Begin, inside the running loop."""
+        ...
+
+    def run(self, task: Task) -> Awaitable[Outcome]:
+        """Run a task to its end. Raises NotStarted, at the call or when awaited."""
+        ...
+
+    def interrupt(self, *, force: bool) -> None:
+        """Start nothing more, ask what runs to end; with ``force`` make an end of it."""
+        ...
+
+    async def close(self) -> None:
+        """End what outlived its task and give everything back."""
+        ...
+
+
+class Observer:
+    """Watches a run. Override what is of interest; a hook that is not overridden costs nothing.
+
+    All hooks are called in the thread of the loop. A hook that raises takes its observer out of the run.
+    """
+
+    @property
+    def congested(self) -> bool:
+        """Whether it has more unwritten output than it cares to hold: the tasks are slowed meanwhile."""
+        return False
+
+    def run_started(self, tasks: Sequence[Task]) -> None:
+        """Once, before anything else. ``tasks``: in the order of the document."""
+
+    def task_started(self, task: Task) -> None:
+        """The task runs now. Not called for tasks that are skipped."""
+
+    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+        """Some bytes of the task's STDOUT or STDERR, cut anywhere.
+
+        Processes that a task leaves behind may write after its end.
+        """
+
+    def task_ended(self, task: Task, outcome: Outcome) -> None:
+        """Once for each task, skipped ones too."""
+
+    def run_ended(self, report: Report) -> None:
+        """Once, after everything else."""
+
+
+def exit_outcome(code: int | None) -> Outcome:
+    """The outcome for a process's exit code as ``subprocess`` has it: negative for a signal, None if lost."""
+    if code == 0:
+        return Outcome(Status.OK)
+    if code is None:
+        return Outcome(Status.FAILED, "exit status lost")
+    if code > 0:
+        return Outcome(Status.FAILED, f"exit status {code}")
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        # A real-time signal between the two that have names.
+        name = f"signal {-code}"
+    return Outcome(Status.FAILED, f"killed by {name}")
