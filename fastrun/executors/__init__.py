@@ -1,0 +1,1 @@
+"""What can run a task. Each module knows the protocols and the tasks, and none of the others."""

@@ -1,0 +1,59 @@
+"""What the system grants: how many processes may run at once.
+
+Knows the limits of this process and of its control group. A guess from above; what turns out to be less is
+met when a spawn fails.
+"""
+
+import os
+import resource
+
+# Left for snippets, spools and what libraries open.
+_DESCRIPTORS_SPARED = 64
+_PROCESSES_SPARED = 16
+
+
+def granted_processes(descriptors_each: int) -> int:
+    """The number of processes, at least 1, that file descriptors and ``pids.max`` leave room for."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft == resource.RLIM_INFINITY:
+        soft = 1 << 20
+    grants = [(soft - _open_descriptors() - _DESCRIPTORS_SPARED) // descriptors_each]
+    grants += [most - now - _PROCESSES_SPARED for most, now in _control_groups()]
+    return max(1, min(grants))
+
+
+def _open_descriptors() -> int:
+    try:
+        return len(os.listdir("/proc/self/fd"))
+    except OSError:
+        return 32
+
+
+def _control_groups(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> list[tuple[int, int]]:
+    """``pids.max`` and ``pids.current`` of this process's control groups, both versions, up to the top."""
+    try:
+        with open(own) as file:
+            rows = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:
+        return []
+    found = []
+    for _, controllers, path in rows:
+        if controllers and "pids" not in controllers.split(","):
+            continue
+        top = os.path.join(root, controllers)
+        folder = os.path.join(top, path.lstrip("/"))
+        while len(folder) >= len(top):
+            most, now = _number(folder, "pids.max"), _number(folder, "pids.current")
+            if most is not None and now is not None:
+                found.append((most, now))
+            folder = os.path.dirname(folder.rstrip("/"))
+    return found
+
+
+def _number(folder: str, name: str) -> int | None:
+    try:
+        with open(os.path.join(folder, name)) as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        # Not there, or "max".
+        return None

@@ -1,0 +1,252 @@
+"""eval: Python snippets in threads of this process.
+
+Not ``loop.run_in_executor``, which costs five times as much per snippet, wakes the loop for each and hangs when
+a snippet raises StopIteration. Knows threads, streams and tracebacks; not what depends on what, nor who reads
+the output.
+
+Jobs go to the threads through one queue; what happens there comes back through one deque, in order, and
+wakes the loop once for as much as has piled up::
+
+    run --_jobs--> _work (thread): started, output, ended --_news--> _collect (loop)
+"""
+
+import asyncio
+import builtins
+import functools
+import threading
+import time
+from collections import deque
+from contextvars import Context
+from queue import Empty, SimpleQueue
+from types import CodeType
+from typing import Any
+
+from fastrun.executors.shortage import Slots
+from fastrun.executors.streams import OUTPUT, install, uninstall
+from fastrun.executors.tracebacks import SNIPPET_FILE, safe_text, traceback_text
+from fastrun.protocols import STDERR, Events, NotStarted, Outcome, Status
+from fastrun.spec import Task, printable
+
+# Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy one a share of
+# the interpreter's lock. Pretty arbitrary.
+DEFAULT_THREADS = 64
+
+# Seconds that work waits, with every thread busy, before threads are added. A chain of small snippets takes
+# four times as long with 32 threads as with one: the idle ones fight for the lock.
+_PATIENCE = 0.001
+
+# Code objects kept, and the longest source worth keeping one for.
+_CODES_KEPT = 1024
+_LONGEST_KEPT = 1 << 14
+
+# Bytes printed and not yet collected at which snippets that print have to wait, and how long between looks.
+_UNCOLLECTED = 1 << 20
+_PAUSE = 0.002
+
+_OK = Outcome(Status.OK)
+
+_STARTED, _ENDED = 0, -1
+
+_Job = tuple[Task, "asyncio.Future[Outcome]"]
+
+
+class SnippetExecutor:
+    """Runs snippets, each in a fresh namespace and context, in a bounded pool of threads."""
+
+    def __init__(self, threads: int = DEFAULT_THREADS) -> None:
+        """``threads``: at most so many snippets at once."""
+        self._most = threads
+        self._slots = Slots(threads)
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._news: deque[tuple[Task, int, Any]] = deque()
+        self._awake = False
+        self._threads = 0
+        self._submitted = 0
+        self._taken = 0
+        self._watching = False
+        self._unfinished: dict[asyncio.Future[Outcome], Task] = {}
+        self._uncollected = 0
+        self._lock = threading.Lock()
+        self._interrupted = False
+        self._closed = False
+
+    @property
+    def slots(self) -> int:
+        """How many snippets may be queued or running at present."""
+        return self._slots.number
+
+    def open(self, events: Events) -> None:
+        """Route ``sys.stdout``, ``sys.stderr`` and new threads to the task that uses them."""
+        self._events = events
+        self._loop = asyncio.get_running_loop()
+        install()
+
+    async def run(self, task: Task) -> Outcome:
+        """Run a snippet; failed if it raises anything."""
+        if self._interrupted:
+            raise NotStarted
+        if not self._threads and not self._add_thread():
+            cause = "cannot start a thread"
+            if self._slots.refused(self._events, 0, cause):
+                return Outcome(Status.FAILED, cause)
+            raise NotStarted
+        self._slots.started()
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self._unfinished[future] = task
+        self._submitted += 1
+        self._jobs.put((task, future))
+        if not self._watching and self._threads < self._most:
+            self._watching = True
+            self._taken = self._submitted - self._jobs.qsize()
+            self._loop.call_later(_PATIENCE, self._grow)
+        return await future
+
+    def interrupt(self, *, force: bool) -> None:
+        """Take back what waits for a thread; with ``force`` give up on what runs: no thread can be ended."""
+        self._interrupted = True
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                break
+            if job is not None:
+                self._finish(job[1], None)
+        if force:
+            self._collect()
+            for future in list(self._unfinished):
+                self._finish(future, Outcome(Status.INTERRUPTED))
+
+    async def close(self) -> None:
+        """Let the threads end and put the streams back. Threads still busy end with the process."""
+        self._collect()
+        self._closed = True
+        for _ in range(self._threads):
+            self._jobs.put(None)
+        uninstall()
+
+    # In the loop's thread
+
+    def _add_thread(self) -> bool:
+        try:
+            threading.Thread(target=self._work, name="fastrun-eval", daemon=True).start()
+        except RuntimeError:
+            return False
+        self._threads += 1
+        return True
+
+    def _grow(self) -> None:
+        """Add threads if work waits and none of it was taken since the last look; twice as many each time."""
+        waiting = self._jobs.qsize()
+        taken = self._submitted - waiting
+        if not waiting or self._threads >= self._most:
+            self._watching = False
+            return
+        if taken == self._taken:
+            for _ in range(min(waiting, self._threads, self._most - self._threads)):
+                if not self._add_thread():
+                    # Go on with those that there are.
+                    self._most = self._threads
+        self._taken = taken
+        self._loop.call_later(_PATIENCE, self._grow)
+
+    def _collect(self) -> None:
+        """Pass on what has happened in the threads."""
+        # Before the first look: what comes after the last one wakes the loop again.
+        self._awake = False
+        news = self._news
+        events = self._events
+        collected = 0
+        while news:
+            task, what, content = news.popleft()
+            if what == _STARTED:
+                events.task_started(task)
+            elif what == _ENDED:
+                self._finish(*content)
+            else:
+                # print writes a text and its line's end one by one.
+                if news and news[0][0] is task and news[0][1] == what:
+                    pieces = [content]
+                    while news and news[0][0] is task and news[0][1] == what:
+                        pieces.append(news.popleft()[2])
+                    content = b"".join(pieces)
+                collected += len(content)
+                events.task_output(task, what, content)
+        if collected:
+            with self._lock:
+                self._uncollected -= collected
+
+    def _finish(self, future: "asyncio.Future[Outcome]", outcome: Outcome | None) -> None:
+        """End a job; with None it never started."""
+        # Not if the run gave up on it before.
+        if self._unfinished.pop(future, None) is None:
+            return
+        self._slots.ended()
+        if outcome is None:
+            future.set_exception(NotStarted())
+        else:
+            future.set_result(outcome)
+
+    # In the pool's threads
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            task, future = job
+            self._post(task, _STARTED, None)
+            # A context of its own: what a snippet sets in one does not reach the next on this thread.
+            outcome = Context().run(self._execute, task)
+            self._post(task, _ENDED, (future, outcome))
+            # Not held while waiting for the next.
+            del job, task, future, outcome
+
+    def _execute(self, task: Task) -> Outcome:
+        OUTPUT.set(functools.partial(self._print, task))
+        try:
+            exec(_compiled(task.arguments), {"__name__": "__main__", "__builtins__": builtins})
+        except BaseException as error:
+            return self._failed(task, error)
+        return _OK
+
+    def _failed(self, task: Task, error: BaseException) -> Outcome:
+        if isinstance(error, SystemExit):
+            if error.code is None or error.code == 0:
+                return _OK
+            text = "" if isinstance(error.code, int) else f"{safe_text(error.code)}\n"
+        else:
+            text = traceback_text(task, error)
+        self._print(task, STDERR, text.encode("utf-8", "backslashreplace"))
+        message = printable(safe_text(error))
+        name = type(error).__name__
+        return Outcome(Status.FAILED, f"{name}: {message}" if message else name)
+
+    def _print(self, task: Task, stream: int, data: bytes) -> bool:
+        """Pass on what a task prints, slowed to what is taken. Returns False once the run is over."""
+        while (self._uncollected > _UNCOLLECTED or self._events.congested) and not self._closed:
+            time.sleep(_PAUSE)
+        if self._closed:
+            return False
+        if data:
+            with self._lock:
+                self._uncollected += len(data)
+            self._post(task, stream, data)
+        return True
+
+    def _post(self, task: Task, what: int, content: Any) -> None:
+        self._news.append((task, what, content))
+        if not self._awake and not self._closed:
+            self._awake = True
+            try:
+                self._loop.call_soon_threadsafe(self._collect)
+            except RuntimeError:
+                # The loop is closed: the run gave up on this thread.
+                self._closed = True
+
+
+def _compile(source: str) -> CodeType:
+    return compile(source, SNIPPET_FILE, "exec", dont_inherit=True)
+
+
+_compile_once = functools.lru_cache(_CODES_KEPT)(_compile)
+
+
+def _compiled(source: str) -> CodeType:
+    return _compile_once(source) if len(source) <= _LONGEST_KEPT else _compile(source)

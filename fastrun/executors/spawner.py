@@ -1,0 +1,129 @@
+"""Starts shells: the directory, umask, environment and signals that every command gets.
+
+All of these are as they were when the run began, whatever snippets do to them since. Knows how to start a
+process; not how one is waited for.
+"""
+
+import os
+import signal
+import subprocess
+import tempfile
+from contextlib import suppress
+
+from fastrun.spec import Task
+
+_SHELL = "/bin/sh"
+
+# The kernel's limit for one argument (MAX_ARG_STRLEN), its closing NUL included.
+_LONGEST_ARGUMENT = 1 << 17
+
+# Python ignores these, and an ignored signal stays ignored in what it starts.
+_DEFAULT_SIGNALS = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFZ", "SIGXFSZ") if hasattr(signal, name)]
+
+
+class Spawner:
+    """Starts commands, each in a session of its own, standard input from ``/dev/null``."""
+
+    def __init__(self, *, portable: bool = False) -> None:
+        """``portable``: never use posix_spawn."""
+        self._portable = portable
+        self._null = os.open(os.devnull, os.O_RDWR)
+        self._environment = {
+            **os.environb,
+            b"FASTRUN_RUN_ID": os.urandom(8).hex().encode(),
+            b"FASTRUN_ATTEMPT": b"1",
+        }
+        try:
+            self._directory = os.getcwd()
+        except FileNotFoundError:
+            # Removed under us; it can still be worked in.
+            self._directory = "."
+        self._directory_identity = _identity(".")
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        os.close(self._null)
+
+    def start(self, task: Task, out: int, err: int) -> tuple[int, str | None]:
+        """Start a task's command with these descriptors for its output.
+
+        Returns the process id and the path of a file to remove once it has ended, or None. Raises OSError.
+        """
+        command = _encode(task.arguments)
+        if len(command) < _LONGEST_ARGUMENT:
+            return self._start([_SHELL, "-c", command], task, out, err), None
+        path = _write_script(command)
+        try:
+            # "." keeps $0 and standard input as they are.
+            return self._start([_SHELL, "-c", f". '{path}'"], task, out, err), path
+        except OSError:
+            os.unlink(path)
+            raise
+
+    def _start(self, command: list[str | bytes], task: Task, out: int, err: int) -> int:
+        environment = self._environment.copy()
+        environment[b"FASTRUN_TASK"] = _encode(task.label)
+        if task.env:
+            environment.update((_encode(key), _encode(value)) for key, value in task.env.items())
+        if self._portable or task.cwd is not None or _identity(".") != self._directory_identity:
+            return self._start_elsewhere(command, task, environment, out, err)
+        umask = os.umask(self._umask)
+        try:
+            # 5 to 10 % less per command than subprocess, which can set a directory, as this cannot.
+            return os.posix_spawn(
+                _SHELL,
+                command,
+                environment,
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, self._null, 0),
+                    (os.POSIX_SPAWN_DUP2, out, 1),
+                    (os.POSIX_SPAWN_DUP2, err, 2),
+                ],
+                setsid=True,
+                setsigdef=_DEFAULT_SIGNALS,
+            )
+        finally:
+            os.umask(umask)
+
+    def _start_elsewhere(
+        self, command: list[str | bytes], task: Task, environment: dict[bytes, bytes], out: int, err: int
+    ) -> int:
+        process = subprocess.Popen(
+            command,
+            stdin=self._null,
+            stdout=out,
+            stderr=err,
+            env=environment,
+            cwd=os.path.join(self._directory, task.cwd or ""),
+            umask=self._umask,
+            start_new_session=True,
+            close_fds=False,
+        )
+        # Reaped elsewhere: without a status it would warn, and reap our child in somebody's next Popen.
+        process.returncode = 0
+        return process.pid
+
+
+def _write_script(command: bytes) -> str:
+    """Put a command that is too long for an argument into a private file. Returns its path."""
+    descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=".sh")
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(command)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
+    return path
+
+
+def _encode(text: str) -> bytes:
+    """Text as the document had it, whatever the locale."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino

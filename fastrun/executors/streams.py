@@ -1,0 +1,111 @@
+"""``sys.stdout`` and ``sys.stderr`` while snippets run: what is printed goes to the task that printed it.
+
+A task is known by its context, which threads that it starts inherit. ``contextlib.redirect_stdout`` could not
+do this: it is global and cannot tell threads apart.
+"""
+
+import io
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
+from typing import Any, TextIO
+
+from fastrun.protocols import STDERR, STDOUT
+
+# Takes what the task of this context prints: called with the stream and the bytes.
+OUTPUT: ContextVar[Callable[[int, bytes], bool]] = ContextVar("fastrun_output")
+
+
+class _Bytes(io.RawIOBase):
+    """``buffer`` of a stream: bytes to the task of the context, or to where they went before."""
+
+    def __init__(self, stream: int, fallback: TextIO | None) -> None:
+        self._stream = stream
+        self._fallback = fallback
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        data = bytes(data)
+        output = OUTPUT.get(None)
+        if output is None or not output(self._stream, data):
+            buffer = getattr(self._fallback, "buffer", None)
+            if buffer is not None:
+                buffer.write(data)
+                buffer.flush()
+        return len(data)
+
+
+class _Text(io.TextIOBase):
+    """``sys.stdout`` or ``sys.stderr``: text to the task of the context, or to where it went before."""
+
+    def __init__(self, stream: int, fallback: TextIO | None) -> None:
+        self._stream = stream
+        self.fallback = fallback
+        self._errors = "surrogateescape" if stream == STDOUT else "backslashreplace"
+        self._buffer = _Bytes(stream, fallback)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        return self._errors
+
+    @property
+    def buffer(self) -> _Bytes:
+        return self._buffer
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._stream
+
+    def write(self, text: str) -> int:
+        output = OUTPUT.get(None)
+        taken = output is not None and output(self._stream, text.encode("utf-8", self._errors))
+        if not taken and self.fallback is not None:
+            self.fallback.write(text)
+            self.fallback.flush()
+        return len(text)
+
+
+_installed = 0
+_original_start = threading.Thread.start
+
+
+def install() -> None:
+    """Put the routing streams in place; runs in one process share them."""
+    global _installed, _original_start
+    _installed += 1
+    if _installed == 1:
+        # Not at import: somebody else may have put a method of theirs there since.
+        _original_start = threading.Thread.start
+        sys.stdout = _Text(STDOUT, sys.stdout)
+        sys.stderr = _Text(STDERR, sys.stderr)
+        threading.Thread.start = _start_in_context  # type: ignore[method-assign,assignment]
+
+
+def uninstall() -> None:
+    """Put back what was there before, once no run needs it any more."""
+    global _installed
+    _installed -= 1
+    if not _installed:
+        if isinstance(sys.stdout, _Text):
+            sys.stdout = sys.stdout.fallback
+        if isinstance(sys.stderr, _Text):
+            sys.stderr = sys.stderr.fallback
+        threading.Thread.start = _original_start  # type: ignore[method-assign]
+
+
+def _start_in_context(thread: threading.Thread) -> None:
+    """``Thread.start`` of a snippet: the new thread prints as the task that started it."""
+    if OUTPUT.get(None) is not None:
+        context = copy_context()
+        run = thread.run
+        thread.run = lambda: context.run(run)  # type: ignore[method-assign]
+    _original_start(thread)
