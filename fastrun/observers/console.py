@@ -1,0 +1,161 @@
+"""What a run prints: Started, the tasks' output in whole lines, Ended, the report.
+
+Knows lines and names; not how tasks run. What happens within one turn of the loop is written at once.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from fastrun.observers.spool import Spool
+from fastrun.observers.writer import Writer
+from fastrun.protocols import ENDED, STDERR, STDOUT, Observer, Outcome, Report, Status
+from fastrun.spec import Task, printable
+
+MODES = ("stream", "group", "quiet")
+
+# Lines of the report that are joined before they are handed on.
+_LINES_AT_ONCE = 10_000
+
+
+class Console(Observer):
+    """Prints a run.
+
+    ``stream``: a task's lines as they come. ``group``: as one block before its ``Ended`` line. ``quiet``: such
+    blocks, but only of tasks that failed or were interrupted.
+    """
+
+    def __init__(self, mode: str = "stream", *, verbose: bool = False, stdout: int = 1, stderr: int = 2) -> None:
+        """``mode``: one of MODES. ``verbose``: show each command as it starts.
+
+        ``stdout``, ``stderr``: file descriptors.
+        """
+        self._mode = mode
+        self._verbose = verbose
+        self._writer = Writer({STDOUT: stdout, STDERR: stderr})
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pieces: list[tuple[int, bytes] | Spool] = []
+        # By task that runs: what is held back until its end, None where nothing is.
+        self._blocks: dict[str, Spool | None] = {}
+        # By task and stream: the beginning of a line whose end has not come.
+        self._beginnings: dict[tuple[str, int], Spool] = {}
+        # Tasks that failed, in quiet mode: what they left behind may still print.
+        self._failed_tasks: set[str] = set()
+        self._complete = False
+
+    @property
+    def congested(self) -> bool:
+        """Whether the terminal, or who reads the pipe, is behind."""
+        return self._writer.congested
+
+    def run_started(self, tasks: Sequence[Task]) -> None:  # noqa: ARG002
+        """Write once per turn from now on."""
+        self._loop = asyncio.get_running_loop()
+
+    def task_started(self, task: Task) -> None:
+        """Print the ``Started`` line."""
+        if self._verbose:
+            self._put(STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.arguments)}\n".encode())
+        block = self._blocks[task.name] = None if self._mode == "stream" else Spool()
+        line = f"Started: {task.label}\n".encode()
+        if self._mode == "quiet" and block is not None:
+            block.append(STDOUT, line)
+        else:
+            self._put(STDOUT, line)
+
+    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+        """Print the lines that are whole, keep the rest."""
+        key = (task.name, stream)
+        end = data.rfind(b"\n") + 1
+        if end:
+            beginning = self._beginnings.pop(key, None)
+            if beginning is not None:
+                self._put_lines(task.name, beginning)
+            self._put_lines(task.name, (stream, data if end == len(data) else data[:end]))
+        if end < len(data):
+            beginning = self._beginnings.get(key)
+            if beginning is None:
+                beginning = self._beginnings[key] = Spool()
+            beginning.append(stream, data[end:])
+
+    def task_ended(self, task: Task, outcome: Outcome) -> None:
+        """Print what was kept and the ``Ended`` line; nothing for a task that never started."""
+        if task.name not in self._blocks:
+            return
+        self._end_line(task.name, STDOUT)
+        self._end_line(task.name, STDERR)
+        block = self._blocks.pop(task.name)
+        if self._mode == "quiet":
+            if outcome.status is Status.OK:
+                return
+            self._failed_tasks.add(task.name)
+        if block is not None:
+            self._put_spool(block)
+        self._put(STDOUT, f"Ended : {task.label}\n".encode())
+
+    def run_ended(self, report: Report) -> None:
+        """Print the report."""
+        for name, stream in list(self._beginnings):
+            # Of processes that outlived their task.
+            self._end_line(name, stream)
+        lines = _report_lines(report)
+        while batch := "\n".join(islice(lines, _LINES_AT_ONCE)):
+            self._put(STDOUT, f"{batch}\n".encode())
+            self._flush()
+        self._complete = True
+
+    def warn(self, text: str) -> None:
+        """Print a warning on standard error."""
+        self._put(STDERR, f"fastrun: warning: {printable(text)}\n".encode())
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Wait until all is written, at most ``timeout`` seconds. Returns whether it is, report included."""
+        self._flush()
+        return self._writer.close(timeout) and self._complete and not self._writer.failed
+
+    def _put(self, stream: int, data: bytes) -> None:
+        self._schedule()
+        self._pieces.append((stream, data))
+
+    def _put_spool(self, spool: Spool) -> None:
+        self._schedule()
+        self._pieces.append(spool)
+
+    def _put_lines(self, name: str, lines: tuple[int, bytes] | Spool) -> None:
+        """Put whole lines of a task where they belong: out, or into its block."""
+        block = self._blocks.get(name)
+        pieces = lines.pieces() if isinstance(lines, Spool) else [lines]
+        if block is not None:
+            for stream, data in pieces:
+                block.append(stream, data)
+        elif self._mode != "quiet" or name in self._failed_tasks:
+            self._schedule()
+            self._pieces.append(lines)
+
+    def _end_line(self, name: str, stream: int) -> None:
+        """Give a last line without an end one."""
+        beginning = self._beginnings.pop((name, stream), None)
+        if beginning is not None:
+            beginning.append(stream, b"\n")
+            self._put_lines(name, beginning)
+
+    def _schedule(self) -> None:
+        if not self._pieces and self._loop is not None:
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._pieces:
+            self._writer.write(self._pieces)
+            self._pieces = []
+
+
+def _report_lines(report: Report) -> Iterator[str]:
+    yield "Report:"
+    labels = {status: f"{status.label:<8}" for status in Status}
+    for name, status, reason in report:
+        line = f"{labels[status]} {printable(name)}"
+        yield f"{line}  {printable(reason)}" if reason else line
+    counts = [f"{report.counts[Status.OK]} ok"]
+    counts += [f"{report.counts[status]} {status.label}" for status in ENDED[1:] if report.counts[status]]
+    many = "1 task" if len(report) == 1 else f"{len(report)} tasks"
+    yield f"{many}: {', '.join(counts)} in {report.seconds:.2f} s"

@@ -1,0 +1,72 @@
+"""Output that has to wait, in bounded memory: beyond a limit it lies in an unnamed file."""
+
+import struct
+from collections.abc import Iterator
+from typing import IO
+
+# Bytes held in memory by one spool.
+LIMIT = 1 << 18
+
+_CHUNK = 1 << 16
+
+# Before each piece in the file: its stream and its length.
+_HEADER = struct.Struct("<BI")
+
+
+class Spool:
+    """Pieces of output with their streams, in order. ``size``: bytes in all."""
+
+    def __init__(self) -> None:
+        self._pieces: list[tuple[int, bytes]] = []
+        self._file: IO[bytes] | None = None
+        self._limit: float = LIMIT
+        self._in_memory = 0
+        self.size = 0
+
+    def append(self, stream: int, data: bytes) -> None:
+        """Add a piece."""
+        self._pieces.append((stream, data))
+        self._in_memory += len(data)
+        self.size += len(data)
+        if self._in_memory > self._limit:
+            self._spill()
+
+    def pieces(self) -> Iterator[tuple[int, bytes]]:
+        """All pieces, cut to bounded sizes. Ends the spool."""
+        if self._file is not None:
+            self._file.seek(0)
+            while header := self._file.read(_HEADER.size):
+                stream, left = _HEADER.unpack(header)
+                while left:
+                    data = self._file.read(min(left, _CHUNK))
+                    left -= len(data)
+                    yield stream, data
+            self._file.close()
+        yield from self._pieces
+        self._pieces = []
+
+    def _spill(self) -> None:
+        position = 0
+        try:
+            if self._file is None:
+                import tempfile  # 10 ms, and most runs never need it
+
+                self._file = tempfile.TemporaryFile(prefix="fastrun-")  # noqa: SIM115  # closed when read
+            position = self._file.tell()
+            for stream, data in self._pieces:
+                self._file.write(_HEADER.pack(stream, len(data)))
+                self._file.write(data)
+            self._file.flush()
+        except OSError:
+            # No room for it: memory beyond the limit is better than bytes lost.
+            self._limit = float("inf")
+            self._undo(position)
+        else:
+            self._pieces = []
+            self._in_memory = 0
+
+    def _undo(self, position: int) -> None:
+        """Make the file what it was before it was full."""
+        if self._file is not None:
+            raw = getattr(self._file, "raw", self._file)
+            raw.truncate(position)

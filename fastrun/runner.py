@@ -1,0 +1,250 @@
+"""The one place where things happen: drains the ready queue, calls the observers, handles the signals.
+
+Knows the scheduler and the protocols. Does not know how a task is run nor who watches.
+
+A run in one picture::
+
+    scheduler --start_next--> create_task(_run_task) --> executor.run(task)
+        ^                                                    | started, output
+        |                                                    v
+        +------task_ended------ _run_task <--outcome--   observers
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from fastrun.graph import Graph
+from fastrun.protocols import Executor, NotStarted, Observer, Outcome, Report, Status
+from fastrun.scheduler import Scheduler
+from fastrun.spec import Task
+
+# Tasks started before the loop looks at exits, output and signals again. Spawning takes 0.2 to 0.4 ms each, so
+# this is how long a Ctrl-C may wait; a turn of the loop costs a hundredth of it.
+_STARTS_PER_TURN = 16
+
+_HOOKS = ("run_started", "task_started", "task_output", "task_ended", "run_ended")
+
+
+class Run:
+    """One run of a graph. Is the ``Events`` of its executors."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        executors: dict[str, Executor],
+        observers: Iterable[Observer],
+        *,
+        keep_going: int = 0,
+        grace: float = 5.0,
+        warn: Callable[[str], None],
+    ) -> None:
+        """``executors``: by task type. ``grace``: seconds between asking tasks to end and ending them.
+
+        ``keep_going``: start nothing more after so many failures, 0 for never. ``warn``: takes one line.
+        """
+        self._tasks = graph.tasks
+        lanes = {type_: lane for lane, type_ in enumerate(executors)}
+        of_tasks = bytes([lanes[task.type] for task in graph.tasks])
+        self._scheduler = Scheduler(graph, of_tasks, len(lanes), keep_going)
+        self._executors = list(executors.values())
+        self._keep_going = keep_going
+        self._grace = grace
+        self._warn = warn
+        self._reasons: dict[int, str] = {}
+        self._signal: int | None = None
+        self._grace_timer: asyncio.TimerHandle | None = None
+        self._forced = False
+        self._draining = False
+        self._observers = list(observers)
+        # The observers that a hook that raised took out.
+        self.dropped: list[Observer] = []
+        self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
+
+    async def run(self) -> Report:
+        """Run everything. Returns once every task has ended and the executors are closed.
+
+        Cancelling it interrupts the run as SIGINT does, a second time as the second SIGINT does, and raises
+        CancelledError at the end.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._finished = self._loop.create_future()
+        start = self._loop.time()
+        self._notify("run_started", self._tasks)
+        for executor in self._executors:
+            executor.open(self)
+        self._drain()
+        cancelled = await self._shielded(self._finished)
+        closing = asyncio.gather(*(executor.close() for executor in self._executors))
+        cancelled = await self._shielded(closing) or cancelled
+        if self._grace_timer is not None:
+            self._grace_timer.cancel()
+        self._close_tasks()
+        report = Report(
+            self._tasks,
+            bytes(self._scheduler.statuses),
+            self._reasons,
+            self._loop.time() - start,
+            self._signal,
+        )
+        self._notify("run_ended", report)
+        if cancelled:
+            raise asyncio.CancelledError
+        return report
+
+    def interrupt(self, signal_number: int = signal.SIGINT) -> None:
+        """Start nothing more and end what runs: first with grace; the same signal again, or SIGINT, at once.
+
+        Another second signal changes nothing: service managers send SIGHUP right behind SIGTERM.
+        """
+        if self._signal is None:
+            self._signal = signal_number
+            self._scheduler.stop()
+            for executor in self._executors:
+                executor.interrupt(force=False)
+            self._grace_timer = self._loop.call_later(self._grace, self._force)
+            self._drain_soon()
+        elif signal_number in (signal.SIGINT, self._signal):
+            self._force()
+
+    @property
+    def congested(self) -> bool:
+        """Whether an observer is behind. Not once everything is to end: what is left is bounded by then."""
+        if self._forced:
+            return False
+        return any(observer.congested for observer in self._observers)
+
+    def task_started(self, task: Task) -> None:
+        """Pass on to the observers."""
+        self._notify("task_started", task)
+
+    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+        """Pass on to the observers."""
+        self._notify("task_output", task, stream, data)
+
+    def slots_changed(self) -> None:
+        """Look for more to start."""
+        self._drain_soon()
+
+    def warning(self, text: str) -> None:
+        """Pass on to the user."""
+        self._warn(text)
+
+    def _drain_soon(self) -> None:
+        if not self._draining:
+            self._draining = True
+            self._loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
+        self._draining = False
+        scheduler = self._scheduler
+        left = _STARTS_PER_TURN
+        for lane, executor in enumerate(self._executors):
+            while left and scheduler.running[lane] < executor.slots:
+                number = scheduler.start_next(lane)
+                if number is None:
+                    break
+                self._loop.create_task(self._run_task(number, executor))
+                left -= 1
+        if not left:
+            self._drain_soon()
+        if scheduler.finished and not self._finished.done():
+            self._finished.set_result(None)
+
+    async def _run_task(self, number: int, executor: Executor) -> None:
+        task = self._tasks[number]
+        try:
+            outcome = await executor.run(task)
+        except NotStarted:
+            self._scheduler.put_back(number)
+        except Exception as error:
+            # A fault of the executor. Without an outcome the run would wait for ever.
+            self._warn(f"{task.label}: internal error: {error!r}")
+            self._task_ended(number, task, Outcome(Status.FAILED, f"internal error: {error!r}"))
+        else:
+            self._task_ended(number, task, outcome)
+        self._drain_soon()
+
+    def _task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
+        if outcome.reason:
+            self._reasons[number] = outcome.reason
+        skipped = self._scheduler.task_ended(number, outcome.status)
+        self._notify("task_ended", task, outcome)
+        if skipped:
+            self._note(skipped, Outcome(Status.SKIPPED, f"{task.label} failed"))
+
+    def _close_tasks(self) -> None:
+        """Settle the tasks that never started, so that each has ended in exactly one way."""
+        if self._signal is not None:
+            self._note(self._scheduler.close(Status.INTERRUPTED), Outcome(Status.INTERRUPTED))
+        else:
+            many = f"{self._keep_going} failure{'s' if self._keep_going > 1 else ''}"
+            outcome = Outcome(Status.SKIPPED, f"stopped after {many}")
+            self._note(self._scheduler.close(Status.SKIPPED), outcome)
+
+    def _note(self, numbers: Iterable[int], outcome: Outcome) -> None:
+        for number in numbers:
+            if outcome.reason:
+                self._reasons[number] = outcome.reason
+            self._notify("task_ended", self._tasks[number], outcome)
+
+    def _force(self) -> None:
+        self._forced = True
+        for executor in self._executors:
+            executor.interrupt(force=True)
+
+    async def _shielded(self, future: asyncio.Future[Any]) -> bool:
+        """Wait for a future to its end. Returns whether this was cancelled meanwhile."""
+        cancelled = False
+        while not future.done():
+            try:
+                await asyncio.shield(future)
+            except asyncio.CancelledError:
+                cancelled = True
+                self.interrupt()
+        future.result()
+        return cancelled
+
+    def _notify(self, hook: str, *arguments: Any) -> None:
+        for observer, method in self._hooks[hook]:
+            try:
+                method(*arguments)
+            except Exception as error:
+                self._drop(observer, error)
+
+    def _drop(self, observer: Observer, error: Exception) -> None:
+        self._observers.remove(observer)
+        self.dropped.append(observer)
+        self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
+        self._warn(f"{type(observer).__name__} failed and no longer watches: {error!r}")
+
+
+def _implementations(observers: Sequence[Observer], hook: str) -> list[tuple[Observer, Callable[..., None]]]:
+    """The observers that override a hook, each with its method."""
+    return [
+        (observer, getattr(observer, hook))
+        for observer in observers
+        if getattr(type(observer), hook, None) is not getattr(Observer, hook)
+    ]
+
+
+def handle_signals(run: Run, loop: asyncio.AbstractEventLoop) -> list[int]:
+    """Let SIGINT, SIGTERM and SIGHUP interrupt a run. Returns the signals that are handled now.
+
+    One that was ignored when the program started stays so: ``nohup``, and a shell's background jobs.
+    """
+    handled = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, run.interrupt, number)
+            handled.append(int(number))
+    return handled
+
+
+def release_signals(handled: Iterable[int], loop: asyncio.AbstractEventLoop) -> None:
+    """Take back what ``handle_signals`` did."""
+    for number in handled:
+        with suppress(ValueError, RuntimeError):
+            loop.remove_signal_handler(number)
