@@ -1,0 +1,151 @@
+"""fastrun as a library: reads documents and runs them.
+
+Names the concrete executors, as ``cli`` names the concrete observers; nothing below does.
+"""
+
+import asyncio
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from fastrun.executors.processes import ProcessExecutor
+from fastrun.executors.snippets import DEFAULT_THREADS, SnippetExecutor
+from fastrun.graph import Graph, build
+from fastrun.protocols import Observer, Report
+from fastrun.runner import Run, handle_signals, release_signals
+from fastrun.spec import Document, Task, collector_off, parse, read
+
+# A path, a parsed document or tasks.
+Input = str | os.PathLike[str] | Mapping[str, Any] | Iterable[Task]
+
+
+def load(source: Input) -> list[Task]:
+    """Read and check a document: a path (``"-"`` for standard input), a dict as JSON would give, or Tasks.
+
+    Returns its tasks in their order. Raises SpecError if it cannot be run, OSError if it cannot be read.
+    """
+    return load_graph(source).tasks
+
+
+def run(source: Input, **options: Any) -> Report:
+    """Run a document to its end and return the report. Options and errors as for ``run_async``.
+
+    Runs on uvloop; where this thread's loop is running already, in a thread of its own, and that loop waits.
+    """
+    import uvloop  # run_async works on any loop
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return uvloop.run(run_async(source, **options))
+    reports: list[Report] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            reports.append(uvloop.run(run_async(source, **options)))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="fastrun-run")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return reports[0]
+
+
+async def run_async(
+    source: Input,
+    *,
+    jobs: int | None = None,
+    eval_threads: int | None = None,
+    keep_going: int = 0,
+    grace: float = 5.0,
+    observers: Iterable[Observer] = (),
+) -> Report:
+    """Run a document inside the running loop, any loop, and return the report.
+
+    ``source``: as for ``load``.
+    ``jobs``: at most so many commands at once; None for what the system grants.
+    ``eval_threads``: at most so many snippets at once; None for the default, 64.
+    ``keep_going``: start nothing more after so many failures; 0 for never.
+    ``grace``: seconds between asking tasks to end and ending them, when the run is cancelled.
+    ``observers``: who is told what happens; nothing is printed without one, see ``Console``.
+
+    Cancelling it ends the tasks, with grace, and raises CancelledError then; cancelling it twice ends them at
+    once. Raises SpecError or OSError, before anything starts, if the document cannot be run or read.
+    Warnings, such as an observer that failed, are RuntimeWarnings.
+    """
+    return await run_graph(
+        load_graph(source),
+        jobs=jobs,
+        eval_threads=eval_threads,
+        keep_going=keep_going,
+        grace=grace,
+        observers=observers,
+        warn=_warn,
+    )
+
+
+def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Graph:
+    """As ``load``, but returns the graph. ``warn``: takes the lines about keys that are ignored."""
+    with collector_off():
+        document = _read(source)
+        for line in document.warnings:
+            (warn or _warn)(line)
+        return build(document)
+
+
+async def run_graph(
+    graph: Graph,
+    *,
+    jobs: int | None,
+    eval_threads: int | None,
+    keep_going: int,
+    grace: float,
+    observers: Iterable[Observer],
+    warn: Callable[[str], None],
+    signals: bool = False,
+) -> Report:
+    """Run a graph. ``signals``: let SIGINT, SIGTERM and SIGHUP interrupt it. Otherwise as ``run_async``."""
+    run = Run(
+        graph,
+        {
+            "exec": ProcessExecutor(jobs, grace=grace),
+            "eval": SnippetExecutor(eval_threads or DEFAULT_THREADS),
+        },
+        observers,
+        keep_going=keep_going,
+        grace=grace,
+        warn=warn,
+    )
+    loop = asyncio.get_running_loop()
+    handled = handle_signals(run, loop) if signals else []
+    try:
+        return await run.run()
+    finally:
+        release_signals(handled, loop)
+
+
+def _read(source: Input) -> Document:
+    if isinstance(source, Mapping):
+        return read(dict(source), "document")
+    if not isinstance(source, (str, os.PathLike)):
+        return read({"tasks": [_as_dict(task) for task in source]}, "tasks")
+    if source == "-":
+        return parse(sys.stdin.buffer.read(), "<stdin>")
+    with open(source, "rb") as file:
+        return parse(file.read(), os.fspath(source))
+
+
+def _as_dict(task: Task) -> dict[str, Any]:
+    item = {key: value for key, value in task._asdict().items() if value is not None}
+    return {**item, "dependencies": list(task.dependencies)}
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=2)

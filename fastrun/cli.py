@@ -1,0 +1,230 @@
+"""The command line: arguments, and who watches the run.
+
+Imports nothing but argparse until it is known that there is something to run, so that ``--help`` and
+``--version`` answer at once.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
+
+from fastrun import __version__
+
+if TYPE_CHECKING:
+    from fastrun.graph import Graph
+
+EXIT_USAGE = 2
+EXIT_OUTPUT = 3
+
+_DESCRIPTION = "Run a JSON document of shell commands and Python snippets as concurrently as their dependencies allow."
+
+_EPILOG = """\
+exit status:
+  0  every task is ok          2  bad usage or input; nothing was started
+  1  a task failed or was      3  the output could not be written in full
+     skipped                   129, 130, 143  after SIGHUP, SIGINT, SIGTERM
+
+examples:
+  fastrun build.json           run every task in build.json
+  generate | fastrun -j 8 -    run a document from a pipe, at most 8 commands at once
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns the exit code; argparse leaves by itself after ``--help`` and errors."""
+    options = _parser().parse_args(arguments)
+    if options.schema:
+        return _print_schema()
+    if options.file is None:
+        _parser().error("a FILE is needed ('-' for standard input)")
+    _open_standard_descriptors()
+    if options.directory is not None:
+        try:
+            os.chdir(options.directory)
+        except OSError as error:
+            return _usage_error(f"{options.directory}: {error.strerror}")
+    return _run(options)
+
+
+def console_script() -> NoReturn:
+    """Exit with the code of ``main``."""
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        # While loading, or while the last output is written: nothing runs.
+        code = 128 + signal.SIGINT
+    sys.exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "fastrun",
+        usage="%(prog)s [options] FILE",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
+    add(
+        "-j",
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="at most N commands at once (default: what the system grants)",
+    )
+    add("--eval-threads", type=_positive, metavar="N", help="at most N snippets at once (default: 64)")
+    add(
+        "-k",
+        "--keep-going",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="start nothing more after N failures (default: 0, never stop)",
+    )
+    add("-C", "--directory", metavar="DIR", help="change to DIR before anything else")
+    add("-n", "--dry-run", action="store_true", help="check the document and print the order, run nothing")
+    add(
+        "--output",
+        choices=("stream", "group", "quiet"),
+        default="stream",
+        help="stream: lines as they come (default); group: each task's output as one block at its end; "
+        "quiet: only the output of tasks that failed",
+    )
+    add(
+        "--grace",
+        type=_seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="time between asking tasks to end and killing them, after a signal (default: 5)",
+    )
+    add("-v", "--verbose", action="store_true", help="show each command as it starts, on standard error")
+    add("--schema", action="store_true", help="print the JSON schema of documents and exit")
+    add("--version", action="version", version=f"fastrun {__version__}")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = _count(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be 1 or more")
+    return number
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    # Written so that "nan" is refused as well.
+    if not 0 <= seconds <= 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
+
+
+def _run(options: argparse.Namespace) -> int:
+    import gc
+
+    from fastrun.api import load_graph
+    from fastrun.spec import SpecError
+
+    try:
+        graph = load_graph(options.file, warn=_say)
+    except SpecError as error:
+        _say(str(error))
+        return EXIT_USAGE
+    except OSError as error:
+        return _usage_error(f"{options.file}: {error.strerror}")
+    if options.dry_run:
+        from fastrun.scheduler import order
+
+        return _print(f"{graph.tasks[number].label}\n" for number in order(graph))
+    # The graph stays: the collector need not look at a million tasks again and again.
+    gc.freeze()
+    return _execute(graph, options)
+
+
+def _execute(graph: "Graph", options: argparse.Namespace) -> int:
+    import uvloop
+
+    from fastrun.api import run_graph
+    from fastrun.observers.console import Console
+
+    # A parent that ignores it would have the kernel throw exit statuses away.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    console = Console(options.output, verbose=options.verbose)
+    report = uvloop.run(
+        run_graph(
+            graph,
+            jobs=options.jobs,
+            eval_threads=options.eval_threads,
+            keep_going=options.keep_going,
+            grace=options.grace,
+            observers=[console],
+            warn=console.warn,
+            signals=True,
+        )
+    )
+    # Who wants the run to end does not wait for a terminal that takes nothing.
+    written = console.close(None if report.signal is None else options.grace)
+    if report.signal is None:
+        return report.exit_code if written else EXIT_OUTPUT
+    others = threading.enumerate()
+    if any(not thread.daemon for thread in others if thread is not threading.main_thread()):
+        # Left running by a snippet; the interpreter would wait for it.
+        os._exit(report.exit_code)
+    return report.exit_code
+
+
+def _open_standard_descriptors() -> None:
+    """Open what is closed of 0, 1 and 2: a pipe to a task must not become one of them."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _print_schema() -> int:
+    from fastrun.spec import SCHEMA_PATH
+
+    with open(SCHEMA_PATH, encoding="utf-8") as file:
+        return _print(file)
+
+
+def _print(texts: Iterable[str]) -> int:
+    """Write to standard output. Returns the exit code."""
+    try:
+        sys.stdout.buffer.writelines(text.encode() for text in texts)
+        sys.stdout.flush()
+    except OSError as error:
+        # So that the interpreter does not try again at its end.
+        with suppress(OSError):
+            sys.stdout.close()
+        if not isinstance(error, BrokenPipeError):
+            _say(f"fastrun: cannot write to standard output: {error.strerror}")
+        return EXIT_OUTPUT
+    return 0
+
+
+def _usage_error(text: str) -> int:
+    _say(f"fastrun: {text}")
+    return EXIT_USAGE
+
+
+def _say(text: str) -> None:
+    """Print a line on standard error, unless there is none."""
+    if sys.stderr is not None:
+        print(text, file=sys.stderr)
