@@ -4,9 +4,10 @@ Knows the text, the schema and how people mistype. The good path through ``spec`
 nothing for it.
 """
 
+import functools
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import fastjsonschema
@@ -155,9 +156,11 @@ def _schema_problems(schema: dict[str, Any], value: Any, path: Path) -> Iterator
     Goes down the schema by itself and leaves only the leaves to the validator: the validator's own paths are
     dotted texts, in which a name with dots or brackets cannot be told from several.
     """
+    if not schema:
+        return
     leaf = {key: rule for key, rule in schema.items() if key in ("type", "enum", "pattern")}
     try:
-        compile_schema(leaf)(value)
+        _compiled(orjson.dumps(leaf))(value)
     except fastjsonschema.JsonSchemaValueException as error:
         yield Problem(path, f"{_subject(path)} {_message(str(error.rule), schema, value)}")
         return
@@ -166,6 +169,11 @@ def _schema_problems(schema: dict[str, Any], value: Any, path: Path) -> Iterator
             yield from _schema_problems(schema.get("items", {}), item, (*path, number))
     if isinstance(value, dict):
         yield from _object_problems(schema, value, path)
+
+
+@functools.cache
+def _compiled(schema: bytes) -> Callable[[Any], Any]:
+    return compile_schema(orjson.loads(schema))
 
 
 def _object_problems(schema: dict[str, Any], value: dict[str, Any], path: Path) -> Iterator[Problem]:

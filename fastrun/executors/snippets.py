@@ -60,7 +60,7 @@ class SnippetExecutor:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._news: deque[tuple[Task, int, Any]] = deque()
         self._awake = False
-        self._threads = 0
+        self._threads: list[threading.Thread] = []
         self._submitted = 0
         self._taken = 0
         self._watching = False
@@ -68,6 +68,7 @@ class SnippetExecutor:
         self._uncollected = 0
         self._lock = threading.Lock()
         self._interrupted = False
+        self._gave_up = False
         self._closed = False
 
     @property
@@ -95,7 +96,7 @@ class SnippetExecutor:
         self._unfinished[future] = task
         self._submitted += 1
         self._jobs.put((task, future))
-        if not self._watching and self._threads < self._most:
+        if not self._watching and len(self._threads) < self._most:
             self._watching = True
             self._taken = self._submitted - self._jobs.qsize()
             self._loop.call_later(_PATIENCE, self._grow)
@@ -113,6 +114,7 @@ class SnippetExecutor:
                 self._finish(job[1], None)
         if force:
             self._collect()
+            self._gave_up = bool(self._unfinished)
             for future in list(self._unfinished):
                 self._finish(future, Outcome(Status.INTERRUPTED))
 
@@ -120,32 +122,38 @@ class SnippetExecutor:
         """Let the threads end and put the streams back. Threads still busy end with the process."""
         self._collect()
         self._closed = True
-        for _ in range(self._threads):
+        for _ in self._threads:
             self._jobs.put(None)
+        if not self._gave_up:
+            for thread in self._threads:
+                thread.join()
         uninstall()
 
     # In the loop's thread
 
     def _add_thread(self) -> bool:
+        thread = threading.Thread(target=self._work, name="fastrun-eval", daemon=True)
         try:
-            threading.Thread(target=self._work, name="fastrun-eval", daemon=True).start()
+            thread.start()
         except RuntimeError:
             return False
-        self._threads += 1
+        self._threads.append(thread)
         return True
 
     def _grow(self) -> None:
         """Add threads if work waits and none of it was taken since the last look; twice as many each time."""
         waiting = self._jobs.qsize()
         taken = self._submitted - waiting
-        if not waiting or self._threads >= self._most:
+        threads = len(self._threads)
+        if not waiting or threads >= self._most:
             self._watching = False
             return
         if taken == self._taken:
-            for _ in range(min(waiting, self._threads, self._most - self._threads)):
+            for _ in range(min(waiting, threads, self._most - threads)):
                 if not self._add_thread():
                     # Go on with those that there are.
-                    self._most = self._threads
+                    self._most = len(self._threads)
+                    break
         self._taken = taken
         self._loop.call_later(_PATIENCE, self._grow)
 

@@ -1,0 +1,44 @@
+"""Every test gives back what it took: threads, descriptors, children, streams."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+import uvloop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+# libuv makes a pipe for signals with its first loop and keeps it for the life of the process.
+uvloop.new_event_loop().close()
+
+
+def _descriptors() -> dict[str, str]:
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[name] = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:
+            # The one that the listing itself used.
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_over() -> Iterator[None]:
+    descriptors = _descriptors()
+    streams = (sys.stdout, sys.stderr, threading.Thread.start)
+    yield
+    gc.collect()
+    threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("fastrun-")]
+    assert not threads
+    assert _descriptors() == descriptors
+    assert (sys.stdout, sys.stderr, threading.Thread.start) == streams
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

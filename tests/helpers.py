@@ -1,0 +1,116 @@
+"""What several test files need: documents, a recorder of events, the real command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from fastrun import Observer, Outcome, Report, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+# Nothing that works takes nearly as long; a hang must not take the suite with it.
+LIMIT = 60
+
+
+def exec_(name: str, command: str, *dependencies: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "type": "exec", "arguments": command, "dependencies": list(dependencies), **more}
+
+
+def eval_(name: str, source: str, *dependencies: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "type": "eval", "arguments": source, "dependencies": list(dependencies), **more}
+
+
+def document(*tasks: dict[str, Any]) -> dict[str, Any]:
+    return {"tasks": list(tasks)}
+
+
+class Recorder(Observer):
+    """Keeps all events: (hook, task name, what came with it)."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+        self.output: dict[tuple[str, int], bytes] = {}
+        self.behind = False
+        self.run: Any = None
+
+    @property
+    def congested(self) -> bool:
+        return self.behind
+
+    def run_started(self, tasks: Sequence[Task]) -> None:
+        self.events.append(("run_started", len(tasks)))
+
+    def task_started(self, task: Task) -> None:
+        self.events.append(("task_started", task.name))
+
+    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+        self.events.append(("task_output", task.name, stream, data))
+        key = (task.name, stream)
+        self.output[key] = self.output.get(key, b"") + data
+
+    def task_ended(self, task: Task, outcome: Outcome) -> None:
+        self.events.append(("task_ended", task.name, outcome.status.label, outcome.reason))
+
+    def run_ended(self, report: Report) -> None:
+        self.events.append(("run_ended", report.exit_code))
+
+    def out(self, name: str) -> str:
+        return self.output.get((name, 1), b"").decode()
+
+    def err(self, name: str) -> str:
+        return self.output.get((name, 2), b"").decode()
+
+    def place(self, hook: str, name: str) -> int:
+        """The position of an event."""
+        return next(i for i, event in enumerate(self.events) if event[:2] == (hook, name))
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment for a fastrun process of ours, found where this one is found."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    return {**os.environ, "PYTHONPATH": path, **more}
+
+
+def write_json(folder: Path, content: Any) -> Path:
+    path = folder / "tasks.json"
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return path
+
+
+def fastrun(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """The real command line, to its end."""
+    options.setdefault("env", environment())
+    command = [sys.executable, "-m", "fastrun", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, timeout=LIMIT, check=False, **options)
+
+
+def fastrun_process(*arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
+    """The real command line, running; its standard output can be read."""
+    options.setdefault("env", environment())
+    command = [sys.executable, "-m", "fastrun", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def report_of(stdout: bytes) -> dict[str, tuple[str, str]]:
+    """Status and reason by name, read from the printed report."""
+    lines = stdout.decode().splitlines()
+    found = {}
+    for line in lines[lines.index("Report:") + 1 : -1]:
+        name, _, reason = line[9:].partition("  ")
+        found[name] = (line[:9].rstrip(), reason)
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except FileNotFoundError:
+        return False

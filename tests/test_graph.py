@@ -1,0 +1,109 @@
+"""Names to numbers, without a loop."""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastrun.graph import Graph, build
+from fastrun.spec import SpecError, Task, parse, read
+from tests.helpers import document, exec_
+from tests.strategies import graphs
+
+
+def graph_of(edges: list[list[int]]) -> Graph:
+    """The graph of tasks that are named by their numbers."""
+    return build(read(document(*(exec_(str(i), "", *map(str, found)) for i, found in enumerate(edges))), "document"))
+
+
+def dependents(graph: Graph, number: int) -> list[int]:
+    return list(graph.dependents[graph.offsets[number] : graph.offsets[number + 1]])
+
+
+def error_of(edges: list[list[int]]) -> str:
+    with pytest.raises(SpecError) as caught:
+        graph_of(edges)
+    return str(caught.value)
+
+
+@given(graphs())
+def test_dependents_are_the_dependencies_reversed(edges):
+    graph = graph_of(edges)
+    assert list(graph.waiting_on) == [len(found) for found in edges]
+    for number in range(len(edges)):
+        assert dependents(graph, number) == [task for task, found in enumerate(edges) if number in found]
+
+
+def test_a_dependency_named_twice_counts_once():
+    graph = graph_of([[], [0, 0, 0]])
+    assert graph.waiting_on[1] == 1
+    assert dependents(graph, 0) == [1]
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 6), max_size=3), min_size=7, max_size=7),
+)
+def test_a_cycle_is_found_exactly_where_graphlib_finds_one(edges):
+    try:
+        TopologicalSorter(dict(enumerate(edges))).prepare()
+    except CycleError:
+        printed = error_of(edges).rpartition(": ")[2].split(" -> ")
+        assert printed[0] == printed[-1]
+        for task, dependency in zip(printed, printed[1:], strict=False):
+            assert int(dependency) in edges[int(task)]
+    else:
+        graph_of(edges)
+
+
+def test_the_shortest_cycle_is_printed_from_its_first_task_with_its_place():
+    data = b"""{"tasks": [
+{"name": "long", "type": "exec", "arguments": "", "dependencies": ["c"]},
+{"name": "a", "type": "exec", "arguments": "", "dependencies": ["long", "b"]},
+{"name": "b", "type": "exec", "arguments": "", "dependencies": ["a"]},
+{"name": "c", "type": "exec", "arguments": "", "dependencies": ["b"]}
+]}"""
+    with pytest.raises(SpecError) as caught:
+        build(parse(data, "f.json"))
+    assert str(caught.value) == "f.json:3:73: the tasks depend on each other in a cycle: a -> b -> a"
+
+
+def test_a_task_that_depends_on_itself_is_a_cycle():
+    assert error_of([[0]]).endswith("in a cycle: 0 -> 0")
+
+
+def test_a_long_cycle_is_printed_in_part():
+    size = 100_000
+    text = error_of([[(number + 1) % size] for number in range(size)])
+    assert "0 -> 1 -> 2 -> 3 -> 4 -> 5 -> ... 99,989 more ... -> 99995 ->" in text
+    assert text.endswith("-> 99999 -> 0")
+
+
+def test_an_unknown_dependency_gets_the_nearest_name():
+    with pytest.raises(SpecError) as caught:
+        build(read(document(exec_("compile", ""), exec_("link", "", "complie", "zzz")), "document"))
+    assert str(caught.value).splitlines() == [
+        'document: $.tasks[1].dependencies[0]: unknown dependency "complie"; did you mean "compile"?',
+        'document: $.tasks[1].dependencies[1]: unknown dependency "zzz"',
+    ]
+
+
+def test_the_nearest_of_very_many_names_is_found():
+    tasks = [exec_(f"task{number:06}", "") for number in range(20_000)]
+    with pytest.raises(SpecError, match='did you mean "task012345"'):
+        build(read(document(*tasks, exec_("x", "", "taks012345")), "document"))
+
+
+def test_names_are_shown_so_that_they_cannot_forge_a_line():
+    with pytest.raises(SpecError) as caught:
+        build(read(document(exec_("a", "", "x\nok  y")), "document"))
+    assert str(caught.value) == 'document: $.tasks[0].dependencies[0]: unknown dependency "x\\nok  y"'
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_chain_of_100_000_tasks_works_in_either_direction(order):
+    size = 100_000
+    tasks = [Task(str(number), "exec", "", [str(number - 1)] if number else []) for number in range(size)][::order]
+    assert sum(build(read({"tasks": [task._asdict() | {"cwd": "x", "env": {}} for task in tasks]}, "d")).waiting_on) == size - 1

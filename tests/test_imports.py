@@ -1,0 +1,95 @@
+"""Imports point one way, and a plain run imports no more than it needs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastrun
+from tests.helpers import environment
+
+FOLDER = Path(fastrun.__file__).parent
+
+# What each module may import of ours; the parts of executors and observers, their own parts as well.
+ALLOWED = {
+    "__init__": {"api", "observers.console", "protocols", "spec"},
+    "__main__": {"cli"},
+    "cli": {"", "api", "graph", "observers.console", "scheduler", "spec"},
+    "api": {"executors.processes", "executors.snippets", "graph", "protocols", "runner", "spec"},
+    "runner": {"graph", "protocols", "scheduler", "spec"},
+    "scheduler": {"graph", "protocols"},
+    "graph": {"explain", "spec"},
+    "protocols": {"spec"},
+    "explain": {"spec"},
+    "spec": {"explain"},
+}
+PARTS = {"protocols", "spec"}
+HELPERS = {
+    "executors": {"groups", "limits", "shortage", "spawner", "streams", "tracebacks"},
+    "observers": {"spool", "writer"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "fastrun":
+            found.add((node.module or "").removeprefix("fastrun").removeprefix("."))
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.removeprefix("fastrun.") for alias in node.names if alias.name.startswith("fastrun")}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: str(path.relative_to(FOLDER)))
+def test_imports_point_one_way(path):
+    folder, name = path.parent.name, path.stem
+    allowed = PARTS | {f"{folder}.{part}" for part in HELPERS[folder]} if folder in HELPERS else ALLOWED[name]
+    assert _imports(path) <= allowed
+
+
+def _loaded_by(code: str) -> set[str]:
+    script = f"{code}\nimport sys; print(*sys.modules, file=sys.__stderr__)"
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment(), check=True, timeout=60
+    )
+    return set(result.stderr.split())
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_load_no_event_loop(option):
+    loaded = _loaded_by(f"import contextlib, fastrun.cli\nwith contextlib.suppress(SystemExit): fastrun.cli.main(['{option}'])")
+    assert not loaded & {"asyncio", "uvloop", "orjson", "fastjsonschema"}
+
+
+def test_importing_the_library_installs_nothing():
+    code = """
+import asyncio, signal, sys, threading
+before = [signal.getsignal(n) for n in (2, 15, 17)], sys.stdout, threading.Thread.start, asyncio.get_event_loop_policy
+import fastrun
+fastrun.run, fastrun.run_async, fastrun.load, fastrun.Console, fastrun.Task, fastrun.Report, fastrun.SpecError
+assert before == ([signal.getsignal(n) for n in (2, 15, 17)], sys.stdout, threading.Thread.start, asyncio.get_event_loop_policy)
+assert threading.active_count() == 1
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), check=False, timeout=60)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+
+
+def test_a_plain_run_imports_three_packages(tmp_path):
+    path = tmp_path / "tasks.json"
+    path.write_text('{"tasks": [{"name": "a", "type": "exec", "arguments": "true"}, {"name": "b", "type": "eval", "arguments": "1"}]}')
+    loaded = _loaded_by(f"import fastrun.cli; fastrun.cli.main([{os.fspath(path)!r}])")
+    # cython_runtime is made by uvloop; what site loads, such as coverage, is there without us.
+    ours = {"fastrun", "uvloop", "cython_runtime", "orjson", "fastjsonschema"}
+    new = {name.split(".")[0] for name in loaded - _loaded_by("")}
+    assert {name for name in new - ours if not name.startswith("_")} <= set(sys.stdlib_module_names)
+
+
+def test_unknown_public_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        fastrun.nothing  # noqa: B018
+    assert all(hasattr(fastrun, name) for name in fastrun.__all__)

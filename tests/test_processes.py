@@ -1,0 +1,299 @@
+"""Real commands, on both ways of waiting for them, against the traps that other runners fall into."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+import uvloop
+
+from fastrun import Status
+from fastrun.executors.processes import ProcessExecutor
+from fastrun.executors.snippets import SnippetExecutor
+from fastrun.graph import build
+from fastrun.protocols import exit_outcome
+from fastrun.runner import Run
+from fastrun.spec import read
+from tests.helpers import LIMIT, Recorder, alive, document, environment, eval_, exec_
+
+
+@pytest.fixture(params=["epoll", "portable"])
+def portable(request) -> bool:
+    return request.param == "portable"
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def loop_run(request):
+    """``asyncio.run`` on either loop."""
+    return uvloop.run if request.param == "uvloop" else asyncio.run
+
+
+class Ran:
+    """A finished run: its report, its events and its warnings. ``recorder`` may act on ``self.run``."""
+
+    def __init__(self, *tasks, recorder=None, portable=False, jobs=None, grace=5.0, runner=uvloop.run) -> None:
+        self.recorder = recorder or Recorder()
+        self.warnings: list[str] = []
+        executors = {"exec": ProcessExecutor(jobs, grace=grace, portable=portable), "eval": SnippetExecutor()}
+        graph = build(read(document(*tasks), "document"))
+        self.run = Run(graph, executors, [self.recorder], grace=grace, warn=self.warnings.append)
+        self.recorder.run = self.run
+        self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))
+
+    def status(self, name: str) -> tuple[str, str]:
+        result = self.report[name]
+        return result.status.label, result.reason
+
+
+def test_output_and_status_of_a_command(portable, loop_run):
+    ran = Ran(exec_("a", "echo out; echo err >&2; exit 3"), portable=portable, runner=loop_run)
+    assert ran.status("a") == ("failed", "exit status 3")
+    assert (ran.recorder.out("a"), ran.recorder.err("a")) == ("out\n", "err\n")
+    hooks = [event[0] for event in ran.recorder.events]
+    assert hooks[0] == "run_started"
+    assert hooks[1] == "task_started"
+    assert set(hooks[2:-2]) == {"task_output"}
+    assert hooks[-2:] == ["task_ended", "run_ended"]
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        (0, (Status.OK, "")),
+        (1, (Status.FAILED, "exit status 1")),
+        (-9, (Status.FAILED, "killed by SIGKILL")),
+        (-35, (Status.FAILED, "killed by signal 35")),
+        (None, (Status.FAILED, "exit status lost")),
+    ],
+)
+def test_an_exit_code_says_how_a_task_ended(code, outcome):
+    assert exit_outcome(code) == outcome
+
+
+def test_a_command_killed_by_a_signal_has_failed(portable):
+    assert Ran(exec_("a", "kill -KILL $$"), portable=portable).status("a") == ("failed", "killed by SIGKILL")
+
+
+def test_every_command_has_a_session_of_its_own_and_no_input(portable):
+    ran = Ran(exec_("a", 'ps -o sid= -p $$; echo $$; wc -c; test -t 0 || echo none'), portable=portable)
+    session, pid, count, terminal = ran.recorder.out("a").split()
+    assert session == pid
+    assert int(pid) != os.getpid()
+    assert (count, terminal) == ("0", "none")
+
+
+def test_sigpipe_is_at_its_default(portable):
+    assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN
+    ran = Ran(exec_("a", "yes | head -n 1"), portable=portable)
+    assert ran.status("a")[0] == "ok"
+    assert (ran.recorder.out("a"), ran.recorder.err("a")) == ("y\n", "")
+
+
+def test_standard_output_is_a_pipe_that_can_be_opened_again(portable):
+    assert Ran(exec_("a", "echo again > /dev/stdout"), portable=portable).recorder.out("a") == "again\n"
+
+
+def test_cwd_env_and_what_a_task_is_told(portable, tmp_path):
+    (tmp_path / "sub").mkdir()
+    command = 'pwd; printf "%s %s %s\\n" "$K" "$FASTRUN_TASK" "$FASTRUN_ATTEMPT"; test -n "$FASTRUN_RUN_ID"'
+    ran = Ran(exec_("näme\n", command, cwd=str(tmp_path / "sub"), env={"K": "vä"}), portable=portable)
+    assert ran.status("näme\n")[0] == "ok"
+    assert ran.recorder.out("näme\n") == f"{tmp_path}/sub\nvä näme\\n 1\n"
+
+
+def test_a_missing_cwd_fails_the_task_and_names_the_cause(portable):
+    ran = Ran(exec_("a", "true", cwd="/nowhere/at all"), exec_("b", "true"), portable=portable)
+    assert ran.status("a") == ("failed", "cannot start: No such file or directory: /nowhere/at all")
+    assert ran.status("b")[0] == "ok"
+
+
+def test_an_environment_over_the_systems_limit_fails_the_task_and_names_the_cause(portable):
+    ran = Ran(exec_("a", "true", env={"K": "x" * (1 << 18)}), portable=portable)
+    assert ran.status("a")[1].startswith("cannot start: Argument list too long")
+
+
+@pytest.mark.parametrize("size", [(1 << 17) - 1, 1 << 17, 1 << 22])
+def test_a_long_command_runs_as_a_short_one_does(portable, size):
+    command = 'echo "$0" "$#"; wc -c; exit 3\n# '
+    before = set(os.listdir("/tmp"))
+    ran = Ran(exec_("a", command + "x" * (size - len(command))), portable=portable)
+    assert ran.status("a") == ("failed", "exit status 3")
+    assert ran.recorder.out("a").split() == ["/bin/sh", "0", "0"]
+    assert not {name for name in set(os.listdir("/tmp")) - before if name.startswith("fastrun-")}
+
+
+def test_snippets_do_not_move_commands_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    snippet = "import os; os.chdir('other'); os.environ['MOVED'] = 'yes'; os.umask(0o777)"
+    before = os.umask(0o022)
+    try:
+        ran = Ran(eval_("a", snippet), exec_("b", 'pwd; umask; echo "moved:$MOVED"', "a"))
+    finally:
+        os.umask(before)
+        os.environ.pop("MOVED", None)
+    assert ran.recorder.out("b") == f"{tmp_path}\n0022\nmoved:\n"
+
+
+def test_bytes_pass_unchanged(portable):
+    octal = "".join(f"\\{byte:03o}" for byte in range(1, 256))
+    ran = Ran(exec_("a", f"printf '{octal}'"), portable=portable)
+    assert ran.recorder.output["a", 1] == bytes(range(1, 256))
+
+
+class Thief(Recorder):
+    """Takes the status of whatever child ends first, as some libraries do."""
+
+    def task_output(self, task, stream, data) -> None:
+        super().task_output(task, stream, data)
+        os.waitpid(-1, 0)
+
+
+def test_a_status_that_somebody_else_took_is_lost_and_not_ok():
+    ran = Ran(exec_("a", "echo x"), recorder=Thief())
+    assert ran.status("a") == ("failed", "exit status lost")
+
+
+def test_a_status_that_the_kernel_threw_away_is_lost_and_not_ok(portable):
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        ran = Ran(exec_("a", "true"), portable=portable)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert ran.status("a") == ("failed", "exit status lost")
+
+
+def test_a_background_process_that_keeps_the_output_does_not_hold_up_the_run(portable):
+    command = "sleep 1000 & echo $!"
+    ran = Ran(exec_("a", command), exec_("b", "echo after", "a"), portable=portable)
+    assert ran.status("a")[0] == "ok"
+    assert ran.status("b")[0] == "ok"
+    assert not alive(int(ran.recorder.out("a")))
+    assert ran.warnings == ["a: left a process behind that keeps its output open; it is ended"]
+
+
+def test_a_background_process_that_ignores_sigterm_is_killed(portable):
+    command = "(trap '' TERM; echo ready; while :; do sleep 1000; done) & echo $!"
+    ran = Ran(exec_("a", command), portable=portable, grace=0.1)
+    pid = next(int(line) for line in ran.recorder.out("a").split() if line.isdecimal())
+    assert not alive(pid)
+
+
+def test_a_background_process_is_read_to_the_end(portable, tmp_path):
+    # It prints once the second task has written to the gate, when its own shell is long gone.
+    folder = str(tmp_path)
+    ran = Ran(
+        exec_("a", "mkfifo gate; (read line < gate; echo late) & exit 0", cwd=folder),
+        exec_("b", "echo go > gate", "a", cwd=folder),
+        portable=portable,
+        grace=60.0,
+    )
+    assert ran.recorder.out("a") == "late\n"
+
+
+def test_a_process_that_left_its_session_is_named_and_left_alone(portable):
+    ran = Ran(exec_("a", "setsid sleep 1000 & echo $!"), portable=portable)
+    pid = int(ran.recorder.out("a"))
+    try:
+        assert alive(pid)
+        assert ran.warnings == ["a: left a process behind that keeps its output open; it left its session and lives on"]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_output_of_gigabytes_takes_no_memory():
+    # In a process of its own, whose peak is its own.
+    script = """
+import asyncio, resource, sys, uvloop
+from fastrun import Observer, run
+class Count(Observer):
+    total = 0
+    def task_output(self, task, stream, data):
+        self.total += len(data)
+count = Count()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+report = run({"tasks": [{"name": "a", "type": "exec", "arguments": "head -c 1000000000 /dev/zero"}]}, observers=[count])
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(report.ok, count.total, after - before)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment(), timeout=LIMIT, check=True
+    )
+    ok, total, grown = result.stdout.split()
+    assert (ok, total) == ("True", "1000000000")
+    assert int(grown) < 20_000
+
+
+def test_a_shortage_of_descriptors_delays_tasks_and_fails_none(portable, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    class Tightener(Recorder):
+        def run_started(self, tasks) -> None:
+            # After the executor has counted its slots, so that it has to learn. Room for about four tasks.
+            highest = max(map(int, os.listdir("/proc/self/fd")))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 16, hard))
+
+    class Opener(Tightener):
+        def task_started(self, task) -> None:
+            super().task_started(task)
+            if task.name == "t0":
+                self.run.warning = self.opening  # type: ignore[method-assign]
+
+        def opening(self, text: str) -> None:
+            # The shortage is there: now the tasks may end. A folder, since a file would take a descriptor.
+            (tmp_path / "go").mkdir()
+            self.run._warn(text)
+
+    tasks = [exec_(f"t{i}", f"echo x; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done") for i in range(20)]
+    try:
+        ran = Ran(*tasks, recorder=Opener(), portable=portable)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert ran.report.ok
+    assert all(ran.recorder.out(f"t{i}") == "x\n" for i in range(20))
+    assert ran.warnings == ["cannot start: Too many open files: starting fewer tasks at once"]
+
+
+def test_somebody_who_is_behind_slows_the_tasks_and_loses_nothing(portable):
+    class Slow(Recorder):
+        looks = 0
+
+        @property
+        def congested(self) -> bool:
+            self.looks += 1
+            return self.looks % 3 != 0
+
+    ran = Ran(exec_("a", "head -c 300000 /dev/zero"), recorder=Slow(), portable=portable)
+    assert ran.report.ok
+    assert len(ran.recorder.output["a", 1]) == 300_000
+
+
+def test_as_many_run_at_once_as_jobs_allow(portable, tmp_path):
+    # Each waits for the other two: with fewer slots this would not end.
+    meet = 'touch "$FASTRUN_TASK"; while ! { [ -e a ] && [ -e b ] && [ -e c ]; }; do :; done'
+    ran = Ran(*(exec_(name, meet, cwd=str(tmp_path)) for name in "abc"), portable=portable, jobs=3)
+    assert ran.report.ok
+
+
+def test_tasks_of_one_job_run_one_after_the_other(portable):
+    ran = Ran(*(exec_(name, "true") for name in "abc"), portable=portable, jobs=1)
+    hooks = [event[:2] for event in ran.recorder.events[1:-1]]
+    assert hooks == [(hook, name) for name in "abc" for hook in ("task_started", "task_ended")]
+
+
+def test_an_interrupt_ends_the_whole_group(portable):
+    class Interrupter(Recorder):
+        def task_output(self, task, stream, data) -> None:
+            super().task_output(task, stream, data)
+            if self.out("a").count("\n") == 2:
+                asyncio.get_running_loop().call_soon(self.run.interrupt)
+
+    ran = Ran(exec_("a", "sleep 1000 & echo $!; echo $$; wait"), exec_("b", "true", "a"), recorder=Interrupter(), portable=portable)
+    assert ran.status("a") == ("interrupted", "")
+    assert ran.status("b") == ("interrupted", "")
+    assert not any(alive(int(pid)) for pid in ran.recorder.out("a").split())

@@ -1,0 +1,272 @@
+"""The runner with executors that we hold in our hands: nothing here waits for time to pass."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from fastrun import Observer, Outcome, Status
+from fastrun.protocols import NotStarted
+from fastrun.runner import Run
+from tests.helpers import Recorder
+from tests.test_graph import graph_of
+
+OK = Outcome(Status.OK)
+FAILED = Outcome(Status.FAILED, "exit status 1")
+INTERRUPTED = Outcome(Status.INTERRUPTED)
+
+
+class HandExecutor:
+    """Runs nothing: the test ends each task."""
+
+    def __init__(self, slots: int = 1_000) -> None:
+        self.slots = slots
+        self.running: dict[str, asyncio.Future[Outcome]] = {}
+        self.calls: list[object] = []
+        self.refuse = 0
+
+    def open(self, events) -> None:
+        self.events = events
+        self.calls.append("open")
+
+    async def run(self, task) -> Outcome:
+        if self.refuse:
+            self.refuse -= 1
+            raise NotStarted
+        self.events.task_started(task)
+        future = self.running[task.name] = asyncio.get_running_loop().create_future()
+        return await future
+
+    def interrupt(self, *, force: bool) -> None:
+        self.calls.append(("interrupt", force))
+        if force:
+            for name in list(self.running):
+                self.end(name, INTERRUPTED)
+
+    async def close(self) -> None:
+        self.calls.append("close")
+
+    def end(self, name: str, outcome: Outcome = OK) -> None:
+        self.running.pop(name).set_result(outcome)
+
+
+async def settle() -> None:
+    """Let everything happen that needs no one else."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+class Stage:
+    """A run in the background, with its executor and its events."""
+
+    def __init__(self, edges, *observers, slots=1_000, **options) -> None:
+        self.warnings: list[str] = []
+        self.recorder = Recorder()
+        self.executor = HandExecutor(slots)
+        observers = (self.recorder, *observers)
+        self.run = Run(graph_of(edges), {"exec": self.executor}, observers, warn=self.warnings.append, **options)
+
+    async def __aenter__(self) -> Stage:
+        self.task = asyncio.create_task(self.run.run())
+        await settle()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self.task.done()
+
+    async def end(self, name: str, outcome: Outcome = OK) -> list[str]:
+        """End a task. Returns what runs then."""
+        self.executor.end(name, outcome)
+        await settle()
+        return sorted(self.executor.running)
+
+
+def staged(test):
+    """Run an async test on asyncio's own loop."""
+    return lambda: asyncio.run(test())
+
+
+@staged
+async def test_a_task_starts_when_all_its_dependencies_are_ok():
+    async with Stage([[], [], [0, 1]]) as stage:
+        assert sorted(stage.executor.running) == ["0", "1"]
+        assert await stage.end("1") == ["0"]
+        assert await stage.end("0") == ["2"]
+        await stage.end("2")
+    assert stage.task.result().ok
+    assert stage.executor.calls == ["open", "close"]
+
+
+@staged
+async def test_events_come_once_for_each_task_and_in_order():
+    async with Stage([[], [0], [1]]) as stage:
+        await stage.end("0")
+        await stage.end("1", FAILED)
+    assert stage.recorder.events == [
+        ("run_started", 3),
+        ("task_started", "0"),
+        ("task_ended", "0", "ok", ""),
+        ("task_started", "1"),
+        ("task_ended", "1", "failed", "exit status 1"),
+        ("task_ended", "2", "skipped", "1 failed"),
+        ("run_ended", 1),
+    ]
+
+
+@staged
+async def test_no_more_run_than_there_are_slots():
+    async with Stage([[], [], []], slots=2) as stage:
+        assert sorted(stage.executor.running) == ["0", "1"]
+        assert await stage.end("0") == ["1", "2"]
+        await stage.end("1")
+        await stage.end("2")
+
+
+@staged
+async def test_a_refused_task_waits_and_is_started_later():
+    stage = Stage([[], []], slots=0)
+    stage.executor.refuse = 1
+    async with stage:
+        assert not stage.executor.running
+        stage.executor.slots = 1
+        stage.executor.events.slots_changed()
+        await settle()
+        assert sorted(stage.executor.running) == ["0"]
+        await stage.end("0")
+        await stage.end("1")
+    assert stage.task.result().ok
+
+
+@staged
+async def test_nothing_starts_after_the_first_failure_if_asked_so():
+    async with Stage([[], [], [], [0]], slots=2, keep_going=1) as stage:
+        assert await stage.end("0", FAILED) == ["1"]
+        await stage.end("1")
+    assert [tuple(result)[1:] for result in stage.task.result()] == [
+        (Status.FAILED, "exit status 1"),
+        (Status.OK, ""),
+        (Status.SKIPPED, "stopped after 1 failure"),
+        (Status.SKIPPED, "0 failed"),
+    ]
+
+
+@staged
+async def test_an_interrupt_starts_nothing_more_and_leaves_the_rest_interrupted():
+    async with Stage([[], [0]]) as stage:
+        stage.run.interrupt(signal.SIGTERM)
+        assert stage.executor.calls == ["open", ("interrupt", False)]
+        await stage.end("0")
+    report = stage.task.result()
+    assert (report.exit_code, report["0"].status, report["1"].status) == (143, Status.OK, Status.INTERRUPTED)
+    assert stage.recorder.events[-2:] == [("task_ended", "1", "interrupted", ""), ("run_ended", 143)]
+
+
+@staged
+async def test_a_second_interrupt_ends_at_once_and_another_signal_does_not():
+    async with Stage([[]], grace=1_000) as stage:
+        stage.run.interrupt(signal.SIGTERM)
+        stage.run.interrupt(signal.SIGHUP)
+        assert stage.executor.calls == ["open", ("interrupt", False)]
+        stage.run.interrupt(signal.SIGINT)
+        assert stage.executor.calls[-1] == ("interrupt", True)
+        await settle()
+    assert stage.task.result().exit_code == 143
+
+
+@staged
+async def test_the_grace_period_ends_in_force():
+    async with Stage([[]], grace=0.0) as stage:
+        stage.run.interrupt(signal.SIGINT)
+        await stage.task
+    assert stage.executor.calls == ["open", ("interrupt", False), ("interrupt", True), "close"]
+
+
+@staged
+async def test_cancelling_ends_the_tasks_first():
+    async with Stage([[], [0]], grace=1_000) as stage:
+        stage.task.cancel()
+        await settle()
+        assert not stage.task.done()
+        assert stage.executor.calls == ["open", ("interrupt", False)]
+        stage.task.cancel()
+        await settle()
+        assert stage.executor.calls[-2:] == [("interrupt", True), "close"]
+        with pytest.raises(asyncio.CancelledError):
+            await stage.task
+    assert stage.recorder.events[-1] == ("run_ended", 130)
+
+
+class Broken(Observer):
+    def task_started(self, task) -> None:
+        raise ValueError("no")
+
+
+@staged
+async def test_an_observer_that_raises_is_dropped_with_a_warning():
+    async with Stage([[], [0]], Broken()) as stage:
+        await stage.end("0")
+        await stage.end("1")
+    assert stage.task.result().ok
+    assert stage.warnings == ["Broken failed and no longer watches: ValueError('no')"]
+
+
+@staged
+async def test_an_executor_that_raises_fails_the_task_and_not_the_run():
+    stage = Stage([[], [0]])
+    stage.executor.run = lambda task: 1 / 0
+    async with stage:
+        pass
+    report = stage.task.result()
+    assert report["0"].reason == "internal error: ZeroDivisionError('division by zero')"
+    assert report["1"].status is Status.SKIPPED
+    assert stage.warnings == ["0: internal error: ZeroDivisionError('division by zero')"]
+
+
+@staged
+async def test_congestion_is_an_observers_and_ends_with_force():
+    async with Stage([[]]) as stage:
+        assert not stage.run.congested
+        stage.recorder.behind = True
+        assert stage.run.congested
+        stage.run.interrupt()
+        assert stage.run.congested
+        stage.run.interrupt()
+        assert not stage.run.congested
+        await settle()
+
+
+@staged
+async def test_no_tasks_are_a_run_that_is_ok():
+    async with Stage([]) as stage:
+        pass
+    assert stage.task.result().ok
+    assert len(stage.task.result()) == 0
+
+
+@staged
+async def test_reports_can_be_read_by_name_and_in_order():
+    async with Stage([[], [0]]) as stage:
+        await stage.end("0", FAILED)
+    report = stage.task.result()
+    assert [result.name for result in report] == ["0", "1"]
+    assert report["1"] == ("1", Status.SKIPPED, "0 failed")
+    assert report.counts == {Status.OK: 0, Status.FAILED: 1, Status.SKIPPED: 1, Status.INTERRUPTED: 0}
+    with pytest.raises(KeyError):
+        report["2"]
+
+
+@staged
+async def test_a_million_ready_tasks_are_not_a_million_coroutines():
+    stage = Stage([[] for _ in range(1_000)], slots=3)
+    async with stage:
+        assert len(asyncio.all_tasks()) < 10
+        for _ in range(1_000):
+            name = min(stage.executor.running, key=int)
+            stage.executor.end(name)
+            await asyncio.sleep(0)
+            await settle()
+    assert stage.task.result().ok
+
+
