@@ -235,8 +235,9 @@ def test_a_shortage_of_descriptors_delays_tasks_and_fails_none(portable, tmp_pat
     class Tightener(Recorder):
         def run_started(self, tasks) -> None:
             # After the executor has counted its slots, so that it has to learn. Room for about four tasks.
-            highest = max(map(int, os.listdir("/proc/self/fd")))
-            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 16, hard))
+            free = os.dup(0)
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free + 16, hard))
 
     class Opener(Tightener):
         def task_started(self, task) -> None:

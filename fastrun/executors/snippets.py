@@ -220,6 +220,8 @@ class SnippetExecutor:
                 return _OK
             text = "" if isinstance(error.code, int) else f"{safe_text(error.code)}\n"
         else:
+            if isinstance(error, SyntaxError) and error.filename == SNIPPET_FILE:
+                error.filename = f"<task {task.label}>"
             text = traceback_text(task, error)
         self._print(task, STDERR, text.encode("utf-8", "backslashreplace"))
         message = printable(safe_text(error))

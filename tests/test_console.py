@@ -1,0 +1,311 @@
+"""What is printed, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+
+import pytest
+
+from fastrun import Console, Outcome, Report, Status, Task
+from fastrun.observers import spool as spool_module
+from fastrun.observers import writer as writer_module
+from fastrun.observers.spool import Spool
+from fastrun.observers.writer import Writer
+
+OK = Outcome(Status.OK)
+A, B = Task("a", "exec", ""), Task("b", "exec", "")
+
+
+class Printed:
+    """What a console wrote to the two files it was given."""
+
+    def __init__(self, folder, mode="stream", **options) -> None:
+        self.files = [open(folder / name, "w+b") for name in ("out", "err")]  # noqa: SIM115
+        self.console = Console(mode, stdout=self.files[0].fileno(), stderr=self.files[1].fileno(), **options)
+
+    def __enter__(self) -> Console:
+        return self.console
+
+    def __exit__(self, *_: object) -> None:
+        self.written = self.console.close()
+        self.out, self.err = (self._read(file) for file in self.files)
+
+    def _read(self, file) -> str:
+        with file:
+            file.seek(0)
+            return file.read().decode()
+
+
+def report(*results: tuple[str, Status, str]) -> Report:
+    tasks = [Task(name, "exec", "") for name, _, _ in results]
+    reasons = {number: reason for number, (_, _, reason) in enumerate(results) if reason}
+    return Report(tasks, bytes(status for _, status, _ in results), reasons, 7.018)
+
+
+def test_lines_of_a_task_stand_between_started_and_ended(tmp_path):
+    with (printed := Printed(tmp_path)) as console:
+        console.task_started(A)
+        console.task_output(A, 1, b"one\ntw")
+        console.task_output(A, 1, b"o\n")
+        console.task_ended(A, OK)
+    assert printed.out == "Started: a\none\ntwo\nEnded : a\n"
+
+
+def test_lines_of_two_tasks_never_mix_and_a_last_line_gets_an_end(tmp_path):
+    with (printed := Printed(tmp_path)) as console:
+        console.task_started(A)
+        console.task_started(B)
+        console.task_output(A, 1, b"a1")
+        console.task_output(B, 1, b"b1")
+        console.task_output(A, 1, b" a2\na3")
+        console.task_output(A, 2, b"e1")
+        console.task_ended(B, OK)
+        console.task_ended(A, OK)
+    assert printed.out == "Started: a\nStarted: b\na1 a2\nb1\nEnded : b\na3\nEnded : a\n"
+    assert printed.err == "e1\n"
+
+
+def test_group_prints_a_task_as_one_block_at_its_end(tmp_path):
+    with (printed := Printed(tmp_path, "group")) as console:
+        console.task_started(A)
+        console.task_started(B)
+        console.task_output(A, 1, b"a1\na2")
+        console.task_output(B, 1, b"b1\n")
+        console.task_output(A, 1, b"\n")
+        console.task_output(A, 2, b"e\n")
+        console.task_ended(A, OK)
+        console.task_output(B, 1, b"b2")
+        console.task_ended(B, OK)
+        console.task_output(A, 1, b"late\n")
+    assert printed.out == "Started: a\nStarted: b\na1\na2\nEnded : a\nb1\nb2\nEnded : b\nlate\n"
+    assert printed.err == "e\n"
+
+
+def test_quiet_prints_only_tasks_that_failed(tmp_path):
+    with (printed := Printed(tmp_path, "quiet")) as console:
+        for task, outcome in ((A, OK), (B, Outcome(Status.FAILED, "x"))):
+            console.task_started(task)
+            console.task_output(task, 1, b"out")
+            console.task_output(task, 2, b"err\n")
+            console.task_ended(task, outcome)
+            console.task_output(task, 1, b"late\n")
+    assert printed.out == "Started: b\nout\nEnded : b\nlate\n"
+    assert printed.err == "err\n"
+
+
+def test_a_task_that_never_started_prints_nothing(tmp_path):
+    with (printed := Printed(tmp_path)) as console:
+        console.task_ended(A, Outcome(Status.SKIPPED, "b failed"))
+        console.task_ended(B, Outcome(Status.INTERRUPTED))
+    assert printed.out == ""
+
+
+def test_names_and_reasons_cannot_forge_a_line(tmp_path):
+    evil = Task("x\nEnded : y\x1b[2J\u202e", "exec", "")
+    with (printed := Printed(tmp_path)) as console:
+        console.task_started(evil)
+        console.task_ended(evil, OK)
+        console.warn("a\nb")
+        console.run_ended(report((evil.name, Status.FAILED, "E: 1\nok       z")))
+    name = "x\\nEnded : y\\x1b[2J\\u202e"
+    assert printed.out == (
+        f"Started: {name}\nEnded : {name}\nReport:\nfailed   {name}  E: 1\\nok       z\n"
+        "1 task: 0 ok, 1 failed in 7.02 s\n"
+    )
+    assert printed.err == "fastrun: warning: a\\nb\n"
+
+
+def test_the_report_has_a_line_per_task_and_one_of_counts(tmp_path):
+    with (printed := Printed(tmp_path)) as console:
+        console.run_ended(
+            report(
+                ("task1", Status.OK, ""),
+                ("task6", Status.FAILED, "exit status 1"),
+                ("task9", Status.SKIPPED, "task6 failed"),
+                ("task10", Status.INTERRUPTED, ""),
+            )
+        )
+    assert printed.out == (
+        "Report:\n"
+        "ok       task1\n"
+        "failed   task6  exit status 1\n"
+        "skipped  task9  task6 failed\n"
+        "interrupted task10\n"
+        "4 tasks: 1 ok, 1 failed, 1 skipped, 1 interrupted in 7.02 s\n"
+    )
+    assert printed.written
+
+
+def test_the_report_of_no_tasks(tmp_path):
+    with (printed := Printed(tmp_path)) as console:
+        console.run_ended(report())
+    assert printed.out == "Report:\n0 tasks: 0 ok in 7.02 s\n"
+
+
+def test_verbose_shows_commands_on_standard_error(tmp_path):
+    with (printed := Printed(tmp_path, verbose=True)) as console:
+        console.task_started(Task("a", "eval", "x = 1\ny"))
+    assert printed.err == "fastrun: a: eval: x = 1\\ny\n"
+
+
+def test_a_run_that_never_reported_is_not_written(tmp_path):
+    with (printed := Printed(tmp_path)) as console:
+        console.task_started(A)
+    assert not printed.written
+
+
+def test_what_happens_in_one_turn_is_one_write(tmp_path):
+    # A datagram socket keeps the borders of writes.
+    import socket
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    async def turns() -> None:
+        console = Console(stdout=theirs.fileno(), stderr=theirs.fileno())
+        console.run_started([])
+        console.task_started(A)
+        console.task_output(A, 1, b"x\n")
+        await asyncio.sleep(0)
+        console.task_output(A, 1, b"y\n")
+        console.task_ended(A, OK)
+        await asyncio.sleep(0)
+        console.close()
+
+    with ours, theirs:
+        asyncio.run(turns())
+        assert [ours.recv(1 << 16) for _ in range(2)] == [b"Started: a\nx\n", b"y\nEnded : a\n"]
+
+
+@pytest.mark.parametrize("mode", ["stream", "group"])
+def test_a_line_without_end_takes_no_memory_and_is_whole(tmp_path, mode, monkeypatch):
+    monkeypatch.setattr(spool_module, "LIMIT", 1_000)
+    with (printed := Printed(tmp_path, mode)) as console:
+        console.task_started(A)
+        console.task_started(B)
+        for number in range(100):
+            console.task_output(A, 1, b"%04d" % number * 25)
+        assert all(spool._in_memory <= 1_000 for spool in console._beginnings.values())
+        console.task_output(B, 1, b"b\n")
+        console.task_ended(B, OK)
+        console.task_ended(A, OK)
+    line = "".join(f"{number:04}" * 25 for number in range(100))
+    assert printed.out == f"Started: a\nStarted: b\nb\nEnded : b\n{line}\nEnded : a\n"
+
+
+def test_a_spool_gives_back_its_pieces_in_order_beyond_its_memory(monkeypatch):
+    monkeypatch.setattr(spool_module, "LIMIT", 10)
+    spool = Spool()
+    pieces = [(1 + number % 2, bytes([number]) * number) for number in range(1, 50)]
+    for stream, data in pieces:
+        spool.append(stream, data)
+    assert spool.size == sum(len(data) for _, data in pieces)
+    assert spool._in_memory <= 10
+    assert list(spool.pieces()) == pieces
+
+
+def test_a_spool_without_room_on_disk_keeps_all_in_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr(spool_module, "LIMIT", 10)
+    spool = Spool()
+    spool.append(1, b"x" * 11)
+    assert spool._file is not None
+    # The file is full from here on.
+    spool._file.close()
+    spool._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
+    with spool._file as full:
+        monkeypatch.setattr(spool, "_undo", lambda position: None)
+        spool.append(2, b"y" * 11)
+        spool._file = None
+        assert list(spool.pieces()) == [(2, b"y" * 11)]
+        assert full is not None
+
+
+def test_no_folder_for_a_spools_file_keeps_all_in_memory(monkeypatch):
+    import tempfile
+
+    monkeypatch.setattr(spool_module, "LIMIT", 10)
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    spool = Spool()
+    for number in range(3):
+        spool.append(number, b"x" * 11)
+    assert list(spool.pieces()) == [(number, b"x" * 11) for number in range(3)]
+
+
+class Pipe:
+    """A pipe with a writer at one end."""
+
+    def __init__(self) -> None:
+        self.read_end, write_end = os.pipe()
+        self.writer = Writer({1: write_end, 2: write_end})
+        self.write_end = write_end
+
+    def __enter__(self) -> Pipe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in (self.read_end, self.write_end):
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def read(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            data += os.read(self.read_end, size - len(data))
+        return bytes(data)
+
+
+def test_a_reader_that_does_not_read_holds_up_nobody_and_loses_nothing():
+    with Pipe() as pipe:
+        expected = b""
+        for number in range(300):
+            piece = bytes([number % 256]) * 20_000
+            pipe.writer.write([(1 + number % 2, piece)])
+            expected += piece
+        assert pipe.writer.congested
+        assert pipe.read(len(expected)) == expected
+        assert pipe.writer.close()
+        assert not pipe.writer.congested
+
+
+def test_a_stuck_reader_is_given_up_after_the_timeout():
+    with Pipe() as pipe:
+        pipe.writer.write([(1, b"x" * 200_000)])
+        assert not pipe.writer.close(0.01)
+        assert pipe.read(200_000) == b"x" * 200_000
+        assert pipe.writer.close()
+
+
+def test_a_stream_made_non_blocking_by_somebody_loses_nothing():
+    with Pipe() as pipe:
+        os.set_blocking(pipe.write_end, False)
+        reader = threading.Thread(target=lambda: seen.append(pipe.read(500_000)))
+        seen: list[bytes] = []
+        pipe.writer.write([(1, b"x" * 500_000)])
+        reader.start()
+        assert pipe.writer.close()
+        reader.join()
+    assert seen == [b"x" * 500_000]
+
+
+def test_a_full_disk_is_said_once_and_not_written_is_returned(tmp_path):
+    with open("/dev/full", "wb", buffering=0) as full, open(tmp_path / "err", "w+b", buffering=0) as err:
+        console = Console(stdout=full.fileno(), stderr=err.fileno())
+        for task in (A, B):
+            console.task_started(task)
+            console._flush()
+            console.task_ended(task, OK)
+            console._flush()
+        console.run_ended(report(("a", Status.OK, "")))
+        assert not console.close()
+        err.seek(0)
+        expected = b"fastrun: cannot write to standard output: No space left on device; the tasks go on without it\n"
+        assert err.read() == expected
+
+
+def test_files_are_written_in_the_calling_thread(tmp_path):
+    with open(tmp_path / "out", "wb") as file:
+        writer = Writer({1: file.fileno(), 2: file.fileno()})
+        writer.write([(1, b"x" * (writer_module._AT_ONCE // 2))])
+        assert writer._thread is None
+        assert writer.close()

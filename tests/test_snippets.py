@@ -1,0 +1,326 @@
+"""Real snippets, against everything that Python code may do to who runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import types
+from contextlib import contextmanager
+
+import pytest
+import uvloop
+
+from fastrun import Status
+from fastrun.executors import snippets
+from fastrun.executors.snippets import SnippetExecutor
+from fastrun.graph import build
+from fastrun.runner import Run
+from fastrun.spec import read
+from tests.helpers import LIMIT, Recorder, document, eval_
+
+
+class Evaluated:
+    """A finished run of snippets."""
+
+    def __init__(self, *tasks, recorder=None, threads=8, runner=uvloop.run) -> None:
+        self.recorder = recorder or Recorder()
+        self.warnings: list[str] = []
+        self.executor = SnippetExecutor(threads)
+        graph = build(read(document(*tasks), "document"))
+        self.run = Run(graph, {"eval": self.executor}, [self.recorder], warn=self.warnings.append)
+        self.recorder.run = self.run
+        self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))
+
+    def status(self, name: str = "a") -> tuple[str, str]:
+        result = self.report[name]
+        return result.status.label, result.reason
+
+
+@contextmanager
+def shared(**things):
+    """What a snippet finds when it imports ``shared``."""
+    module = types.ModuleType("shared")
+    module.__dict__.update(things)
+    sys.modules["shared"] = module
+    try:
+        yield module
+    finally:
+        del sys.modules["shared"]
+
+
+def evaluate(source: str, **options) -> Evaluated:
+    return Evaluated(eval_("a", source), **options)
+
+
+@pytest.mark.parametrize("runner", [uvloop.run, asyncio.run])
+def test_a_snippet_prints_and_is_ok(runner):
+    ran = evaluate("import sys\nprint('out'); print('err', file=sys.stderr)", runner=runner)
+    assert ran.status() == ("ok", "")
+    assert (ran.recorder.out("a"), ran.recorder.err("a")) == ("out\n", "err\n")
+    hooks = [event[0] for event in ran.recorder.events]
+    assert hooks[:2] == ["run_started", "task_started"]
+    assert hooks[-2:] == ["task_ended", "run_ended"]
+
+
+def test_every_snippet_has_a_fresh_namespace_of_its_own():
+    tasks = [eval_(str(i), "assert 'seen' not in globals(); seen = __name__; print(seen)") for i in range(20)]
+    ran = Evaluated(*tasks, threads=1)
+    assert ran.report.ok
+    assert {ran.recorder.out(str(i)) for i in range(20)} == {"__main__\n"}
+
+
+def test_functions_of_a_snippet_see_its_names():
+    assert evaluate("x = 1\ndef f():\n    return [x for _ in range(2)]\nassert f() == [1, 1]").report.ok
+
+
+def test_our_own_future_imports_do_not_reach_snippets():
+    assert evaluate("def f(a: undefined_name): ...").status()[1].startswith("NameError")
+
+
+def test_what_a_snippet_sets_in_its_context_does_not_reach_the_next():
+    change = "import decimal; decimal.getcontext().prec = 3"
+    look = "import decimal; assert decimal.getcontext().prec == 28"
+    assert Evaluated(eval_("a", change), eval_("b", look, "a"), threads=1).report.ok
+
+
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        ("raise ValueError('two\\nlines')", ("failed", "ValueError: two\\nlines")),
+        ("raise StopIteration", ("failed", "StopIteration")),
+        ("raise GeneratorExit('x')", ("failed", "GeneratorExit: x")),
+        ("raise KeyboardInterrupt", ("failed", "KeyboardInterrupt")),
+        ("import asyncio; raise asyncio.CancelledError", ("failed", "CancelledError")),
+        ("raise BaseExceptionGroup('g', [KeyboardInterrupt()])", ("failed", "BaseExceptionGroup: g (1 sub-exception)")),
+        ("raise SystemExit", ("ok", "")),
+        ("import sys; sys.exit(0)", ("ok", "")),
+        ("exit(False)", ("ok", "")),
+        ("import sys; sys.exit(3)", ("failed", "SystemExit: 3")),
+        ("import sys; sys.exit('gone')", ("failed", "SystemExit: gone")),
+        ("1 +", ("failed", "SyntaxError: invalid syntax (<task a>, line 1)")),
+        ("def f(): f()\nf()", ("failed", "RecursionError: maximum recursion depth exceeded")),
+        ("x = 'a\0b'", ("failed", "SyntaxError: source code string cannot contain null bytes")),
+        ("class E(Exception):\n    def __str__(self): raise self\nraise E", ("failed", "E: <no text: __str__ failed>")),
+    ],
+)
+def test_no_exception_of_any_class_escapes(source, status):
+    ran = Evaluated(eval_("a", source), eval_("b", "pass"))
+    assert ran.status("b") == ("ok", "")
+    assert ran.status()[0] == status[0]
+    # Older Pythons say some of it in other words.
+    assert ran.status()[1].replace("ValueError: source", "SyntaxError: source").startswith(status[1])
+
+
+def test_a_traceback_shows_the_snippets_lines_under_its_tasks_name_and_none_of_ours():
+    source = "def inner():\n    return 1 / 0\n\ninner()"
+    ran = Evaluated(eval_("first", source), eval_("se\ncond", source, "zero"), eval_("zero", "pass"))
+    for name, label in (("first", "first"), ("se\ncond", "se\\ncond")):
+        lines = [line.strip() for line in ran.recorder.err(name).splitlines() if set(line.strip()) - set("^~ ")]
+        assert lines == [
+            "Traceback (most recent call last):",
+            f'File "<task {label}>", line 4, in <module>',
+            "inner()",
+            f'File "<task {label}>", line 2, in inner',
+            "return 1 / 0",
+            "ZeroDivisionError: division by zero",
+        ]
+
+
+def test_a_traceback_of_a_chain_of_exceptions_is_the_snippets_in_all_parts():
+    source = "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    raise ExceptionGroup('g', [KeyError(1)]) from e"
+    text = evaluate(source).recorder.err("a")
+    assert text.count('File "<task a>"') == 2
+    assert "executors" not in text
+    assert "direct cause" in text
+
+
+def test_a_snippet_that_does_not_compile_shows_its_line():
+    text = evaluate("x = 1\ny = = 2").recorder.err("a")
+    assert 'File "<task a>", line 2' in text
+    assert "y = = 2" in text
+    assert "executors" not in text
+
+
+def test_an_exit_with_a_text_prints_it_and_no_traceback():
+    ran = evaluate("import sys; sys.exit('gone')")
+    assert ran.recorder.err("a") == "gone\n"
+    assert evaluate("import sys; sys.exit(3)").recorder.err("a") == ""
+
+
+def test_output_is_a_print_errors_traceback_without_our_streams():
+    ran = evaluate("print('\\ud800')")
+    assert ran.status()[1].startswith("UnicodeEncodeError")
+    assert "executors" not in ran.recorder.err("a")
+
+
+def test_prints_belong_to_the_task_that_called_them():
+    # All are inside at the same time: each waits for the others.
+    source = "from shared import barrier\nfor i in range(50):\n    print({0}, i)\n    if i == 25: barrier.wait()\n"
+    with shared(barrier=threading.Barrier(4, timeout=LIMIT)):
+        ran = Evaluated(*(eval_(str(i), source.format(i)) for i in range(4)), threads=4)
+    for i in range(4):
+        assert ran.recorder.out(str(i)) == "".join(f"{i} {j}\n" for j in range(50))
+
+
+def test_threads_that_a_snippet_starts_print_as_their_task():
+    source = """
+import threading, concurrent.futures as cf
+class Own(threading.Thread):
+    def run(self):
+        print('own')
+        inner = threading.Thread(target=print, args=('inner',)); inner.start(); inner.join()
+thread = Own(); thread.start(); thread.join()
+with cf.ThreadPoolExecutor(2) as pool:
+    list(pool.map(print, ['pool'] * 3))
+"""
+    ran = evaluate(source)
+    assert ran.status() == ("ok", "")
+    assert sorted(ran.recorder.out("a").split()) == ["inner", "own", "pool", "pool", "pool"]
+
+
+def test_bytes_and_odd_text_pass_unchanged():
+    source = """
+import sys
+sys.stdout.buffer.write(bytes(range(256)))
+sys.stdout.write('\\udcff')
+sys.stderr.write('\\ud800')
+assert sys.stdout.encoding == 'utf-8' and not sys.stdout.isatty() and sys.stdout.fileno() == 1
+print(end='', flush=True)
+sys.stdout.writelines(['x', 'y'])
+"""
+    ran = evaluate(source)
+    assert ran.status() == ("ok", "")
+    assert ran.recorder.output["a", 1] == bytes(range(256)) + b"\xffxy"
+    assert ran.recorder.err("a") == "\\ud800"
+
+
+def test_asyncio_works_inside_a_snippet():
+    source = """
+import asyncio
+async def child(n):
+    await asyncio.sleep(0)
+    print(n)
+async def main():
+    await asyncio.gather(*(child(n) for n in range(3)), asyncio.to_thread(print, 'thread'))
+asyncio.run(main())
+"""
+    ran = evaluate(source)
+    assert ran.status() == ("ok", "")
+    assert sorted(ran.recorder.out("a").split()) == ["0", "1", "2", "thread"]
+
+
+def test_snippets_that_wait_run_side_by_side_up_to_the_bound():
+    # None passes before twenty have come: the pool must grow to that.
+    with shared(barrier=threading.Barrier(20, timeout=LIMIT)):
+        ran = Evaluated(*(eval_(str(i), "import shared; shared.barrier.wait()") for i in range(20)), threads=20)
+    assert ran.report.ok
+
+
+def test_one_thread_runs_one_snippet_at_a_time():
+    ran = Evaluated(*(eval_(str(i), "print(1)") for i in range(5)), threads=1)
+    hooks = [event[:2] for event in ran.recorder.events[1:-1]]
+    assert hooks == [(h, str(i)) for i in range(5) for h in ("task_started", "task_output", "task_ended")]
+
+
+def test_only_work_that_has_waited_makes_another_thread(monkeypatch):
+    monkeypatch.setattr(snippets, "_PATIENCE", 1e6)
+    source = "import shared, threading; shared.seen.add(threading.get_ident())"
+    with shared(seen=set()) as module:
+        chain = [eval_(str(i), source, *([str(i - 1)] if i else [])) for i in range(200)]
+        assert Evaluated(*chain).report.ok
+    assert len(module.seen) == 1
+
+
+def test_one_that_prints_without_end_is_slowed_and_loses_nothing():
+    class Slow(Recorder):
+        looks = 0
+
+        @property
+        def congested(self) -> bool:
+            self.looks += 1
+            return self.looks % 2 != 0
+
+    ran = evaluate("for i in range(40): print('x' * 99_999)", recorder=Slow())
+    assert ran.recorder.out("a") == ("x" * 99_999 + "\n") * 40
+
+
+class InterruptAt(Recorder):
+    """Interrupts when a task prints, so many times."""
+
+    def __init__(self, *forces: bool) -> None:
+        super().__init__()
+        self.forces = forces
+
+    def task_output(self, task, stream, data) -> None:
+        super().task_output(task, stream, data)
+        for _ in self.forces:
+            self.run.interrupt()
+
+
+def test_an_interrupt_lets_running_snippets_end_and_starts_none_that_waits():
+    ran = Evaluated(*(eval_(str(i), "print('x')") for i in range(50)), recorder=InterruptAt(False), threads=1)
+    statuses = [result.status for result in ran.report]
+    assert statuses[0] is Status.OK
+    assert Status.INTERRUPTED in statuses
+    started = {event[1] for event in ran.recorder.events if event[0] == "task_started"}
+    assert started == {result.name for result in ran.report if result.status is Status.OK}
+
+
+def test_a_second_interrupt_gives_up_on_a_snippet_that_does_not_end():
+    source = "import shared; print('x'); shared.gate.wait(); print('late')"
+    with shared(gate=threading.Event()) as module:
+        try:
+            ran = evaluate(source, recorder=InterruptAt(False, True))
+        finally:
+            module.gate.set()
+            for thread in threading.enumerate():
+                if thread.name == "fastrun-eval":
+                    thread.join(LIMIT)
+    assert ran.status() == ("interrupted", "")
+    assert ran.recorder.out("a") == "x\n"
+
+
+def test_no_thread_to_be_had_fails_the_task_in_the_end(monkeypatch):
+    # Injected: a limit on threads does not bind root, and would bind the test as well.
+    import fastrun.executors.shortage as shortage
+
+    def refuse(thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(shortage, "PATIENCE", 0.0)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    ran = evaluate("pass")
+    assert ran.status() == ("failed", "cannot start a thread")
+    assert ran.warnings == ["cannot start a thread: starting fewer tasks at once"]
+
+
+def test_two_runs_at_once_in_one_process_keep_their_output_apart():
+    async def both():
+        from fastrun import run_async
+
+        recorders = [Recorder(), Recorder()]
+        tasks = [eval_(str(i), "print('x')") for i in range(30)]
+        await asyncio.gather(*(run_async(document(*tasks), observers=[recorder]) for recorder in recorders))
+        return recorders
+
+    for recorder in asyncio.run(both()):
+        assert all(recorder.out(str(i)) == "x\n" for i in range(30))
+
+
+def test_a_thread_that_outlives_its_task_prints_where_it_would_without_us(capfd):
+    source = """
+import shared, threading
+def late():
+    shared.gate.wait()
+    print('late')
+shared.thread = threading.Thread(target=late)
+shared.thread.start()
+"""
+    with shared(gate=threading.Event()) as module:
+        try:
+            assert evaluate(source).report.ok
+        finally:
+            module.gate.set()
+            module.thread.join(LIMIT)
+    assert capfd.readouterr().out == "late\n"
