@@ -102,8 +102,9 @@ def report_of(stdout: bytes) -> dict[str, tuple[str, str]]:
     lines = stdout.decode().splitlines()
     found = {}
     for line in lines[lines.index("Report:") + 1 : -1]:
-        name, _, reason = line[9:].partition("  ")
-        found[name] = (line[:9].rstrip(), reason)
+        status = line.split(" ", 1)[0]
+        name, _, reason = line[max(9, len(status) + 1) :].partition("  ")
+        found[name] = (status, reason)
     return found
 
 

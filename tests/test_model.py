@@ -1,0 +1,106 @@
+"""Random documents against a model of what a run means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fastrun
+from fastrun.spec import printable
+from tests.helpers import Recorder, write_json
+from tests.helpers import fastrun as command_line
+from tests.strategies import BEHAVIOURS, documents
+
+
+def expected_statuses(tasks: list[dict[str, Any]]) -> dict[str, str]:
+    """The model: ok and failed are the task's own doing, skipped is what depends on one that is not ok."""
+    by_name = {task["name"]: task for task in tasks}
+    found: dict[str, str] = {}
+
+    def status(name: str) -> str:
+        if name not in found:
+            task = by_name[name]
+            if any(status(dependency) != "ok" for dependency in task["dependencies"]):
+                found[name] = "skipped"
+            else:
+                found[name] = "ok" if BEHAVIOURS[task["type"], task["arguments"]][0] else "failed"
+        return found[name]
+
+    return {task["name"]: status(task["name"]) for task in tasks}
+
+
+def roots(tasks: list[dict[str, Any]], statuses: dict[str, str], name: str) -> set[str]:
+    """The failed tasks that a task depends on, directly or not."""
+    by_name = {task["name"]: task for task in tasks}
+    found, stack = set(), [name]
+    while stack:
+        for dependency in by_name[stack.pop()]["dependencies"]:
+            stack.append(dependency)
+            if statuses[dependency] == "failed":
+                found.add(dependency)
+    return found
+
+
+def check_order(tasks: list[dict[str, Any]], statuses: dict[str, str], recorder: Recorder) -> None:
+    started = [event[1] for event in recorder.events if event[0] == "task_started"]
+    assert sorted(started) == sorted(name for name, status in statuses.items() if status != "skipped")
+    ended = [event[1] for event in recorder.events if event[0] == "task_ended"]
+    assert sorted(ended) == sorted(statuses)
+    for task in tasks:
+        name = task["name"]
+        if statuses[name] == "skipped":
+            continue
+        begin, end = recorder.place("task_started", name), recorder.place("task_ended", name)
+        assert begin < end
+        assert all(recorder.place("task_ended", dependency) < begin for dependency in task["dependencies"])
+        outputs = [i for i, event in enumerate(recorder.events) if event[:2] == ("task_output", name)]
+        assert all(begin < place < end for place in outputs)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(documents(), st.sampled_from([None, 1, 3]), st.sampled_from([None, 1, 2]))
+def test_a_run_does_what_the_model_says(document, jobs, threads):
+    tasks = document["tasks"]
+    recorder = Recorder()
+    report = fastrun.run(document, jobs=jobs, eval_threads=threads, observers=[recorder])
+    statuses = expected_statuses(tasks)
+    assert {result.name: result.status.label for result in report} == statuses
+    assert [result.name for result in report] == [task["name"] for task in tasks]
+    assert report.exit_code == (0 if set(statuses.values()) <= {"ok"} else 1)
+    assert sum(report.counts.values()) == len(tasks)
+    check_order(tasks, statuses, recorder)
+    for task in tasks:
+        name = task["name"]
+        printed = BEHAVIOURS[task["type"], task["arguments"]][1] if statuses[name] != "skipped" else b""
+        assert recorder.output.get((name, 1), b"") == printed
+        if statuses[name] == "skipped":
+            assert report[name].reason in {f"{printable(root)} failed" for root in roots(tasks, statuses, name)}
+        else:
+            assert bool(report[name].reason) == (statuses[name] == "failed")
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(documents(), st.sampled_from(["stream", "group", "quiet"]))
+def test_the_command_line_prints_what_the_model_says(tmp_path, document, mode):
+    tasks = document["tasks"]
+    result = command_line("--output", mode, write_json(tmp_path, document))
+    statuses = expected_statuses(tasks)
+    assert result.returncode == (0 if set(statuses.values()) <= {"ok"} else 1)
+    lines = result.stdout.decode().split("\n")
+    report = lines[lines.index("Report:") + 1 : -2]
+    assert [line[:9].strip() for line in report] == list(statuses.values())
+    for line, task in zip(report, tasks, strict=True):
+        assert line[9:].startswith(printable(task["name"]))
+    shown = {"failed"} if mode == "quiet" else {"ok", "failed"}
+    expected: list[str] = []
+    for task in tasks:
+        if statuses[task["name"]] in shown:
+            text = BEHAVIOURS[task["type"], task["arguments"]][1].decode()
+            label = printable(task["name"])
+            expected += [f"Started: {label}", *text.removesuffix("\n").split("\n")] if text else [f"Started: {label}"]
+            expected.append(f"Ended : {label}")
+    assert sorted(lines[: lines.index("Report:")]) == sorted(expected)
+
+
