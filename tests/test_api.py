@@ -18,7 +18,7 @@ TASKS = [Task("a", "exec", "echo x"), Task("b", "eval", "print('y')", ["a"])]
 AS_DICT = document(exec_("a", "echo x"), eval_("b", "print('y')", "a"))
 
 
-def inputs(tmp_path) -> list:
+def inputs(tmp_path):
     path = write_json(tmp_path, AS_DICT)
     return [path, str(path), AS_DICT, TASKS, iter(TASKS)]
 
@@ -106,7 +106,9 @@ def test_a_console_prints_as_the_command_line_does(capfd):
     assert fastrun.run(AS_DICT, observers=[console]).ok
     assert console.close()
     out, err = capfd.readouterr()
-    assert out.startswith("Started: a\nx\nEnded : a\nStarted: b\ny\nEnded : b\nReport:\nok       a\nok       b\n2 tasks")
+    assert out.startswith(
+        "Started: a\nx\nEnded : a\nStarted: b\ny\nEnded : b\nReport:\nok       a\nok       b\n2 tasks"
+    )
     assert err == ""
 
 

@@ -12,7 +12,18 @@ import sys
 import pytest
 
 from fastrun import __version__, cli
-from tests.helpers import LIMIT, alive, document, environment, eval_, exec_, fastrun, fastrun_process, report_of, write_json
+from tests.helpers import (
+    LIMIT,
+    alive,
+    document,
+    environment,
+    eval_,
+    exec_,
+    fastrun,
+    fastrun_process,
+    report_of,
+    write_json,
+)
 
 GOOD = document(exec_("a", "echo x"), eval_("b", "print('y')", "a"))
 
@@ -37,7 +48,9 @@ def test_a_run_prints_lines_and_a_report(tmp_path):
 
 
 def test_a_failure_is_exit_1_and_skips_what_depends_on_it(tmp_path):
-    result = fastrun(write_json(tmp_path, document(exec_("a", "exit 4"), exec_("b", "true", "a"), exec_("c", "true", "b"))))
+    result = fastrun(
+        write_json(tmp_path, document(exec_("a", "exit 4"), exec_("b", "true", "a"), exec_("c", "true", "b")))
+    )
     assert result.returncode == 1
     assert report_of(result.stdout) == {
         "a": ("failed", "exit status 4"),
@@ -92,7 +105,16 @@ def test_bad_usage_is_exit_2_with_one_clear_line(arguments, message):
 def test_help_version_and_schema_go_to_standard_output():
     text = fastrun("--help")
     assert (text.returncode, text.stderr) == (0, b"")
-    for option in ("--jobs", "--eval-threads", "--keep-going", "--directory", "--dry-run", "--output", "--grace", "--schema"):
+    for option in (
+        "--jobs",
+        "--eval-threads",
+        "--keep-going",
+        "--directory",
+        "--dry-run",
+        "--output",
+        "--grace",
+        "--schema",
+    ):
         assert option.encode() in text.stdout
     assert text.stdout.decode().rstrip().splitlines()[-1].strip().startswith("generate | fastrun")
     assert fastrun("--version").stdout.decode() == f"fastrun {__version__}\n"
@@ -111,7 +133,9 @@ def test_the_console_script_is_the_same_program():
 
 
 def test_a_dry_run_prints_the_order_and_runs_nothing(tmp_path):
-    tasks = document(exec_("c", "true", "b"), exec_("a", f"touch {tmp_path}/made"), exec_("b\n", "true"), exec_("b", "true", "a"))
+    tasks = document(
+        exec_("c", "true", "b"), exec_("a", f"touch {tmp_path}/made"), exec_("b\n", "true"), exec_("b", "true", "a")
+    )
     result = fastrun("-n", write_json(tmp_path, tasks))
     assert (result.returncode, result.stdout) == (0, b"a\nb\\n\nb\nc\n")
     assert not (tmp_path / "made").exists()
@@ -145,7 +169,7 @@ WAITING = "echo $$; sleep 1000; true"
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda v: str(v)
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=str
 )
 def test_a_signal_ends_the_tasks_and_the_report_is_printed(tmp_path, number, code):
     path = write_json(tmp_path, document(exec_("a", WAITING), exec_("b", "true", "a")))
@@ -206,9 +230,10 @@ def test_a_second_sigint_kills_at_once(tmp_path):
 
 def test_a_child_that_outlives_its_shell_has_the_grace_period_too(tmp_path):
     # The shell dies of TERM at once; the child, whose output goes elsewhere, cleans up after it.
-    child = f"trap 'echo cleaned > {tmp_path}/cleaned; exit' TERM; echo > {tmp_path}/ready; while :; do sleep 0.01; done"
-    command = f"sh -c \"{child}\" > {tmp_path}/log 2>&1 & while [ ! -e {tmp_path}/ready ]; do sleep 0.01; done; echo ready; wait"
-    with fastrun_process(write_json(tmp_path, document(exec_("a", command)))) as process:
+    child = "trap 'echo cleaned > cleaned; exit' TERM; echo > ready; while :; do sleep 0.01; done"
+    shell = "while [ ! -e ready ]; do sleep 0.01; done; echo ready; wait"
+    command = f'sh -c "{child}" > log 2>&1 & {shell}'
+    with fastrun_process(write_json(tmp_path, document(exec_("a", command, cwd=str(tmp_path))))) as process:
         lines_until(process, 2)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=LIMIT)
@@ -216,7 +241,9 @@ def test_a_child_that_outlives_its_shell_has_the_grace_period_too(tmp_path):
 
 
 def test_a_snippet_that_never_ends_does_not_keep_the_run(tmp_path):
-    source = "import threading\nthreading.Thread(target=threading.Event().wait).start()\nprint('ready')\nwhile True: pass"
+    source = (
+        "import threading\nthreading.Thread(target=threading.Event().wait).start()\nprint('ready')\nwhile True: pass"
+    )
     with fastrun_process("--grace", "0.1", write_json(tmp_path, document(eval_("a", source)))) as process:
         lines_until(process, 2)
         process.send_signal(signal.SIGINT)
@@ -284,7 +311,9 @@ def test_closed_standard_descriptors_do_not_become_pipes(tmp_path, closed):
     path = write_json(tmp_path, document(exec_("a", f"echo x; echo y >&2; touch {made}"), eval_("b", "print(1)", "a")))
     redirections = " ".join(f"{number}>&-" for number in closed)
     command = f'"{sys.executable}" -m fastrun "{path}" {redirections}'
-    result = subprocess.run(["/bin/sh", "-c", command], capture_output=True, env=environment(), timeout=LIMIT, check=False)
+    result = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, env=environment(), timeout=LIMIT, check=False
+    )
     assert result.returncode == 0
     assert made.exists()
     assert (result.stdout == b"") == (1 in closed)

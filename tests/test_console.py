@@ -32,7 +32,7 @@ class Printed:
         self.written = self.console.close()
         self.out, self.err = (self._read(file) for file in self.files)
 
-    def _read(self, file) -> str:
+    def _read(self, file):
         with file:
             file.seek(0)
             return file.read().decode()
@@ -240,7 +240,7 @@ class Pipe:
         self.writer = Writer({1: write_end, 2: write_end})
         self.write_end = write_end
 
-    def __enter__(self) -> Pipe:
+    def __enter__(self):
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -52,7 +53,7 @@ def test_a_cycle_is_found_exactly_where_graphlib_finds_one(edges):
     except CycleError:
         printed = error_of(edges).rpartition(": ")[2].split(" -> ")
         assert printed[0] == printed[-1]
-        for task, dependency in zip(printed, printed[1:], strict=False):
+        for task, dependency in pairwise(printed):
             assert int(dependency) in edges[int(task)]
     else:
         graph_of(edges)
@@ -106,4 +107,7 @@ def test_names_are_shown_so_that_they_cannot_forge_a_line():
 def test_a_chain_of_100_000_tasks_works_in_either_direction(order):
     size = 100_000
     tasks = [Task(str(number), "exec", "", [str(number - 1)] if number else []) for number in range(size)][::order]
-    assert sum(build(read({"tasks": [task._asdict() | {"cwd": "x", "env": {}} for task in tasks]}, "d")).waiting_on) == size - 1
+    assert (
+        sum(build(read({"tasks": [task._asdict() | {"cwd": "x", "env": {}} for task in tasks]}, "d")).waiting_on)
+        == size - 1
+    )

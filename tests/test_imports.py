@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fastrun
-from tests.helpers import environment
+from tests.helpers import document, environment, eval_, exec_
 
 FOLDER = Path(fastrun.__file__).parent
 
@@ -62,26 +63,32 @@ def _loaded_by(code: str) -> set[str]:
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_load_no_event_loop(option):
-    loaded = _loaded_by(f"import contextlib, fastrun.cli\nwith contextlib.suppress(SystemExit): fastrun.cli.main(['{option}'])")
+    loaded = _loaded_by(
+        f"import contextlib, fastrun.cli\nwith contextlib.suppress(SystemExit): fastrun.cli.main(['{option}'])"
+    )
     assert not loaded & {"asyncio", "uvloop", "orjson", "fastjsonschema"}
 
 
 def test_importing_the_library_installs_nothing():
     code = """
 import asyncio, signal, sys, threading
-before = [signal.getsignal(n) for n in (2, 15, 17)], sys.stdout, threading.Thread.start, asyncio.get_event_loop_policy
+def state():
+    return [signal.getsignal(n) for n in (2, 15, 17)], sys.stdout, threading.Thread.start, asyncio.events._event_loop_policy
+before = state()
 import fastrun
 fastrun.run, fastrun.run_async, fastrun.load, fastrun.Console, fastrun.Task, fastrun.Report, fastrun.SpecError
-assert before == ([signal.getsignal(n) for n in (2, 15, 17)], sys.stdout, threading.Thread.start, asyncio.get_event_loop_policy)
+assert before == state()
 assert threading.active_count() == 1
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), check=False, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=environment(), check=False, timeout=60
+    )
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
 
 
 def test_a_plain_run_imports_three_packages(tmp_path):
     path = tmp_path / "tasks.json"
-    path.write_text('{"tasks": [{"name": "a", "type": "exec", "arguments": "true"}, {"name": "b", "type": "eval", "arguments": "1"}]}')
+    path.write_text(json.dumps(document(exec_("a", "true"), eval_("b", "pass"))))
     loaded = _loaded_by(f"import fastrun.cli; fastrun.cli.main([{os.fspath(path)!r}])")
     # cython_runtime is made by uvloop; what site loads, such as coverage, is there without us.
     ours = {"fastrun", "uvloop", "cython_runtime", "orjson", "fastjsonschema"}

@@ -81,7 +81,9 @@ def test_a_run_does_what_the_model_says(document, jobs, threads):
             assert bool(report[name].reason) == (statuses[name] == "failed")
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(documents(), st.sampled_from(["stream", "group", "quiet"]))
 def test_the_command_line_prints_what_the_model_says(tmp_path, document, mode):
     tasks = document["tasks"]
@@ -102,5 +104,3 @@ def test_the_command_line_prints_what_the_model_says(tmp_path, document, mode):
             expected += [f"Started: {label}", *text.removesuffix("\n").split("\n")] if text else [f"Started: {label}"]
             expected.append(f"Ended : {label}")
     assert sorted(lines[: lines.index("Report:")]) == sorted(expected)
-
-

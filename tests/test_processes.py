@@ -16,14 +16,14 @@ from fastrun import Status
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import SnippetExecutor
 from fastrun.graph import build
-from fastrun.protocols import exit_outcome
+from fastrun.protocols import Executor, exit_outcome
 from fastrun.runner import Run
 from fastrun.spec import read
 from tests.helpers import LIMIT, Recorder, alive, document, environment, eval_, exec_
 
 
 @pytest.fixture(params=["epoll", "portable"])
-def portable(request) -> bool:
+def portable(request):
     return request.param == "portable"
 
 
@@ -39,7 +39,10 @@ class Ran:
     def __init__(self, *tasks, recorder=None, portable=False, jobs=None, grace=5.0, runner=uvloop.run) -> None:
         self.recorder = recorder or Recorder()
         self.warnings: list[str] = []
-        executors = {"exec": ProcessExecutor(jobs, grace=grace, portable=portable), "eval": SnippetExecutor()}
+        executors: dict[str, Executor] = {
+            "exec": ProcessExecutor(jobs, grace=grace, portable=portable),
+            "eval": SnippetExecutor(),
+        }
         graph = build(read(document(*tasks), "document"))
         self.run = Run(graph, executors, [self.recorder], grace=grace, warn=self.warnings.append)
         self.recorder.run = self.run
@@ -80,7 +83,7 @@ def test_a_command_killed_by_a_signal_has_failed(portable):
 
 
 def test_every_command_has_a_session_of_its_own_and_no_input(portable):
-    ran = Ran(exec_("a", 'ps -o sid= -p $$; echo $$; wc -c; test -t 0 || echo none'), portable=portable)
+    ran = Ran(exec_("a", "ps -o sid= -p $$; echo $$; wc -c; test -t 0 || echo none"), portable=portable)
     session, pid, count, terminal = ran.recorder.out("a").split()
     assert session == pid
     assert int(pid) != os.getpid()
@@ -243,7 +246,7 @@ def test_a_shortage_of_descriptors_delays_tasks_and_fails_none(portable, tmp_pat
         def task_started(self, task) -> None:
             super().task_started(task)
             if task.name == "t0":
-                self.run.warning = self.opening  # type: ignore[method-assign]
+                self.run.warning = self.opening
 
         def opening(self, text: str) -> None:
             # The shortage is there: now the tasks may end. A folder, since a file would take a descriptor.
@@ -294,7 +297,12 @@ def test_an_interrupt_ends_the_whole_group(portable):
             if self.out("a").count("\n") == 2:
                 asyncio.get_running_loop().call_soon(self.run.interrupt)
 
-    ran = Ran(exec_("a", "sleep 1000 & echo $!; echo $$; wait"), exec_("b", "true", "a"), recorder=Interrupter(), portable=portable)
+    ran = Ran(
+        exec_("a", "sleep 1000 & echo $!; echo $$; wait"),
+        exec_("b", "true", "a"),
+        recorder=Interrupter(),
+        portable=portable,
+    )
     assert ran.status("a") == ("interrupted", "")
     assert ran.status("b") == ("interrupted", "")
     assert not any(alive(int(pid)) for pid in ran.recorder.out("a").split())

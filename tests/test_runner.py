@@ -31,7 +31,7 @@ class HandExecutor:
         self.events = events
         self.calls.append("open")
 
-    async def run(self, task) -> Outcome:
+    async def run(self, task):
         if self.refuse:
             self.refuse -= 1
             raise NotStarted
@@ -61,14 +61,14 @@ async def settle() -> None:
 class Stage:
     """A run in the background, with its executor and its events."""
 
-    def __init__(self, edges, *observers, slots=1_000, **options) -> None:
+    def __init__(self, edges, *observers, slots=1_000, executor=None, **options) -> None:
         self.warnings: list[str] = []
         self.recorder = Recorder()
-        self.executor = HandExecutor(slots)
+        self.executor = executor or HandExecutor(slots)
         observers = (self.recorder, *observers)
         self.run = Run(graph_of(edges), {"exec": self.executor}, observers, warn=self.warnings.append, **options)
 
-    async def __aenter__(self) -> Stage:
+    async def __aenter__(self):
         self.task = asyncio.create_task(self.run.run())
         await settle()
         return self
@@ -214,8 +214,11 @@ async def test_an_observer_that_raises_is_dropped_with_a_warning():
 
 @staged
 async def test_an_executor_that_raises_fails_the_task_and_not_the_run():
-    stage = Stage([[], [0]])
-    stage.executor.run = lambda task: 1 / 0
+    class Faulty(HandExecutor):
+        async def run(self, task):
+            return 1 / 0
+
+    stage = Stage([[], [0]], executor=Faulty())
     async with stage:
         pass
     report = stage.task.result()
@@ -268,5 +271,3 @@ async def test_a_million_ready_tasks_are_not_a_million_coroutines():
             await asyncio.sleep(0)
             await settle()
     assert stage.task.result().ok
-
-

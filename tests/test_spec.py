@@ -213,9 +213,11 @@ def test_any_bytes_are_a_document_or_a_spec_error(data):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-10, 10) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(["name", "type", "arguments", "dependencies", "tasks", "cwd", "env", "x", "exec"]), inner
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["name", "type", "arguments", "dependencies", "tasks", "cwd", "env", "x", "exec"]), inner
+        )
     ),
     max_leaves=12,
 )

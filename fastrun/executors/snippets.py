@@ -16,6 +16,7 @@ import functools
 import threading
 import time
 from collections import deque
+from collections.abc import Awaitable
 from contextvars import Context
 from queue import Empty, SimpleQueue
 from types import CodeType
@@ -82,17 +83,18 @@ class SnippetExecutor:
         self._loop = asyncio.get_running_loop()
         install()
 
-    async def run(self, task: Task) -> Outcome:
+    def run(self, task: Task) -> Awaitable[Outcome]:
         """Run a snippet; failed if it raises anything."""
         if self._interrupted:
             raise NotStarted
+        future: asyncio.Future[Outcome] = self._loop.create_future()
         if not self._threads and not self._add_thread():
             cause = "cannot start a thread"
-            if self._slots.refused(self._events, 0, cause):
-                return Outcome(Status.FAILED, cause)
-            raise NotStarted
+            if not self._slots.refused(self._events, 0, cause):
+                raise NotStarted
+            future.set_result(Outcome(Status.FAILED, cause))
+            return future
         self._slots.started()
-        future: asyncio.Future[Outcome] = self._loop.create_future()
         self._unfinished[future] = task
         self._submitted += 1
         self._jobs.put((task, future))
@@ -100,7 +102,7 @@ class SnippetExecutor:
             self._watching = True
             self._taken = self._submitted - self._jobs.qsize()
             self._loop.call_later(_PATIENCE, self._grow)
-        return await future
+        return future
 
     def interrupt(self, *, force: bool) -> None:
         """Take back what waits for a thread; with ``force`` give up on what runs: no thread can be ended."""

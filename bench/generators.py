@@ -1,0 +1,139 @@
+"""Makes documents of any size and shape; ``python -m bench.generators SHAPE N WHAT`` prints one.
+
+Pure functions: the same arguments give the same document. Knows the form of a document and nothing of what runs
+it, so that a file made here can be timed by hand, with fastrun or with anything that reads it.
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+
+# As JSON gives it: a dict whose only key, "tasks", holds a list of dicts.
+Document = dict[str, Any]
+
+# The type and the arguments of the task with this number.
+Make = Callable[[int], tuple[str, str]]
+
+
+def true_command(i: int) -> tuple[str, str]:  # noqa: ARG001
+    """The command that does nothing, so that all that is measured is what running it costs."""
+    return "exec", "true"
+
+
+def distinct_snippet(i: int) -> tuple[str, str]:
+    """A snippet that no other task has: each has to be compiled."""
+    return "eval", f"x = {i}"
+
+
+def same_snippet(i: int) -> tuple[str, str]:  # noqa: ARG001
+    """A snippet that all tasks share: it may be compiled once."""
+    return "eval", "pass"
+
+
+def wide(n: int, make: Make) -> Document:
+    """Tasks that do not depend on each other."""
+    return _document(n, make, lambda _: ())
+
+
+def deep(n: int, make: Make) -> Document:
+    """A chain: each task depends on the one before it."""
+    return _document(n, make, lambda i: range(max(0, i - 1), i))
+
+
+def layered(n: int, width: int, fan_in: int, make: Make, seed: int = 0) -> Document:
+    """Layers of ``width`` tasks, the last may be narrower; each depends on ``fan_in`` of the layer before it.
+
+    On all of that layer if it has no more than ``fan_in``.
+    """
+    rng = random.Random(seed)
+
+    def dependencies(i: int) -> Iterable[int]:
+        start = i // width * width
+        return rng.sample(range(start - width, start), min(fan_in, width)) if start else ()
+
+    return _document(n, make, dependencies)
+
+
+def diamond(n: int, make: Make) -> Document:
+    """A source, tasks that depend on it and a sink that depends on all of those."""
+
+    def dependencies(i: int) -> Iterable[int]:
+        return range(1, i) if i > 1 and i == n - 1 else range(min(i, 1))
+
+    return _document(n, make, dependencies)
+
+
+def random_dag(n: int, edges_per_task: int, make: Make, seed: int = 0) -> Document:
+    """Each task depends on ``edges_per_task`` different ones anywhere before it, or on all if those are fewer."""
+    rng = random.Random(seed)
+    return _document(n, make, lambda i: rng.sample(range(i), min(edges_per_task, i)))
+
+
+def gated(n: int, before: int, make: Make) -> Document:
+    """Tasks that run with others in memory that never do.
+
+    The first ``before`` are independent; task number ``before``, the gate, depends on all of them and fails; the
+    rest depend on the gate.
+    """
+
+    def make_gated(i: int) -> tuple[str, str]:
+        return ("exec", "false") if i == before else make(i)
+
+    def dependencies(i: int) -> Iterable[int]:
+        if i <= before:
+            return range(before) if i == before else ()
+        return (before,)
+
+    return _document(n, make_gated, dependencies)
+
+
+def _document(n: int, make: Make, dependencies: Callable[[int], Iterable[int]]) -> Document:
+    names = [f"task{i}" for i in range(n)]
+    tasks = []
+    for i, name in enumerate(names):
+        type_, arguments = make(i)
+        task: dict[str, Any] = {"name": name, "type": type_, "arguments": arguments}
+        found = [names[number] for number in dependencies(i)]
+        # Left out where there are none, as people do.
+        if found:
+            task["dependencies"] = found
+        tasks.append(task)
+    return {"tasks": tasks}
+
+
+MAKES: dict[str, Make] = {"true": true_command, "distinct": distinct_snippet, "same": same_snippet}
+
+SHAPES = ("wide", "deep", "layered", "diamond", "random", "gated")
+
+
+def main() -> None:
+    """Print the document that the command line asks for."""
+    parser = argparse.ArgumentParser("python -m bench.generators", description="Print a document of N tasks.")
+    parser.add_argument("shape", choices=SHAPES)
+    parser.add_argument("n", type=int, metavar="N", help="number of tasks")
+    parser.add_argument("make", choices=MAKES, help="true: the command; distinct, same: Python snippets")
+    parser.add_argument("--width", type=int, default=100, help="tasks in a layer of 'layered' (default: 100)")
+    parser.add_argument(
+        "--edges", type=int, default=3, help="dependencies of a task, 'layered' and 'random' (default: 3)"
+    )
+    parser.add_argument("--before", type=int, default=1000, help="tasks that 'gated' runs (default: 1000)")
+    parser.add_argument("--seed", type=int, default=0, help="of 'layered' and 'random' (default: 0)")
+    options = parser.parse_args()
+    make = MAKES[options.make]
+    shapes: dict[str, Callable[[], Document]] = {
+        "wide": lambda: wide(options.n, make),
+        "deep": lambda: deep(options.n, make),
+        "layered": lambda: layered(options.n, options.width, options.edges, make, options.seed),
+        "diamond": lambda: diamond(options.n, make),
+        "random": lambda: random_dag(options.n, options.edges, make, options.seed),
+        "gated": lambda: gated(options.n, options.before, make),
+    }
+    sys.stdout.buffer.write(orjson.dumps(shapes[options.shape](), option=orjson.OPT_APPEND_NEWLINE))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Runs one process and says what it took.
+
+Knows processes, clocks and memory; not what is measured nor what the figures mean.
+"""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+# getrusage gives bytes there and kilobytes elsewhere.
+_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class Unavailable(Exception):  # noqa: N818  # not an error: the comparison goes on without it
+    """A peer that cannot be had here. Its text is the reason."""
+
+
+class Measured(NamedTuple):
+    """What a process took.
+
+    ``seconds``: wall time from before it was started until it was reaped. ``cpu``: seconds of processor, its
+    children's included. ``peak``: bytes, the most memory it had resident. ``first``: seconds until its first
+    output, or None. ``marked``: seconds between that and the marker, or None.
+    """
+
+    seconds: float
+    cpu: float
+    peak: int
+    first: float | None
+    marked: float | None
+
+
+def measure(command: Sequence[str], *, timeout: float, marker: bytes = b"", exit_code: int = 0) -> Measured:
+    """Run a process whose standard output is a pipe, read here and thrown away.
+
+    ``marker``: what to look for in the output. ``timeout``: seconds after which the process is killed. Raises
+    RuntimeError if it exits with anything but ``exit_code``.
+
+    The peak is never less than this process's own: the kernel counts what a child was before its ``exec``. So
+    large documents are made in processes of their own.
+    """
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=child_environment())
+    assert process.stdout is not None
+    # Not process.kill, which may reap the process and with it the figures.
+    timer = threading.Timer(timeout, os.kill, (process.pid, signal.SIGKILL))
+    timer.start()
+    try:
+        first, marked = _read(process.stdout.fileno(), marker)
+        # Still a zombie after this, so that the timer cannot kill who got its number next.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    except BaseException:
+        os.kill(process.pid, signal.SIGKILL)
+        raise
+    finally:
+        timer.cancel()
+        timer.join()
+        process.stdout.close()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - start
+    if process.returncode != exit_code:
+        raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode} after {seconds:.1f} s")
+    return Measured(
+        seconds,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss * _PEAK_UNIT,
+        None if first is None else first - start,
+        None if first is None or marked is None else marked - first,
+    )
+
+
+def _read(descriptor: int, marker: bytes) -> tuple[float | None, float | None]:
+    """Read to the end. Returns when the first output and the marker came."""
+    first = marked = None
+    tail = b""
+    while data := os.read(descriptor, 1 << 16):
+        now = time.perf_counter()
+        if first is None:
+            first = now
+        if marker and marked is None:
+            # The marker may lie across two reads.
+            tail = tail[-len(marker) :] + data
+            if marker in tail:
+                marked = now
+    return first, marked
+
+
+def child_environment() -> dict[str, str]:
+    """The environment in which a child finds this ``bench`` and the ``fastrun`` that this process has."""
+    import fastrun
+
+    roots = [os.path.dirname(os.path.dirname(os.path.abspath(file))) for file in (fastrun.__file__, __file__)]
+    paths = [*dict.fromkeys(roots), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def reset_peak() -> None:
+    """Make the kernel forget this process's peak of memory. Linux; elsewhere the peak is that since its start."""
+    with suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
+def own_peak() -> int:
+    """Bytes, the most memory that this process had resident since ``reset_peak``."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_UNIT
