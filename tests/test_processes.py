@@ -199,8 +199,9 @@ def test_a_background_process_is_read_to_the_end(portable, tmp_path):
     assert ran.recorder.out("a") == "late\n"
 
 
-def test_a_process_that_left_its_session_is_named_and_left_alone(portable):
-    ran = Ran(exec_("a", "setsid sleep 1000 & echo $!"), portable=portable)
+def test_a_process_that_left_its_session_is_named_and_left_alone(portable, tmp_path):
+    daemon = "setsid sh -c '> left; exec sleep 1000' & echo $!"
+    ran = Ran(exec_("a", f"{daemon}; while [ ! -e left ]; do sleep 0.01; done", cwd=str(tmp_path)), portable=portable)
     pid = int(ran.recorder.out("a"))
     try:
         assert alive(pid)
