@@ -73,7 +73,8 @@ def test_importing_the_library_installs_nothing():
     code = """
 import asyncio, signal, sys, threading
 def state():
-    return [signal.getsignal(n) for n in (2, 15, 17)], sys.stdout, threading.Thread.start, asyncio.events._event_loop_policy
+    handlers = [signal.getsignal(number) for number in (2, 15, 17)]
+    return handlers, sys.stdout, threading.Thread.start, asyncio.events._event_loop_policy
 before = state()
 import fastrun
 fastrun.run, fastrun.run_async, fastrun.load, fastrun.Console, fastrun.Task, fastrun.Report, fastrun.SpecError
