@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 
 import pytest
 import uvloop
 
 from fastrun import Status
+from fastrun.executors import groups, limits, processes, shortage
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import SnippetExecutor
 from fastrun.graph import build
@@ -307,3 +311,152 @@ def test_an_interrupt_ends_the_whole_group(portable):
     assert ran.status("a") == ("interrupted", "")
     assert ran.status("b") == ("interrupted", "")
     assert not any(alive(int(pid)) for pid in ran.recorder.out("a").split())
+
+
+def test_a_directory_that_was_removed_can_still_be_worked_in(portable, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert Ran(exec_("a", "echo x"), portable=portable).recorder.out("a") == "x\n"
+    monkeypatch.chdir(tmp_path)
+
+
+LONG = "true\n# " + "x" * (1 << 17)
+
+
+def scripts() -> set[str]:
+    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("fastrun-")}
+
+
+def test_a_long_command_that_cannot_start_leaves_no_file(portable):
+    before = scripts()
+    ran = Ran(exec_("a", LONG, cwd="/nowhere"), portable=portable)
+    assert ran.status("a") == ("failed", "cannot start: No such file or directory: /nowhere")
+    assert scripts() == before
+
+
+def test_a_long_command_without_room_for_its_file_fails_and_names_the_cause(portable):
+    before = scripts()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        ran = Ran(exec_("a", LONG), portable=portable)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert ran.status("a") == ("failed", "cannot start: File too large")
+    assert scripts() == before
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_a_process_without_a_pidfd_is_waited_for_in_another_way(monkeypatch, threads):
+    # Injected: the descriptors that a spawn frees leave room for the pidfd unless another thread takes them.
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    def no_thread(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    class Refuser(Recorder):
+        def run_started(self, tasks) -> None:
+            monkeypatch.setattr(os, "pidfd_open", refuse)
+            if not threads:
+                monkeypatch.setattr(threading.Thread, "start", no_thread)
+
+    with monkeypatch.context():
+        ran = Ran(exec_("a", "echo x; exit 3"), exec_("b", "kill -TERM $$"), recorder=Refuser())
+    monkeypatch.undo()
+    assert ran.status("a") == ("failed", "exit status 3")
+    assert ran.status("b") == ("failed", "killed by SIGTERM")
+    assert ran.recorder.out("a") == "x\n"
+
+
+def test_a_status_that_is_lost_without_a_pidfd_and_thread_is_failed(monkeypatch):
+    class Refuser(Thief):
+        def run_started(self, tasks) -> None:
+            monkeypatch.setattr(os, "pidfd_open", lambda *_: os.open("/nowhere", 0))
+            monkeypatch.setattr(threading.Thread, "start", lambda _: exec("raise RuntimeError"))
+
+    ran = Ran(exec_("a", "echo x"), recorder=Refuser())
+    monkeypatch.undo()
+    assert ran.status("a") == ("failed", "exit status lost")
+
+
+def test_where_there_is_no_pidfd_the_portable_way_is_taken(monkeypatch):
+    monkeypatch.delattr(os, "pidfd_open")
+    assert Ran(exec_("a", "echo x")).recorder.out("a") == "x\n"
+
+
+def test_where_groups_cannot_be_looked_at_open_pipes_tell(monkeypatch, portable):
+    monkeypatch.setattr(processes, "live_groups", lambda: None)
+    ran = Ran(exec_("a", "sleep 1000 & echo $!"), portable=portable)
+    assert ran.status("a") == ("ok", "")
+    assert not alive(int(ran.recorder.out("a")))
+
+
+def test_a_system_without_proc_tells_nothing_of_groups(monkeypatch):
+    def missing(_: str) -> list[str]:
+        raise FileNotFoundError
+
+    assert os.getpgrp() in (groups.live_groups() or set())
+    monkeypatch.setattr(os, "listdir", missing)
+    assert groups.live_groups() is None
+
+
+def test_descriptors_and_control_groups_bound_the_slots(tmp_path, monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = limits.granted_processes(3)
+    assert 1 <= most <= soft // 3
+    for path, content in {
+        "cgroup": "3:cpu,pids:/a\n2:memory:/a\n0::/b/c\n",
+        "fs/cpu,pids/a/pids.max": "100",
+        "fs/cpu,pids/a/pids.current": "20",
+        "fs/b/pids.max": "max",
+        "fs/b/pids.current": "1",
+        "fs/b/c/pids.max": "50",
+        "fs/b/c/pids.current": "10",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content)
+    found = limits._control_groups(str(tmp_path / "fs"), str(tmp_path / "cgroup"))
+    assert found == [(100, 20), (50, 10)]
+    assert limits._control_groups(own=str(tmp_path / "none")) == []
+    monkeypatch.setattr(limits, "_control_groups", lambda: found)
+    assert limits.granted_processes(3) == min(most, 24)
+    monkeypatch.setattr(limits, "_control_groups", lambda: [(10, 10)])
+    assert limits.granted_processes(3) == 1
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, hard))
+    monkeypatch.setattr(limits, "_control_groups", list)
+    monkeypatch.setattr(os, "listdir", lambda _: exec("raise OSError"))
+    assert limits.granted_processes(3) > 100_000
+
+
+def test_slots_go_down_to_what_runs_and_up_again_and_patience_ends(monkeypatch):
+    class Events:
+        def __init__(self) -> None:
+            self.calls: list[str] = []
+
+        def warning(self, text: str) -> None:
+            self.calls.append(text)
+
+        def slots_changed(self) -> None:
+            self.calls.append("slots_changed")
+
+    async def steps() -> list[str]:
+        events, slots = Events(), shortage.Slots(4)
+        assert not slots.refused(events, 2, "cause")  # type: ignore[arg-type]
+        assert slots.number == 2
+        for expected in (3, 4, 4):
+            slots.ended()
+            assert slots.number == expected
+        assert not slots.refused(events, 0, "cause")  # type: ignore[arg-type]
+        assert slots.number == 0
+        while not slots.number:
+            await asyncio.sleep(0)
+        slots.started()
+        monkeypatch.setattr(shortage, "PATIENCE", 0.0)
+        assert slots.refused(events, 0, "cause")  # type: ignore[arg-type]
+        return events.calls
+
+    monkeypatch.setattr(shortage, "_RETRY", 0.0)
+    assert asyncio.run(steps()) == ["cause: starting fewer tasks at once", "slots_changed"]

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from fastrun import Status
-from fastrun.executors import snippets
+from fastrun.executors import shortage, snippets
 from fastrun.executors.snippets import SnippetExecutor
 from fastrun.graph import build
 from fastrun.runner import Run
@@ -102,6 +102,7 @@ def test_what_a_snippet_sets_in_its_context_does_not_reach_the_next():
         ("def f(): f()\nf()", ("failed", "RecursionError: maximum recursion depth exceeded")),
         ("x = 'a\0b'", ("failed", "SyntaxError: source code string cannot contain null bytes")),
         ("class E(Exception):\n    def __str__(self): raise self\nraise E", ("failed", "E: <no text: __str__ failed>")),
+        ("raise type('two\\nlines', (Exception,), {})(3)", ("failed", "two\\nlines: 3")),
     ],
 )
 def test_no_exception_of_any_class_escapes(source, status):
@@ -283,8 +284,6 @@ def test_a_second_interrupt_gives_up_on_a_snippet_that_does_not_end():
 
 def test_no_thread_to_be_had_fails_the_task_in_the_end(monkeypatch):
     # Injected: a limit on threads does not bind root, and would bind the test as well.
-    import fastrun.executors.shortage as shortage
-
     def refuse(thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -324,3 +323,75 @@ shared.thread.start()
             module.gate.set()
             module.thread.join(LIMIT)
     assert capfd.readouterr().out == "late\n"
+
+
+def test_bytes_of_a_thread_that_outlives_its_task_go_where_they_would_without_us(capfdbinary):
+    source = """
+import shared, sys, threading
+def late():
+    shared.gate.wait()
+    sys.stdout.buffer.write(b'\\xff')
+shared.thread = threading.Thread(target=late)
+shared.thread.start()
+"""
+    with shared(gate=threading.Event()) as module:
+        try:
+            assert evaluate(source).report.ok
+        finally:
+            module.gate.set()
+            module.thread.join(LIMIT)
+    assert capfdbinary.readouterr().out == b"\xff"
+
+
+def test_others_in_the_process_print_where_they_would_without_us(capfd):
+    class Printer(Recorder):
+        def task_started(self, task) -> None:
+            super().task_started(task)
+            print("from the loop")
+            print("and its errors", file=sys.stderr)
+
+    ran = evaluate("print('mine')", recorder=Printer())
+    assert ran.recorder.out("a") == "mine\n"
+    assert capfd.readouterr() == ("from the loop\n", "and its errors\n")
+
+
+def test_a_traceback_that_cannot_be_printed_is_said_to_be_so():
+    source = (
+        "class M(type):\n    __module__ = property(lambda c: 1 / 0)\nclass E(Exception, metaclass=M): pass\nraise E"
+    )
+    ran = evaluate(source)
+    assert ran.status() == ("failed", "E")
+    assert ran.recorder.err("a") == "<task a>: E (its traceback cannot be printed: ZeroDivisionError)\n"
+
+
+def test_a_pool_that_cannot_grow_goes_on_with_the_threads_it_has(monkeypatch):
+    # Injected, as above: from the second thread on there are none to be had.
+    start = threading.Thread.start
+
+    def refuse(thread) -> None:
+        if thread.name == "fastrun-eval" and any(t.name == "fastrun-eval" for t in threading.enumerate()):
+            module.refused.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with shared(refused=threading.Event()) as module:
+        # The first waits until the pool has tried to grow.
+        tasks = [eval_(str(i), "import shared; shared.refused.wait()") for i in range(5)]
+        assert Evaluated(*tasks).report.ok
+
+
+def test_a_thread_that_is_missing_at_first_is_tried_again(monkeypatch):
+    tries = iter([False])
+    start = threading.Thread.start
+
+    def refuse_once(thread) -> None:
+        if not next(tries, True):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(shortage, "_RETRY", 0.0)
+    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    ran = evaluate("pass")
+    assert ran.status() == ("ok", "")
+    assert ran.warnings == ["cannot start a thread: starting fewer tasks at once"]

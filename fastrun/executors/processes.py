@@ -31,7 +31,7 @@ from fastrun.protocols import (
     Status,
     exit_outcome,
 )
-from fastrun.spec import Task
+from fastrun.spec import Task, printable
 
 # Two pipes and a pidfd.
 _DESCRIPTORS_EACH = 3
@@ -109,7 +109,7 @@ class ProcessExecutor:
             self._spawn(process)
         except OSError as error:
             self._discard(process)
-            cause = f"cannot start: {_cause(error)}"
+            cause = printable(f"cannot start: {_cause(error)}")
             short = error.errno in SHORTAGES
             if short and not self._slots.refused(self._events, len(self._running), cause):
                 raise NotStarted from None

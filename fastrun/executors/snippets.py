@@ -226,9 +226,9 @@ class SnippetExecutor:
                 error.filename = f"<task {task.label}>"
             text = traceback_text(task, error)
         self._print(task, STDERR, text.encode("utf-8", "backslashreplace"))
-        message = printable(safe_text(error))
+        message = safe_text(error)
         name = type(error).__name__
-        return Outcome(Status.FAILED, f"{name}: {message}" if message else name)
+        return Outcome(Status.FAILED, printable(f"{name}: {message}" if message else name))
 
     def _print(self, task: Task, stream: int, data: bytes) -> bool:
         """Pass on what a task prints, slowed to what is taken. Returns False once the run is over."""
