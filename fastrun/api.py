@@ -77,7 +77,8 @@ async def run_async(
     ``observers``: who is told what happens; nothing is printed without one, see ``Console``.
 
     Cancelling it ends the tasks, with grace, and raises CancelledError then; cancelling it twice ends them at
-    once. Raises SpecError or OSError, before anything starts, if the document cannot be run or read.
+    once. Raises SpecError or OSError, before anything starts, if the document cannot be run or read, and
+    ValueError or TypeError for arguments that make no sense.
     Warnings, such as an observer that failed, are RuntimeWarnings.
     """
     return await run_graph(
@@ -112,6 +113,12 @@ async def run_graph(
     signals: bool = False,
 ) -> Report:
     """Run a graph. ``signals``: let SIGINT, SIGTERM and SIGHUP interrupt it. Otherwise as ``run_async``."""
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs must be 1 or more, not {jobs}")
+    if eval_threads is not None and eval_threads < 1:
+        raise ValueError(f"eval_threads must be 1 or more, not {eval_threads}")
+    if keep_going < 0 or not grace >= 0:
+        raise ValueError("keep_going and grace must be 0 or more")
     run = Run(
         graph,
         {
@@ -143,6 +150,8 @@ def _read(source: Input) -> Document:
 
 
 def _as_dict(task: Task) -> dict[str, Any]:
+    if not isinstance(task, Task):
+        raise TypeError(f"a list must hold fastrun.Task, not {type(task).__name__}; a document is a dict")
     item = {key: value for key, value in task._asdict().items() if value is not None}
     return {**item, "dependencies": list(task.dependencies)}
 

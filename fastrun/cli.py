@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs",
         type=_positive,
         metavar="N",
-        help="at most N commands at once (default: what the system grants)",
+        help="at most N commands at once (default: all that are ready, as far as the system grants it)",
     )
     add("--eval-threads", type=_positive, metavar="N", help="at most N snippets at once (default: 64)")
     add(
@@ -118,9 +118,13 @@ def _positive(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text}: must be 0 or more")
+    return number
 
 
 def _seconds(text: str) -> float:

@@ -28,8 +28,13 @@ from fastrun.spec import (
 
 Path = tuple[str | int, ...]
 
-# What other tools call the dependencies. To ignore one would run the tasks in a wrong order.
-_DEPENDENCIES_ELSEWHERE = {"after", "depends", "dependson", "deps", "needs", "requires"}
+# What other tools call these keys. To ignore one would run the tasks in a wrong order or place.
+_ELSEWHERE = {
+    "dependencies": ("after", "depends", "dependson", "deps", "needs", "prerequisites", "requires", "waitfor"),
+    "env": ("environment", "variables"),
+    "cwd": ("chdir", "dir", "directory", "workdir", "workingdirectory"),
+    "arguments": ("cmd", "command", "run", "script"),
+}
 
 # A key or a name this similar (difflib's ratio) is taken for a slip of the keyboard.
 _SIMILAR = 0.75
@@ -115,7 +120,7 @@ def _unknown_keys(
     for key in item:
         if key in known or key.startswith("x-"):
             continue
-        meant = _meant(key, known)
+        meant = _meant(key, known, item)
         if meant is None:
             unknown.setdefault(key, []).append((*path, key))
         else:
@@ -123,14 +128,19 @@ def _unknown_keys(
             yield Problem((*path, key), message, at_key=True)
 
 
-def _meant(key: str, known: Collection[str]) -> str | None:
+def _meant(key: str, known: Collection[str], item: dict[str, Any]) -> str | None:
+    """The known key that an unknown one was probably meant to be, or None."""
     from difflib import get_close_matches  # 6 ms
 
     plain = re.sub("[^a-z]", "", key.lower())
-    if plain in _DEPENDENCIES_ELSEWHERE and "dependencies" in known:
-        return "dependencies"
-    near = get_close_matches(plain, known, 1, _SIMILAR)
-    return near[0] if near else None
+    words = {name: name for name in known}
+    # Another tool's word stands for ours only where ours is missing.
+    words |= {word: name for name in known if name not in item for word in _ELSEWHERE.get(name, ())}
+    near = get_close_matches(plain, words, 1, _SIMILAR)
+    if near:
+        return words[near[0]]
+    beginnings = [word for word in words if len(plain) > 2 and word.startswith(plain)]
+    return words[beginnings[0]] if beginnings else None
 
 
 def nearest(name: str, names: Sequence[str]) -> str | None:

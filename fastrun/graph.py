@@ -46,7 +46,7 @@ def build(document: Document) -> Graph:
     """Resolve the names of a document.
 
     Raises SpecError with everything that is wrong with the document: what reading it found, names used
-    twice, unknown dependencies and, where there is nothing else, a cycle.
+    twice, unknown dependencies and, unless names are used twice, a cycle.
     """
     tasks = document.tasks
     problems = list(document.problems)
@@ -64,21 +64,21 @@ def build(document: Document) -> Graph:
             found = [numbers[name] for name in names]
         except KeyError:
             problems += _unknown(document, number, numbers, len(problems))
-            continue
+            found = [numbers[name] for name in names if name in numbers]
         if len(found) > 1 and len(set(found)) < len(found):
             found = list(dict.fromkeys(found))
         waiting_on[number] = len(found)
         edges.extend(found)
-        forward = forward and max(found) < number
+        forward = forward and max(found, default=-1) < number
+    ambiguous = len(numbers) < len(tasks)
     del numbers
-    if problems:
-        raise document.source.error(problems)
     graph = Graph(tasks, waiting_on, edges)
     # Where every task comes after its dependencies there can be no cycle: most documents are made so.
-    if not forward:
-        cycle = _find_cycle(graph)
-        if cycle:
-            raise document.source.error([_cycle_problem(document, cycle)])
+    cycle = [] if forward or ambiguous else _find_cycle(graph)
+    if cycle:
+        problems.append(_cycle_problem(document, cycle))
+    if problems:
+        raise document.source.error(problems)
     return graph
 
 

@@ -86,6 +86,16 @@ class Report:
             return 128 + self.signal
         return 0 if self.ok else 1
 
+    def summary(self) -> str:
+        """The last line of the printed report: ``9 tasks: 7 ok, 1 failed, 1 skipped in 7.02 s``."""
+        counts = [f"{self.counts[Status.OK]} ok"]
+        counts += [f"{self.counts[status]} {status.label}" for status in ENDED[1:] if self.counts[status]]
+        many = "1 task" if len(self) == 1 else f"{len(self)} tasks"
+        return f"{many}: {', '.join(counts)} in {self.seconds:.2f} s"
+
+    def __repr__(self) -> str:
+        return f"<Report {self.summary()}>"
+
     def __len__(self) -> int:
         return len(self._tasks)
 

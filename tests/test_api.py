@@ -151,3 +151,22 @@ def test_a_document_can_come_from_standard_input(monkeypatch):
 
     monkeypatch.setattr(sys, "stdin", Input)
     assert [task.name for task in fastrun.load("-")] == ["a", "b"]
+
+
+@pytest.mark.parametrize("options", [{"jobs": 0}, {"eval_threads": 0}, {"keep_going": -1}, {"grace": -1.0}])
+def test_arguments_that_make_no_sense_are_value_errors(options):
+    with pytest.raises(ValueError, match="must be"):
+        fastrun.run(TASKS, **options)
+
+
+def test_a_list_of_dicts_is_a_type_error_and_an_unknown_mode_a_value_error():
+    with pytest.raises(TypeError, match=r"a list must hold fastrun\.Task, not dict"):
+        fastrun.load([exec_("a", "true")])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="mode must be one of stream, group, quiet"):
+        fastrun.Console("loud")
+
+
+def test_a_report_says_its_counts_and_the_module_its_names():
+    report = fastrun.run(TASKS)
+    assert repr(report).startswith("<Report 2 tasks: 2 ok in ")
+    assert set(fastrun.__all__) <= set(dir(fastrun))

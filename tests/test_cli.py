@@ -90,7 +90,7 @@ def test_an_ignored_key_is_a_warning_on_standard_error(tmp_path):
         (["-j", "x", "x"], "'x' is not a whole number"),
         (["--grace", "nan", "x"], "'nan' is not a number of seconds"),
         (["--grace", "soon", "x"], "'soon' is not a number of seconds"),
-        (["-k", "-1", "x"], "'-1' is not a whole number"),
+        (["-k", "-1", "x"], "-1: must be 0 or more"),
         (["--output", "loud", "x"], "invalid choice: 'loud'"),
         (["--unknown", "x"], "unrecognized arguments: --unknown"),
     ],
@@ -359,3 +359,21 @@ def test_an_interrupt_before_anything_runs_is_exit_130(monkeypatch):
     with pytest.raises(SystemExit) as caught:
         cli.console_script()
     assert caught.value.code == 130
+
+
+def test_an_interrupt_names_what_left_its_session_and_keeps_the_output(tmp_path):
+    daemon = "setsid sh -c '> left; exec sleep 1000' & echo $!"
+    command = f"{daemon}; while [ ! -e left ]; do sleep 0.01; done; echo ready; sleep 1000"
+    with fastrun_process(write_json(tmp_path, document(exec_("a", command, cwd=str(tmp_path))))) as process:
+        _, pid, _ = lines_until(process, 3)
+        try:
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            warning = process.stderr.readline().decode()
+            assert warning.startswith("fastrun: warning: a: left a process behind that keeps its output open")
+            assert warning.endswith("it left its session and lives on\n")
+            assert alive(int(pid))
+        finally:
+            os.kill(int(pid), signal.SIGKILL)
+        process.communicate(timeout=LIMIT)
+    assert process.returncode == 130

@@ -111,3 +111,17 @@ def test_a_chain_of_100_000_tasks_works_in_either_direction(order):
         sum(build(read({"tasks": [task._asdict() | {"cwd": "x", "env": {}} for task in tasks]}, "d")).waiting_on)
         == size - 1
     )
+
+
+def test_a_cycle_is_found_beside_other_problems_and_not_where_names_are_ambiguous():
+    tasks = [exec_("a", "", "b", "nowhere"), exec_("b", "", "a"), exec_("c", "") | {"arguments": 1}]
+    with pytest.raises(SpecError) as caught:
+        build(read(document(*tasks), "d"))
+    assert [line.split(": ", 2)[2] for line in caught.value.lines] == [
+        'unknown dependency "nowhere"',
+        "the tasks depend on each other in a cycle: a -> b -> a",
+        '"arguments" must be a string, not a number',
+    ]
+    with pytest.raises(SpecError) as caught:
+        build(read(document(exec_("a", "", "b"), exec_("b", "", "a"), exec_("a", "")), "d"))
+    assert len(caught.value.lines) == 1

@@ -261,3 +261,43 @@ def test_the_schema_is_a_superset_of_what_it_began_as():
     assert task["properties"]["type"]["enum"] == ["exec", "eval"]
     assert "additionalProperties" not in schema
     assert "additionalProperties" not in task
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("dependancies", "dependencies"),
+        ("Dependencies", "dependencies"),
+        ("depends_on", "dependencies"),
+        ("dependsOn", "dependencies"),
+        ("depend", "dependencies"),
+        ("dep", "dependencies"),
+        ("require", "dependencies"),
+        ("needs", "dependencies"),
+        ("wait_for", "dependencies"),
+        ("enviroment", "env"),
+        ("environment", "env"),
+        ("working_directory", "cwd"),
+        ("dir", "cwd"),
+        ("names", "name"),
+        ("colour", None),
+        ("label", None),
+        ("timeout", None),
+        ("command", None),
+        ("x-dependencies", None),
+    ],
+)
+def test_a_key_that_looks_like_a_known_one_is_an_error_and_others_are_not(key, meant):
+    task = {"name": "a", "type": "exec", "arguments": "", key: "x"}
+    if meant is None:
+        assert not read(document(task), "d").problems
+    else:
+        message = f'unknown key "{key}"; did you mean "{meant}"?'
+        assert lines_of(document(task)) == [f"document: $.tasks[0].{key}: {message}"]
+
+
+def test_another_tools_word_for_a_missing_key_is_recognised():
+    assert lines_of(document({"name": "a", "type": "exec", "command": "x"})) == [
+        'document: $.tasks[0].command: unknown key "command"; did you mean "arguments"?',
+        'document: $.tasks[0]: "arguments" is missing',
+    ]

@@ -12,6 +12,7 @@ others of its group behind: it lingers, not yet reaped so that its group's numbe
 """
 
 import asyncio
+import functools
 import os
 import select
 import signal
@@ -45,6 +46,9 @@ _LARGEST_PIPE = 1 << 20
 
 # Seconds between looks at somebody who is behind, or at groups that were told to end.
 _PAUSE = 0.005
+
+# Such looks at what was killed, a second in all: only what waits for a broken disk takes longer to die.
+_LOOKS_AFTER_KILL = 200
 
 _EXIT = 0
 
@@ -119,34 +123,16 @@ class ProcessExecutor:
 
     def interrupt(self, *, force: bool) -> None:
         """TERM and CONT to every group, KILL with ``force``."""
-        if not self._interrupted and self._epoll is not None:
+        if not self._interrupted:
             # What has exited by now has done so by itself.
             self._on_events()
         self._interrupted = True
-        self._forced = self._forced or force
-        for process in self._running | self._lingering:
-            process.interrupted = True
-            signal_group(process.pid, signal.SIGKILL if force else signal.SIGTERM)
-            if not force:
-                signal_group(process.pid, signal.SIGCONT)
+        self._signal_all(force=force)
 
     async def close(self) -> None:
         """End the processes that commands left behind, after reading what they print until then."""
-        timer = None
-        if self._lingering and not self._interrupted:
-            live = live_groups()
-            for process in self._lingering:
-                fate = "it is ended" if live is None or process.pid in live else "it left its session and lives on"
-                self._events.warning(f"{process.task.label}: left a process behind that keeps its output open; {fate}")
-            self.interrupt(force=False)
-            timer = self._loop.call_later(self._grace, lambda: self.interrupt(force=True))
-        while self._lingering and not self._forced:
-            live = live_groups()
-            for process in list(self._lingering):
-                if process.pid not in live if live is not None else not process.pipes:
-                    self._forget(process)
-            if self._lingering:
-                await asyncio.sleep(_PAUSE)
+        timer = None if self._interrupted else self._end_rest()
+        await self._wait_for_groups()
         if timer is not None:
             timer.cancel()
         for process in list(self._lingering):
@@ -156,6 +142,42 @@ class ProcessExecutor:
             self._epoll.close()
             self._epoll = None
         self._spawner.close()
+
+    def _end_rest(self) -> asyncio.TimerHandle | None:
+        """Name the processes that keep their output open and tell them to end. Returns what ends them later."""
+        # Some may have closed it by now, and are let go.
+        self._on_events()
+        if not self._lingering:
+            return None
+        live = live_groups()
+        for process in self._lingering:
+            if live is None or process.pid in live:
+                self._warn_of_rest(process, "it is ended")
+        self._signal_all(force=False)
+        return self._loop.call_later(self._grace, functools.partial(self._signal_all, force=True))
+
+    async def _wait_for_groups(self) -> None:
+        """Let go of the lingering as their groups die; once they are killed, for no longer than that takes."""
+        looks_left = _LOOKS_AFTER_KILL
+        while self._lingering and looks_left:
+            live = live_groups()
+            for process in list(self._lingering):
+                if process.pid not in live if live is not None else not process.pipes:
+                    self._forget(process)
+            looks_left -= self._forced
+            if self._lingering:
+                await asyncio.sleep(_PAUSE)
+
+    def _signal_all(self, *, force: bool) -> None:
+        self._forced = self._forced or force
+        for process in self._running | self._lingering:
+            process.interrupted = True
+            signal_group(process.pid, signal.SIGKILL if force else signal.SIGTERM)
+            if not force:
+                signal_group(process.pid, signal.SIGCONT)
+
+    def _warn_of_rest(self, process: _Process, fate: str) -> None:
+        self._events.warning(f"{process.task.label}: left a process behind that keeps its output open; {fate}")
 
     # Starting
 
@@ -342,6 +364,8 @@ class ProcessExecutor:
     def _forget(self, process: _Process) -> None:
         """Let go of a lingering process after reading what is in its pipes."""
         self._drain(process)
+        if process.pipes and not self._forced:
+            self._warn_of_rest(process, "it left its session and lives on")
         self._lingering.discard(process)
         if not process.reaped:
             with suppress(ChildProcessError):

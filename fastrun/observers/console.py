@@ -9,7 +9,7 @@ from itertools import islice
 
 from fastrun.observers.spool import Spool
 from fastrun.observers.writer import Writer
-from fastrun.protocols import ENDED, STDERR, STDOUT, Observer, Outcome, Report, Status
+from fastrun.protocols import STDERR, STDOUT, Observer, Outcome, Report, Status
 from fastrun.spec import Task, printable
 
 MODES = ("stream", "group", "quiet")
@@ -30,6 +30,8 @@ class Console(Observer):
 
         ``stdout``, ``stderr``: file descriptors.
         """
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
         self._mode = mode
         self._verbose = verbose
         self._writer = Writer({STDOUT: stdout, STDERR: stderr})
@@ -155,7 +157,4 @@ def _report_lines(report: Report) -> Iterator[str]:
     for name, status, reason in report:
         line = f"{labels[status]} {printable(name)}"
         yield f"{line}  {printable(reason)}" if reason else line
-    counts = [f"{report.counts[Status.OK]} ok"]
-    counts += [f"{report.counts[status]} {status.label}" for status in ENDED[1:] if report.counts[status]]
-    many = "1 task" if len(report) == 1 else f"{len(report)} tasks"
-    yield f"{many}: {', '.join(counts)} in {report.seconds:.2f} s"
+    yield report.summary()
