@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastrun import Observer, Outcome, Report, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 # Nothing that works takes nearly as long; a hang must not take the suite with it.
@@ -90,11 +92,20 @@ def fastrun(*arguments: str | Path, **options: Any) -> subprocess.CompletedProce
     return subprocess.run(command, capture_output=True, timeout=LIMIT, check=False, **options)
 
 
-def fastrun_process(*arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
-    """The real command line, running; its standard output can be read."""
+@contextmanager
+def fastrun_process(*arguments: str | Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """The real command line, running; its standard output can be read. Killed if it does not end."""
     options.setdefault("env", environment())
     command = [sys.executable, "-m", "fastrun", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
+        timer = threading.Timer(LIMIT, process.kill)
+        timer.start()
+        try:
+            yield process
+        finally:
+            timer.cancel()
+            timer.join()
+            process.kill()
 
 
 def report_of(stdout: bytes) -> dict[str, tuple[str, str]]:
