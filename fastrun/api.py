@@ -5,10 +5,10 @@ Names the concrete executors, as ``cli`` names the concrete observers; nothing b
 
 import asyncio
 import os
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from fastrun.executors.processes import ProcessExecutor
@@ -44,15 +44,32 @@ def run(source: Input, **options: Any) -> Report:
     reports: list[Report] = []
     errors: list[BaseException] = []
 
+    tasks: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def main() -> Report:
+        task = asyncio.current_task()
+        if task is not None:
+            tasks.append((asyncio.get_running_loop(), task))
+        return await run_async(source, **options)
+
     def work() -> None:
         try:
-            reports.append(uvloop.run(run_async(source, **options)))
+            reports.append(uvloop.run(main()))
         except BaseException as error:
             errors.append(error)
 
     thread = threading.Thread(target=work, name="fastrun-run")
     thread.start()
-    thread.join()
+    try:
+        thread.join()
+    except BaseException:
+        # Ctrl-C: the run is told, and ends its tasks first.
+        while thread.is_alive():
+            with suppress(RuntimeError, KeyboardInterrupt):
+                for loop, task in tasks:
+                    loop.call_soon_threadsafe(task.cancel)
+                thread.join()
+        raise
     if errors:
         raise errors[0]
     return reports[0]
@@ -144,7 +161,9 @@ def _read(source: Input) -> Document:
     if not isinstance(source, (str, os.PathLike)):
         return read({"tasks": [_as_dict(task) for task in source]}, "tasks")
     if source == "-":
-        return parse(sys.stdin.buffer.read(), "<stdin>")
+        # Not sys.stdin, which is None where it was closed.
+        with open(0, "rb", closefd=False) as file:
+            return parse(file.read(), "<stdin>")
     with open(source, "rb") as file:
         return parse(file.read(), os.fspath(source))
 

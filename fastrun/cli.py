@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 EXIT_USAGE = 2
 EXIT_OUTPUT = 3
 
+# Seconds that the report of an interrupted run waits for a terminal that takes nothing.
+_LAST_WORDS = 1.0
+
 _DESCRIPTION = "Run a JSON document of shell commands and Python snippets as concurrently as their dependencies allow."
 
 _EPILOG = """\
@@ -37,12 +40,12 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit code; argparse leaves by itself after ``--help`` and errors."""
+    _open_standard_descriptors()
     options = _parser().parse_args(arguments)
     if options.schema:
         return _print_schema()
     if options.file is None:
         _parser().error("a FILE is needed ('-' for standard input)")
-    _open_standard_descriptors()
     if options.directory is not None:
         try:
             os.chdir(options.directory)
@@ -161,6 +164,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _execute(graph: "Graph", options: argparse.Namespace) -> int:
+    import fcntl
+
     import uvloop
 
     from fastrun.api import run_graph
@@ -168,7 +173,9 @@ def _execute(graph: "Graph", options: argparse.Namespace) -> int:
 
     # A parent that ignores it would have the kernel throw exit statuses away.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    console = Console(options.output, verbose=options.verbose)
+    # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
+    out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
+    console = Console(options.output, verbose=options.verbose, stdout=out, stderr=err)
     report = uvloop.run(
         run_graph(
             graph,
@@ -181,15 +188,12 @@ def _execute(graph: "Graph", options: argparse.Namespace) -> int:
             signals=True,
         )
     )
-    # Who wants the run to end does not wait for a terminal that takes nothing.
-    written = console.close(None if report.signal is None else options.grace)
-    if report.signal is None:
-        return report.exit_code if written else EXIT_OUTPUT
-    others = threading.enumerate()
-    if any(not thread.daemon for thread in others if thread is not threading.main_thread()):
-        # Left running by a snippet; the interpreter would wait for it.
-        os._exit(report.exit_code)
-    return report.exit_code
+    written = console.close(None if report.signal is None else _LAST_WORDS)
+    code = EXIT_OUTPUT if report.signal is None and not written else report.exit_code
+    if threading.active_count() > 1:
+        # Left running by a snippet. The interpreter would wait for it, or crash while it prints.
+        os._exit(code)
+    return code
 
 
 def _open_standard_descriptors() -> None:
@@ -209,7 +213,9 @@ def _print_schema() -> int:
 
 
 def _print(texts: Iterable[str]) -> int:
-    """Write to standard output. Returns the exit code."""
+    """Write to standard output, unless there is none. Returns the exit code."""
+    if sys.stdout is None:
+        return 0
     try:
         sys.stdout.buffer.writelines(text.encode() for text in texts)
         sys.stdout.flush()
@@ -231,4 +237,5 @@ def _usage_error(text: str) -> int:
 def _say(text: str) -> None:
     """Print a line on standard error, unless there is none."""
     if sys.stderr is not None:
-        print(text, file=sys.stderr)
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)

@@ -74,7 +74,7 @@ def build(document: Document) -> Graph:
     del numbers
     graph = Graph(tasks, waiting_on, edges)
     # Where every task comes after its dependencies there can be no cycle: most documents are made so.
-    cycle = [] if forward or ambiguous else _find_cycle(graph)
+    cycle = [] if forward or ambiguous else _find_cycle(graph, edges)
     if cycle:
         problems.append(_cycle_problem(document, cycle))
     if problems:
@@ -127,7 +127,7 @@ def _unknown(document: Document, number: int, numbers: dict[str, int], found_bef
     return problems
 
 
-def _find_cycle(graph: Graph) -> list[int]:
+def _find_cycle(graph: Graph, edges: array[int]) -> list[int]:
     """The shortest cycle found, each task followed by one that depends on it, or nothing."""
     left = list(graph.waiting_on)
     stack = [number for number, count in enumerate(left) if not count]
@@ -141,7 +141,20 @@ def _find_cycle(graph: Graph) -> list[int]:
                 stack.append(dependent)
     if done == len(graph):
         return []
-    # What is left lies on a cycle or behind one.
+    # What is left lies on a cycle or behind one. What nothing left depends on is behind all of them.
+    before = list(accumulate(graph.waiting_on, initial=0))
+    awaited = [
+        sum(1 for d in graph.dependents[graph.offsets[number] : graph.offsets[number + 1]] if left[d]) if count else 0
+        for number, count in enumerate(left)
+    ]
+    stack = [number for number, count in enumerate(left) if count and not awaited[number]]
+    while stack:
+        number = stack.pop()
+        left[number] = 0
+        for dependency in edges[before[number] : before[number + 1]]:
+            awaited[dependency] -= 1
+            if left[dependency] and not awaited[dependency]:
+                stack.append(dependency)
     shortest: list[int] = []
     steps = 0
     for start, count in enumerate(left):

@@ -114,7 +114,11 @@ class Run:
         """Whether an observer is behind. Not once everything is to end: what is left is bounded by then."""
         if self._forced:
             return False
-        return any(observer.congested for observer in self._observers)
+        try:
+            return any(observer.congested for observer in self._observers)
+        except Exception:
+            # Also called from the threads of snippets: it is a hook that is told, not this, that drops the observer.
+            return False
 
     def task_started(self, task: Task) -> None:
         """Pass on to the observers."""
@@ -129,8 +133,9 @@ class Run:
         self._drain_soon()
 
     def warning(self, text: str) -> None:
-        """Pass on to the user."""
-        self._warn(text)
+        """Pass on to the user, who may have made errors of warnings: those do not end a run."""
+        with suppress(Exception):
+            self._warn(text)
 
     def _drain_soon(self) -> None:
         if not self._draining:
@@ -157,11 +162,16 @@ class Run:
         task = self._tasks[number]
         try:
             outcome = await executor.run(task)
+        except asyncio.CancelledError:
+            # Somebody cancels all tasks of the loop, as asyncio.run does at its end.
+            self._task_ended(number, task, Outcome(Status.INTERRUPTED))
+            if self._signal is None:
+                self.interrupt()
         except NotStarted:
             self._scheduler.put_back(number)
         except Exception as error:
             # A fault of the executor. Without an outcome the run would wait for ever.
-            self._warn(f"{task.label}: internal error: {error!r}")
+            self.warning(f"{task.label}: internal error: {error!r}")
             self._task_ended(number, task, Outcome(Status.FAILED, f"internal error: {error!r}"))
         else:
             self._task_ended(number, task, outcome)
@@ -218,7 +228,7 @@ class Run:
         self._observers.remove(observer)
         self.dropped.append(observer)
         self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
-        self._warn(f"{type(observer).__name__} failed and no longer watches: {error!r}")
+        self.warning(f"{type(observer).__name__} failed and no longer watches: {error!r}")
 
 
 def _implementations(observers: Sequence[Observer], hook: str) -> list[tuple[Observer, Callable[..., None]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -12,7 +13,7 @@ import uvloop
 
 import fastrun
 from fastrun import SpecError, Status, Task
-from tests.helpers import Recorder, document, eval_, exec_, write_json
+from tests.helpers import Recorder, alive, document, environment, eval_, exec_, write_json
 
 TASKS = [Task("a", "exec", "echo x"), Task("b", "eval", "print('y')", ["a"])]
 AS_DICT = document(exec_("a", "echo x"), eval_("b", "print('y')", "a"))
@@ -143,14 +144,16 @@ def test_limits_are_passed_on():
     assert [result.status for result in report] == [Status.FAILED, Status.SKIPPED, Status.SKIPPED]
 
 
-def test_a_document_can_come_from_standard_input(monkeypatch):
-    import io
-
-    class Input:
-        buffer = io.BytesIO(json.dumps(AS_DICT).encode())
-
-    monkeypatch.setattr(sys, "stdin", Input)
-    assert [task.name for task in fastrun.load("-")] == ["a", "b"]
+def test_a_document_can_come_from_standard_input():
+    code = "import fastrun; print([task.name for task in fastrun.load('-')])"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(AS_DICT).encode(),
+        capture_output=True,
+        env=environment(),
+        check=True,
+    )
+    assert result.stdout == b"['a', 'b']\n"
 
 
 @pytest.mark.parametrize("options", [{"jobs": 0}, {"eval_threads": 0}, {"keep_going": -1}, {"grace": -1.0}])
@@ -170,3 +173,41 @@ def test_a_report_says_its_counts_and_the_module_its_names():
     report = fastrun.run(TASKS)
     assert repr(report).startswith("<Report 2 tasks: 2 ok in ")
     assert set(fastrun.__all__) <= set(dir(fastrun))
+
+
+@pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
+def test_a_loop_that_cancels_all_its_tasks_leaves_no_process_and_does_not_hang(runner):
+    class Ready(Recorder):
+        def task_output(self, task, stream, data) -> None:
+            super().task_output(task, stream, data)
+            ready.set()
+
+    ready = asyncio.Event()
+    recorder = Ready()
+    tasks: set[object] = set()
+
+    async def main():
+        tasks.add(
+            asyncio.create_task(fastrun.run_async([Task("a", "exec", "echo $$; sleep 1000")], observers=[recorder]))
+        )
+        await ready.wait()
+
+    runner(main())
+    assert recorder.events[-1] == ("run_ended", 130)
+    assert not alive(int(recorder.out("a")))
+
+
+def test_warnings_that_are_errors_do_not_end_a_run(recwarn):
+    class Broken(fastrun.Observer):
+        def task_started(self, task) -> None:
+            raise ValueError
+
+        @property
+        def congested(self) -> bool:
+            raise ValueError
+
+    # Warnings are errors in these tests.
+    report = fastrun.run(
+        [Task("a", "exec", "sleep 1000 & echo $!"), Task("b", "eval", "print(1)")], observers=[Broken()]
+    )
+    assert report.ok

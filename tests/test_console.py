@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import threading
 
 import pytest
@@ -205,20 +206,19 @@ def test_a_spool_gives_back_its_pieces_in_order_beyond_its_memory(monkeypatch):
     assert list(spool.pieces()) == pieces
 
 
-def test_a_spool_without_room_on_disk_keeps_all_in_memory(monkeypatch, tmp_path):
-    monkeypatch.setattr(spool_module, "LIMIT", 10)
+def test_a_spool_without_room_on_disk_keeps_all_in_memory(monkeypatch):
+    monkeypatch.setattr(spool_module, "LIMIT", 1_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     spool = Spool()
-    spool.append(1, b"x" * 11)
-    assert spool._file is not None
-    # The file is full from here on.
-    spool._file.close()
-    spool._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
-    with spool._file as full:
-        monkeypatch.setattr(spool, "_undo", lambda position: None)
-        spool.append(2, b"y" * 11)
-        spool._file = None
-        assert list(spool.pieces()) == [(2, b"y" * 11)]
-        assert full is not None
+    pieces = [(1 + number % 2, b"%03d" % number * 20) for number in range(500)]
+    # A file may grow to a third of what comes, and the write that meets the end is cut short.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_001, hard))
+    try:
+        for stream, data in pieces:
+            spool.append(stream, data)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(spool.pieces()) == pieces
 
 
 def test_no_folder_for_a_spools_file_keeps_all_in_memory(monkeypatch):
@@ -309,3 +309,31 @@ def test_files_are_written_in_the_calling_thread(tmp_path):
         writer.write([(1, b"x" * (writer_module._AT_ONCE // 2))])
         assert writer._thread is None
         assert writer.close()
+
+
+def test_a_terminal_is_written_by_the_thread_since_it_may_take_no_more_than_a_byte():
+    ours, theirs = os.openpty()
+    try:
+        writer = Writer({1: theirs, 2: theirs})
+        writer.write([(1, b"x")])
+        assert writer._thread is not None
+        assert writer.close()
+        assert os.read(ours, 10) == b"x"
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_without_a_thread_for_the_writer_nothing_is_lost(monkeypatch, tmp_path):
+    # Injected: a limit on threads does not bind root.
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with open(tmp_path / "out", "w+b") as file:
+        writer = Writer({1: file.fileno(), 2: file.fileno()})
+        monkeypatch.setattr(writer, "_fits", 0)
+        writer.write([(1, b"x"), (2, b"y")])
+        assert writer.close()
+        file.seek(0)
+        assert file.read() == b"xy"

@@ -125,3 +125,11 @@ def test_a_cycle_is_found_beside_other_problems_and_not_where_names_are_ambiguou
     with pytest.raises(SpecError) as caught:
         build(read(document(exec_("a", "", "b"), exec_("b", "", "a"), exec_("a", "")), "d"))
     assert len(caught.value.lines) == 1
+
+
+def test_a_cycle_before_a_long_chain_is_found_without_walking_the_chain_again_and_again():
+    size = 30_000
+    # The chain comes first in the file and hangs behind the cycle.
+    assert error_of([[number + 1] for number in range(size)] + [[size + 1], [size]]).endswith(
+        f"{size} -> {size + 1} -> {size}"
+    )

@@ -17,7 +17,7 @@ from fastrun.executors.snippets import SnippetExecutor
 from fastrun.graph import build
 from fastrun.runner import Run
 from fastrun.spec import read
-from tests.helpers import LIMIT, Recorder, document, eval_
+from tests.helpers import LIMIT, Recorder, document, eval_, fastrun, write_json
 
 
 class Evaluated:
@@ -395,3 +395,64 @@ def test_a_thread_that_is_missing_at_first_is_tried_again(monkeypatch):
     ran = evaluate("pass")
     assert ran.status() == ("ok", "")
     assert ran.warnings == ["cannot start a thread: starting fewer tasks at once"]
+
+
+RAISING = "property(lambda self: 1 / 0)"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"class M(type): __name__ = {RAISING}\nclass E(Exception, metaclass=M): pass\nraise E",
+        "class C:\n    def __eq__(self, other): raise KeyError\nraise SystemExit(C())",
+        f"class E(SystemExit): code = {RAISING}\nraise E",
+        f"class E(Exception): __class__ = {RAISING}\nraise E",
+        f"class S(str): isprintable = {RAISING}\nclass E(Exception):\n    def __str__(self): return S('x')\nraise E",
+        f"class E(SyntaxError): filename = {RAISING}\nraise E",
+    ],
+)
+def test_an_exception_that_fights_back_fails_its_task_and_nothing_else(source):
+    ran = Evaluated(eval_("a", source), eval_("b", "print('on')"), threads=1)
+    assert ran.status()[0] == "failed"
+    assert ran.status("b") == ("ok", "")
+
+
+def test_a_copy_that_a_snippet_forks_ends_and_one_runner_remains(tmp_path):
+    fork = f"import os\npid = os.fork()\nif pid: open({str(tmp_path / 'pid')!r}, 'w').write(str(pid))"
+    write = f"open({str(tmp_path / 'runs')!r}, 'a').write('x')"
+    wait = f"import os; os.waitpid(int(open({str(tmp_path / 'pid')!r}).read()), 0)"
+    tasks = [eval_("a", fork), eval_("b", write, "a"), eval_("c", write, "a"), eval_("d", wait, "a")]
+    result = fastrun(write_json(tmp_path, document(*tasks)))
+    assert result.returncode == 0
+    assert (tmp_path / "runs").read_text() == "xx"
+
+
+def test_what_a_forked_child_prints_is_not_lost(tmp_path):
+    source = (
+        "import multiprocessing as m\n"
+        "p = m.get_context('fork').Process(target=lambda: print('x' * 3_000_000 + 'from child', flush=True))\n"
+        "p.start(); p.join(); print(p.exitcode)"
+    )
+    result = fastrun(write_json(tmp_path, document(eval_("a", source))))
+    assert result.returncode == 0
+    assert b"xfrom child" in result.stdout
+    assert b"0\n" in result.stdout
+
+
+def test_what_an_observer_prints_is_not_the_tasks(capfd):
+    class Printer(Recorder):
+        def task_output(self, task, stream, data) -> None:
+            super().task_output(task, stream, data)
+            print(data)
+
+    ran = evaluate("import time; time.sleep(0); print('x')", recorder=Printer())
+    assert ran.recorder.out("a") == "x\n"
+    assert "b'x\\n'" in capfd.readouterr().out
+
+
+def test_a_stream_that_a_snippet_closes_stays_open_for_the_others():
+    source = "from sys import stdout as s; s.reconfigure(line_buffering=True); print(s.name, s.mode); s.close()"
+    ran = Evaluated(eval_("a", source), eval_("b", "print('on', flush=True)", "a"))
+    assert ran.report.ok
+    assert (ran.recorder.out("a"), ran.recorder.out("b")) == ("<stdout> w\n", "on\n")
+    assert evaluate("import sys; sys.stdout.write(5)").status()[1].startswith("TypeError: write() argument must be str")

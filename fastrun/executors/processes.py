@@ -2,8 +2,8 @@
 
 Not the subprocess classes of asyncio or uvloop: those cost two to seven times as much per command, the latter
 more with every megabyte of the parent. Here one epoll holds the pipes and a pidfd of every process and is
-itself a single reader of the loop. Knows processes and pipes; not what depends on
-what, nor who reads the output.
+itself a single reader of the loop. Knows processes and pipes; not what depends on what, nor who reads the
+output.
 
 What happens to a process, in order: ``_spawn``; ``_read`` while it prints; ``_exited``, which decides the
 outcome and so ends the task. A process whose pipes are then still open, or that was interrupted, may have left
@@ -56,7 +56,7 @@ _EXIT = 0
 class _Process:
     """A running command. ``pipes``: the reading ends that are open, by stream."""
 
-    __slots__ = ("future", "interrupted", "pid", "pidfd", "pipes", "reaped", "script", "task")
+    __slots__ = ("future", "interrupted", "pid", "pidfd", "pipes", "reaped", "script", "task", "waiter")
 
     def __init__(self, task: Task, future: "asyncio.Future[Outcome]") -> None:
         self.task = task
@@ -67,6 +67,7 @@ class _Process:
         self.interrupted = False
         self.reaped = False
         self.script: str | None = None
+        self.waiter: threading.Thread | None = None
 
 
 class ProcessExecutor:
@@ -159,13 +160,14 @@ class ProcessExecutor:
     async def _wait_for_groups(self) -> None:
         """Let go of the lingering as their groups die; once they are killed, for no longer than that takes."""
         looks_left = _LOOKS_AFTER_KILL
-        while self._lingering and looks_left:
+        # Some still run only where somebody has cancelled their tasks.
+        while (self._lingering or self._running) and looks_left:
             live = live_groups()
             for process in list(self._lingering):
                 if process.pid not in live if live is not None else not process.pipes:
                     self._forget(process)
             looks_left -= self._forced
-            if self._lingering:
+            if self._lingering or self._running:
                 await asyncio.sleep(_PAUSE)
 
     def _signal_all(self, *, force: bool) -> None:
@@ -204,6 +206,7 @@ class ProcessExecutor:
             thread = threading.Thread(target=self._wait, args=(process,), name="fastrun-wait", daemon=True)
             try:
                 thread.start()
+                process.waiter = thread
             except RuntimeError:
                 # No thread to be had either.
                 self._poll(process)
@@ -243,6 +246,15 @@ class ProcessExecutor:
         """Handle what is ready: all exits and one read of each pipe."""
         if self._epoll is None:
             return
+        self._handle_events()
+        if self._events.congested and not self._pausing:
+            self._pausing = True
+            self._loop.remove_reader(self._epoll.fileno())
+            self._loop.call_later(_PAUSE, self._resume)
+
+    def _handle_events(self, *, exits_only: bool = False) -> None:
+        if self._epoll is None:
+            return
         for descriptor, _ in self._epoll.poll(0, 256):
             # Not if an exit earlier in this batch has closed it.
             watched = self._watched.get(descriptor)
@@ -251,18 +263,17 @@ class ProcessExecutor:
             process, what = watched
             if what == _EXIT:
                 self._exited(process)
-            else:
+            elif not exits_only:
                 self._read_on(process, what)
-        if self._events.congested and not self._pausing:
-            self._pausing = True
-            self._loop.remove_reader(self._epoll.fileno())
-            self._loop.call_later(_PAUSE, self._resume)
 
     def _resume(self) -> None:
         """Read on once the output has been taken, or when everything is to end."""
         if self._epoll is None:
             return
         if self._events.congested and not self._forced:
+            if self._interrupted:
+                # Who is to end soon is not kept by a reader who does not read.
+                self._handle_events(exits_only=True)
             self._loop.call_later(_PAUSE, self._resume)
             return
         self._pausing = False
@@ -348,6 +359,9 @@ class ProcessExecutor:
 
     def _waited(self, process: _Process, code: int | None) -> None:
         process.reaped = True
+        if process.waiter is not None:
+            # It has said its last word.
+            process.waiter.join()
         self._drain(process)
         self._end(process, code)
 
@@ -359,7 +373,9 @@ class ProcessExecutor:
                 os.unlink(process.script)
         if process.pipes or process.interrupted:
             self._lingering.add(process)
-        process.future.set_result(Outcome(Status.INTERRUPTED) if process.interrupted else exit_outcome(code))
+        # Not if somebody who cancels all there is has cancelled it.
+        if not process.future.done():
+            process.future.set_result(Outcome(Status.INTERRUPTED) if process.interrupted else exit_outcome(code))
 
     def _forget(self, process: _Process) -> None:
         """Let go of a lingering process after reading what is in its pipes."""
@@ -392,4 +408,4 @@ def _has_pidfd() -> bool:
 def _cause(error: OSError) -> str:
     """What went wrong, with the path where it is about one."""
     cause = error.strerror or str(error)
-    return cause if error.filename is None else f"{cause}: {error.filename}"
+    return cause if error.filename is None else f"{cause}: {os.fsdecode(error.filename)}"

@@ -13,11 +13,12 @@ wakes the loop once for as much as has piled up::
 import asyncio
 import builtins
 import functools
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable
-from contextvars import Context
+from contextvars import Context, copy_context
 from queue import Empty, SimpleQueue
 from types import CodeType
 from typing import Any
@@ -81,6 +82,8 @@ class SnippetExecutor:
         """Route ``sys.stdout``, ``sys.stderr`` and new threads to the task that uses them."""
         self._events = events
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
+        self._pid = os.getpid()
         install()
 
     def run(self, task: Task) -> Awaitable[Outcome]:
@@ -107,6 +110,9 @@ class SnippetExecutor:
     def interrupt(self, *, force: bool) -> None:
         """Take back what waits for a thread; with ``force`` give up on what runs: no thread can be ended."""
         self._interrupted = True
+        if self._closed:
+            # What is queued now tells the threads to end.
+            return
         while True:
             try:
                 job = self._jobs.get_nowait()
@@ -144,6 +150,8 @@ class SnippetExecutor:
 
     def _grow(self) -> None:
         """Add threads if work waits and none of it was taken since the last look; twice as many each time."""
+        if self._closed:
+            return
         waiting = self._jobs.qsize()
         taken = self._submitted - waiting
         threads = len(self._threads)
@@ -161,6 +169,8 @@ class SnippetExecutor:
 
     def _collect(self) -> None:
         """Pass on what has happened in the threads."""
+        if self._closed:
+            return
         # Before the first look: what comes after the last one wakes the loop again.
         self._awake = False
         news = self._news
@@ -191,6 +201,9 @@ class SnippetExecutor:
         if self._unfinished.pop(future, None) is None:
             return
         self._slots.ended()
+        if future.done():
+            # Cancelled by somebody who cancels all there is.
+            return
         if outcome is None:
             future.set_exception(NotStarted())
         else:
@@ -204,6 +217,9 @@ class SnippetExecutor:
             self._post(task, _STARTED, None)
             # A context of its own: what a snippet sets in one does not reach the next on this thread.
             outcome = Context().run(self._execute, task)
+            if os.getpid() != self._pid:
+                # A copy that a snippet forked off: one runner remains.
+                os._exit(0 if outcome.status == Status.OK else 1)
             self._post(task, _ENDED, (future, outcome))
             # Not held while waiting for the next.
             del job, task, future, outcome
@@ -213,7 +229,11 @@ class SnippetExecutor:
         try:
             exec(_compiled(task.arguments), {"__name__": "__main__", "__builtins__": builtins})
         except BaseException as error:
-            return self._failed(task, error)
+            try:
+                return self._failed(task, error)
+            except BaseException:
+                # Its name, its code or its text are made by the snippet as well, and may raise anything.
+                return Outcome(Status.FAILED, "an exception that cannot be described")
         return _OK
 
     def _failed(self, task: Task, error: BaseException) -> Outcome:
@@ -227,7 +247,7 @@ class SnippetExecutor:
             text = traceback_text(task, error)
         self._print(task, STDERR, text.encode("utf-8", "backslashreplace"))
         message = safe_text(error)
-        name = type(error).__name__
+        name = safe_text(type(error).__name__)
         return Outcome(Status.FAILED, printable(f"{name}: {message}" if message else name))
 
     def _print(self, task: Task, stream: int, data: bytes) -> bool:
@@ -235,7 +255,8 @@ class SnippetExecutor:
         while (self._uncollected > _UNCOLLECTED or self._events.congested) and not self._closed:
             time.sleep(_PAUSE)
         if self._closed:
-            return False
+            # After a run that gave up on this thread there is nobody to print for.
+            return self._gave_up
         if data:
             with self._lock:
                 self._uncollected += len(data)
@@ -247,7 +268,8 @@ class SnippetExecutor:
         if not self._awake and not self._closed:
             self._awake = True
             try:
-                self._loop.call_soon_threadsafe(self._collect)
+                # In the run's own context: in the snippet's, what an observer prints would be the task's.
+                self._loop.call_soon_threadsafe(self._collect, context=self._context)
             except RuntimeError:
                 # The loop is closed: the run gave up on this thread.
                 self._closed = True

@@ -5,6 +5,7 @@ process; not how one is waited for.
 """
 
 import os
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -57,7 +58,7 @@ class Spawner:
         path = _write_script(command)
         try:
             # "." keeps $0 and standard input as they are.
-            return self._start([_SHELL, "-c", f". '{path}'"], task, out, err), path
+            return self._start([_SHELL, "-c", f". {shlex.quote(path)}"], task, out, err), path
         except OSError:
             os.unlink(path)
             raise
@@ -96,7 +97,7 @@ class Spawner:
             stdout=out,
             stderr=err,
             env=environment,
-            cwd=os.path.join(self._directory, task.cwd or ""),
+            cwd=os.path.join(os.fsencode(self._directory), _encode(task.cwd or "")),
             umask=self._umask,
             start_new_session=True,
             close_fds=False,

@@ -5,6 +5,7 @@ do this: it is global and cannot tell threads apart.
 """
 
 import io
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -29,6 +30,8 @@ class _Bytes(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         data = bytes(data)
+        if _forked:
+            return os.write(self._stream, data)
         output = OUTPUT.get(None)
         if output is None or not output(self._stream, data):
             buffer = getattr(self._fallback, "buffer", None)
@@ -65,7 +68,26 @@ class _Text(io.TextIOBase):
     def fileno(self) -> int:
         return self._stream
 
+    @property
+    def name(self) -> str:
+        return "<stdout>" if self._stream == STDOUT else "<stderr>"
+
+    @property
+    def mode(self) -> str:
+        return "w"
+
+    def reconfigure(self, **_: object) -> None:
+        """Nothing: the stream is shared, and lines are passed on as they are."""
+
+    def close(self) -> None:
+        """Nothing: other tasks print on."""
+
     def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if _forked:
+            os.write(self._stream, text.encode("utf-8", self._errors))
+            return len(text)
         output = OUTPUT.get(None)
         taken = output is not None and output(self._stream, text.encode("utf-8", self._errors))
         if not taken and self.fallback is not None:
@@ -73,6 +95,17 @@ class _Text(io.TextIOBase):
             self.fallback.flush()
         return len(text)
 
+
+# Whether this process is a copy that a snippet forked off. Nobody collects there: it writes for itself.
+_forked = False
+
+
+def _in_copy() -> None:
+    global _forked
+    _forked = True
+
+
+os.register_at_fork(after_in_child=_in_copy)
 
 _installed = 0
 _original_start = threading.Thread.start

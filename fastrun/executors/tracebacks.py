@@ -16,7 +16,8 @@ _OUR_FILES = os.path.dirname(__file__)
 def safe_text(value: object) -> str:
     """``str(value)``, whatever that does."""
     try:
-        return str(value)
+        # The text of a subclass of str could still do anything when it is used.
+        return "".join(str(value))
     except BaseException:
         return "<no text: __str__ failed>"
 

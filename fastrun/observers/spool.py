@@ -37,8 +37,7 @@ class Spool:
             self._file.seek(0)
             while header := self._file.read(_HEADER.size):
                 stream, left = _HEADER.unpack(header)
-                while left:
-                    data = self._file.read(min(left, _CHUNK))
+                while left and (data := self._file.read(min(left, _CHUNK))):
                     left -= len(data)
                     yield stream, data
             self._file.close()
@@ -51,12 +50,13 @@ class Spool:
             if self._file is None:
                 import tempfile  # 10 ms, and most runs never need it
 
-                self._file = tempfile.TemporaryFile(prefix="fastrun-")  # noqa: SIM115  # closed when read
+                self._file = tempfile.TemporaryFile(prefix="fastrun-", buffering=0)  # noqa: SIM115  # closed when read
             position = self._file.tell()
-            for stream, data in self._pieces:
-                self._file.write(_HEADER.pack(stream, len(data)))
-                self._file.write(data)
-            self._file.flush()
+            blob = memoryview(
+                b"".join(part for stream, data in self._pieces for part in (_HEADER.pack(stream, len(data)), data))
+            )
+            while blob:
+                blob = blob[self._file.write(blob) :]
         except OSError:
             # No room for it: memory beyond the limit is better than bytes lost.
             self._limit = float("inf")
@@ -68,5 +68,5 @@ class Spool:
     def _undo(self, position: int) -> None:
         """Make the file what it was before it was full."""
         if self._file is not None:
-            raw = getattr(self._file, "raw", self._file)
-            raw.truncate(position)
+            self._file.truncate(position)
+            self._file.seek(position)

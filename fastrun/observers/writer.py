@@ -43,9 +43,7 @@ class Writer:
         self._writable = select.poll()
         for descriptor in set(descriptors.values()):
             self._writable.register(descriptor, select.POLLOUT)
-        files = [stat.S_ISREG(os.fstat(descriptor).st_mode) for descriptor in descriptors.values()]
-        # Linux and POSIX: what is writable takes this much without waiting.
-        self._fits = _AT_ONCE if all(files) else select.PIPE_BUF
+        self._fits = min(_fits(descriptor) for descriptor in descriptors.values())
 
     @property
     def failed(self) -> bool:
@@ -64,8 +62,14 @@ class Writer:
             self._write_pieces(pieces)
             return
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="fastrun-writer", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="fastrun-writer", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # No thread to be had: slower for all, and nothing lost.
+                self._write_pieces(pieces)
+                return
+            self._thread = thread
         self._taken += size
         self._queue.put(pieces)
 
@@ -83,7 +87,11 @@ class Writer:
     def _work(self) -> None:
         while (pieces := self._queue.get()) is not None:
             size = _size(pieces)
-            self._write_pieces(pieces)
+            try:
+                self._write_pieces(pieces)
+            except OSError:
+                # A spool's file that cannot be read.
+                self._broken.add(STDOUT)
             self._written += size
 
     def _write_pieces(self, pieces: list[tuple[int, bytes] | Spool]) -> None:
@@ -109,6 +117,15 @@ class Writer:
             self._broken.add(stream)
             message = f"fastrun: cannot write to {_NAMES[stream]}: {error.strerror}; the tasks go on without it\n"
             self._write(STDERR, [message.encode()])
+
+
+def _fits(descriptor: int) -> int:
+    """How many bytes a descriptor that poll calls writable takes without waiting."""
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode) or os.path.samestat(os.fstat(descriptor), os.stat(os.devnull)):
+        return _AT_ONCE
+    # POSIX says so for pipes. A terminal promises no more than a byte.
+    return select.PIPE_BUF if stat.S_ISFIFO(mode) else 0
 
 
 def _flat(pieces: list[tuple[int, bytes] | Spool]) -> Iterator[tuple[int, bytes]]:
