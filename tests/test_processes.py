@@ -198,8 +198,8 @@ def test_a_background_process_is_read_to_the_end(portable, tmp_path):
     # It prints once the second task has written to the gate, when its own shell is long gone.
     folder = str(tmp_path)
     ran = Ran(
-        exec_("a", "mkfifo gate; (read line < gate; echo late) & exit 0", cwd=folder),
-        exec_("b", "echo go > gate", "a", cwd=folder),
+        exec_("a", "mkfifo gate; (read line < gate; echo late; > done; sleep 1000) & exit 0", cwd=folder),
+        exec_("b", "echo go > gate; while [ ! -e done ]; do sleep 0.01; done", "a", cwd=folder),
         portable=portable,
         grace=60.0,
     )
