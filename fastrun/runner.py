@@ -59,8 +59,6 @@ class Run:
         self._forced = False
         self._draining = False
         self._observers = list(observers)
-        # The observers that a hook that raised took out.
-        self.dropped: list[Observer] = []
         self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
 
     async def run(self) -> Report:
@@ -226,7 +224,6 @@ class Run:
 
     def _drop(self, observer: Observer, error: Exception) -> None:
         self._observers.remove(observer)
-        self.dropped.append(observer)
         self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
         self.warning(f"{type(observer).__name__} failed and no longer watches: {error!r}")
 

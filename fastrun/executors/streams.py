@@ -31,7 +31,8 @@ class _Bytes(io.RawIOBase):
     def write(self, data: Any) -> int:
         data = bytes(data)
         if _forked:
-            return os.write(self._stream, data)
+            _write_all(self._stream, data)
+            return len(data)
         output = OUTPUT.get(None)
         if output is None or not output(self._stream, data):
             buffer = getattr(self._fallback, "buffer", None)
@@ -86,7 +87,7 @@ class _Text(io.TextIOBase):
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if _forked:
-            os.write(self._stream, text.encode("utf-8", self._errors))
+            _write_all(self._stream, text.encode("utf-8", self._errors))
             return len(text)
         output = OUTPUT.get(None)
         taken = output is not None and output(self._stream, text.encode("utf-8", self._errors))
@@ -98,6 +99,12 @@ class _Text(io.TextIOBase):
 
 # Whether this process is a copy that a snippet forked off. Nobody collects there: it writes for itself.
 _forked = False
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def _in_copy() -> None:
