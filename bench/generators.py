@@ -24,6 +24,26 @@ def true_command(i: int) -> tuple[str, str]:  # noqa: ARG001
     return "exec", "true"
 
 
+def bin_true_command(i: int) -> tuple[str, str]:  # noqa: ARG001
+    """The same as a program that the shell has to start."""
+    return "exec", "/bin/true"
+
+
+def pipes_command(i: int) -> tuple[str, str]:  # noqa: ARG001
+    """A command that only a shell understands: two processes, a pipe, redirections."""
+    return "exec", "echo a b c | tr a-z A-Z > /dev/null 2>&1"
+
+
+def sleep_command(i: int) -> tuple[str, str]:  # noqa: ARG001
+    """A command that waits for a second."""
+    return "exec", "sleep 1"
+
+
+def nap_snippet(i: int) -> tuple[str, str]:  # noqa: ARG001
+    """A snippet that waits for half a second."""
+    return "eval", "import time; time.sleep(0.5)"
+
+
 def distinct_snippet(i: int) -> tuple[str, str]:
     """A snippet that no other task has: each has to be compiled."""
     return "eval", f"x = {i}"
@@ -32,6 +52,11 @@ def distinct_snippet(i: int) -> tuple[str, str]:
 def same_snippet(i: int) -> tuple[str, str]:  # noqa: ARG001
     """A snippet that all tasks share: it may be compiled once."""
     return "eval", "pass"
+
+
+def mixed(i: int) -> tuple[str, str]:
+    """Commands and snippets by turns."""
+    return distinct_snippet(i) if i % 2 else true_command(i)
 
 
 def wide(n: int, make: Make) -> Document:
@@ -65,6 +90,11 @@ def diamond(n: int, make: Make) -> Document:
         return range(1, i) if i > 1 and i == n - 1 else range(min(i, 1))
 
     return _document(n, make, dependencies)
+
+
+def binary_tree(n: int, make: Make) -> Document:
+    """Each task depends on the one above it, and above every two is one: the first is the root."""
+    return _document(n, make, lambda i: ((i - 1) // 2,) if i else ())
 
 
 def random_dag(n: int, edges_per_task: int, make: Make, seed: int = 0) -> Document:
@@ -105,9 +135,18 @@ def _document(n: int, make: Make, dependencies: Callable[[int], Iterable[int]]) 
     return {"tasks": tasks}
 
 
-MAKES: dict[str, Make] = {"true": true_command, "distinct": distinct_snippet, "same": same_snippet}
+MAKES: dict[str, Make] = {
+    "true": true_command,
+    "bin-true": bin_true_command,
+    "pipes": pipes_command,
+    "sleep": sleep_command,
+    "nap": nap_snippet,
+    "distinct": distinct_snippet,
+    "same": same_snippet,
+    "mixed": mixed,
+}
 
-SHAPES = ("wide", "deep", "layered", "diamond", "random", "gated")
+SHAPES = ("wide", "deep", "layered", "diamond", "tree", "random", "gated")
 
 
 def main() -> None:
@@ -115,7 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m bench.generators", description="Print a document of N tasks.")
     parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("n", type=int, metavar="N", help="number of tasks")
-    parser.add_argument("make", choices=MAKES, help="true: the command; distinct, same: Python snippets")
+    parser.add_argument("make", choices=MAKES, help="what each task does")
     parser.add_argument("--width", type=int, default=100, help="tasks in a layer of 'layered' (default: 100)")
     parser.add_argument(
         "--edges", type=int, default=3, help="dependencies of a task, 'layered' and 'random' (default: 3)"
@@ -129,6 +168,7 @@ def main() -> None:
         "deep": lambda: deep(options.n, make),
         "layered": lambda: layered(options.n, options.width, options.edges, make, options.seed),
         "diamond": lambda: diamond(options.n, make),
+        "tree": lambda: binary_tree(options.n, make),
         "random": lambda: random_dag(options.n, options.edges, make, options.seed),
         "gated": lambda: gated(options.n, options.before, make),
     }

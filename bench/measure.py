@@ -18,16 +18,12 @@ from typing import NamedTuple
 _PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
-class Unavailable(Exception):  # noqa: N818  # not an error: the comparison goes on without it
-    """A peer that cannot be had here. Its text is the reason."""
-
-
 class Measured(NamedTuple):
     """What a process took.
 
-    ``seconds``: wall time from before it was started until it was reaped. ``cpu``: seconds of processor, its
-    children's included. ``peak``: bytes, the most memory it had resident. ``first``: seconds until its first
-    output, or None. ``marked``: seconds between that and the marker, or None.
+    ``seconds``: wall time from before it was started until it was reaped or, if it was stopped, until the marker came.
+    ``cpu``: seconds of processor, its children's included. ``peak``: bytes, the most memory it had resident.
+    ``first``: seconds until its first output, or None. ``marked``: seconds between that and the marker, or None.
     """
 
     seconds: float
@@ -37,27 +33,34 @@ class Measured(NamedTuple):
     marked: float | None
 
 
-def measure(command: Sequence[str], *, timeout: float, marker: bytes = b"", exit_code: int = 0) -> Measured:
+def measure(
+    command: Sequence[str], *, timeout: float, marker: bytes = b"", stop: bool = False, exit_code: int = 0
+) -> Measured:
     """Run a process whose standard output is a pipe, read here and thrown away.
 
-    ``marker``: what to look for in the output. ``timeout``: seconds after which the process is killed. Raises
-    RuntimeError if it exits with anything but ``exit_code``.
+    ``marker``: what to look for in the output. ``stop``: kill the process and its group as soon as that came.
+    ``timeout``: seconds after which they are killed. Raises RuntimeError if the process exits with anything but
+    ``exit_code``, or the marker did not come.
 
     The peak is never less than this process's own: the kernel counts what a child was before its ``exec``. So
     large documents are made in processes of their own.
     """
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=child_environment())
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=child_environment(), process_group=0
+    )
     assert process.stdout is not None
     # Not process.kill, which may reap the process and with it the figures.
-    timer = threading.Timer(timeout, os.kill, (process.pid, signal.SIGKILL))
+    timer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
     timer.start()
     try:
-        first, marked = _read(process.stdout.fileno(), marker)
+        first, marked = _read(process.stdout.fileno(), marker, stop)
+        if stop:
+            os.killpg(process.pid, signal.SIGKILL)
         # Still a zombie after this, so that the timer cannot kill who got its number next.
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     except BaseException:
-        os.kill(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
         raise
     finally:
         timer.cancel()
@@ -65,11 +68,13 @@ def measure(command: Sequence[str], *, timeout: float, marker: bytes = b"", exit
         process.stdout.close()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - start
-    if process.returncode != exit_code:
-        raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode} after {seconds:.1f} s")
+    end = time.perf_counter()
+    if process.returncode != (-signal.SIGKILL if stop else exit_code):
+        raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode} after {end - start:.1f} s")
+    if marker and marked is None:
+        raise RuntimeError(f"{' '.join(command)}: never printed {marker!r}")
     return Measured(
-        seconds,
+        (marked if stop and marked is not None else end) - start,
         usage.ru_utime + usage.ru_stime,
         usage.ru_maxrss * _PEAK_UNIT,
         None if first is None else first - start,
@@ -77,8 +82,8 @@ def measure(command: Sequence[str], *, timeout: float, marker: bytes = b"", exit
     )
 
 
-def _read(descriptor: int, marker: bytes) -> tuple[float | None, float | None]:
-    """Read to the end. Returns when the first output and the marker came."""
+def _read(descriptor: int, marker: bytes, stop: bool) -> tuple[float | None, float | None]:
+    """Read to the end, or to the marker. Returns when the first output and the marker came."""
     first = marked = None
     tail = b""
     while data := os.read(descriptor, 1 << 16):
@@ -90,6 +95,8 @@ def _read(descriptor: int, marker: bytes) -> tuple[float | None, float | None]:
             tail = tail[-len(marker) :] + data
             if marker in tail:
                 marked = now
+                if stop:
+                    break
     return first, marked
 
 

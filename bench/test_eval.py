@@ -9,7 +9,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import fastrun
 from bench.generators import Document, deep, distinct_snippet, same_snippet, wide
-from bench.loop import run_all
+from bench.peers.loop import run_all
 from bench.timed import timed
 
 pytestmark = pytest.mark.benchmark(group="eval")

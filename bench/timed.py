@@ -1,7 +1,7 @@
 """How often the pytest cases run what they measure.
 
 Five rounds, behind one that is not counted: enough for a median, few enough for the whole suite to be over while
-one waits. Look at the median, for the reason that ``compare`` gives.
+one waits. Look at the median, for the reason that ``record`` gives.
 """
 
 from collections.abc import Callable

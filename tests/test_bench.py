@@ -15,21 +15,21 @@ import fastrun
 from bench.generators import (
     MAKES,
     SHAPES,
+    binary_tree,
     deep,
     diamond,
     distinct_snippet,
     gated,
     layered,
+    mixed,
     random_dag,
     same_snippet,
     true_command,
     wide,
 )
-from bench.ninja import write_build_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 MAKERS: dict[str, Callable[[int], dict[str, Any]]] = {
     "wide": lambda n: wide(n, distinct_snippet),
@@ -37,6 +37,7 @@ MAKERS: dict[str, Callable[[int], dict[str, Any]]] = {
     "layered": lambda n: layered(n, 5, 3, distinct_snippet, seed=1),
     "layered, narrow": lambda n: layered(n, 2, 3, distinct_snippet, seed=1),
     "diamond": lambda n: diamond(n, distinct_snippet),
+    "tree": lambda n: binary_tree(n, distinct_snippet),
     "random": lambda n: random_dag(n, 3, distinct_snippet, seed=1),
     "gated": lambda n: gated(n, 4, distinct_snippet),
 }
@@ -110,6 +111,10 @@ def test_layered_depends_on_all_of_a_layer_no_wider_than_fan_in():
     assert [sorted(found) for found in _edges(layered(5, 2, 3, true_command))] == [[], [], [0, 1], [0, 1], [2, 3]]
 
 
+def test_binary_tree_has_two_below_each():
+    assert _edges(binary_tree(7, true_command)) == [[], [0], [0], [1], [1], [2], [2]]
+
+
 def test_random_dag_depends_on_so_many_tasks_before():
     for number, found in enumerate(_edges(random_dag(100, 3, true_command))):
         assert len(found) == min(3, number)
@@ -124,11 +129,15 @@ def test_gated_has_a_gate_that_fails_behind_the_first_and_before_the_rest():
 
 def test_tasks_are_what_make_says():
     assert [(task["type"], task["arguments"]) for task in wide(2, true_command)["tasks"]] == [("exec", "true")] * 2
+    assert [(task["type"], task["arguments"]) for task in wide(2, mixed)["tasks"]] == [
+        ("exec", "true"),
+        ("eval", "x = 1"),
+    ]
     assert [task["arguments"] for task in wide(2, distinct_snippet)["tasks"]] == ["x = 0", "x = 1"]
     assert [(task["type"], task["arguments"]) for task in deep(2, same_snippet)["tasks"]] == [("eval", "pass")] * 2
 
 
-@pytest.mark.parametrize(("shape", "make"), list(zip(SHAPES, [*MAKES, *MAKES], strict=True)))
+@pytest.mark.parametrize(("shape", "make"), [*zip(SHAPES, MAKES, strict=False), ("wide", "mixed")])
 def test_the_command_prints_a_document_that_fastrun_loads(shape, make, tmp_path):
     path = tmp_path / "document.json"
     root = os.path.dirname(os.path.dirname(bench.__file__))
@@ -138,23 +147,3 @@ def test_the_command_prints_a_document_that_fastrun_loads(shape, make, tmp_path)
     tasks = fastrun.load(path)
     assert len(tasks) == 50
     assert (tasks[0].type, tasks[0].arguments) == MAKES[make](0)
-
-
-def test_ninja_gets_the_same_commands_and_dependencies(tmp_path: Path):
-    document = {
-        "tasks": [
-            {"name": "a", "type": "exec", "arguments": "echo $HOME"},
-            {"name": "b", "type": "exec", "arguments": "true", "dependencies": ["a"]},
-            {"name": "c", "type": "exec", "arguments": "true", "dependencies": ["a", "b"]},
-        ]
-    }
-    write_build_file(document, str(tmp_path))
-    assert (tmp_path / "build.ninja").read_text().splitlines() == [
-        "rule command0",
-        "  command = echo $$HOME",
-        "rule command1",
-        "  command = true",
-        "build a: command0",
-        "build b: command1 a",
-        "build c: command1 a b",
-    ]

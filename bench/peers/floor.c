@@ -1,7 +1,7 @@
 /* The least that running commands costs: posix_spawn and wait in a loop.
 
-   floor COUNT JOBS: runs `/bin/sh -c true` COUNT times, at most JOBS at once. Takes no output, makes no sessions,
-   knows no dependencies and reads no file: whoever runs commands for others pays for those besides. */
+   floor FILE JOBS: runs each command of the file, ended by a NUL each, with `/bin/sh -c`, at most JOBS at once. Takes
+   no output, makes no sessions and knows no dependencies: whoever runs commands for others pays for those besides. */
 
 #include <spawn.h>
 #include <stdio.h>
@@ -12,25 +12,30 @@ extern char **environ;
 
 int main(int argc, char **argv)
 {
-    char *command[] = {"/bin/sh", "-c", "true", NULL};
-    long left, jobs, running = 0;
+    char *command[] = {"/bin/sh", "-c", NULL, NULL};
+    size_t size = 0;
+    long jobs, running = 0;
+    int left = 1;
+    FILE *file;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: floor COUNT JOBS\n");
+    if (argc != 3 || (file = fopen(argv[1], "re")) == NULL) {
+        fprintf(stderr, "usage: floor FILE JOBS\n");
         return 2;
     }
-    left = atol(argv[1]);
     jobs = atol(argv[2]);
-    while (left > 0 || running > 0) {
+    while (left || running > 0) {
         pid_t pid;
         int status;
 
-        if (left > 0 && running < jobs) {
+        if (left && running < jobs) {
+            if (getdelim(&command[2], &size, '\0', file) < 0) {
+                left = 0;
+                continue;
+            }
             if (posix_spawn(&pid, command[0], NULL, NULL, command, environ) != 0) {
                 fprintf(stderr, "floor: cannot spawn\n");
                 return 1;
             }
-            left--;
             running++;
             continue;
         }
