@@ -1,0 +1,84 @@
+"""``python -m bench compare``: the command line of the comparison."""
+
+import argparse
+import os
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import plots, record, report
+from bench.cases import CASES, FULL, QUICK, Setting
+from bench.compare import run_case
+from bench.machine import facts, peer_version
+from bench.peers import COMMAND_PEERS, SNIPPET_PEERS, Unavailable, find_peer
+
+
+def main() -> int:
+    """Run the command line. Returns 1 if a contender failed; a target that is missed is no failure."""
+    options = _options()
+    if options.source:
+        comparison = record.load(options.source.read_bytes())
+    else:
+        comparison = _compare(options)
+        print()
+    for line in report.verdict_lines(comparison):
+        print(line)
+    if options.json:
+        options.json.write_bytes(record.dump(comparison))
+    if options.plots:
+        try:
+            print("plots:", *plots.draw(comparison, options.plots))
+        except Unavailable as error:
+            print(f"without plots: {error}")
+    if options.results:
+        options.results.write_text(report.results_page(comparison), encoding="utf-8")
+    failed = [why for result in comparison.results for why in result.missing.values() if why.startswith("failed")]
+    return 1 if failed else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m bench")
+    commands = parser.add_subparsers(dest="command", required=True)
+    compare = commands.add_parser("compare", help="whole processes side by side")
+    compare.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} (default: all)")
+    compare.add_argument("--quick", action="store_true", help="tiny: whether everything works, not how fast it is")
+    compare.add_argument("--rounds", type=int, metavar="N", help="runs of each contender (default: the case's own)")
+    compare.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
+    compare.add_argument("--plots", type=Path, metavar="DIR", help="draw two plots, with matplotlib")
+    compare.add_argument("--results", type=Path, metavar="FILE", help="write a page of Markdown")
+    compare.add_argument(
+        "--from", dest="source", type=Path, metavar="FILE", help="measure nothing: show what --json wrote"
+    )
+    options = parser.parse_args()
+    for name in options.cases:
+        if name not in CASES:
+            compare.error(f"{name}: there is no such case")
+    if options.rounds is not None and options.rounds < 1:
+        compare.error("--rounds must be 1 or more")
+    return options
+
+
+def _compare(options: argparse.Namespace) -> record.Comparison:
+    start = time.monotonic()
+    found = {**facts(), "load before": f"{os.getloadavg()[0]:.1f}"}
+    peers = {find_peer(module).NAME: peer_version(module) for module in (*COMMAND_PEERS, *SNIPPET_PEERS)}
+    for key, value in {**found, **peers}.items():
+        print(f"{key}: {value}")
+    print()
+    print(report.HEADER, flush=True)
+    sizes = QUICK if options.quick else FULL
+    results = []
+    for name in options.cases or CASES:
+        with tempfile.TemporaryDirectory(prefix="fastrun-bench-") as folder:
+            for case in CASES[name](Setting(folder, sizes)):
+                result = run_case(case, options.rounds or min(case.rounds, sizes.rounds))
+                results.append(result)
+                print(*report.result_lines(result), sep="\n", flush=True)
+    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+    return record.Comparison(found, peers, command, options.quick, time.monotonic() - start, results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,323 @@
+"""What is compared: the cases by name, and what each must reach.
+
+A family of cases is a function from a ``Setting`` to its cases, and one entry in ``CASES``: another module adds its own
+there. A family is made, documents and all, when its turn has come, and its folder is removed behind it.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import orjson
+
+from bench.compare import Case, Contender
+from bench.measure import Measured, child_environment, measure
+from bench.peers import COMMAND_PEERS, DOCUMENT, Unavailable, find_peer
+from bench.record import Target
+
+# Seconds after which a contender is killed and left out; ten times what they take, and more.
+TIMEOUT = 300.0
+
+FASTRUN = "fastrun"
+
+# Bytes that memory may grow by while much is printed.
+GROWTH = 32e6
+
+
+class Sizes(NamedTuple):
+    """How much there is of everything. ``rounds``: the most that a case may have."""
+
+    commands: int
+    chain: int
+    snippets: int
+    naps: int
+    sleeps: int
+    loaded: tuple[int, int, int]
+    million: int
+    peers: int
+    growth: tuple[tuple[int, ...], tuple[int, ...]]
+    megabytes: tuple[int, int]
+    rounds: int
+
+
+# ``loaded``: how many of the tasks run, and how many there are; the small one has a thousand that never run.
+FULL = Sizes(
+    commands=5_000,
+    chain=2_000,
+    snippets=100_000,
+    naps=200,
+    sleeps=1_000,
+    loaded=(2_000, 3_000, 1_000_000),
+    million=1_000_000,
+    peers=1_000,
+    growth=((1_000, 10_000, 1_000_000), (100, 1_000)),
+    megabytes=(1_000, 100),
+    rounds=100,
+)
+QUICK = Sizes(
+    commands=20,
+    chain=20,
+    snippets=1_000,
+    naps=4,
+    sleeps=2,
+    loaded=(20, 50, 1_000),
+    million=1_000,
+    peers=20,
+    growth=((100, 1_000), (10,)),
+    megabytes=(2, 1),
+    rounds=1,
+)
+
+
+class Setting(NamedTuple):
+    """Where documents may be made, and how large."""
+
+    folder: str
+    sizes: Sizes
+
+
+def exec_cases(setting: Setting) -> Iterator[Case]:
+    """Many commands that do nothing, few and many at once."""
+    n = setting.sizes.commands
+    folder = document_folder(setting, "wide", n, "true")
+    targets = [Target(FASTRUN, 1.0, "ninja"), Target(FASTRUN, 1.0, "GNU make")]
+    targets += [Target(FASTRUN, 1.25, "posix_spawn loop in C")]
+    contenders, missing = peer_contenders(folder, ["floor", "ninja", "make", "xargs"], 16)
+    contenders.append(fastrun_contender(folder, 16))
+    yield Case("exec", f"{n:,} x true, -j 16", n, 5, contenders, targets, missing=missing, plot="growth")
+    contenders, missing = peer_contenders(folder, ["floor", "ninja", "make"], 2)
+    contenders.append(fastrun_contender(folder, 2))
+    yield Case("exec", f"{n:,} x true, -j 2", n, 5, contenders, targets, missing=missing)
+
+
+def chain_cases(setting: Setting) -> Iterator[Case]:
+    """Commands of which each waits for the one before."""
+    n = setting.sizes.chain
+    folder = document_folder(setting, "deep", n, "true")
+    contenders, missing = peer_contenders(folder, ["ninja", "make"], 16)
+    contenders.append(fastrun_contender(folder, 16))
+    targets = [Target(FASTRUN, 1.0, "ninja"), Target(FASTRUN, 1.0, "GNU make")]
+    yield Case("chain", f"{n:,} x true in a chain", n, 5, contenders, targets, missing=missing)
+
+
+def loaded_cases(setting: Setting) -> Iterator[Case]:
+    """What commands cost with many other tasks in memory: nothing more, it is hoped.
+
+    The time from the first line of output to that which says that the gate started, which is when all commands
+    have ended. Seen from outside, in the program as it is; loading and the report lie before and after.
+    """
+    before, *loaded = setting.sizes.loaded
+    contenders = []
+    for tasks in loaded:
+        folder = document_folder(setting, "gated", tasks, "true", "--before", str(before))
+        command = fastrun_command(folder, "-j", "16")
+        run = partial(measure, command, timeout=TIMEOUT, marker=f"Started: task{before}\n".encode(), exit_code=1)
+        contenders.append(Contender(f"fastrun, {tasks:,} loaded", run))
+    few, many = (contender.name for contender in contenders)
+    title = f"{before:,} x true, -j 16, beside many that wait"
+    yield Case("loaded", title, before, 3, contenders, [Target(many, 1.1, few)], figure="marked")
+
+
+def shell_cases(setting: Setting) -> Iterator[Case]:
+    """Commands that the shell has something to do for."""
+    n = setting.sizes.commands
+    for make, title, rounds in (("bin-true", "/bin/true", 5), ("pipes", "a pipe and redirections", 3)):
+        folder = document_folder(setting, "wide", n, make)
+        contenders, missing = peer_contenders(folder, ["ninja"], 16)
+        contenders.append(fastrun_contender(folder, 16))
+        targets = [Target(FASTRUN, 1.0, "ninja")]
+        yield Case("shell", f"{n:,} x {title}, -j 16", n, rounds, contenders, targets, missing=missing)
+
+
+def eval_cases(setting: Setting) -> Iterator[Case]:
+    """Many snippets: none like another, all the same, one behind the other."""
+    n = setting.sizes.snippets
+    works = (
+        ("wide", "distinct", "different snippets", "loop", 7, 2.0),
+        ("wide", "same", "equal snippets", "executor", 3, 0.2),
+        ("deep", "distinct", "different snippets in a chain", "loop", 3, 4.0),
+    )
+    for shape, make, title, peer, rounds, limit in works:
+        folder = document_folder(setting, shape, n, make)
+        contenders, missing = peer_contenders(folder, [peer], 64)
+        contenders.append(fastrun_contender(folder))
+        targets = [Target(FASTRUN, limit, find_peer(peer).NAME)]
+        case = Case("eval", f"{n:,} {title}", n, rounds, contenders, targets, "snippet", missing=missing)
+        yield case._replace(plot="growth" if shape == "wide" and make == "distinct" else "")
+
+
+def sleep_cases(setting: Setting) -> Iterator[Case]:
+    """Tasks that only wait: how many do so at once."""
+    n = setting.sizes.naps
+    folder = document_folder(setting, "wide", n, "nap")
+    contenders, missing = peer_contenders(folder, ["executor"], n)
+    contenders.append(fastrun_contender(folder))
+    contenders.append(fastrun_contender(folder, None, "--eval-threads", str(n)))
+    targets = [Target(contenders[-1].name, 0.7, kind="most")]
+    yield Case("sleep", f"{n:,} snippets that sleep for 0.5 s", n, 7, contenders, targets, "snippet", missing=missing)
+    n = setting.sizes.sleeps
+    folder = document_folder(setting, "wide", n, "sleep")
+    contenders, missing = peer_contenders(folder, ["floor", "ninja"], n)
+    contenders.append(fastrun_contender(folder))
+    targets = [Target(FASTRUN, 2.5, kind="most")]
+    yield Case("sleep", f"{n:,} x sleep 1", n, 5, contenders, targets, missing=missing)
+
+
+def start_cases(setting: Setting) -> Iterator[Case]:
+    """How long until the first command of many starts. Neither is let go on from there.
+
+    ninja's first line says that the first command has ended, half a millisecond after it started.
+    """
+    n = setting.sizes.million
+    folder = document_folder(setting, "random", n, "true", "--edges", "3")
+    contenders, missing = peer_contenders(folder, ["ninja"], 16, marker=b"[1/", stop=True)
+    contenders.append(fastrun_contender(folder, 16, marker=b"Started: ", stop=True))
+    targets = [Target(FASTRUN, 1.0, "ninja"), Target(FASTRUN, 1.5, "ninja", figure="peak")]
+    title = f"{n:,} commands, 3 dependencies each: until the first starts"
+    yield Case("start", title, n, 3, contenders, targets, missing=missing)
+
+
+def million_cases(setting: Setting) -> Iterator[Case]:
+    """Loading, running and reporting a million tasks. The loop knows nothing of their dependencies."""
+    n = setting.sizes.million
+    folder = document_folder(setting, "random", n, "same", "--edges", "3")
+    contenders, missing = peer_contenders(folder, ["loop"], 64)
+    contenders.append(fastrun_contender(folder))
+    targets = [Target(FASTRUN, 30e-6 * n, kind="most")]
+    title = f"{n:,} snippets, 3 dependencies each"
+    yield Case("million", title, n, 1, contenders, targets, "snippet", missing=missing)
+
+
+def one_cases(setting: Setting) -> Iterator[Case]:
+    """What it costs to start at all."""
+    folder = document_folder(setting, "wide", 1, "true")
+    imports = "import uvloop, orjson"
+    contenders = [
+        Contender(imports, partial(measure, [sys.executable, "-c", imports], timeout=TIMEOUT)),
+        fastrun_contender(folder),
+    ]
+    yield Case("one", "one true", 1, 30, contenders, [Target(FASTRUN, 1.3, imports)])
+
+
+def output_cases(setting: Setting) -> Iterator[Case]:
+    """Much that is printed, by one task and by several at once; memory is that of who prints little."""
+    little = "fastrun, 1 MB"
+    small = _printing_folder(setting, 1, 1)
+    for tasks, megabytes in zip((1, 8), setting.sizes.megabytes, strict=True):
+        folder = _printing_folder(setting, tasks, megabytes)
+        cat = ["cat", *[os.path.join(folder, "text")] * tasks]
+        contenders = [
+            Contender("cat", partial(measure, cat, timeout=TIMEOUT)),
+            fastrun_contender(small)._replace(name=little),
+            fastrun_contender(folder),
+        ]
+        targets = [Target(FASTRUN, 2.0, "cat"), Target(FASTRUN, GROWTH, little, "excess", "peak")]
+        yield Case("output", f"{tasks} x {megabytes:,} MB printed", tasks, 3, contenders, targets)
+
+
+def peers_cases(setting: Setting) -> Iterator[Case]:
+    """All who run commands, on the same ones."""
+    n = setting.sizes.peers
+    folder = document_folder(setting, "wide", n, "true")
+    contenders, missing = peer_contenders(folder, COMMAND_PEERS, 16)
+    contenders.append(fastrun_contender(folder, 16))
+    yield Case("peers", f"{n:,} x true, -j 16, all peers", n, 3, contenders, missing=missing, plot="peers")
+
+
+def growth_cases(setting: Setting) -> Iterator[Case]:
+    """The points of the plot that no other case has: cost per task against their number."""
+    snippets, commands = setting.sizes.growth
+    for n in snippets:
+        folder = document_folder(setting, "wide", n, "distinct")
+        contenders, missing = peer_contenders(folder, ["loop"] if n > 10_000 else ["loop", "executor"], 64)
+        contenders.append(fastrun_contender(folder))
+        title, rounds = f"{n:,} different snippets", 1 if n > 10_000 else 3
+        yield Case("growth", title, n, rounds, contenders, (), "snippet", missing=missing, plot="growth")
+    for n in commands:
+        folder = document_folder(setting, "wide", n, "true")
+        contenders, missing = peer_contenders(folder, ["floor", "ninja", "make", "xargs"], 16)
+        contenders.append(fastrun_contender(folder, 16))
+        yield Case("growth", f"{n:,} x true, -j 16", n, 3, contenders, missing=missing, plot="growth")
+
+
+CASES: dict[str, Callable[[Setting], Iterator[Case]]] = {
+    "one": one_cases,
+    "exec": exec_cases,
+    "chain": chain_cases,
+    "shell": shell_cases,
+    "loaded": loaded_cases,
+    "eval": eval_cases,
+    "sleep": sleep_cases,
+    "start": start_cases,
+    "million": million_cases,
+    "output": output_cases,
+    "peers": peers_cases,
+    "growth": growth_cases,
+}
+
+
+def document_folder(setting: Setting, shape: str, n: int, make: str, *options: str) -> str:
+    """A folder with the document that ``generators`` prints, in a process of its own: see ``measure`` about memory."""
+    folder = os.path.join(setting.folder, f"{shape}-{n}-{make}")
+    if not os.path.exists(folder):
+        os.mkdir(folder)
+        command = [sys.executable, "-m", "bench.generators", shape, str(n), make, *options]
+        with open(os.path.join(folder, DOCUMENT), "wb") as file:
+            subprocess.run(command, stdout=file, env=child_environment(), timeout=TIMEOUT, check=True)
+    return folder
+
+
+def peer_contenders(
+    folder: str, peers: Sequence[str], jobs: int, *, marker: bytes = b"", stop: bool = False
+) -> tuple[list[Contender], list[tuple[str, str]]]:
+    """Those of the peers that are installed, made ready for the folder's document; the others' names and why not."""
+    found, contenders, missing = [], [], []
+    for module in peers:
+        peer = find_peer(module)
+        try:
+            peer.version()
+        except Unavailable as error:
+            missing.append((peer.NAME, str(error)))
+            continue
+        found.append(module)
+
+        def run(command: Callable[[str, int], list[str]] = peer.command) -> Measured:
+            return measure(command(folder, jobs), timeout=TIMEOUT, marker=marker, stop=stop)
+
+        contenders.append(Contender(peer.NAME, run))
+    prepare = [sys.executable, "-m", "bench.peers", folder, *found]
+    subprocess.run(prepare, env=child_environment(), timeout=TIMEOUT, check=True)
+    return contenders, missing
+
+
+def fastrun_command(folder: str, *options: str) -> list[str]:
+    """The arguments that run the folder's document."""
+    return [sys.executable, "-m", "fastrun", *options, os.path.join(folder, DOCUMENT)]
+
+
+def fastrun_contender(
+    folder: str, jobs: int | None = None, *options: str, marker: bytes = b"", stop: bool = False
+) -> Contender:
+    """Fastrun on the folder's document, named with its options."""
+    bound = ["-j", str(jobs)] if jobs else []
+    run = partial(measure, fastrun_command(folder, *bound, *options), timeout=TIMEOUT, marker=marker, stop=stop)
+    return Contender(" ".join([FASTRUN, *options]), run)
+
+
+def _printing_folder(setting: Setting, tasks: int, megabytes: int) -> str:
+    """A folder with a text, and a document of so many tasks that each print it."""
+    folder = os.path.join(setting.folder, f"printing-{tasks}-{megabytes}")
+    if not os.path.exists(folder):
+        os.mkdir(folder)
+        text = os.path.join(folder, "text")
+        # Lines as a compiler or a test might write them.
+        block = b"the quick brown fox jumps over the lazy dog, again and again\n" * 16_393
+        with open(text, "wb") as file:
+            file.writelines(block for _ in range(megabytes))
+        task = {"type": "exec", "arguments": f"cat {text}"}
+        with open(os.path.join(folder, DOCUMENT), "wb") as file:
+            file.write(orjson.dumps({"tasks": [{"name": f"task{i}", **task} for i in range(tasks)]}))
+    return folder
