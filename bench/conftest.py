@@ -1,4 +1,4 @@
-"""``pytest bench``: the option for sizes, and what is noted beside each figure."""
+"""``pytest bench``: the options for sizes, and what is noted beside each figure."""
 
 from collections.abc import Iterator
 
@@ -16,18 +16,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="small",
         help="large: the cases with a million tasks too (default: small, which is over in two minutes)",
     )
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="the least of everything, once and without figures: whether all works, in a quarter of a minute",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "large: only with --sizes large")
+    config.addinivalue_line("markers", "small: not with --quick")
+    if config.getoption("--quick"):
+        # What the plugin's own option does, before the plugin looks at it: each function runs once.
+        config.option.benchmark_disable = True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--sizes") == "large":
-        return
-    for item in items:
-        if item.get_closest_marker("large"):
-            item.add_marker(pytest.mark.skip(reason="needs --sizes large"))
+    quick, large = config.getoption("--quick"), config.getoption("--sizes") == "large"
+    left_out = [
+        item
+        for item in items
+        if (item.get_closest_marker("large") and (quick or not large)) or (item.get_closest_marker("small") and quick)
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +51,8 @@ def machine_facts() -> dict[str, str]:
 def _noted(benchmark: BenchmarkFixture, machine_facts: dict[str, str]) -> Iterator[None]:
     """Note versions, the machine and the peak of memory in ``extra_info``.
 
-    The peak is that of this process, setup included, and says nothing of the processes that it measures; for those
-    see ``compare``.
+    The peak is that of this process, setup included. Of a process that a test measures, the test notes
+    ``peak_memory_mb``.
     """
     benchmark.extra_info.update(machine_facts)
     reset_peak()

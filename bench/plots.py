@@ -1,5 +1,6 @@
 """Draws a comparison: cost per task against number of tasks, and all peers side by side."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,8 @@ def _draw_cost(figure: Any, comparison: Comparison) -> bool:
             axes.errorbar(counts, middles, yerr=(below, above), label=name, color=colour, marker="o", capsize=3)
         axes.set(xscale="log", yscale="log", xlabel=f"{unit}s", ylabel=f"microseconds per {unit}, start-up included")
         axes.set_title("different snippets" if unit == "snippet" else "true, 16 at once")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.xaxis.set_minor_formatter("")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
         axes.grid(visible=True, which="both", alpha=0.2)
@@ -91,5 +94,7 @@ def _draw_peers(figure: Any, comparison: Comparison) -> bool:
     axes.bar_label(bars, [f"{middle:,.0f}" for middle in middles], padding=6)
     axes.set(xscale="log", xlabel="microseconds per command, start-up included", title=result.title)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    # From a power of ten on: where a bar begins says nothing on such a scale.
+    axes.set_xlim(left=10 ** math.floor(math.log10(min(middles))))
     axes.margins(x=0.15)
     return True

@@ -8,16 +8,18 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import fastrun
-from bench.generators import Document, deep, distinct_snippet, same_snippet, wide
+from bench.generators import Document, distinct_snippet, same_snippet, wide
 from bench.peers.loop import run_all
+from bench.sizes import SHAPES, shaped
 from bench.timed import timed
 
 pytestmark = pytest.mark.benchmark(group="eval")
 
-SIZES = [10_000, pytest.param(1_000_000, marks=pytest.mark.large)]
-
-# Each hop of a chain wakes two threads: ten times the cost of a task among many.
-CHAIN = 2_000
+SIZES = [
+    1_000,
+    pytest.param(10_000, marks=pytest.mark.small),
+    pytest.param(1_000_000, marks=pytest.mark.large),
+]
 
 
 def _run(benchmark: BenchmarkFixture, document: Document) -> None:
@@ -30,28 +32,21 @@ def _loop(benchmark: BenchmarkFixture, document: Document) -> None:
 
 
 @pytest.mark.parametrize("tasks", SIZES)
-def test_wide_distinct(benchmark: BenchmarkFixture, tasks: int) -> None:
-    _run(benchmark, wide(tasks, distinct_snippet))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_distinct(benchmark: BenchmarkFixture, shape: str, tasks: int) -> None:
+    _run(benchmark, shaped(shape, tasks, distinct_snippet))
 
 
 @pytest.mark.parametrize("tasks", SIZES)
-def test_wide_distinct_floor(benchmark: BenchmarkFixture, tasks: int) -> None:
+def test_distinct_floor(benchmark: BenchmarkFixture, tasks: int) -> None:
     _loop(benchmark, wide(tasks, distinct_snippet))
 
 
 @pytest.mark.parametrize("tasks", SIZES)
-def test_wide_same(benchmark: BenchmarkFixture, tasks: int) -> None:
+def test_same(benchmark: BenchmarkFixture, tasks: int) -> None:
     _run(benchmark, wide(tasks, same_snippet))
 
 
 @pytest.mark.parametrize("tasks", SIZES)
-def test_wide_same_floor(benchmark: BenchmarkFixture, tasks: int) -> None:
+def test_same_floor(benchmark: BenchmarkFixture, tasks: int) -> None:
     _loop(benchmark, wide(tasks, same_snippet))
-
-
-def test_chain(benchmark: BenchmarkFixture) -> None:
-    _run(benchmark, deep(CHAIN, distinct_snippet))
-
-
-def test_chain_floor(benchmark: BenchmarkFixture) -> None:
-    _loop(benchmark, deep(CHAIN, distinct_snippet))

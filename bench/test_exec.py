@@ -11,9 +11,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import fastrun
 from bench.generators import Document, deep, true_command, wide
-from bench.measure import measure
 from bench.peers import Unavailable, find_peer
-from bench.timed import timed
+from bench.sizes import SHAPES, shaped
+from bench.timed import timed, timed_process
 
 pytestmark = pytest.mark.benchmark(group="exec")
 
@@ -22,13 +22,10 @@ CHAIN = deep(200, true_command)
 
 # Document, commands at once.
 CASES = [
-    pytest.param(WIDE, 2, id="wide-j2"),
+    pytest.param(WIDE, 2, id="wide-j2", marks=pytest.mark.small),
     pytest.param(WIDE, 16, id="wide-j16"),
     pytest.param(CHAIN, 16, id="chain"),
 ]
-
-# Seconds until a peer is killed.
-TIMEOUT = 60.0
 
 
 @pytest.mark.parametrize(("document", "jobs"), CASES)
@@ -47,4 +44,10 @@ def test_peer(benchmark: BenchmarkFixture, tmp_path: Path, document: Document, j
     # Who knows no dependencies: one at a time is its chain.
     at_once = 1 if document is CHAIN and not peer.KNOWS_DEPENDENCIES else jobs
     peer.prepare(document, str(tmp_path))
-    timed(benchmark, lambda: measure(peer.command(str(tmp_path), at_once), timeout=TIMEOUT))
+    timed_process(benchmark, lambda: peer.command(str(tmp_path), at_once))
+
+
+@pytest.mark.parametrize("tasks", [100, pytest.param(5_000, marks=pytest.mark.large)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shape(benchmark: BenchmarkFixture, shape: str, tasks: int) -> None:
+    assert timed(benchmark, fastrun.run, shaped(shape, tasks, true_command), jobs=16).ok

@@ -3,7 +3,8 @@
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.generators import Document, deep, diamond, layered, random_dag, same_snippet, wide
+from bench.generators import same_snippet
+from bench.sizes import SHAPES, SIZES, shaped
 from bench.timed import timed
 from fastrun.graph import Graph, build
 from fastrun.protocols import Status
@@ -12,35 +13,29 @@ from fastrun.spec import collector_off, read
 
 pytestmark = pytest.mark.benchmark(group="scheduler")
 
-SIZES = [100_000, pytest.param(1_000_000, marks=pytest.mark.large)]
 
-
-def _document(shape: str, tasks: int) -> Document:
-    match shape:
-        case "wide":
-            return wide(tasks, same_snippet)
-        case "deep":
-            return deep(tasks, same_snippet)
-        case "layered":
-            return layered(tasks, 1000, 3, same_snippet)
-        case "diamond":
-            return diamond(tasks, same_snippet)
-        case _:
-            return random_dag(tasks, 3, same_snippet)
-
-
-def _drain(graph: Graph) -> int:
+def _drain(graph: Graph, first: Status) -> int:
     scheduler = Scheduler(graph, bytes(len(graph)), 1)
     ended = 0
+    status = first
     while (task := scheduler.start_next(0)) is not None:
-        scheduler.task_ended(task, Status.OK)
+        scheduler.task_ended(task, status)
+        status = Status.OK
         ended += 1
     return ended
 
 
 @pytest.mark.parametrize("tasks", SIZES)
-@pytest.mark.parametrize("shape", ["wide", "deep", "layered", "diamond", "random"])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_drain(benchmark: BenchmarkFixture, shape: str, tasks: int) -> None:
     with collector_off():
-        graph = build(read(_document(shape, tasks), "bench"))
-    assert timed(benchmark, _drain, graph) == tasks
+        graph = build(read(shaped(shape, tasks, same_snippet), "bench"))
+    assert timed(benchmark, _drain, graph, Status.OK) == tasks
+
+
+@pytest.mark.parametrize("tasks", SIZES)
+def test_skip_all(benchmark: BenchmarkFixture, tasks: int) -> None:
+    """The first of a chain fails."""
+    with collector_off():
+        graph = build(read(shaped("deep", tasks, same_snippet), "bench"))
+    assert timed(benchmark, _drain, graph, Status.FAILED) == 1

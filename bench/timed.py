@@ -1,15 +1,22 @@
 """How often the pytest cases run what they measure.
 
 Five rounds, behind one that is not counted: enough for a median, few enough for the whole suite to be over while
-one waits. Look at the median, for the reason that ``record`` gives.
+one waits. Three of whole processes, which have nothing to warm up. Look at the median, for the reason that ``record``
+gives.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench.measure import Measured, measure
+
 ROUNDS = 5
+PROCESS_ROUNDS = 3
+
+# Seconds until a process that is measured is killed.
+TIMEOUT = 120.0
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -21,3 +28,13 @@ def timed(benchmark: BenchmarkFixture, function: Callable[_P, _R], *args: _P.arg
         function, args, kwargs, rounds=ROUNDS, warmup_rounds=1
     )
     return result
+
+
+def timed_process(benchmark: BenchmarkFixture, command: Callable[[], Sequence[str]]) -> Measured:
+    """Measure whole processes, and note the highest peak of memory. ``command`` is called before each."""
+    runs: list[Measured] = []
+    benchmark.pedantic(  # type: ignore[no-untyped-call]  # as above
+        lambda: runs.append(measure(command(), timeout=TIMEOUT)), rounds=PROCESS_ROUNDS
+    )
+    benchmark.extra_info["peak_memory_mb"] = round(max(run.peak for run in runs) / 1e6, 1)
+    return runs[-1]
