@@ -118,7 +118,7 @@ def loaded_cases(setting: Setting) -> Iterator[Case]:
         contenders.append(Contender(f"fastrun, {tasks:,} loaded", run))
     few, many = (contender.name for contender in contenders)
     title = f"{before:,} x true, -j 16, beside many that wait"
-    yield Case("loaded", title, before, 3, contenders, [Target(many, 1.1, few)], figure="marked")
+    yield Case("loaded", title, before, 5, contenders, [Target(many, 1.1, few)], figure="marked")
 
 
 def shell_cases(setting: Setting) -> Iterator[Case]:

@@ -94,7 +94,6 @@ def _draw_peers(figure: Any, comparison: Comparison) -> bool:
     axes.bar_label(bars, [f"{middle:,.0f}" for middle in middles], padding=6)
     axes.set(xscale="log", xlabel="microseconds per command, start-up included", title=result.title)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    # From a power of ten on: where a bar begins says nothing on such a scale.
-    axes.set_xlim(left=10 ** math.floor(math.log10(min(middles))))
-    axes.margins(x=0.15)
+    # From a power of ten on: where a bar begins says nothing on such a scale. To the right is room for the numbers.
+    axes.set_xlim(10 ** math.floor(math.log10(min(middles))), 2 * max(cost.high for cost in costs.values()))
     return True

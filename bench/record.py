@@ -34,14 +34,14 @@ class Target:
     """What must hold: ``contender``'s figure is at most ``limit``, in one of three ways.
 
     ``ratio``: that many times ``against``'s. ``excess``: that much more than ``against``'s. ``most``: itself.
-    Seconds, or bytes where the figure is ``peak``.
+    ``figure``: None for the one that counts in the case. Seconds, or bytes where it is ``peak``.
     """
 
     contender: str
     limit: float
     against: str = ""
     kind: Literal["ratio", "excess", "most"] = "ratio"
-    figure: Figure = "seconds"
+    figure: Figure | None = None
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,9 @@ def verdict(result: Result, target: Target) -> Verdict:
     ours, theirs = result.runs.get(target.contender), result.runs.get(target.against)
     if not ours or (target.against and not theirs):
         return Verdict(target, None, None, None)
-    a = figures(ours, target.figure)
-    b = figures(theirs, target.figure) if theirs else [0.0] * len(a)
+    figure = target.figure or result.figure
+    a = figures(ours, figure)
+    b = figures(theirs, figure) if theirs else [0.0] * len(a)
 
     def value(x: float, y: float) -> float:
         return x / y if target.kind == "ratio" else x - y

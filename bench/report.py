@@ -88,7 +88,7 @@ def _rows(result: Result) -> list[tuple[str, list[str]]]:
     for name, runs in result.runs.items():
         seconds = spread(figures(runs, result.figure))
         firsts = [run.first for run in runs if run.first is not None]
-        ratio = verdict(result, Target(last, 0.0, name, figure=result.figure)).value
+        ratio = verdict(result, Target(last, 0.0, name)).value
         cells = [
             f"{seconds.middle:.3f}",
             f"{seconds.low:.3f}-{seconds.high:.3f}",

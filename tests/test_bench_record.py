@@ -48,6 +48,13 @@ def test_an_excess_is_a_difference_and_a_most_the_figure_itself():
     assert (most.value, most.of_medians, most.met) == (Spread(3.0, 2.0, 10.0), 3.0, True)
 
 
+def test_a_target_is_about_the_figure_of_its_case_unless_it_says_another():
+    runs = {"few": [Run(1.0, 0, 100, 0.5, 2.0)], "many": [Run(9.0, 0, 300, 0.5, 3.0)]}
+    result = _result(figure="marked", runs=runs)
+    assert verdict(result, Target("many", 1.5, "few")).value == Spread(1.5, 1.5, 1.5)
+    assert verdict(result, Target("many", 1.5, "few", figure="peak")).value == Spread(3.0, 3.0, 3.0)
+
+
 def test_who_was_not_measured_is_not_judged():
     for target in (Target("fastrun", 1.0, "make"), Target("other", 1.0, "ninja"), Target("other", 1.0, kind="most")):
         assert verdict(_result(), target) == Verdict(target, None, None, None)
