@@ -274,23 +274,31 @@ def peer_contenders(
     folder: str, peers: Sequence[str], jobs: int, *, marker: bytes = b"", stop: bool = False
 ) -> tuple[list[Contender], list[tuple[str, str]]]:
     """Those of the peers that are installed, made ready for the folder's document; the others' names and why not."""
-    found, contenders, missing = [], [], []
+    contenders, missing = [], []
     for module in peers:
         peer = find_peer(module)
         try:
             peer.version()
+            _prepare(module, folder)
         except Unavailable as error:
             missing.append((peer.NAME, str(error)))
             continue
-        found.append(module)
 
         def run(command: Callable[[str, int], list[str]] = peer.command) -> Measured:
             return measure(command(folder, jobs), timeout=TIMEOUT, marker=marker, stop=stop)
 
         contenders.append(Contender(peer.NAME, run))
-    prepare = [sys.executable, "-m", "bench.peers", folder, *found]
-    subprocess.run(prepare, env=child_environment(), timeout=TIMEOUT, check=True)
     return contenders, missing
+
+
+def _prepare(module: str, folder: str) -> None:
+    """Write what a peer reads. Raises Unavailable if that fails, as where a compiler lacks its headers."""
+    command = [sys.executable, "-m", "bench.peers", folder, module]
+    result = subprocess.run(
+        command, env=child_environment(), timeout=TIMEOUT, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        raise Unavailable(f"failed: {(result.stderr.strip() or 'no reason given').splitlines()[-1]}")
 
 
 def fastrun_command(folder: str, *options: str) -> list[str]:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import pytest
 
 from bench import plots, report
-from bench.cases import CASES, QUICK, Setting
+from bench.cases import CASES, QUICK, Setting, peer_contenders
 from bench.compare import Case, Contender, run_case
 from bench.measure import Measured, child_environment
 from bench.record import Comparison, Result, Run, Spread, Target, Verdict, dump, figures, load, spread, verdict
@@ -172,6 +172,14 @@ def test_every_case_compares_fastrun_and_judges_who_takes_part(tmp_path):
             assert names[-1].startswith("fastrun")
             known = {*names, *dict(case.missing), ""}
             assert all({target.contender, target.against} <= known for target in case.targets)
+
+
+def test_a_peer_that_cannot_be_prepared_is_named_with_the_reason(tmp_path):
+    # No document is there.
+    contenders, missing = peer_contenders(str(tmp_path), ["xargs"], 2)
+    assert contenders == []
+    assert [name for name, _ in missing] == ["xargs -P"]
+    assert "FileNotFoundError" in missing[0][1]
 
 
 def test_the_command_measures_and_shows_again_what_it_measured(tmp_path):

@@ -4,6 +4,7 @@ Biased in its favour: it prints nothing and there is no network. Biased against 
 counted, which a real one pays once for many runs.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -36,13 +37,15 @@ def main() -> None:
     """Run the document that the command line names, whose tasks stand behind their dependencies."""
     from distributed import Client, LocalCluster
 
-    jobs = int(sys.argv[2])
+    path, jobs = sys.argv[1], int(sys.argv[2])
+    # Beside the document, so that what it leaves behind goes with that.
+    options = {"dashboard_address": None, "local_directory": os.path.dirname(path)}
     with (
-        LocalCluster(n_workers=1, threads_per_worker=jobs, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=jobs, processes=False, **options) as cluster,
         Client(cluster) as client,
     ):
         futures: dict[str, Any] = {}
-        for task in read_tasks(sys.argv[1]):
+        for task in read_tasks(path):
             before = [futures[name] for name in task.get("dependencies", ())]
             futures[task["name"]] = client.submit(_run_one, task["arguments"], before, key=task["name"], pure=False)
         client.gather(list(futures.values()))
