@@ -57,6 +57,10 @@ def _options() -> argparse.Namespace:
             compare.error(f"{name}: there is no such case")
     if options.rounds is not None and options.rounds < 1:
         compare.error("--rounds must be 1 or more")
+    # Now, not when everything has been measured.
+    for path in (options.json, options.results):
+        if path and not path.parent.is_dir():
+            compare.error(f"{path}: there is no such folder")
     return options
 
 
@@ -76,7 +80,9 @@ def _compare(options: argparse.Namespace) -> record.Comparison:
                 result = run_case(case, options.rounds or min(case.rounds, sizes.rounds))
                 results.append(result)
                 print(*report.result_lines(result), sep="\n", flush=True)
-    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+    # As one would type it here: absolute paths below this folder, as tox gives them, say nothing elsewhere.
+    typed = [argument.removeprefix(os.path.join(os.getcwd(), "")) for argument in sys.argv[1:]]
+    command = shlex.join(["python", "-m", "bench", *typed])
     return record.Comparison(found, peers, command, options.quick, time.monotonic() - start, results)
 
 

@@ -17,6 +17,8 @@ from typing import NamedTuple
 # getrusage gives bytes there and kilobytes elsewhere.
 _PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 
+_DISTORTING = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+
 
 class Measured(NamedTuple):
     """What a process took.
@@ -101,12 +103,17 @@ def _read(descriptor: int, marker: bytes, stop: bool) -> tuple[float | None, flo
 
 
 def child_environment() -> dict[str, str]:
-    """The environment in which a child finds this ``bench`` and the ``fastrun`` that this process has."""
+    """The environment in which a child finds this ``bench`` and the ``fastrun`` that this process has.
+
+    Without what would make Python compile the modules of a checkout anew at each start, but not those of a package that
+    is installed, or write every line by itself.
+    """
     import fastrun
 
     roots = [os.path.dirname(os.path.dirname(os.path.abspath(file))) for file in (fastrun.__file__, __file__)]
     paths = [*dict.fromkeys(roots), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    kept = {key: value for key, value in os.environ.items() if key not in _DISTORTING}
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def reset_peak() -> None:

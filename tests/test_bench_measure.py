@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bench.measure import measure
+from bench.measure import child_environment, measure
 
 
 def test_a_process_is_run_to_its_end():
@@ -16,6 +16,15 @@ def test_a_process_is_run_to_its_end():
     assert 0 < found.first <= found.seconds
     assert found.marked is None
     assert found.peak > 0
+
+
+def test_what_distorts_the_figures_of_python_is_not_passed_on(monkeypatch):
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "OTHER"):
+        monkeypatch.setenv(name, "1")
+    found = child_environment()
+    assert "PYTHONDONTWRITEBYTECODE" not in found
+    assert "PYTHONUNBUFFERED" not in found
+    assert found["OTHER"] == "1"
 
 
 def test_another_exit_code_than_the_expected_is_an_error():

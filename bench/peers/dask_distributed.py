@@ -35,13 +35,13 @@ def _run_one(text: str, dependencies: list[None]) -> None:  # noqa: ARG001  # th
 
 def main() -> None:
     """Run the document that the command line names, whose tasks stand behind their dependencies."""
-    from distributed import Client, LocalCluster
-
     path, jobs = sys.argv[1], int(sys.argv[2])
     # Beside the document, so that what it leaves behind goes with that.
-    options = {"dashboard_address": None, "local_directory": os.path.dirname(path)}
+    os.environ["DASK_TEMPORARY_DIRECTORY"] = os.path.dirname(path)
+    from distributed import Client, LocalCluster
+
     with (
-        LocalCluster(n_workers=1, threads_per_worker=jobs, processes=False, **options) as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=jobs, processes=False, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
         futures: dict[str, Any] = {}
