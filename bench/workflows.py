@@ -1,0 +1,354 @@
+"""Workflows of science, or look-alikes: ``python -m bench.workflows [--folder DIR] [--quick] [--seconds S]``.
+
+How well a workflow's tasks are put on few slots: the time that fastrun takes for it as a whole process, beside what
+no scheduler can beat and what list schedules take that cost nothing themselves. A folder holds published ones, each
+a JSON file ``{"tasks": [{"name", "seconds", "parents"}]}``, and is named by the option or by the environment
+variable FASTRUN_WORKFLOWS; where there is none, look-alikes are made, which have the shape of published workflows
+and invented durations.
+
+Each task is a ``sleep``, shortened by one factor per run so that the lower bound is so many seconds: at least those
+asked for and at least ``PER_TASK`` for each task. Commands that sleep want no processor, so that slots may be more
+than processors and the figures are about the order of the starts.
+
+Biases, all against fastrun: its time has its start-up in it, 60 to 70 ms. Starting a shell and ``sleep`` takes about a
+millisecond of processor time, which the schedules do not know: with two processors a tenth of ``PER_TASK``, and more
+where a thousand tasks become ready at once. In its favour: a task shorter than ``SHORTEST`` does not sleep.
+
+Every figure is of one run: the sleeps are the same in each, and what differs is small beside them.
+"""
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from graphlib import TopologicalSorter
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+import orjson
+
+from bench.generators import Document
+from bench.machine import facts
+from bench.measure import measure
+
+# Few slots, more, and as many as the system grants.
+SLOTS: tuple[int | None, ...] = (4, 16, None)
+
+# The lower bound of a run in seconds, unless there are many tasks.
+SECONDS = 3.0
+QUICK_SECONDS = 0.5
+MOST_SECONDS = 3600.0
+
+# Seconds of the lower bound for each task: ten times what starting one takes on two processors.
+PER_TASK = 0.005
+
+# Seconds. A `sleep` shorter than this is shorter than what starting it takes, and says nothing.
+SHORTEST = 0.0001
+
+# The most tasks of a workflow that a quick run takes.
+QUICK_TASKS = 60
+
+_COLUMNS = "{:<28} {:>5} {:>4} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7} {:>7}"
+
+
+class Workflow(NamedTuple):
+    """Tasks that are numbers from 0 in the order of the file. ``parents``: for each, those it depends on."""
+
+    title: str
+    names: list[str]
+    seconds: list[float]
+    parents: list[list[int]]
+
+
+class Row(NamedTuple):
+    """One workflow on so many slots; all times in seconds.
+
+    ``bound``: no schedule is shorter. ``known``: the list schedule by critical path, which knows the durations.
+    ``file`` and ``hops``: list schedules that do not, by the order of the file and by the number of tasks on the
+    longest path behind. ``measured``: fastrun's whole process; ``first``: of those, until its first output.
+    """
+
+    title: str
+    tasks: int
+    slots: int | None
+    bound: float
+    known: float
+    file: float
+    hops: float
+    measured: float
+    first: float | None
+
+    @property
+    def to_bound(self) -> float:
+        """How many times the lower bound fastrun took."""
+        return self.measured / self.bound
+
+    @property
+    def to_known(self) -> float:
+        """How many times the list schedule that knows the durations fastrun took."""
+        return self.measured / self.known
+
+    @property
+    def to_file(self) -> float:
+        """How many times the list schedule in the file's order fastrun took."""
+        return self.measured / self.file
+
+
+def load_workflows(folder: str) -> list[Workflow]:
+    """The workflows of a folder's ``.json`` files, by file name. Raises OSError and what ``read_workflow`` does."""
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
+    return [read_workflow(os.path.join(folder, name)) for name in names]
+
+
+def read_workflow(path: str) -> Workflow:
+    """Read one file. Raises ValueError for an unknown parent, for a cycle and if no task takes any time."""
+    with open(path, "rb") as file:
+        tasks = orjson.loads(file.read())["tasks"]
+    names = [task["name"] for task in tasks]
+    numbers = {name: number for number, name in enumerate(names)}
+    title = os.path.splitext(os.path.basename(path))[0]
+    try:
+        parents = [[numbers[name] for name in dict.fromkeys(task["parents"])] for task in tasks]
+    except KeyError as error:
+        raise ValueError(f"{path}: unknown parent {error}") from None
+    workflow = Workflow(title, names, [float(task["seconds"]) for task in tasks], parents)
+    if not critical_path(workflow):
+        raise ValueError(f"{path}: no task takes any time")
+    return workflow
+
+
+def critical_path(workflow: Workflow) -> float:
+    """Seconds of the longest path: what the workflow takes with as many slots as tasks."""
+    return max(remaining_paths(workflow, workflow.seconds), default=0.0)
+
+
+def lower_bound(workflow: Workflow, slots: int | None) -> float:
+    """Seconds that no schedule on so many slots goes below. None: as many slots as tasks."""
+    longest = critical_path(workflow)
+    return longest if slots is None else max(longest, sum(workflow.seconds) / slots)
+
+
+def remaining_paths(workflow: Workflow, weights: Sequence[float]) -> list[float]:
+    """For each task the longest path that begins with it, its own weight included.
+
+    With the durations as weights, the classic priority by critical path; with ones, the hops.
+    """
+    paths = list(map(float, weights))
+    order = list(TopologicalSorter(dict(enumerate(workflow.parents))).static_order())
+    for task in reversed(order):
+        for parent in workflow.parents[task]:
+            paths[parent] = max(paths[parent], weights[parent] + paths[task])
+    return paths
+
+
+def list_schedule(workflow: Workflow, slots: int | None, priorities: Sequence[float]) -> float:
+    """Seconds that a list schedule takes: a free slot gets the ready task of the highest priority.
+
+    Of equal ones the first in the file. ``slots``: 1 or more, None for as many as tasks. Starting costs nothing, and
+    who ends at the same moment ends before anything starts.
+    """
+    dependents: list[list[int]] = [[] for _ in workflow.names]
+    for task, parents in enumerate(workflow.parents):
+        for parent in parents:
+            dependents[parent].append(task)
+    waiting_on = [len(parents) for parents in workflow.parents]
+    ready = [(-priorities[task], task) for task, count in enumerate(waiting_on) if not count]
+    heapify(ready)
+    running: list[tuple[float, int]] = []
+    free = len(workflow.names) if slots is None else slots
+    now = 0.0
+    while ready or running:
+        while ready and free:
+            _, task = heappop(ready)
+            heappush(running, (now + workflow.seconds[task], task))
+            free -= 1
+        now = running[0][0]
+        while running and running[0][0] == now:
+            _, task = heappop(running)
+            free += 1
+            for dependent in dependents[task]:
+                waiting_on[dependent] -= 1
+                if not waiting_on[dependent]:
+                    heappush(ready, (-priorities[dependent], dependent))
+    return now
+
+
+def scaled(workflow: Workflow, slots: int | None, seconds: float) -> Workflow:
+    """The same with all durations times one factor, so that the lower bound on so many slots is ``seconds``.
+
+    Some task has to take time.
+    """
+    factor = seconds / lower_bound(workflow, slots)
+    return workflow._replace(seconds=[duration * factor for duration in workflow.seconds])
+
+
+def document(workflow: Workflow) -> Document:
+    """A document in which each task sleeps for its seconds, to the microsecond, and depends on its parents."""
+    tasks = []
+    for name, seconds, parents in zip(workflow.names, workflow.seconds, workflow.parents, strict=True):
+        command = f"sleep {seconds:.6f}" if seconds >= SHORTEST else "true"
+        dependencies = [workflow.names[parent] for parent in parents]
+        tasks.append({"name": name, "type": "exec", "arguments": command, "dependencies": dependencies})
+    return {"tasks": tasks}
+
+
+def montage_like(width: int, seed: int = 0) -> Workflow:
+    """Three bands of a mosaic: long projections, many tiny comparisons of neighbours, a model, short corrections."""
+    maker = _Maker("montage look-alike", seed)
+    views = []
+    for _ in range(3):
+        images = [maker.add("project", 700, 0.25) for _ in range(width)]
+        pairs = [(images[i], images[j]) for i in range(width) for j in range(i + 1, min(i + 4, width))]
+        fits = [maker.add("compare", 0.01, 1.0, pair) for pair in pairs]
+        model = maker.add("model", 3, 0.1, [maker.add("concat", 0.8, 0.1, fits)])
+        corrected = [maker.add("correct", 40, 0.6, (image, model)) for image in images]
+        table = maker.add("table", 0.3, 0.1, corrected)
+        views.append(maker.add("view", 12, 0.4, [maker.add("mosaic", 8, 0.4, [*corrected, table])]))
+    maker.add("colour", 40, 0.1, views)
+    return maker.workflow
+
+
+def epigenomics_like(width: int, seed: int = 0) -> Workflow:
+    """Four lanes, each split into chains of four tasks of which the last is long; merged twice, then piled up."""
+    maker = _Maker("epigenomics look-alike", seed)
+    lanes = []
+    for _ in range(4):
+        split = maker.add("split", 32, 0.1)
+        chunks = []
+        for _ in range(width):
+            last = split
+            for stage, median, spread in (("filter", 18, 0.5), ("sanger", 13, 0.5), ("pack", 3, 0.4), ("map", 40, 0.3)):
+                last = maker.add(stage, median, spread, [last])
+            chunks.append(last)
+        lanes.append(maker.add("merge", 5, 0.1, chunks))
+    index = maker.add("index", 25, 0.1, [maker.add("merge all", 19, 0.1, lanes)])
+    maker.add("pile up", 27, 0.1, [index])
+    return maker.workflow
+
+
+def blast_like(width: int, seed: int = 0) -> Workflow:
+    """A split, a wide stage with a heavy tail, and two tasks that each read all of it."""
+    maker = _Maker("blast look-alike", seed)
+    split = maker.add("split", 5, 0.1)
+    found = [maker.add("search", 40, 1.0, [split]) for _ in range(width)]
+    maker.add("results", 10, 0.1, found)
+    maker.add("errors", 0.5, 0.1, found)
+    return maker.workflow
+
+
+def variants_like(width: int, seed: int = 0) -> Workflow:
+    """Samples, each a chain and a fan of callers; then one very long merge beside joins with more to come.
+
+    The merge is the last of its path: whoever counts hops starts it late.
+    """
+    maker = _Maker("variants look-alike", seed)
+    regions: list[list[int]] = [[] for _ in range(width)]
+    for _ in range(width):
+        last = maker.add("align", 60, 0.1)
+        for stage, median in (("sort", 70), ("clean", 75), ("target", 150), ("realign", 110)):
+            last = maker.add(stage, median, 0.2, [last])
+        for region in regions:
+            region.append(maker.add("call", 100, 0.5, [last]))
+    maker.add("merge", 150 * width, 0.2, [call for region in regions for call in region])
+    joined = maker.add("combine", 50, 0.1, [maker.add("join", 700, 0.3, region) for region in regions])
+    for kind in ("snp", "indel"):
+        maker.add(f"filter {kind}", 35, 0.1, [maker.add(f"select {kind}", 90, 0.1, [joined])])
+    return maker.workflow
+
+
+class _Maker:
+    """Adds tasks to a workflow; the same calls with the same seed give the same one."""
+
+    def __init__(self, title: str, seed: int) -> None:
+        self.workflow = Workflow(title, [], [], [])
+        self._rng = random.Random(seed)
+
+    def add(self, stage: str, median: float, spread: float, parents: Iterable[int] = ()) -> int:
+        """A task whose duration is drawn log-normally, which has a heavy tail. Returns its number."""
+        number = len(self.workflow.names)
+        self.workflow.names.append(f"{stage} {number}")
+        # To the millisecond, as published: and so that no difference of two platforms' last bits is left.
+        self.workflow.seconds.append(round(median * self._rng.lognormvariate(0, spread), 3))
+        self.workflow.parents.append(list(parents))
+        return number
+
+
+def look_alikes(*, quick: bool = False, seed: int = 0) -> list[Workflow]:
+    """One workflow of each shape; ``quick``: small ones, of no more than ``QUICK_TASKS`` tasks."""
+    widths = (3, 2, 40, 4) if quick else (40, 40, 400, 16)
+    makers = (montage_like, epigenomics_like, blast_like, variants_like)
+    return [make(width, seed) for make, width in zip(makers, widths, strict=True)]
+
+
+def find_workflows(folder: str | None = None, *, quick: bool = False) -> list[Workflow]:
+    """Those of a folder, or of that which FASTRUN_WORKFLOWS names, or look-alikes; ``quick``: the small ones."""
+    folder = folder or os.environ.get("FASTRUN_WORKFLOWS")
+    if folder is None:
+        return look_alikes(quick=quick)
+    return [found for found in load_workflows(folder) if not quick or len(found.names) <= QUICK_TASKS]
+
+
+def rows(
+    workflows: Iterable[Workflow], *, seconds: float = SECONDS, slots: Sequence[int | None] = SLOTS
+) -> Iterator[Row]:
+    """Run each workflow on each number of slots, as soon as its row is asked for. ``seconds``: see above."""
+    with tempfile.TemporaryDirectory(prefix="fastrun-bench-") as folder:
+        path = os.path.join(folder, "workflow.json")
+        for workflow in workflows:
+            for count in slots:
+                yield _run(workflow, count, max(seconds, PER_TASK * len(workflow.names)), path)
+
+
+def _run(workflow: Workflow, slots: int | None, seconds: float, path: str) -> Row:
+    """Simulate and run one workflow, shortened to ``seconds``. ``path``: where its document may be written."""
+    short = scaled(workflow, slots, seconds)
+    with open(path, "wb") as file:
+        file.write(orjson.dumps(document(short)))
+    bound, tasks = lower_bound(short, slots), len(short.names)
+    by_path = remaining_paths(short, short.seconds)
+    by_hops = remaining_paths(short, [1.0] * tasks)
+    known, in_order, hops = (list_schedule(short, slots, by) for by in (by_path, [0.0] * tasks, by_hops))
+    command = [sys.executable, "-m", "fastrun", *(["-j", str(slots)] if slots else []), path]
+    # No list schedule takes twice the bound; the rest is for a machine that is busy with something else.
+    measured = measure(command, timeout=60 + 10 * seconds)
+    return Row(short.title, tasks, slots, bound, known, in_order, hops, measured.seconds, measured.first)
+
+
+def main() -> None:
+    """Run the workflows and print a table."""
+    parser = argparse.ArgumentParser("python -m bench.workflows", description="Run workflows of sleeps.")
+    parser.add_argument(
+        "--folder", metavar="DIR", help="with workflows (default: that of FASTRUN_WORKFLOWS, else look-alikes)"
+    )
+    parser.add_argument("--quick", action="store_true", help="only small workflows, and short")
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help=f"lower bound of a run (default: {SECONDS}, quick {QUICK_SECONDS})"
+    )
+    options = parser.parse_args()
+    seconds = options.seconds
+    if seconds is None:
+        seconds = QUICK_SECONDS if options.quick else SECONDS
+    if not 0 < seconds <= MOST_SECONDS:
+        parser.error(f"--seconds must be more than 0 and at most {MOST_SECONDS:.0f}")
+    try:
+        workflows = find_workflows(options.folder, quick=options.quick)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    if not workflows:
+        parser.error("the folder has no such workflow")
+    for key, value in facts().items():
+        print(f"{key}: {value}")
+    print(
+        f"load average: {os.getloadavg()[0]:.1f}; one run each; seconds; the ratios are fastrun's time to the others\n"
+    )
+    names = ("workflow", "tasks", "-j", "bound", "known", "file", "hops", "fastrun", "/bound", "/known", "/file")
+    print(_COLUMNS.format(*names))
+    for row in rows(workflows, seconds=seconds):
+        times = (row.bound, row.known, row.file, row.hops, row.measured, row.to_bound, row.to_known, row.to_file)
+        print(_COLUMNS.format(row.title, row.tasks, row.slots or "-", *(f"{time:.3f}" for time in times)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
