@@ -18,10 +18,13 @@ def _drain(graph: Graph, first: Status) -> int:
     scheduler = Scheduler(graph, bytes(len(graph)), 1)
     ended = 0
     status = first
-    while (task := scheduler.start_next(0)) is not None:
-        scheduler.task_ended(task, status)
+    while chains := scheduler.start(0, 1):
+        for task in chains[0]:
+            scheduler.task_ended(task, status)
+            ended += 1
+            if status != Status.OK:
+                break
         status = Status.OK
-        ended += 1
     return ended
 
 

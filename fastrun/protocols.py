@@ -4,7 +4,7 @@ Stands beside the runner, who calls all of it; knows none of those who implement
 """
 
 import signal
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
@@ -112,24 +112,37 @@ class Report:
         return Result(self._tasks[number].name, status, self._reasons.get(number, ""))
 
 
-class NotStarted(Exception):  # noqa: N818  # not an error: the task waits on
-    """Raised by ``Executor.run``: the task was not started and goes back into the queue."""
+# A task's number in the document, and the task.
+Job = tuple[int, Task]
+
+# Tasks of which each, once it is ok, is followed by the next one.
+Chain = Sequence[Job]
+
+# Seconds after which a chain is not gone on with. What is left goes back into the queue, where others may come first.
+CHAIN_SECONDS = 0.01
 
 
 class Events(Protocol):
-    """What an executor tells the runner. Called in the thread of the loop."""
+    """What an executor tells the runner of tasks, by their numbers. Called in the thread of the loop."""
 
     @property
     def congested(self) -> bool:
         """Whether those who take the output are behind: an executor then stops reading more."""
         ...
 
-    def task_started(self, task: Task) -> None:
+    def task_started(self, number: int) -> None:
         """Before any output of the task."""
         ...
 
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+    def task_output(self, number: int, stream: int, data: bytes) -> None:
         """Some bytes of the task's STDOUT or STDERR, cut anywhere."""
+        ...
+
+    def task_ended(self, number: int, outcome: Outcome | None) -> bool:
+        """Once for each task of a chain up to the first that is not ok. None: not started, it goes back.
+
+        Returns whether anything more may start.
+        """
         ...
 
     def slots_changed(self) -> None:
@@ -146,15 +159,15 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many tasks may be inside ``run`` at present."""
+        """How many tasks it may have at present, running or about to."""
         ...
 
     def open(self, events: Events) -> None:
         """Begin, inside the running loop."""
         ...
 
-    def run(self, task: Task) -> Awaitable[Outcome]:
-        """Run a task to its end. Raises NotStarted, at the call or when awaited."""
+    async def start(self, chains: Sequence[Chain]) -> None:
+        """Start chains of tasks, each of which takes one slot. What becomes of them is told to the events."""
         ...
 
     def interrupt(self, *, force: bool) -> None:

@@ -4,26 +4,24 @@ Knows the scheduler and the protocols. Does not know how a task is run nor who w
 
 A run in one picture::
 
-    scheduler --start_next--> create_task(_run_task) --> executor.run(task)
-        ^                                                    | started, output
-        |                                                    v
-        +------task_ended------ _run_task <--outcome--   observers
+    scheduler --chains--> create_task(executor.start) --> commands, snippets
+        ^                                                       |
+        |                                                       | started, output, ended
+        +--------------------- Run, the Events <----------------+
+                                     |
+                                     +--> observers
 """
 
 import asyncio
+import functools
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from fastrun.graph import Graph
-from fastrun.protocols import Executor, NotStarted, Observer, Outcome, Report, Status
+from fastrun.protocols import Executor, Job, Observer, Outcome, Report, Status
 from fastrun.scheduler import Scheduler
-from fastrun.spec import Task
-
-# Tasks started before the loop looks at exits, output and signals again. Spawning takes 0.2 to 0.4 ms each, so a
-# Ctrl-C waits for 6 ms at the most.
-_STARTS_PER_TURN = 16
 
 _HOOKS = ("run_started", "task_started", "task_output", "task_ended", "run_ended")
 
@@ -118,13 +116,30 @@ class Run:
             # Also called from the threads of snippets: it is a hook that is told, not this, that drops the observer.
             return False
 
-    def task_started(self, task: Task) -> None:
+    def task_started(self, number: int) -> None:
         """Pass on to the observers."""
-        self._notify("task_started", task)
+        self._notify("task_started", self._tasks[number])
 
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+    def task_output(self, number: int, stream: int, data: bytes) -> None:
         """Pass on to the observers."""
-        self._notify("task_output", task, stream, data)
+        self._notify("task_output", self._tasks[number], stream, data)
+
+    def task_ended(self, number: int, outcome: Outcome | None) -> bool:
+        """Note it, pass it on with the skips that follow from it, and look for more to start."""
+        if not self._draining:
+            self._draining = True
+            self._loop.call_soon(self._drain)
+        if outcome is None:
+            self._scheduler.put_back(number)
+            return not self._scheduler.stopped
+        task = self._tasks[number]
+        if outcome.reason:
+            self._reasons[number] = outcome.reason
+        skipped = self._scheduler.task_ended(number, outcome.status)
+        self._notify("task_ended", task, outcome)
+        if skipped:
+            self._note(skipped, Outcome(Status.SKIPPED, f"{task.label} failed"))
+        return not self._scheduler.stopped
 
     def slots_changed(self) -> None:
         """Look for more to start."""
@@ -143,45 +158,33 @@ class Run:
     def _drain(self) -> None:
         self._draining = False
         scheduler = self._scheduler
-        left = _STARTS_PER_TURN
+        tasks = self._tasks
         for lane, executor in enumerate(self._executors):
-            while left and scheduler.running[lane] < executor.slots:
-                number = scheduler.start_next(lane)
-                if number is None:
-                    break
-                self._loop.create_task(self._run_task(number, executor))
-                left -= 1
-        if not left:
-            self._drain_soon()
+            free = executor.slots - scheduler.running[lane]
+            if free <= 0:
+                continue
+            chains = [[(number, tasks[number]) for number in chain] for chain in scheduler.start(lane, free)]
+            if chains:
+                start = self._loop.create_task(executor.start(chains))
+                start.add_done_callback(functools.partial(self._started, chains))
         if scheduler.finished and not self._finished.done():
             self._finished.set_result(None)
 
-    async def _run_task(self, number: int, executor: Executor) -> None:
-        task = self._tasks[number]
-        try:
-            outcome = await executor.run(task)
-        except asyncio.CancelledError:
-            # Somebody cancels all tasks of the loop, as asyncio.run does at its end.
-            self._task_ended(number, task, Outcome(Status.INTERRUPTED))
+    def _started(self, chains: list[list[Job]], start: "asyncio.Task[None]") -> None:
+        """Look after tasks whose start failed: without an end of theirs the run would wait for ever."""
+        if start.cancelled():
+            # By somebody who cancels all tasks of the loop, as asyncio.run does at its end.
             if self._signal is None:
                 self.interrupt()
-        except NotStarted:
-            self._scheduler.put_back(number)
-        except Exception as error:
-            # A fault of the executor. Without an outcome the run would wait for ever.
-            self.warning(f"{task.label}: internal error: {error!r}")
-            self._task_ended(number, task, Outcome(Status.FAILED, f"internal error: {error!r}"))
+            outcome = Outcome(Status.INTERRUPTED)
+        elif error := start.exception():
+            self.warning(f"internal error: {error!r}")
+            outcome = Outcome(Status.FAILED, f"internal error: {error!r}")
         else:
-            self._task_ended(number, task, outcome)
-        self._drain_soon()
-
-    def _task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
-        if outcome.reason:
-            self._reasons[number] = outcome.reason
-        skipped = self._scheduler.task_ended(number, outcome.status)
-        self._notify("task_ended", task, outcome)
-        if skipped:
-            self._note(skipped, Outcome(Status.SKIPPED, f"{task.label} failed"))
+            return
+        for (number, _), *_ in chains:
+            if self._scheduler.statuses[number] == Status.RUNNING:
+                self.task_ended(number, outcome)
 
     def _close_tasks(self) -> None:
         """Settle the tasks that never started, so that each has ended in exactly one way."""

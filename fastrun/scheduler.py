@@ -13,12 +13,21 @@ from fastrun.protocols import Status
 
 _WAITING, _READY, _RUNNING, _OK, _FAILED, _SKIPPED, _INTERRUPTED = Status
 
+# Tasks handed over in one chain: enough that what a chain saves is saved for nearly all of its tasks. Its head
+# alone takes a slot.
+_LONGEST_CHAIN = 64
+
 
 class Scheduler:
     """Counters, ready queues and skips.
 
     A lane is a ready queue of its own for each executor, since one that has no free slot must not hold up
     the other's tasks. Among the ready tasks of a lane the first in the document starts first.
+
+    Tasks are handed out in chains, of one task each while others wait for a slot. In a longer one each task behind
+    the first, the head, waits for nothing but the one before it and is all that becomes ready by that one: it may
+    be started at once when that one is ok, and counts as running from then on. If it is not started, it is put
+    back, and the rest of the chain is undone.
 
     ``statuses``: a Status per task. ``causes``: for each skipped task the failed one at the root of it.
     ``running``: tasks running, per lane.
@@ -34,6 +43,8 @@ class Scheduler:
         self._waiting_on = graph.waiting_on[:]
         self._ready: list[list[int]] = [[] for _ in range(lane_count)]
         self._failures_left = keep_going or -1
+        # By task in a chain: the one behind it.
+        self._next: dict[int, int] = {}
         self.statuses = bytearray(len(graph))
         self.causes: dict[int, int] = {}
         self.running = [0] * lane_count
@@ -50,23 +61,34 @@ class Scheduler:
         """Whether nothing runs and nothing more may start."""
         return not any(self.running) and (self.stopped or not any(self._ready))
 
-    def start_next(self, lane: int) -> int | None:
-        """Take the next ready task of a lane; it counts as running from now on. None if there is none."""
-        if self.stopped or not self._ready[lane]:
-            return None
-        task = heappop(self._ready[lane])
-        self._set(task, _RUNNING)
-        return task
+    def start(self, lane: int, most: int) -> list[list[int]]:
+        """Take the next ready tasks of a lane, at most so many, each as the head of a chain.
+
+        The heads count as running from now on.
+        """
+        chains: list[list[int]] = []
+        queue = self._ready[lane]
+        while queue and len(chains) < most and not self.stopped:
+            task = heappop(queue)
+            self._set(task, _RUNNING)
+            chains.append([task])
+        if not queue:
+            # Who waits for a slot would wait for the whole chain.
+            for chain in chains:
+                self._extend(chain)
+        return chains
 
     def put_back(self, task: int) -> None:
-        """Return a task that was taken and could not be started."""
+        """Return a task that counts as running and was not started; its chain is undone."""
         self._set(task, _READY)
+        self._break_chain(task)
 
     def task_ended(self, task: int, status: Status) -> list[int]:
         """Note how a running task ended. Returns the tasks that are skipped for it."""
         self._set(task, status)
         if status == _OK:
             return []
+        self._break_chain(task)
         if status == _FAILED:
             self._failures_left -= 1
             if not self._failures_left:
@@ -83,6 +105,25 @@ class Scheduler:
         for task in left:
             self._set(task, status)
         return left
+
+    def _extend(self, chain: list[int]) -> None:
+        """Add to the head of a chain what may run behind it."""
+        task = chain[0]
+        offsets, dependents, waiting_on = self._graph.offsets, self._graph.dependents, self._waiting_on
+        while offsets[task] < offsets[task + 1] and len(chain) < _LONGEST_CHAIN:
+            freed = [d for d in dependents[offsets[task] : offsets[task + 1]] if waiting_on[d] == 1]
+            # Several could run side by side.
+            if len(freed) != 1 or self.statuses[freed[0]] != _WAITING or self._lanes[freed[0]] != self._lanes[task]:
+                break
+            self._next[task] = freed[0]
+            task = freed[0]
+            chain.append(task)
+
+    def _break_chain(self, task: int) -> None:
+        """Let the tasks behind this one become ready by themselves."""
+        following = self._next.pop(task, None)
+        while following is not None:
+            following = self._next.pop(following, None)
 
     def _skip_dependents(self, cause: int) -> list[int]:
         skipped: list[int] = []
@@ -111,17 +152,19 @@ class Scheduler:
         elif status == _OK:
             offsets = self._graph.offsets
             waiting_on = self._waiting_on
+            following = self._next.pop(task, None)
             for dependent in self._graph.dependents[offsets[task] : offsets[task + 1]]:
                 waiting_on[dependent] -= 1
                 if not waiting_on[dependent] and self.statuses[dependent] == _WAITING:
-                    self._set(dependent, _READY)
+                    self._set(dependent, _RUNNING if dependent == following else _READY)
 
 
 def order(graph: Graph) -> list[int]:
     """The order in which the tasks start when one runs at a time and all are ok."""
     scheduler = Scheduler(graph, bytes(len(graph)), 1)
     tasks = []
-    while (task := scheduler.start_next(0)) is not None:
-        scheduler.task_ended(task, _OK)
-        tasks.append(task)
+    while chains := scheduler.start(0, 1):
+        for task in chains[0]:
+            scheduler.task_ended(task, _OK)
+            tasks.append(task)
     return tasks

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from fastrun import Observer, Outcome, Status
-from fastrun.protocols import NotStarted
+from fastrun.protocols import Job
 from fastrun.runner import Run
 from tests.helpers import Recorder
 from tests.test_graph import graph_of
@@ -23,7 +23,8 @@ class HandExecutor:
 
     def __init__(self, slots: int = 1_000) -> None:
         self.slots = slots
-        self.running: dict[str, asyncio.Future[Outcome]] = {}
+        # By the name of the task that runs: what is left of its chain, itself first.
+        self.running: dict[str, list[Job]] = {}
         self.calls: list[object] = []
         self.refuse = 0
 
@@ -31,13 +32,18 @@ class HandExecutor:
         self.events = events
         self.calls.append("open")
 
-    async def run(self, task):
+    async def start(self, chains) -> None:
+        for chain in chains:
+            self.begin(list(chain))
+
+    def begin(self, chain) -> None:
+        number, task = chain[0]
         if self.refuse:
             self.refuse -= 1
-            raise NotStarted
-        self.events.task_started(task)
-        future = self.running[task.name] = asyncio.get_running_loop().create_future()
-        return await future
+            self.events.task_ended(number, None)
+        else:
+            self.events.task_started(number)
+            self.running[task.name] = chain
 
     def interrupt(self, *, force: bool) -> None:
         self.calls.append(("interrupt", force))
@@ -49,7 +55,13 @@ class HandExecutor:
         self.calls.append("close")
 
     def end(self, name: str, outcome: Outcome = OK) -> None:
-        self.running.pop(name).set_result(outcome)
+        (number, _), *rest = self.running.pop(name)
+        go_on = self.events.task_ended(number, outcome)
+        if rest and outcome is OK:
+            if go_on:
+                self.begin(rest)
+            else:
+                self.events.task_ended(rest[0][0], None)
 
 
 async def settle() -> None:
@@ -215,16 +227,36 @@ async def test_an_observer_that_raises_is_dropped_with_a_warning():
 @staged
 async def test_an_executor_that_raises_fails_the_task_and_not_the_run():
     class Faulty(HandExecutor):
-        async def run(self, task):
-            return 1 / 0
+        async def start(self, chains):
+            raise ZeroDivisionError("no")
 
     stage = Stage([[], [0]], executor=Faulty())
     async with stage:
         pass
     report = stage.task.result()
-    assert report["0"].reason == "internal error: ZeroDivisionError('division by zero')"
+    assert report["0"].reason == "internal error: ZeroDivisionError('no')"
     assert report["1"].status is Status.SKIPPED
-    assert stage.warnings == ["0: internal error: ZeroDivisionError('division by zero')"]
+    assert stage.warnings == ["internal error: ZeroDivisionError('no')"]
+
+
+@staged
+async def test_a_start_that_is_cancelled_before_it_begins_interrupts_the_run():
+    stage = Stage([[], [0]])
+    stage.task = asyncio.create_task(stage.run.run())
+    while not (starts := asyncio.all_tasks() - {stage.task, asyncio.current_task()}):
+        await asyncio.sleep(0)
+    starts.pop().cancel()
+    await settle()
+    assert stage.task.result().exit_code == 130
+    assert [event[1:3] for event in stage.recorder.events[1:-1]] == [("0", "interrupted"), ("1", "interrupted")]
+
+
+@staged
+async def test_a_chain_does_not_go_on_once_nothing_may_start():
+    async with Stage([[], [0], []], keep_going=1) as stage:
+        assert await stage.end("2", FAILED) == ["0"]
+        await stage.end("0")
+    assert stage.task.result()["1"].reason == "stopped after 1 failure"
 
 
 @staged

@@ -18,8 +18,14 @@ def scheduler_of(edges: list[list[int]], keep_going: int = 0) -> Scheduler:
 
 
 def ready(scheduler: Scheduler, lane: int = 0) -> list[int]:
-    """Start all that may start."""
-    return list(iter(lambda: scheduler.start_next(lane), None))
+    """Start all that may start. Returns the heads of the chains."""
+    return [chain[0] for chain in scheduler.start(lane, 1_000_000)]
+
+
+def start_one(scheduler: Scheduler, lane: int = 0) -> int | None:
+    """Start the next task. Returns it, the head of its chain."""
+    chains = scheduler.start(lane, 1)
+    return chains[0][0] if chains else None
 
 
 @given(graphs())
@@ -28,7 +34,8 @@ def test_the_same_tasks_are_ready_as_graphlib_says(edges):
     oracle = TopologicalSorter(dict(enumerate(edges)))
     oracle.prepare()
     while oracle.is_active():
-        batch = ready(scheduler)
+        # Those that a chain went on with run already.
+        batch = sorted({*_running(scheduler), *ready(scheduler)})
         assert batch == sorted(oracle.get_ready())
         oracle.done(*batch)
         for task in batch:
@@ -40,12 +47,11 @@ def test_the_same_tasks_are_ready_as_graphlib_says(edges):
 @given(graphs(), st.randoms(use_true_random=False), st.sets(st.integers(0, 29)))
 def test_statuses_follow_from_the_failures_in_any_order_of_ends(edges, random, failing):
     scheduler = scheduler_of(edges)
-    running: list[int] = []
-    started: list[int] = []
+    started: set[int] = set()
     while True:
-        batch = ready(scheduler)
-        started += batch
-        running += batch
+        ready(scheduler)
+        running = _running(scheduler)
+        started.update(running)
         if not running:
             break
         assert not scheduler.finished
@@ -60,10 +66,64 @@ def test_statuses_follow_from_the_failures_in_any_order_of_ends(edges, random, f
 
     expected = [status(task) for task in range(len(edges))]
     assert list(scheduler.statuses) == expected
-    assert sorted(started) == [task for task, status in enumerate(expected) if status != Status.SKIPPED]
+    assert started == {task for task, status in enumerate(expected) if status != Status.SKIPPED}
     for task, cause in scheduler.causes.items():
         assert expected[cause] == Status.FAILED
         assert cause in ancestors(edges, task)
+
+
+def _running(scheduler: Scheduler) -> list[int]:
+    return [task for task, status in enumerate(scheduler.statuses) if status == Status.RUNNING]
+
+
+@given(graphs(), st.randoms(use_true_random=False), st.integers(1, 4))
+def test_chains_hand_out_each_task_once_and_never_before_its_dependencies(edges, random, slots):
+    scheduler = scheduler_of(edges)
+    chains: list[list[int]] = []
+    done: list[int] = []
+    while not scheduler.finished:
+        chains += scheduler.start(0, slots - scheduler.running[0])
+        assert sorted(_running(scheduler)) == sorted(chain[0] for chain in chains)
+        assert 0 < scheduler.running[0] <= slots
+        chain = chains.pop(random.randrange(len(chains)))
+        assert set(edges[chain[0]]) <= set(done)
+        if random.random() < 0.2:
+            # As the rest of a chain whose time is over.
+            scheduler.put_back(chain[0])
+            continue
+        done.append(chain[0])
+        scheduler.task_ended(chain.pop(0), Status.OK)
+        if chain:
+            chains.append(chain)
+    assert sorted(done) == list(range(len(edges)))
+
+
+def test_a_chain_is_what_waits_only_for_the_one_before_it():
+    # 0 - 1 - 2 - 4, and 3 before 4 as well.
+    scheduler = scheduler_of([[], [0], [1], [], [2, 3]])
+    assert scheduler.start(0, 2) == [[0, 1, 2], [3]]
+
+
+def test_a_chain_ends_where_two_could_go_on():
+    assert scheduler_of([[], [0], [1], [1]]).start(0, 1) == [[0, 1]]
+
+
+def test_no_chain_while_others_wait_for_a_slot():
+    assert scheduler_of([[], [0], []]).start(0, 1) == [[0]]
+
+
+def test_a_chain_stays_in_its_lane():
+    scheduler = Scheduler(graph_of([[], [0], [1]]), [0, 0, 1], 2)
+    assert scheduler.start(0, 1) == [[0, 1]]
+
+
+def test_a_failure_in_a_chain_skips_the_rest():
+    scheduler = scheduler_of([[], [0], [1]])
+    assert scheduler.start(0, 1) == [[0, 1, 2]]
+    scheduler.task_ended(0, Status.OK)
+    assert scheduler.running == [1]
+    assert scheduler.task_ended(1, Status.FAILED) == [2]
+    assert scheduler.finished
 
 
 def ancestors(edges: list[list[int]], task: int) -> set[int]:
@@ -79,11 +139,9 @@ def ancestors(edges: list[list[int]], task: int) -> set[int]:
 
 def test_the_first_of_the_file_starts_first_among_the_ready():
     scheduler = scheduler_of([[3], [], [], []])
-    assert scheduler.start_next(0) == 1
-    assert scheduler.start_next(0) == 2
-    assert scheduler.start_next(0) == 3
-    scheduler.task_ended(3, Status.OK)
-    assert scheduler.start_next(0) == 0
+    assert start_one(scheduler) == 1
+    assert start_one(scheduler) == 2
+    assert scheduler.start(0, 1) == [[3, 0]]
 
 
 def test_a_lane_does_not_hold_up_the_other():
@@ -95,28 +153,28 @@ def test_a_lane_does_not_hold_up_the_other():
 
 def test_a_task_that_is_put_back_is_the_next_again():
     scheduler = scheduler_of([[], []])
-    assert scheduler.start_next(0) == 0
+    assert start_one(scheduler) == 0
     scheduler.put_back(0)
     assert scheduler.running == [0]
     assert not scheduler.finished
-    assert scheduler.start_next(0) == 0
+    assert start_one(scheduler) == 0
 
 
 def test_a_skip_names_the_root_and_not_the_neighbour():
     scheduler = scheduler_of([[], [0], [1], [2]])
-    scheduler.start_next(0)
+    start_one(scheduler)
     assert scheduler.task_ended(0, Status.FAILED) == [1, 2, 3]
     assert scheduler.causes == {1: 0, 2: 0, 3: 0}
 
 
 def test_nothing_starts_after_so_many_failures():
     scheduler = scheduler_of([[], [], [], []], keep_going=2)
-    running = [scheduler.start_next(0), scheduler.start_next(0), scheduler.start_next(0)]
+    running = [start_one(scheduler), start_one(scheduler), start_one(scheduler)]
     assert running == [0, 1, 2]
     scheduler.task_ended(0, Status.FAILED)
     assert not scheduler.stopped
     scheduler.task_ended(1, Status.FAILED)
-    assert scheduler.start_next(0) is None
+    assert start_one(scheduler) is None
     assert not scheduler.finished
     scheduler.task_ended(2, Status.OK)
     assert scheduler.finished
@@ -125,7 +183,7 @@ def test_nothing_starts_after_so_many_failures():
 
 def test_an_interrupted_task_skips_nothing():
     scheduler = scheduler_of([[], [0]])
-    scheduler.start_next(0)
+    start_one(scheduler)
     scheduler.stop()
     assert scheduler.task_ended(0, Status.INTERRUPTED) == []
     assert scheduler.finished
@@ -143,7 +201,7 @@ def test_a_chain_of_a_million_is_skipped_without_recursion():
     task = Task("", "exec", "")
     graph = Graph([task] * size, array("i", [0, *[1] * (size - 1)]), array("i", range(size - 1)))
     scheduler = Scheduler(graph, bytes(size), 1)
-    assert scheduler.start_next(0) == 0
+    assert start_one(scheduler) == 0
     assert len(scheduler.task_ended(0, Status.FAILED)) == size - 1
 
 

@@ -7,7 +7,7 @@ the output.
 Jobs go to the threads through one queue; what happens there comes back through one deque, in order, and
 wakes the loop once for as much as has piled up::
 
-    run --_jobs--> _work (thread): started, output, ended --_news--> _collect (loop)
+    start --_jobs--> _work (thread): started, output, ended --_news--> _collect (loop)
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Iterable, Sequence
 from contextvars import Context, copy_context
 from queue import Empty, SimpleQueue
 from types import CodeType
@@ -26,7 +26,7 @@ from typing import Any
 from fastrun.executors.shortage import Slots
 from fastrun.executors.streams import OUTPUT, install, uninstall
 from fastrun.executors.tracebacks import SNIPPET_FILE, safe_text, traceback_text
-from fastrun.protocols import STDERR, Events, NotStarted, Outcome, Status
+from fastrun.protocols import CHAIN_SECONDS, STDERR, Chain, Events, Outcome, Status
 from fastrun.spec import Task, printable
 
 # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy one a share of
@@ -46,10 +46,10 @@ _UNCOLLECTED = 1 << 20
 _PAUSE = 0.002
 
 _OK = Outcome(Status.OK)
+_ENDED_OK = (_OK,)
 
-_STARTED, _ENDED = 0, -1
-
-_Job = tuple[Task, "asyncio.Future[Outcome]"]
+# What may stand in the news in the place of a stream.
+_STARTED, _ENDED, _NOT_STARTED = 0, -1, -2
 
 
 class SnippetExecutor:
@@ -59,14 +59,15 @@ class SnippetExecutor:
         """``threads``: at most so many snippets at once."""
         self._most = threads
         self._slots = Slots(threads)
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._news: deque[tuple[Task, int, Any]] = deque()
+        self._jobs: SimpleQueue[Chain | None] = SimpleQueue()
+        self._news: deque[tuple[int, int, Any]] = deque()
         self._awake = False
         self._threads: list[threading.Thread] = []
         self._submitted = 0
         self._taken = 0
         self._watching = False
-        self._unfinished: dict[asyncio.Future[Outcome], Task] = {}
+        # Numbers of the tasks that count as running.
+        self._unfinished: set[int] = set()
         self._uncollected = 0
         self._lock = threading.Lock()
         self._interrupted = False
@@ -86,26 +87,27 @@ class SnippetExecutor:
         self._pid = os.getpid()
         install()
 
-    def run(self, task: Task) -> Awaitable[Outcome]:
-        """Run a snippet; failed if it raises anything."""
+    async def start(self, chains: Sequence[Chain]) -> None:
+        """Run snippets; failed if they raise anything."""
+        heads = [chain[0][0] for chain in chains]
         if self._interrupted:
-            raise NotStarted
-        future: asyncio.Future[Outcome] = self._loop.create_future()
+            self._return(heads)
+            return
         if not self._threads and not self._add_thread():
             cause = "cannot start a thread"
-            if not self._slots.refused(self._events, 0, cause):
-                raise NotStarted
-            future.set_result(Outcome(Status.FAILED, cause))
-            return future
+            failed = self._slots.refused(self._events, 0, cause)
+            for number in heads:
+                self._events.task_ended(number, Outcome(Status.FAILED, cause) if failed else None)
+            return
         self._slots.started()
-        self._unfinished[future] = task
-        self._submitted += 1
-        self._jobs.put((task, future))
+        self._unfinished.update(heads)
+        self._submitted += len(chains)
+        for chain in chains:
+            self._jobs.put(chain)
         if not self._watching and len(self._threads) < self._most:
             self._watching = True
             self._taken = self._submitted - self._jobs.qsize()
             self._loop.call_later(_PATIENCE, self._grow)
-        return future
 
     def interrupt(self, *, force: bool) -> None:
         """Take back what waits for a thread; with ``force`` give up on what runs: no thread can be ended."""
@@ -115,16 +117,21 @@ class SnippetExecutor:
             return
         while True:
             try:
-                job = self._jobs.get_nowait()
+                chain = self._jobs.get_nowait()
             except Empty:
                 break
-            if job is not None:
-                self._finish(job[1], None)
+            if chain is not None:
+                self._unfinished.discard(chain[0][0])
+                self._return([chain[0][0]])
         if force:
             self._collect()
             self._gave_up = bool(self._unfinished)
-            for future in list(self._unfinished):
-                self._finish(future, Outcome(Status.INTERRUPTED))
+            for number in list(self._unfinished):
+                self._end(number, Outcome(Status.INTERRUPTED))
+
+    def _return(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self._events.task_ended(number, None)
 
     async def close(self) -> None:
         """Let the threads end and put the streams back. Threads still busy end with the process."""
@@ -177,66 +184,76 @@ class SnippetExecutor:
         events = self._events
         collected = 0
         while news:
-            task, what, content = news.popleft()
+            number, what, content = news.popleft()
             if what == _STARTED:
-                events.task_started(task)
+                events.task_started(number)
             elif what == _ENDED:
-                self._finish(*content)
+                self._end(number, *content)
+            elif what == _NOT_STARTED:
+                self._end(number, None)
             else:
                 # print writes a text and its line's end one by one.
-                if news and news[0][0] is task and news[0][1] == what:
+                if news and news[0][0] == number and news[0][1] == what:
                     pieces = [content]
-                    while news and news[0][0] is task and news[0][1] == what:
+                    while news and news[0][0] == number and news[0][1] == what:
                         pieces.append(news.popleft()[2])
                     content = b"".join(pieces)
                 collected += len(content)
-                events.task_output(task, what, content)
+                events.task_output(number, what, content)
         if collected:
             with self._lock:
                 self._uncollected -= collected
 
-    def _finish(self, future: "asyncio.Future[Outcome]", outcome: Outcome | None) -> None:
-        """End a job; with None it never started."""
+    def _end(self, number: int, outcome: Outcome | None, following: int | None = None) -> None:
+        """End a task, None if it never started. ``following``: the next of its chain, which is its thread's too."""
         # Not if the run gave up on it before.
-        if self._unfinished.pop(future, None) is None:
+        if number not in self._unfinished:
             return
+        self._unfinished.remove(number)
+        if following is not None:
+            self._unfinished.add(following)
         self._slots.ended()
-        if future.done():
-            # Cancelled by somebody who cancels all there is.
-            return
-        if outcome is None:
-            future.set_exception(NotStarted())
-        else:
-            future.set_result(outcome)
+        self._events.task_ended(number, outcome)
 
     # In the pool's threads
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            task, future = job
-            self._post(task, _STARTED, None)
+        while (chain := self._jobs.get()) is not None:
+            self._run_chain(chain)
+            # Not held while waiting for the next.
+            del chain
+
+    def _run_chain(self, chain: Chain) -> None:
+        until = time.monotonic() + CHAIN_SECONDS
+        last = len(chain) - 1
+        for place, (number, task) in enumerate(chain):
+            if place and (self._interrupted or time.monotonic() > until):
+                self._post(number, _NOT_STARTED, None)
+                return
+            self._post(number, _STARTED, None)
             # A context of its own: what a snippet sets in one does not reach the next on this thread.
-            outcome = Context().run(self._execute, task)
+            outcome = Context().run(self._execute, number, task)
             if os.getpid() != self._pid:
                 # A copy that a snippet forked off: one runner remains.
                 os._exit(0 if outcome.status == Status.OK else 1)
-            self._post(task, _ENDED, (future, outcome))
-            # Not held while waiting for the next.
-            del job, task, future, outcome
+            if outcome is not _OK:
+                self._post(number, _ENDED, (outcome,))
+                return
+            self._post(number, _ENDED, (outcome, chain[place + 1][0]) if place < last else _ENDED_OK)
 
-    def _execute(self, task: Task) -> Outcome:
-        OUTPUT.set(functools.partial(self._print, task))
+    def _execute(self, number: int, task: Task) -> Outcome:
+        OUTPUT.set(functools.partial(self._print, number))
         try:
             exec(_compiled(task.arguments), {"__name__": "__main__", "__builtins__": builtins})
         except BaseException as error:
             try:
-                return self._failed(task, error)
+                return self._failed(number, task, error)
             except BaseException:
                 # Its name, its code or its text are made by the snippet as well, and may raise anything.
                 return Outcome(Status.FAILED, "an exception that cannot be described")
         return _OK
 
-    def _failed(self, task: Task, error: BaseException) -> Outcome:
+    def _failed(self, number: int, task: Task, error: BaseException) -> Outcome:
         if isinstance(error, SystemExit):
             if error.code is None or error.code == 0:
                 return _OK
@@ -245,12 +262,12 @@ class SnippetExecutor:
             if isinstance(error, SyntaxError) and error.filename == SNIPPET_FILE:
                 error.filename = f"<task {task.label}>"
             text = traceback_text(task, error)
-        self._print(task, STDERR, text.encode("utf-8", "backslashreplace"))
+        self._print(number, STDERR, text.encode("utf-8", "backslashreplace"))
         message = safe_text(error)
         name = safe_text(type(error).__name__)
         return Outcome(Status.FAILED, printable(f"{name}: {message}" if message else name))
 
-    def _print(self, task: Task, stream: int, data: bytes) -> bool:
+    def _print(self, number: int, stream: int, data: bytes) -> bool:
         """Pass on what a task prints, slowed to what is taken. Returns False once the run is over."""
         while (self._uncollected > _UNCOLLECTED or self._events.congested) and not self._closed:
             time.sleep(_PAUSE)
@@ -260,11 +277,11 @@ class SnippetExecutor:
         if data:
             with self._lock:
                 self._uncollected += len(data)
-            self._post(task, stream, data)
+            self._post(number, stream, data)
         return True
 
-    def _post(self, task: Task, what: int, content: Any) -> None:
-        self._news.append((task, what, content))
+    def _post(self, number: int, what: int, content: Any) -> None:
+        self._news.append((number, what, content))
         if not self._awake and not self._closed:
             self._awake = True
             try:
