@@ -31,6 +31,8 @@ class Status(IntEnum):
         return self.name.lower()
 
 
+_STATUSES = tuple(Status)
+
 ENDED = (Status.OK, Status.FAILED, Status.SKIPPED, Status.INTERRUPTED)
 
 
@@ -108,8 +110,7 @@ class Report:
         return self._result(self._numbers[name])
 
     def _result(self, number: int) -> Result:
-        status = Status(self._statuses[number])
-        return Result(self._tasks[number].name, status, self._reasons.get(number, ""))
+        return Result(self._tasks[number].name, _STATUSES[self._statuses[number]], self._reasons.get(number, ""))
 
 
 # A task's number in the document, and the task.

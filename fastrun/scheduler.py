@@ -6,7 +6,7 @@ in a whole run, never the tasks that remain.
 """
 
 from collections.abc import Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
 from fastrun.graph import Graph
 from fastrun.protocols import Status
@@ -16,6 +16,29 @@ _WAITING, _READY, _RUNNING, _OK, _FAILED, _SKIPPED, _INTERRUPTED = Status
 # Tasks handed over in one chain: enough that what a chain saves is saved for nearly all of its tasks. Its head
 # alone takes a slot.
 _LONGEST_CHAIN = 64
+
+
+class _ReadyQueue:
+    """Numbers of tasks, of which the lowest comes first.
+
+    Those of the beginning, often nearly all that there are, are only sorted: no heap is as cheap.
+    """
+
+    def __init__(self, tasks: list[int]) -> None:
+        self._first = sorted(tasks, reverse=True)
+        self._heap: list[int] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._first or self._heap)
+
+    def push(self, task: int) -> None:
+        heappush(self._heap, task)
+
+    def pop(self) -> int:
+        heap, first = self._heap, self._first
+        if heap and not (first and first[-1] < heap[0]):
+            return heappop(heap)
+        return first.pop()
 
 
 class Scheduler:
@@ -41,7 +64,6 @@ class Scheduler:
         self._graph = graph
         self._lanes = lanes
         self._waiting_on = graph.waiting_on[:]
-        self._ready: list[list[int]] = [[] for _ in range(lane_count)]
         self._failures_left = keep_going or -1
         # By task in a chain: the one behind it.
         self._next: dict[int, int] = {}
@@ -49,12 +71,12 @@ class Scheduler:
         self.causes: dict[int, int] = {}
         self.running = [0] * lane_count
         self.stopped = False
+        first: list[list[int]] = [[] for _ in range(lane_count)]
         for task, count in enumerate(self._waiting_on):
             if not count:
                 self.statuses[task] = _READY
-                self._ready[lanes[task]].append(task)
-        for queue in self._ready:
-            heapify(queue)
+                first[lanes[task]].append(task)
+        self._ready = [_ReadyQueue(tasks) for tasks in first]
 
     @property
     def finished(self) -> bool:
@@ -69,7 +91,7 @@ class Scheduler:
         chains: list[list[int]] = []
         queue = self._ready[lane]
         while queue and len(chains) < most and not self.stopped:
-            task = heappop(queue)
+            task = queue.pop()
             self._set(task, _RUNNING)
             chains.append([task])
         if not queue:
@@ -148,12 +170,14 @@ class Scheduler:
         if status == _RUNNING:
             self.running[lane] += 1
         elif status == _READY:
-            heappush(self._ready[lane], task)
+            self._ready[lane].push(task)
         elif status == _OK:
-            offsets = self._graph.offsets
+            first, end = self._graph.offsets[task], self._graph.offsets[task + 1]
+            if first == end:
+                return
             waiting_on = self._waiting_on
             following = self._next.pop(task, None)
-            for dependent in self._graph.dependents[offsets[task] : offsets[task + 1]]:
+            for dependent in self._graph.dependents[first:end]:
                 waiting_on[dependent] -= 1
                 if not waiting_on[dependent] and self.statuses[dependent] == _WAITING:
                     self._set(dependent, _RUNNING if dependent == following else _READY)

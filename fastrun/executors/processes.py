@@ -6,9 +6,9 @@ itself a single reader of the loop. Knows processes and pipes; not what depends 
 output.
 
 What happens to a process, in order: ``_spawn``; ``_read`` while it prints; ``_exited``, which decides the
-outcome and so ends the task, and starts the next of its chain. A process whose pipes are then still open, or that was interrupted, may have left
-others of its group behind: it lingers, not yet reaped so that its group's number stays its own, until
-``close`` has ended the group.
+outcome and so ends the task, and starts the next of its chain. A process whose pipes are then still open, or
+that was interrupted, may have left others of its group behind: it lingers, not yet reaped so that its group's
+number stays its own, until ``close`` has ended the group.
 """
 
 import asyncio

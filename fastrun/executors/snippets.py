@@ -12,7 +12,6 @@ wakes the loop once for as much as has piled up::
 
 import asyncio
 import builtins
-import functools
 import os
 import threading
 import time
@@ -24,7 +23,7 @@ from types import CodeType
 from typing import Any
 
 from fastrun.executors.shortage import Slots
-from fastrun.executors.streams import OUTPUT, install, uninstall
+from fastrun.executors.streams import OUTPUT, in_copy, install, uninstall
 from fastrun.executors.tracebacks import SNIPPET_FILE, safe_text, traceback_text
 from fastrun.protocols import CHAIN_SECONDS, STDERR, Chain, Events, Outcome, Status
 from fastrun.spec import Task, printable
@@ -37,7 +36,8 @@ DEFAULT_THREADS = 64
 # four times as long with 32 threads as with one: the idle ones fight for the lock.
 _PATIENCE = 0.001
 
-# Code objects kept, and the longest source worth keeping one for.
+# Code objects kept, those of the first sources of a run, and the longest source worth keeping one for. To make room
+# for others would cost each of many different snippets 0.4 us.
 _CODES_KEPT = 1024
 _LONGEST_KEPT = 1 << 14
 
@@ -68,6 +68,7 @@ class SnippetExecutor:
         self._watching = False
         # Numbers of the tasks that count as running.
         self._unfinished: set[int] = set()
+        self._codes: dict[str, CodeType] = {}
         self._uncollected = 0
         self._lock = threading.Lock()
         self._interrupted = False
@@ -84,7 +85,6 @@ class SnippetExecutor:
         self._events = events
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
-        self._pid = os.getpid()
         install()
 
     async def start(self, chains: Sequence[Chain]) -> None:
@@ -224,27 +224,40 @@ class SnippetExecutor:
             del chain
 
     def _run_chain(self, chain: Chain) -> None:
-        until = time.monotonic() + CHAIN_SECONDS
+        news = self._news
         last = len(chain) - 1
+        until = time.monotonic() + CHAIN_SECONDS if last else 0.0
         for place, (number, task) in enumerate(chain):
             if place and (self._interrupted or time.monotonic() > until):
-                self._post(number, _NOT_STARTED, None)
+                news.append((number, _NOT_STARTED, None))
+                self._wake()
                 return
-            self._post(number, _STARTED, None)
+            news.append((number, _STARTED, None))
+            if not self._awake:
+                self._wake()
             # A context of its own: what a snippet sets in one does not reach the next on this thread.
             outcome = Context().run(self._execute, number, task)
-            if os.getpid() != self._pid:
-                # A copy that a snippet forked off: one runner remains.
+            if in_copy():
+                # Made by a snippet that forked: one runner remains.
                 os._exit(0 if outcome.status == Status.OK else 1)
             if outcome is not _OK:
-                self._post(number, _ENDED, (outcome,))
+                news.append((number, _ENDED, (outcome,)))
+                self._wake()
                 return
-            self._post(number, _ENDED, (outcome, chain[place + 1][0]) if place < last else _ENDED_OK)
+            news.append((number, _ENDED, (outcome, chain[place + 1][0]) if place < last else _ENDED_OK))
+            if not self._awake:
+                self._wake()
 
     def _execute(self, number: int, task: Task) -> Outcome:
-        OUTPUT.set(functools.partial(self._print, number))
+        OUTPUT.set((self._print, number))
         try:
-            exec(_compiled(task.arguments), {"__name__": "__main__", "__builtins__": builtins})
+            source = task.arguments
+            code = self._codes.get(source)
+            if code is None:
+                code = compile(source, SNIPPET_FILE, "exec", dont_inherit=True)
+                if len(self._codes) < _CODES_KEPT and len(source) <= _LONGEST_KEPT:
+                    self._codes[source] = code
+            exec(code, {"__name__": "__main__", "__builtins__": builtins})
         except BaseException as error:
             try:
                 return self._failed(number, task, error)
@@ -277,11 +290,12 @@ class SnippetExecutor:
         if data:
             with self._lock:
                 self._uncollected += len(data)
-            self._post(number, stream, data)
+            self._news.append((number, stream, data))
+            self._wake()
         return True
 
-    def _post(self, number: int, what: int, content: Any) -> None:
-        self._news.append((number, what, content))
+    def _wake(self) -> None:
+        """Have the loop look at the news."""
         if not self._awake and not self._closed:
             self._awake = True
             try:
@@ -290,14 +304,3 @@ class SnippetExecutor:
             except RuntimeError:
                 # The loop is closed: the run gave up on this thread.
                 self._closed = True
-
-
-def _compile(source: str) -> CodeType:
-    return compile(source, SNIPPET_FILE, "exec", dont_inherit=True)
-
-
-_compile_once = functools.lru_cache(_CODES_KEPT)(_compile)
-
-
-def _compiled(source: str) -> CodeType:
-    return _compile_once(source) if len(source) <= _LONGEST_KEPT else _compile(source)

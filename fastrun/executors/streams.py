@@ -14,8 +14,8 @@ from typing import Any, TextIO
 
 from fastrun.protocols import STDERR, STDOUT
 
-# Takes what the task of this context prints: called with the stream and the bytes.
-OUTPUT: ContextVar[Callable[[int, bytes], bool]] = ContextVar("fastrun_output")
+# Takes what the task of this context prints, and the task's number: called with that, the stream and the bytes.
+OUTPUT: ContextVar[tuple[Callable[[int, int, bytes], bool], int]] = ContextVar("fastrun_output")
 
 
 class _Bytes(io.RawIOBase):
@@ -34,7 +34,7 @@ class _Bytes(io.RawIOBase):
             _write_all(self._stream, data)
             return len(data)
         output = OUTPUT.get(None)
-        if output is None or not output(self._stream, data):
+        if output is None or not output[0](output[1], self._stream, data):
             buffer = getattr(self._fallback, "buffer", None)
             if buffer is not None:
                 buffer.write(data)
@@ -90,7 +90,7 @@ class _Text(io.TextIOBase):
             _write_all(self._stream, text.encode("utf-8", self._errors))
             return len(text)
         output = OUTPUT.get(None)
-        taken = output is not None and output(self._stream, text.encode("utf-8", self._errors))
+        taken = output is not None and output[0](output[1], self._stream, text.encode("utf-8", self._errors))
         if not taken and self.fallback is not None:
             self.fallback.write(text)
             self.fallback.flush()
@@ -107,12 +107,17 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _in_copy() -> None:
+def in_copy() -> bool:
+    """Whether this process is such a copy."""
+    return _forked
+
+
+def _now_in_copy() -> None:
     global _forked
     _forked = True
 
 
-os.register_at_fork(after_in_child=_in_copy)
+os.register_at_fork(after_in_child=_now_in_copy)
 
 _installed = 0
 _original_start = threading.Thread.start

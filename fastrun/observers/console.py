@@ -36,7 +36,10 @@ class Console(Observer):
         self._verbose = verbose
         self._writer = Writer({STDOUT: stdout, STDERR: stderr})
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._scheduled = False
+        # What is to be written: the pieces, and then these lines of STDOUT, which are most of all there is.
         self._pieces: list[tuple[int, bytes] | Spool] = []
+        self._lines: list[bytes] = []
         # By task that runs: what is held back until its end, None where nothing is.
         self._blocks: dict[str, Spool | None] = {}
         # By task and stream: the beginning of a line whose end has not come.
@@ -57,13 +60,17 @@ class Console(Observer):
     def task_started(self, task: Task) -> None:
         """Print the ``Started`` line."""
         if self._verbose:
-            self._put(STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.arguments)}\n".encode())
-        block = self._blocks[task.name] = None if self._mode == "stream" else Spool()
-        line = f"Started: {task.label}\n".encode()
-        if self._mode == "quiet" and block is not None:
+            self._put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.arguments)}\n".encode()))
+        line = f"Started: {printable(task.name)}\n".encode()
+        if self._mode == "stream":
+            self._blocks[task.name] = None
+            self._put_line(line)
+            return
+        block = self._blocks[task.name] = Spool()
+        if self._mode == "quiet":
             block.append(STDOUT, line)
         else:
-            self._put(STDOUT, line)
+            self._put_line(line)
 
     def task_output(self, task: Task, stream: int, data: bytes) -> None:
         """Print the lines that are whole, keep the rest."""
@@ -84,16 +91,19 @@ class Console(Observer):
         """Print what was kept and the ``Ended`` line; nothing for a task that never started."""
         if task.name not in self._blocks:
             return
-        self._end_line(task.name, STDOUT)
-        self._end_line(task.name, STDERR)
+        if self._beginnings:
+            self._end_line(task.name, STDOUT)
+            self._end_line(task.name, STDERR)
         block = self._blocks.pop(task.name)
         if self._mode == "quiet":
             if outcome.status is Status.OK:
+                if block is not None:
+                    block.close()
                 return
             self._failed_tasks.add(task.name)
         if block is not None:
-            self._put_spool(block)
-        self._put(STDOUT, f"Ended : {task.label}\n".encode())
+            self._put(block)
+        self._put_line(f"Ended : {printable(task.name)}\n".encode())
 
     def run_ended(self, report: Report) -> None:
         """Print the report."""
@@ -102,26 +112,31 @@ class Console(Observer):
             self._end_line(name, stream)
         lines = _report_lines(report)
         while batch := "\n".join(islice(lines, _LINES_AT_ONCE)):
-            self._put(STDOUT, f"{batch}\n".encode())
+            self._put_line(f"{batch}\n".encode())
             self._flush()
         self._complete = True
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
-        self._put(STDERR, f"fastrun: warning: {printable(text)}\n".encode())
+        self._put((STDERR, f"fastrun: warning: {printable(text)}\n".encode()))
 
     def close(self, timeout: float | None = None) -> bool:
         """Wait until all is written, at most ``timeout`` seconds. Returns whether it is, report included."""
         self._flush()
         return self._writer.close(timeout) and self._complete and not self._writer.failed
 
-    def _put(self, stream: int, data: bytes) -> None:
-        self._schedule()
-        self._pieces.append((stream, data))
+    def _put(self, piece: tuple[int, bytes] | Spool) -> None:
+        if self._lines:
+            self._pieces.append((STDOUT, b"".join(self._lines)))
+            self._lines.clear()
+        self._pieces.append(piece)
+        if not self._scheduled:
+            self._schedule()
 
-    def _put_spool(self, spool: Spool) -> None:
-        self._schedule()
-        self._pieces.append(spool)
+    def _put_line(self, line: bytes) -> None:
+        self._lines.append(line)
+        if not self._scheduled:
+            self._schedule()
 
     def _put_lines(self, name: str, lines: tuple[int, bytes] | Spool) -> None:
         """Put whole lines of a task where they belong: out, or into its block."""
@@ -131,8 +146,7 @@ class Console(Observer):
             for stream, data in pieces:
                 block.append(stream, data)
         elif self._mode != "quiet" or name in self._failed_tasks:
-            self._schedule()
-            self._pieces.append(lines)
+            self._put(lines)
 
     def _end_line(self, name: str, stream: int) -> None:
         """Give a last line without an end one."""
@@ -142,10 +156,15 @@ class Console(Observer):
             self._put_lines(name, beginning)
 
     def _schedule(self) -> None:
-        if not self._pieces and self._loop is not None:
+        if self._loop is not None:
+            self._scheduled = True
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
+        self._scheduled = False
+        if self._lines:
+            self._pieces.append((STDOUT, b"".join(self._lines)))
+            self._lines.clear()
         if self._pieces:
             self._writer.write(self._pieces)
             self._pieces = []

@@ -44,6 +44,12 @@ class Spool:
         yield from self._pieces
         self._pieces = []
 
+    def close(self) -> None:
+        """Drop what was kept."""
+        self._pieces = []
+        if self._file is not None:
+            self._file.close()
+
     def _spill(self) -> None:
         position = 0
         try:
