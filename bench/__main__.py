@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 from bench import plots, record, report
-from bench.cases import CASES, FULL, QUICK, Setting
+from bench.cases import CASES
 from bench.compare import run_case
+from bench.contenders import FULL, QUICK, Setting
 from bench.machine import facts, peer_version
 from bench.peers import COMMAND_PEERS, SNIPPET_PEERS, Unavailable, find_peer
 

@@ -9,8 +9,9 @@ from importlib.util import find_spec
 import pytest
 
 from bench import plots, report
-from bench.cases import CASES, QUICK, Setting, peer_contenders
+from bench.cases import CASES
 from bench.compare import Case, Contender, run_case
+from bench.contenders import QUICK, Setting, peer_contenders
 from bench.measure import Measured, child_environment
 from bench.record import Comparison, Result, Run, Spread, Target, Verdict, dump, figures, load, spread, verdict
 
