@@ -14,6 +14,7 @@ from bench.compare import run_case
 from bench.contenders import FULL, QUICK, Setting
 from bench.machine import facts, peer_version
 from bench.peers import COMMAND_PEERS, SNIPPET_PEERS, Unavailable, find_peer
+from bench.workflows import find_workflows
 
 
 def main() -> int:
@@ -46,6 +47,11 @@ def _options() -> argparse.Namespace:
     compare.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} (default: all)")
     compare.add_argument("--quick", action="store_true", help="tiny: whether everything works, not how fast it is")
     compare.add_argument("--rounds", type=int, metavar="N", help="runs of each contender (default: the case's own)")
+    compare.add_argument(
+        "--workflows",
+        metavar="DIR",
+        help="published workflows (default: the folder that FASTRUN_WORKFLOWS names, else look-alikes)",
+    )
     compare.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     compare.add_argument("--plots", type=Path, metavar="DIR", help="draw two plots, with matplotlib")
     compare.add_argument("--results", type=Path, metavar="FILE", help="write a page of Markdown")
@@ -62,6 +68,11 @@ def _options() -> argparse.Namespace:
     for path in (options.json, options.results):
         if path and not path.parent.is_dir():
             compare.error(f"{path}: there is no such folder")
+    if not options.source and "workflows" in (options.cases or CASES):
+        try:
+            find_workflows(options.workflows, quick=options.quick)
+        except (OSError, ValueError) as error:
+            compare.error(str(error))
     return options
 
 
@@ -77,7 +88,7 @@ def _compare(options: argparse.Namespace) -> record.Comparison:
     results = []
     for name in options.cases or CASES:
         with tempfile.TemporaryDirectory(prefix="fastrun-bench-") as folder:
-            for case in CASES[name](Setting(folder, sizes)):
+            for case in CASES[name](Setting(folder, sizes, options.workflows)):
                 result = run_case(case, options.rounds or min(case.rounds, sizes.rounds))
                 results.append(result)
                 print(*report.result_lines(result), sep="\n", flush=True)

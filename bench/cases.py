@@ -16,6 +16,7 @@ from bench.contenders import FASTRUN, TIMEOUT, Setting, document_folder, fastrun
 from bench.measure import measure
 from bench.peers import COMMAND_PEERS, DOCUMENT, find_peer
 from bench.record import Target
+from bench.workflow_cases import workflow_cases
 
 # Bytes that memory may grow by while much is printed.
 GROWTH = 32e6
@@ -197,6 +198,7 @@ CASES: dict[str, Callable[[Setting], Iterator[Case]]] = {
     "million": million_cases,
     "output": output_cases,
     "peers": peers_cases,
+    "workflows": workflow_cases,
     "growth": growth_cases,
 }
 

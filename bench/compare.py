@@ -33,6 +33,7 @@ class Case(NamedTuple):
     figure: Figure = "seconds"
     missing: Sequence[tuple[str, str]] = ()
     plot: Literal["", "growth", "peers"] = ""
+    together: bool = False
 
 
 def run_case(case: Case, rounds: int) -> Result:
@@ -59,5 +60,6 @@ def run_case(case: Case, rounds: int) -> Result:
         targets=list(case.targets),
         missing=missing,
         plot=case.plot,
+        together=case.together,
         own_peak=own_peak(),
     )

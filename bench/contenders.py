@@ -21,7 +21,10 @@ FASTRUN = "fastrun"
 
 
 class Sizes(NamedTuple):
-    """How much there is of everything. ``rounds``: the most that a case may have."""
+    """How much there is of everything.
+
+    ``makespan``: seconds of a workflow's lower bound. ``rounds``: the most that a case may have.
+    """
 
     commands: int
     chain: int
@@ -33,6 +36,7 @@ class Sizes(NamedTuple):
     peers: int
     growth: tuple[tuple[int, ...], tuple[int, ...]]
     megabytes: tuple[int, int]
+    makespan: float
     rounds: int
 
 
@@ -48,6 +52,7 @@ FULL = Sizes(
     peers=1_000,
     growth=((1_000, 10_000, 1_000_000), (100, 1_000)),
     megabytes=(1_000, 100),
+    makespan=3.0,
     rounds=100,
 )
 QUICK = Sizes(
@@ -61,15 +66,17 @@ QUICK = Sizes(
     peers=20,
     growth=((100, 1_000), (10,)),
     megabytes=(2, 1),
+    makespan=0.1,
     rounds=1,
 )
 
 
 class Setting(NamedTuple):
-    """Where documents may be made, and how large."""
+    """Where documents may be made, and how large. ``workflows``: the folder with them, see ``find_workflows``."""
 
     folder: str
     sizes: Sizes
+    workflows: str | None = None
 
 
 def document_folder(setting: Setting, shape: str, n: int, make: str, *options: str) -> str:

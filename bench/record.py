@@ -51,6 +51,7 @@ class Result:
     ``name``: its family, as the command line has it. ``unit``: "command" or "snippet". ``figure``: the one that counts.
     ``runs``: of each contender, round by round, fastrun last. ``missing``: why others were not measured. ``plot``: the
     one in which it is shown. ``own_peak``: bytes; lower peaks cannot be told from it, see ``measure``.
+    ``together``: it is a row in the table of its family, in which a contender is a column.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Result:
     missing: dict[str, str] = field(default_factory=dict)
     plot: Literal["", "growth", "peers"] = ""
     own_peak: int = 0
+    together: bool = False
 
 
 @dataclass(frozen=True)

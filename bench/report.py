@@ -1,7 +1,9 @@
 """Shows a comparison: the table on the terminal and the page of results. Knows nothing of how it was measured."""
 
 import inspect
+from itertools import groupby
 
+from bench import workflows
 from bench.peers import COMMAND_PEERS, SNIPPET_PEERS, find_peer
 from bench.record import Comparison, Result, Spread, Target, Verdict, figures, spread, verdict
 
@@ -11,7 +13,10 @@ HEADER = _COLUMNS.format("case", "", "median s", "min-max", "cpu s", "first", "p
 
 
 def result_lines(result: Result) -> list[str]:
-    """A row per contender; the ratio is how many times as long the last one took."""
+    """A row per contender; the ratio is how many times as long the last one took. One row where all are together."""
+    if result.together:
+        cells = [f"{name} {spread(figures(runs, result.figure)).middle:.3f}" for name, runs in result.runs.items()]
+        return [f"{result.title}: {'; '.join(cells)}"]
     lines = []
     for name, cells in _rows(result):
         lines.append(_COLUMNS.format(result.title[:34], name[:25], *cells))
@@ -42,8 +47,13 @@ def results_page(comparison: Comparison) -> str:
         lines += ["With `--quick`: the figures show that everything runs and say nothing of how fast.", ""]
     lines += ["## Targets", "", *_targets(comparison), ""]
     lines += ["## All figures", "", "Ratio: how many times as long the last row took, median of the rounds (min-max)."]
-    for result in comparison.results:
-        lines += ["", *_figures(result)]
+    for name, group in groupby(comparison.results, lambda result: result.name if result.together else ""):
+        results = list(group)
+        if name:
+            lines += ["", *_together(results)]
+        else:
+            for result in results:
+                lines += ["", *_figures(result)]
     lines += ["", "## Machine and versions", "", "| | |", "| --- | --- |"]
     lines += [f"| {key} | {value} |" for key, value in {**comparison.facts, **comparison.peers}.items()]
     lines += ["", "## Where the comparison is biased", "", *_biases(), ""]
@@ -79,6 +89,25 @@ def _figures(result: Result) -> list[str]:
     if result.missing:
         lines += ["", *(f"Without {name}: {why}." for name, why in result.missing.items())]
     return lines
+
+
+def _together(results: list[Result]) -> list[str]:
+    """A family's table: a row per case, a column per contender."""
+    names = list(dict.fromkeys(name for result in results for name in result.runs))
+    lines = [
+        f"### {results[0].name}",
+        "",
+        "The figure of each, seconds unless the row says otherwise; of several rounds the median.",
+        "",
+        f"| | {' | '.join(names)} |",
+        f"| --- |{' --- |' * len(names)}",
+    ]
+    notes = []
+    for result in results:
+        found = {name: f"{spread(figures(runs, result.figure)).middle:.3f}" for name, runs in result.runs.items()}
+        lines.append(f"| {result.title} | {' | '.join(found.get(name, '-') for name in names)} |")
+        notes += [f"{result.title}: without {name}: {why}." for name, why in result.missing.items()]
+    return [*lines, "", *notes] if notes else lines
 
 
 def _rows(result: Result) -> list[tuple[str, list[str]]]:
@@ -144,10 +173,12 @@ def _met(found: Verdict, comparison: Comparison) -> str:
 
 
 def _biases() -> list[str]:
-    """What the peers' docstrings say."""
+    """What the docstrings of the peers say, and that of the schedules."""
+    peers = [find_peer(module) for module in (*COMMAND_PEERS, *SNIPPET_PEERS)]
+    documented = [(peer.NAME, inspect.getdoc(peer)) for peer in peers]
+    documented.append(("list schedules", inspect.getdoc(workflows.schedules)))
     lines = ["| | |", "| --- | --- |"]
-    for module in (*COMMAND_PEERS, *SNIPPET_PEERS):
-        peer = find_peer(module)
-        text = " ".join((inspect.getdoc(peer) or "").replace("``", "`").split())
-        lines.append(f"| {peer.NAME} | {text.replace('|', chr(92) + '|')} |")
+    for name, documentation in documented:
+        text = " ".join((documentation or "").replace("``", "`").split())
+        lines.append(f"| {name} | {text.replace('|', chr(92) + '|')} |")
     return lines

@@ -1,50 +1,21 @@
-"""Workflows of science, or look-alikes: ``python -m bench.workflows [--folder DIR] [--quick] [--seconds S]``.
+"""Workflows of science, or look-alikes, and what their tasks would take on few slots. Knows nothing of what runs them.
 
-How well a workflow's tasks are put on few slots: the time that fastrun takes for it as a whole process, beside what
-no scheduler can beat and what list schedules take that cost nothing themselves. A folder holds published ones, each
-a JSON file ``{"tasks": [{"name", "seconds", "parents"}]}``, and is named by the option or by the environment
-variable FASTRUN_WORKFLOWS; where there is none, look-alikes are made, which have the shape of published workflows
-and invented durations.
-
-Each task is a ``sleep``, shortened by one factor per run so that the lower bound is so many seconds: at least those
-asked for and at least ``PER_TASK`` for each task. Commands that sleep want no processor, so that slots may be more
-than processors and the figures are about the order of the starts.
-
-Biases, against fastrun but for the last: its time has its start-up in it, 60 to 70 ms, and its report. A task holds
-its slot for 2 ms longer than it sleeps, most of it processor time of the shell and of ``sleep``, which the schedules do
-not know: with ``PER_TASK`` 5 % of the bound on four slots, less on more, and up to 8 % where most of the tasks become
-ready at once on two processors. A task shorter than ``SHORTEST`` does not sleep.
-
-Every figure is of one run: the sleeps are the same in each, and what differs is small beside them.
+A folder holds published workflows, each a JSON file ``{"tasks": [{"name", "seconds", "parents"}]}``, and is named by
+the caller or by the environment variable FASTRUN_WORKFLOWS; where there is none, look-alikes are made, which have
+the shape of published workflows and invented durations.
 """
 
-import argparse
 import os
 import random
-import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from graphlib import TopologicalSorter
 from heapq import heapify, heappop, heappush
+from math import isqrt
 from typing import NamedTuple
 
 import orjson
 
 from bench.generators import Document
-from bench.machine import facts
-from bench.measure import measure
-
-# Few slots, more, and as many as the system grants.
-SLOTS: tuple[int | None, ...] = (4, 16, None)
-
-# The lower bound of a run in seconds, unless there are many tasks.
-SECONDS = 3.0
-QUICK_SECONDS = 0.5
-MOST_SECONDS = 3600.0
-
-# Seconds of the lower bound for each task, so that starting them is little beside it. Less would end sooner and show
-# more of the starts than of their order.
-PER_TASK = 0.01
 
 # Seconds. A `sleep` shorter than this is shorter than what starting it takes, and says nothing.
 SHORTEST = 0.0001
@@ -52,7 +23,11 @@ SHORTEST = 0.0001
 # The most tasks of a workflow that a quick run takes.
 QUICK_TASKS = 60
 
-_COLUMNS = "{:<28} {:>5} {:>4} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7} {:>7}"
+# What is computed of a workflow, as the tables name it.
+BOUND = "lower bound"
+KNOWN = "list schedule, durations known"
+IN_ORDER = "list schedule, order of the file"
+RANKED = "list schedule, fastrun's order"
 
 
 class Workflow(NamedTuple):
@@ -62,40 +37,6 @@ class Workflow(NamedTuple):
     names: list[str]
     seconds: list[float]
     parents: list[list[int]]
-
-
-class Row(NamedTuple):
-    """One workflow on so many slots; all times in seconds.
-
-    ``bound``: no schedule is shorter. ``known``: the list schedule by critical path, which knows the durations.
-    ``file`` and ``hops``: list schedules that do not, by the order of the file and by the number of tasks on the
-    longest path behind. ``measured``: fastrun's whole process; ``first``: of those, until its first output.
-    """
-
-    title: str
-    tasks: int
-    slots: int | None
-    bound: float
-    known: float
-    file: float
-    hops: float
-    measured: float
-    first: float | None
-
-    @property
-    def to_bound(self) -> float:
-        """How many times the lower bound fastrun took."""
-        return self.measured / self.bound
-
-    @property
-    def to_known(self) -> float:
-        """How many times the list schedule that knows the durations fastrun took."""
-        return self.measured / self.known
-
-    @property
-    def to_file(self) -> float:
-        """How many times the list schedule in the file's order fastrun took."""
-        return self.measured / self.file
 
 
 def load_workflows(folder: str) -> list[Workflow]:
@@ -135,7 +76,7 @@ def lower_bound(workflow: Workflow, slots: int | None) -> float:
 def remaining_paths(workflow: Workflow, weights: Sequence[float]) -> list[float]:
     """For each task the longest path that begins with it, its own weight included.
 
-    With the durations as weights, the classic priority by critical path; with ones, the hops.
+    With the durations as weights, the classic priority by critical path.
     """
     paths = list(map(float, weights))
     order = list(TopologicalSorter(dict(enumerate(workflow.parents))).static_order())
@@ -175,6 +116,29 @@ def list_schedule(workflow: Workflow, slots: int | None, priorities: Sequence[fl
                 if not waiting_on[dependent]:
                     heappush(ready, (-priorities[dependent], dependent))
     return now
+
+
+def ranks(workflow: Workflow) -> list[float]:
+    """What each task weighs in fastrun's order: one that reads what many others wrote is likely to be long."""
+    return [1.0 + isqrt(len(parents)) for parents in workflow.parents]
+
+
+def schedules(workflow: Workflow, slots: int | None) -> dict[str, float]:
+    """Simulations beside the workflows' runs: what a workflow takes in theory.
+
+    The lower bound is the work of a slot or the longest path. One list schedule is by critical path and knows the
+    durations, as no runner does. Two do not: that in the order of the file, and that in fastrun's order, by the longest
+    remaining path, where a task weighs 1 + the whole square root of the number of its dependencies. Biased in favour of
+    all of them: starting costs nothing, while fastrun's time has its start-up, its report and the processes in it,
+    which hold a slot for 2 ms longer than they sleep. Of fastrun there is one run of each, as the sleeps are the
+    same in the next. A look-alike has the shape of a published workflow and invented durations.
+    """
+    return {
+        BOUND: lower_bound(workflow, slots),
+        KNOWN: list_schedule(workflow, slots, remaining_paths(workflow, workflow.seconds)),
+        IN_ORDER: list_schedule(workflow, slots, [0.0] * len(workflow.names)),
+        RANKED: list_schedule(workflow, slots, remaining_paths(workflow, ranks(workflow))),
+    }
 
 
 def scaled(workflow: Workflow, slots: int | None, seconds: float) -> Workflow:
@@ -285,72 +249,14 @@ def look_alikes(*, quick: bool = False, seed: int = 0) -> list[Workflow]:
 
 
 def find_workflows(folder: str | None = None, *, quick: bool = False) -> list[Workflow]:
-    """Those of a folder, or of that which FASTRUN_WORKFLOWS names, or look-alikes; ``quick``: the small ones."""
+    """Those of a folder, or of that which FASTRUN_WORKFLOWS names, or look-alikes; ``quick``: the small ones.
+
+    Raises what ``load_workflows`` does, and ValueError if there is none.
+    """
     folder = folder or os.environ.get("FASTRUN_WORKFLOWS")
-    if folder is None:
+    if not folder:
         return look_alikes(quick=quick)
-    return [found for found in load_workflows(folder) if not quick or len(found.names) <= QUICK_TASKS]
-
-
-def rows(
-    workflows: Iterable[Workflow], *, seconds: float = SECONDS, slots: Sequence[int | None] = SLOTS
-) -> Iterator[Row]:
-    """Run each workflow on each number of slots, as soon as its row is asked for. ``seconds``: see above."""
-    with tempfile.TemporaryDirectory(prefix="fastrun-bench-") as folder:
-        path = os.path.join(folder, "workflow.json")
-        for workflow in workflows:
-            for count in slots:
-                yield _run(workflow, count, max(seconds, PER_TASK * len(workflow.names)), path)
-
-
-def _run(workflow: Workflow, slots: int | None, seconds: float, path: str) -> Row:
-    """Simulate and run one workflow, shortened to ``seconds``. ``path``: where its document may be written."""
-    short = scaled(workflow, slots, seconds)
-    with open(path, "wb") as file:
-        file.write(orjson.dumps(document(short)))
-    bound, tasks = lower_bound(short, slots), len(short.names)
-    by_path = remaining_paths(short, short.seconds)
-    by_hops = remaining_paths(short, [1.0] * tasks)
-    known, in_order, hops = (list_schedule(short, slots, by) for by in (by_path, [0.0] * tasks, by_hops))
-    command = [sys.executable, "-m", "fastrun", *(["-j", str(slots)] if slots else []), path]
-    # No list schedule takes twice the bound; the rest is for a machine that is busy with something else.
-    measured = measure(command, timeout=60 + 10 * seconds)
-    return Row(short.title, tasks, slots, bound, known, in_order, hops, measured.seconds, measured.first)
-
-
-def main() -> None:
-    """Run the workflows and print a table."""
-    parser = argparse.ArgumentParser("python -m bench.workflows", description="Run workflows of sleeps.")
-    parser.add_argument(
-        "--folder", metavar="DIR", help="with workflows (default: that of FASTRUN_WORKFLOWS, else look-alikes)"
-    )
-    parser.add_argument("--quick", action="store_true", help="only small workflows, and short")
-    parser.add_argument(
-        "--seconds", type=float, metavar="S", help=f"lower bound of a run (default: {SECONDS}, quick {QUICK_SECONDS})"
-    )
-    options = parser.parse_args()
-    seconds = options.seconds
-    if seconds is None:
-        seconds = QUICK_SECONDS if options.quick else SECONDS
-    if not 0 < seconds <= MOST_SECONDS:
-        parser.error(f"--seconds must be more than 0 and at most {MOST_SECONDS:.0f}")
-    try:
-        workflows = find_workflows(options.folder, quick=options.quick)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
-    if not workflows:
-        parser.error("the folder has no such workflow")
-    for key, value in facts().items():
-        print(f"{key}: {value}")
-    print(
-        f"load average: {os.getloadavg()[0]:.1f}; one run each; seconds; the ratios are fastrun's time to the others\n"
-    )
-    names = ("workflow", "tasks", "-j", "bound", "known", "file", "hops", "fastrun", "/bound", "/known", "/file")
-    print(_COLUMNS.format(*names))
-    for row in rows(workflows, seconds=seconds):
-        times = (row.bound, row.known, row.file, row.hops, row.measured, row.to_bound, row.to_known, row.to_file)
-        print(_COLUMNS.format(row.title, row.tasks, row.slots or "-", *(f"{time:.3f}" for time in times)), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    found = [workflow for workflow in load_workflows(folder) if not quick or len(workflow.names) <= QUICK_TASKS]
+    if not found:
+        raise ValueError(f"{folder}: no {'small ' if quick else ''}workflow is there")
+    return found

@@ -99,6 +99,21 @@ def test_the_page_has_every_contender_and_the_ratio_to_the_last():
     assert any("Biased in its favour" in line for line in page)
 
 
+def test_cases_that_are_shown_together_are_rows_of_one_table():
+    results = [
+        _result(name="flows", title="a", together=True),
+        _result(name="flows", title="b", together=True, runs={"ninja": THEIRS[:1]}, missing={"fastrun": "left out"}),
+    ]
+    page = report.results_page(_comparison(_result(), *results, _result(title="other work"))).splitlines()
+    headings = [line for line in page if line.startswith("### ")]
+    assert headings == ["### some work", "### flows", "### other work"]
+    assert "| | ninja | fastrun |" in page
+    assert "| a | 2.000 | 3.000 |" in page
+    assert "| b | 1.000 | - |" in page
+    assert "b: without fastrun: left out." in page
+    assert report.result_lines(results[0]) == ["a: ninja 2.000; fastrun 3.000"]
+
+
 def test_a_peak_below_the_measuring_process_is_not_told():
     lines = report.result_lines(_result(own_peak=60_000_000))
     assert "<60" in lines[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from graphlib import CycleError
 from typing import TYPE_CHECKING
 
@@ -12,10 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastrun
-from bench import workflows
+from bench.compare import run_case
+from bench.contenders import QUICK, Setting
+from bench.measure import child_environment
+from bench.workflow_cases import LONGEST, SLOTS, workflow_cases
 from bench.workflows import (
+    BOUND,
+    IN_ORDER,
+    KNOWN,
     QUICK_TASKS,
-    Row,
+    RANKED,
     Workflow,
     blast_like,
     critical_path,
@@ -27,9 +35,11 @@ from bench.workflows import (
     look_alikes,
     lower_bound,
     montage_like,
+    ranks,
     read_workflow,
     remaining_paths,
     scaled,
+    schedules,
     variants_like,
 )
 from tests.strategies import graphs
@@ -205,6 +215,14 @@ def test_the_folder_comes_from_the_caller_or_the_environment_or_look_alikes_are_
     assert [found.title for found in find_workflows(os.fspath(one))] == ["one"]
 
 
+def test_a_folder_without_a_workflow_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="no workflow is there"):
+        find_workflows(os.fspath(tmp_path))
+    write(tmp_path, "large.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS + 1)))
+    with pytest.raises(ValueError, match="no small workflow is there"):
+        find_workflows(os.fspath(tmp_path), quick=True)
+
+
 def test_a_quick_run_takes_only_small_workflows(tmp_path):
     write(tmp_path, "small.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS)))
     write(tmp_path, "large.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS + 1)))
@@ -230,26 +248,98 @@ def test_look_alikes_have_heavy_tails():
     assert found[-1] > 5 * found[200]
 
 
-def test_counting_hops_starts_the_long_merge_of_variants_late():
+def test_fastruns_order_takes_a_task_that_waits_for_many_for_a_long_one():
+    # Both 4 and 5 end their paths and are ready when 0 to 3 have ended; 5, which has four dependencies, weighs more.
+    workflow = workflow_of([1, 1, 1, 1, 4, 8], [[], [], [], [], [0], [0, 1, 2, 3]])
+    found = schedules(workflow, 1)
+    assert list(found) == [BOUND, KNOWN, IN_ORDER, RANKED]
+    assert set(found.values()) == {16.0}
+    # On two slots 4 is ready first, at 1, and nothing keeps it from the slot; all agree.
+    assert schedules(workflow, 2) == {BOUND: 9.0, KNOWN: 10.0, IN_ORDER: 10.0, RANKED: 10.0}
+
+
+def test_fastruns_order_starts_the_long_merge_of_variants_early():
     workflow = variants_like(16)
     merge = next(task for task, name in enumerate(workflow.names) if name.startswith("merge"))
-    join = next(task for task, name in enumerate(workflow.names) if name.startswith("join"))
+    select = next(task for task, name in enumerate(workflow.names) if name.startswith("select"))
     hops = remaining_paths(workflow, [1.0] * len(workflow.names))
-    assert hops[merge] < hops[join]
-    known = remaining_paths(workflow, workflow.seconds)
-    assert known[merge] > known[join]
+    weighed = remaining_paths(workflow, ranks(workflow))
+    assert hops[merge] < hops[select]
+    assert weighed[merge] > weighed[select]
+    found = schedules(workflow, 4)
+    assert found[RANKED] <= list_schedule(workflow, 4, hops)
 
 
-def test_rows_ratios_are_of_the_measured_time():
-    row = Row("w", 3, 4, bound=1.0, known=2.0, file=4.0, hops=3.0, measured=6.0, first=None)
-    assert (row.to_bound, row.to_known, row.to_file) == (6.0, 3.0, 1.5)
+@given(some_workflows(), st.none() | some_slots)
+def test_no_schedule_is_below_the_bound(workflow, slots):
+    found = schedules(workflow, slots)
+    assert min(found.values()) == found[BOUND]
 
 
-def test_a_row_runs_the_document_and_says_what_its_schedules_take():
-    (row,) = workflows.rows([CHAIN_LAST], seconds=1e-6, slots=[2])
-    assert (row.title, row.tasks, row.slots) == ("test", 5, 2)
-    scale = row.bound / 6
-    assert row.bound == pytest.approx(5 * workflows.PER_TASK)
-    assert [row.known / scale, row.file / scale, row.hops / scale] == pytest.approx([6, 8, 7])
-    # It slept, so that the run cannot have been shorter.
-    assert row.measured > row.bound
+def setting(folder: Path, workflows: Path, **sizes) -> Setting:
+    return Setting(os.fspath(folder), QUICK._replace(makespan=0.05, **sizes), os.fspath(workflows))
+
+
+@pytest.fixture
+def two_workflows(tmp_path: Path) -> Path:
+    folder = tmp_path / "workflows"
+    folder.mkdir()
+    for name, workflow in (("chain-last", CHAIN_LAST), ("one", workflow_of([1], [[]]))):
+        tasks = [
+            (name, seconds, [workflow.names[parent] for parent in parents])
+            for name, seconds, parents in zip(workflow.names, workflow.seconds, workflow.parents, strict=True)
+        ]
+        write(folder, f"{name}.json", *tasks)
+    return folder
+
+
+def test_each_workflow_is_a_case_for_each_number_of_slots_and_the_last_is_the_mean(tmp_path, two_workflows):
+    *cases, mean = workflow_cases(setting(tmp_path, two_workflows))
+    assert [case.title for case in cases] == [
+        f"{title}, {slots}"
+        for title in ("chain-last, 5 tasks", "one, 1 tasks")
+        for slots in ("-j 4", "-j 16", "no bound")
+    ]
+    for case in cases:
+        assert [contender.name for contender in case.contenders] == [BOUND, KNOWN, IN_ORDER, RANKED, "fastrun"]
+        assert [target.against for target in case.targets] == ([] if case.title.endswith("no bound") else [KNOWN])
+    assert [(target.contender, target.against) for target in mean.targets] == [(RANKED, IN_ORDER)]
+
+
+def test_the_mean_is_of_the_ratios_to_known_durations_where_slots_are_bound(tmp_path, two_workflows):
+    *results, mean = [run_case(case, 1) for case in workflow_cases(setting(tmp_path, two_workflows))]
+    assert not any(result.missing for result in [*results, mean])
+    ratios = []
+    for result in results:
+        took = {name: runs[0].seconds for name, runs in result.runs.items()}
+        assert took[BOUND] == pytest.approx(0.05)
+        # It slept, so that the run cannot have been shorter.
+        assert took["fastrun"] > took[BOUND]
+        if "no bound" not in result.title:
+            ratios.append(took["fastrun"] / took[KNOWN])
+    assert len(ratios) == 4
+    assert mean.runs["fastrun"][0].seconds == pytest.approx(sum(ratios) / 4)
+    assert mean.runs[KNOWN][0].seconds == 1
+
+
+def test_with_many_tasks_a_run_is_longer_and_with_very_many_left_out(tmp_path):
+    folder = tmp_path / "workflows"
+    folder.mkdir()
+    most = SLOTS[4]
+    write(folder, "a.json", *((f"x{number}", 1.0, []) for number in range(2 * most)))
+    write(folder, "b.json", *((f"x{number}", 1.0, []) for number in range(int(LONGEST * most) + 1)))
+    longer, *_, left_out, _, _, mean = workflow_cases(setting(tmp_path, folder))
+    # Nothing was run, of which there could be a mean.
+    assert set(run_case(mean, 1).missing) == {BOUND, KNOWN, IN_ORDER, RANKED, "fastrun"}
+    assert longer.contenders[0].run().seconds == pytest.approx(2 * 0.05)
+    assert [contender.name for contender in left_out.contenders] == [BOUND, KNOWN, IN_ORDER, RANKED]
+    assert [name for name, _ in left_out.missing] == ["fastrun"]
+
+
+@pytest.mark.parametrize(("options", "message"), [([], "No such file"), (["--quick"], "No such file")])
+def test_a_folder_that_cannot_be_read_is_an_error_before_anything_is_measured(tmp_path, options, message):
+    command = [sys.executable, "-m", "bench", "compare", *options, "--workflows", os.fspath(tmp_path / "none")]
+    found = subprocess.run(command, env=child_environment(), timeout=60, capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert message in found.stderr
+    assert found.stdout == ""
