@@ -28,12 +28,12 @@ def exec_cases(setting: Setting) -> Iterator[Case]:
     folder = document_folder(setting, "wide", n, "true")
     targets = [Target(FASTRUN, 1.0, "ninja"), Target(FASTRUN, 1.0, "GNU make")]
     targets += [Target(FASTRUN, 1.25, "posix_spawn loop in C")]
-    contenders, missing = peer_contenders(folder, ["floor", "ninja", "make", "xargs"], 16)
+    contenders, missing = peer_contenders(folder, ["floor", "ninja", "make"], 16)
     contenders.append(fastrun_contender(folder, 16))
     yield Case("exec", f"{n:,} x true, -j 16", n, 5, contenders, targets, missing=missing, plot="growth")
     contenders, missing = peer_contenders(folder, ["floor", "ninja", "make"], 2)
     contenders.append(fastrun_contender(folder, 2))
-    yield Case("exec", f"{n:,} x true, -j 2", n, 5, contenders, targets, missing=missing)
+    yield Case("exec", f"{n:,} x true, -j 2", n, 3, contenders, targets, missing=missing)
 
 
 def chain_cases(setting: Setting) -> Iterator[Case]:
@@ -43,7 +43,7 @@ def chain_cases(setting: Setting) -> Iterator[Case]:
     contenders, missing = peer_contenders(folder, ["ninja", "make"], 16)
     contenders.append(fastrun_contender(folder, 16))
     targets = [Target(FASTRUN, 1.0, "ninja"), Target(FASTRUN, 1.0, "GNU make")]
-    yield Case("chain", f"{n:,} x true in a chain", n, 5, contenders, targets, missing=missing)
+    yield Case("chain", f"{n:,} x true in a chain", n, 3, contenders, targets, missing=missing)
 
 
 def loaded_cases(setting: Setting) -> Iterator[Case]:
@@ -61,25 +61,25 @@ def loaded_cases(setting: Setting) -> Iterator[Case]:
         contenders.append(found._replace(name=f"fastrun, {tasks:,} loaded"))
     few, many = (contender.name for contender in contenders)
     title = f"{before:,} x true, -j 16, beside many that wait"
-    yield Case("loaded", title, before, 9, contenders, [Target(many, 1.1, few)], figure="marked")
+    yield Case("loaded", title, before, 7, contenders, [Target(many, 1.1, few)], figure="marked")
 
 
 def shell_cases(setting: Setting) -> Iterator[Case]:
     """Commands that the shell has something to do for."""
     n = setting.sizes.commands
-    for make, title, rounds in (("bin-true", "/bin/true", 5), ("pipes", "a pipe and redirections", 3)):
+    for make, title in (("bin-true", "/bin/true"), ("pipes", "a pipe and redirections")):
         folder = document_folder(setting, "wide", n, make)
         contenders, missing = peer_contenders(folder, ["ninja"], 16)
         contenders.append(fastrun_contender(folder, 16))
         targets = [Target(FASTRUN, 1.0, "ninja")]
-        yield Case("shell", f"{n:,} x {title}, -j 16", n, rounds, contenders, targets, missing=missing)
+        yield Case("shell", f"{n:,} x {title}, -j 16", n, 3, contenders, targets, missing=missing)
 
 
 def eval_cases(setting: Setting) -> Iterator[Case]:
     """Many snippets: none like another, all the same, one behind the other."""
     n = setting.sizes.snippets
     works = (
-        ("wide", "distinct", "different snippets", "loop", 7, 2.0),
+        ("wide", "distinct", "different snippets", "loop", 5, 2.0),
         ("wide", "same", "equal snippets", "executor", 3, 0.2),
         ("deep", "distinct", "different snippets in a chain", "loop", 3, 4.0),
     )
@@ -100,13 +100,13 @@ def sleep_cases(setting: Setting) -> Iterator[Case]:
     contenders.append(fastrun_contender(folder))
     contenders.append(fastrun_contender(folder, None, "--eval-threads", str(n)))
     targets = [Target(contenders[-1].name, 0.7, kind="most")]
-    yield Case("sleep", f"{n:,} snippets that sleep for 0.5 s", n, 7, contenders, targets, "snippet", missing=missing)
+    yield Case("sleep", f"{n:,} snippets that sleep for 0.5 s", n, 3, contenders, targets, "snippet", missing=missing)
     n = setting.sizes.sleeps
     folder = document_folder(setting, "wide", n, "sleep")
     contenders, missing = peer_contenders(folder, ["floor", "ninja"], n)
     contenders.append(fastrun_contender(folder))
     targets = [Target(FASTRUN, 2.5, kind="most")]
-    yield Case("sleep", f"{n:,} x sleep 1", n, 5, contenders, targets, missing=missing)
+    yield Case("sleep", f"{n:,} x sleep 1", n, 3, contenders, targets, missing=missing)
 
 
 def start_cases(setting: Setting) -> Iterator[Case]:
@@ -120,7 +120,7 @@ def start_cases(setting: Setting) -> Iterator[Case]:
     contenders.append(fastrun_contender(folder, 16, marker=b"Started: ", stop=True))
     targets = [Target(FASTRUN, 1.0, "ninja"), Target(FASTRUN, 1.5, "ninja", figure="peak")]
     title = f"{n:,} commands, 3 dependencies each: until the first starts"
-    yield Case("start", title, n, 3, contenders, targets, missing=missing)
+    yield Case("start", title, n, 2, contenders, targets, missing=missing)
 
 
 def million_cases(setting: Setting) -> Iterator[Case]:

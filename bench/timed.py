@@ -1,7 +1,7 @@
 """How often the pytest cases run what they measure.
 
-Five rounds, behind one that is not counted: enough for a median, few enough for the whole suite to be over while
-one waits. Three of whole processes, which have nothing to warm up. Look at the median, for the reason that ``record``
+Three rounds, behind one that is not counted: enough for a median, few enough for the whole suite to be over while
+one waits. Whole processes have nothing to warm up. Look at the median, for the reason that ``record``
 gives.
 """
 
@@ -12,8 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.measure import Measured, measure
 
-ROUNDS = 5
-PROCESS_ROUNDS = 3
+ROUNDS = 3
 
 # Seconds until a process that is measured is killed.
 TIMEOUT = 120.0
@@ -34,7 +33,7 @@ def timed_process(benchmark: BenchmarkFixture, command: Callable[[], Sequence[st
     """Measure whole processes, and note the highest peak of memory. ``command`` is called before each."""
     runs: list[Measured] = []
     benchmark.pedantic(  # type: ignore[no-untyped-call]  # as above
-        lambda: runs.append(measure(command(), timeout=TIMEOUT)), rounds=PROCESS_ROUNDS
+        lambda: runs.append(measure(command(), timeout=TIMEOUT)), rounds=ROUNDS
     )
     benchmark.extra_info["peak_memory_mb"] = round(max(run.peak for run in runs) / 1e6, 1)
     return runs[-1]

@@ -20,7 +20,7 @@ from bench.workflows import IN_ORDER, KNOWN, RANKED, Workflow, document, find_wo
 
 # For each number of slots (None: no bound) the tasks that a workflow may have so that a run as short as
 # ``Sizes.makespan`` shows the order of the starts more than their cost. With more the run is longer in proportion.
-SLOTS = {4: 300, 16: 600, None: 2400}
+SLOTS = {4: 300, 16: 750, None: 2400}
 
 # A run that would be more than this many times as long is left out.
 LONGEST = 5.0
