@@ -86,6 +86,39 @@ def test_a_command_killed_by_a_signal_has_failed(portable):
     assert Ran(exec_("a", "kill -KILL $$"), portable=portable).status("a") == ("failed", "killed by SIGKILL")
 
 
+# What a command of plain words shows of the shell around it.
+PROGRAMS = {
+    "leads": "print(os.getsid(0) == os.getpid(), os.getpgrp() == os.getpid())",
+    "environment": "print(*sorted(key for key in os.environ if not key.startswith('FASTRUN_')))",
+    "dies": "os.kill(os.getpid(), 9)",
+    "fails": "os._exit(3)",
+}
+
+
+@pytest.mark.parametrize("program", [*PROGRAMS, "missing"])
+def test_a_program_alone_runs_as_the_systems_shell_runs_it(portable, program, tmp_path):
+    # Some shells replace themselves with it, others stay its parent, lead the session and tell of its death.
+    path = tmp_path / program
+    if program in PROGRAMS:
+        path.write_text(f"#!{sys.executable}\nimport os\n{PROGRAMS[program]}\n")
+        path.chmod(0o755)
+    told = {"FASTRUN_RUN_ID": "", "FASTRUN_ATTEMPT": "", "FASTRUN_TASK": ""}
+    expected = subprocess.run(
+        ["/bin/sh", "-c", str(path)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **told},
+        start_new_session=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    ran = Ran(exec_("a", str(path)), portable=portable)
+    outcome = exit_outcome(expected.returncode)
+    assert ran.status("a") == (outcome.status.label, outcome.reason)
+    assert (ran.recorder.out("a"), ran.recorder.err("a")) == (expected.stdout, expected.stderr)
+
+
 def test_every_command_has_a_session_of_its_own_and_no_input(portable):
     ran = Ran(exec_("a", "ps -o sid= -p $$; echo $$; wc -c; test -t 0 || echo none"), portable=portable)
     session, pid, count, terminal = ran.recorder.out("a").split()
