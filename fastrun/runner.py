@@ -111,10 +111,13 @@ class Run:
         if self._forced:
             return False
         try:
-            return any(observer.congested for observer in self._observers)
+            for observer in self._observers:
+                if observer.congested:
+                    return True
         except Exception:
             # Also called from the threads of snippets: it is a hook that is told, not this, that drops the observer.
-            return False
+            pass
+        return False
 
     def task_started(self, number: int) -> None:
         """Pass on to the observers."""

@@ -287,7 +287,7 @@ class ProcessExecutor:
     def _handle_events(self, *, exits_only: bool = False) -> None:
         if self._epoll is None:
             return
-        for descriptor, _ in self._epoll.poll(0, 256):
+        for descriptor, state in self._epoll.poll(0, 256):
             # Not if an exit earlier in this batch has closed it.
             watched = self._watched.get(descriptor)
             if watched is None:
@@ -295,8 +295,11 @@ class ProcessExecutor:
             process, what = watched
             if what == _EXIT:
                 self._exited(process)
+            elif state == select.EPOLLHUP:
+                # Closed and empty: the end, without asking for it.
+                self._close_pipe(process, what)
             elif not exits_only:
-                self._read_on(process, what)
+                self._read(process, what)
 
     def _resume(self) -> None:
         """Read on once the output has been taken, or when everything is to end."""
@@ -317,7 +320,7 @@ class ProcessExecutor:
             self._loop.remove_reader(process.pipes[stream])
             self._loop.call_later(_PAUSE, self._rewatch, process, stream)
         else:
-            self._read_on(process, stream)
+            self._read(process, stream)
 
     def _rewatch(self, process: _Process, stream: int) -> None:
         if stream in process.pipes:
@@ -333,14 +336,13 @@ class ProcessExecutor:
         if data:
             self._events.task_output(process.number, stream, data)
         else:
-            del process.pipes[stream]
-            self._unwatch(descriptor)
+            self._close_pipe(process, stream)
         return len(data)
 
-    def _read_on(self, process: _Process, stream: int) -> None:
-        """Read once, and let go of a process that only its open pipes kept."""
-        self._read(process, stream)
-        if not process.pipes and not process.interrupted and process in self._lingering:
+    def _close_pipe(self, process: _Process, stream: int) -> None:
+        """Close a pipe at its end, and let go of a process that only its open pipes kept."""
+        self._unwatch(process.pipes.pop(stream))
+        if process in self._lingering and not process.pipes and not process.interrupted:
             self._forget(process)
 
     def _drain(self, process: _Process) -> None:
@@ -416,10 +418,11 @@ class ProcessExecutor:
 
     def _forget(self, process: _Process) -> None:
         """Let go of a lingering process after reading what is in its pipes."""
+        # First, so that the end of its last pipe does not lead back here.
+        self._lingering.discard(process)
         self._drain(process)
         if process.pipes and not self._forced:
             self._warn_of_rest(process, "it left its session and lives on")
-        self._lingering.discard(process)
         if not process.reaped:
             with suppress(ChildProcessError):
                 os.waitpid(process.pid, 0)
