@@ -19,33 +19,37 @@ _LONGEST_CHAIN = 64
 
 
 class _ReadyQueue:
-    """Numbers of tasks, of which the lowest comes first.
+    """Tasks in the order in which they should start: by rank, in the order of the document where that is equal.
 
     Those of the beginning, often nearly all that there are, are only sorted: no heap is as cheap.
     """
 
-    def __init__(self, tasks: list[int]) -> None:
-        self._first = sorted(tasks, reverse=True)
+    def __init__(self, graph: Graph, tasks: list[int]) -> None:
+        self._ranks = graph.ranks
+        self._size = len(graph)
+        self._first = sorted(map(self._key, tasks) if self._ranks else tasks, reverse=True)
         self._heap: list[int] = []
 
     def __bool__(self) -> bool:
         return bool(self._first or self._heap)
 
     def push(self, task: int) -> None:
-        heappush(self._heap, task)
+        heappush(self._heap, self._key(task) if self._ranks else task)
 
     def pop(self) -> int:
         heap, first = self._heap, self._first
-        if heap and not (first and first[-1] < heap[0]):
-            return heappop(heap)
-        return first.pop()
+        key = heappop(heap) if heap and not (first and first[-1] < heap[0]) else first.pop()
+        return key % self._size
+
+    def _key(self, task: int) -> int:
+        return self._ranks[task] * self._size + task
 
 
 class Scheduler:
     """Counters, ready queues and skips.
 
     A lane is a ready queue of its own for each executor, since one that has no free slot must not hold up
-    the other's tasks. Among the ready tasks of a lane the first in the document starts first.
+    the other's tasks. Among the ready tasks of a lane that with the lowest rank starts first, see ``Graph``.
 
     Tasks are handed out in chains, of one task each while others wait for a slot. In a longer one each task behind
     the first, the head, waits for nothing but the one before it and is all that becomes ready by that one: it may
@@ -76,7 +80,7 @@ class Scheduler:
             if not count:
                 self.statuses[task] = _READY
                 first[lanes[task]].append(task)
-        self._ready = [_ReadyQueue(tasks) for tasks in first]
+        self._ready = [_ReadyQueue(graph, tasks) for tasks in first]
 
     @property
     def finished(self) -> bool:

@@ -137,7 +137,7 @@ def test_a_dry_run_prints_the_order_and_runs_nothing(tmp_path):
         exec_("c", "true", "b"), exec_("a", f"touch {tmp_path}/made"), exec_("b\n", "true"), exec_("b", "true", "a")
     )
     result = fastrun("-n", write_json(tmp_path, tasks))
-    assert (result.returncode, result.stdout) == (0, b"a\nb\\n\nb\nc\n")
+    assert (result.returncode, result.stdout) == (0, b"a\nb\nc\nb\\n\n")
     assert not (tmp_path / "made").exists()
 
 

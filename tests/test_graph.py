@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
+from math import isqrt
 
 import pytest
 from hypothesis import given
@@ -36,6 +38,34 @@ def test_dependents_are_the_dependencies_reversed(edges):
     assert list(graph.waiting_on) == [len(found) for found in edges]
     for number in range(len(edges)):
         assert dependents(graph, number) == [task for task, found in enumerate(edges) if number in found]
+
+
+@given(graphs())
+def test_ranks_are_the_distance_to_the_longest_path(edges):
+    graph = graph_of(edges)
+
+    @cache
+    def path(task: int) -> int:
+        return 1 + isqrt(len(edges[task])) + max(map(path, dependents(graph, task)), default=0)
+
+    if any(edges):
+        paths = [path(task) for task in range(len(edges))]
+        assert list(graph.ranks) == [max(paths) - found for found in paths]
+    else:
+        assert list(graph.ranks) == []
+
+
+@pytest.mark.parametrize(
+    ("edges", "ranks"),
+    [
+        ([[], [0], [1]], [0, 1, 3]),
+        ([[1], [2], []], [3, 1, 0]),
+        # One of four dependencies is as long as two tasks of one.
+        ([[], [], [], [], [0, 1, 2, 3], [], [5], [6]], [1, 1, 1, 1, 2, 0, 1, 3]),
+    ],
+)
+def test_ranks_weigh_a_task_by_what_it_merges(edges, ranks):
+    assert list(graph_of(edges).ranks) == ranks
 
 
 def test_a_dependency_named_twice_counts_once():

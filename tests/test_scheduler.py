@@ -137,11 +137,24 @@ def ancestors(edges: list[list[int]], task: int) -> set[int]:
     return found
 
 
-def test_the_first_of_the_file_starts_first_among_the_ready():
+def test_the_first_of_the_file_starts_first_among_those_of_equal_rank():
+    scheduler = scheduler_of([[], [], []])
+    assert [start_one(scheduler) for _ in range(4)] == [0, 1, 2, None]
+
+
+def test_the_longest_remaining_path_starts_first():
+    # 3 - 0 is the longest path; 1 and 2 are alone.
     scheduler = scheduler_of([[3], [], [], []])
-    assert start_one(scheduler) == 1
+    assert [start_one(scheduler) for _ in range(3)] == [3, 1, 2]
+    scheduler.task_ended(3, Status.OK)
+    assert start_one(scheduler) == 0
+
+
+def test_what_becomes_ready_later_comes_before_what_waits_with_a_shorter_path():
+    scheduler = scheduler_of([[], [], [0], [2], [3]])
+    assert start_one(scheduler) == 0
+    scheduler.task_ended(0, Status.OK)
     assert start_one(scheduler) == 2
-    assert scheduler.start(0, 1) == [[3, 0]]
 
 
 def test_a_lane_does_not_hold_up_the_other():
@@ -205,5 +218,6 @@ def test_a_chain_of_a_million_is_skipped_without_recursion():
     assert len(scheduler.task_ended(0, Status.FAILED)) == size - 1
 
 
-def test_order_is_by_dependencies_and_then_by_the_file():
+def test_order_is_by_dependencies_then_by_rank_and_then_by_the_file():
     assert order(graph_of([[2], [], [], [1]])) == [1, 2, 0, 3]
+    assert order(graph_of([[], [], [1], [2], []])) == [1, 2, 3, 0, 4]
