@@ -15,13 +15,12 @@ import orjson
 
 from fastrun.spec import (
     PROBLEMS_SHOWN,
+    SCHEMA_PATH,
     Document,
     Problem,
     Source,
     Task,
-    compile_schema,
     has_nul,
-    load_schema,
     printable,
     task_from_dict,
 )
@@ -43,6 +42,21 @@ _SIMILAR = 0.75
 _CANDIDATES = 5_000
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def load_schema() -> dict[str, Any]:
+    """Read the schema, the single source of what a document may hold."""
+    with open(SCHEMA_PATH, "rb") as file:
+        schema: dict[str, Any] = orjson.loads(file.read())
+    return schema
+
+
+def compile_schema(schema: dict[str, Any]) -> Callable[[Any], Any]:
+    """Compile a schema to a function that raises ``fastjsonschema.JsonSchemaException``.
+
+    Defaults are not filled in (that would change the input) and formats are not used.
+    """
+    return fastjsonschema.compile(schema, use_default=False, use_formats=False)
 
 
 def json_error(source: Source, error: orjson.JSONDecodeError) -> str:

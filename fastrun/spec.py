@@ -7,12 +7,13 @@ graph's), nor how a task is run. What a wrong document deserves, a place and a s
 
 import gc
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import fastjsonschema
 import orjson
+
+from fastrun.validator import KEYS, Invalid, validate
 
 SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "schema.json")
 
@@ -190,16 +191,13 @@ def _become_tasks(items: list[Any]) -> bool:
 
     In place, so that the objects' memory is free again while the tasks take theirs.
     """
-    schema = load_schema()["definitions"]["task"]
-    validate = compile_schema(schema)
-    known = schema["properties"].keys()
     try:
         for number, item in enumerate(items):
             validate(item)
-            if not item.keys() <= known or has_nul(item):
+            if not item.keys() <= KEYS or has_nul(item):
                 return False
             items[number] = task_from_dict(item)
-    except fastjsonschema.JsonSchemaException:
+    except Invalid:
         return False
     return True
 
@@ -225,18 +223,3 @@ def task_from_dict(item: dict[str, Any]) -> Task:
         item.get("cwd"),
         item.get("env"),
     )
-
-
-def load_schema() -> dict[str, Any]:
-    """Read the schema, the single source of what a document may hold."""
-    with open(SCHEMA_PATH, "rb") as file:
-        schema: dict[str, Any] = orjson.loads(file.read())
-    return schema
-
-
-def compile_schema(schema: dict[str, Any]) -> Callable[[Any], Any]:
-    """Compile a schema to a function that raises ``fastjsonschema.JsonSchemaException``.
-
-    Defaults are not filled in (that would change the input) and formats are not used.
-    """
-    return fastjsonschema.compile(schema, use_default=False, use_formats=False)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import unicodedata
+from typing import Any
 
+import fastjsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastrun import validator
+from fastrun.explain import compile_schema, load_schema
 from fastrun.graph import build
 from fastrun.spec import COLUMNS_SHOWN, SCHEMA_PATH, SpecError, Task, parse, printable, read
 from tests.helpers import document, eval_, exec_
 from tests.strategies import documents
+from tools import make_validator
 
 ASSIGNMENT_LIKE = b"""{
     "tasks": [
@@ -230,6 +236,59 @@ def test_any_json_is_a_document_or_a_spec_error(content):
             build(found())
         except SpecError as error:
             assert error.lines
+
+
+def test_the_shipped_validator_is_made_from_the_schema():
+    with open(SCHEMA_PATH, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    assert digest == validator.SCHEMA_SHA256, "run: python -m tools.make_validator"
+    assert load_schema()["definitions"]["task"]["properties"].keys() == validator.KEYS
+
+
+compiled = compile_schema(load_schema()["definitions"]["task"])
+
+texts = st.text(max_size=3) | st.sampled_from(["exec", "eval", "\0", "a=b", ""])
+
+# Valid, or wrong in a place or two.
+near_tasks = st.fixed_dictionaries(
+    {"name": texts, "type": st.sampled_from(["exec", "eval"]) | texts, "arguments": texts},
+    optional={
+        "dependencies": st.lists(texts, max_size=3) | json_values,
+        "cwd": texts | json_values,
+        "env": st.dictionaries(texts, texts | json_values, max_size=3) | json_values,
+        "x": json_values,
+    },
+)
+less_or_more = st.builds(
+    lambda task, without, change: {key: value for key, value in {**task, **change}.items() if key not in without},
+    near_tasks,
+    st.sets(st.sampled_from(sorted(validator.KEYS)), max_size=2),
+    st.dictionaries(st.sampled_from(sorted(validator.KEYS)), json_values, max_size=2),
+)
+
+
+@given(near_tasks | less_or_more | json_values)
+def test_the_shipped_validator_and_a_new_one_agree(item):
+    def verdict(validate, exception) -> bool:
+        before = json.dumps(item)
+        try:
+            validate(item)
+        except exception:
+            return False
+        finally:
+            assert json.dumps(item) == before
+        return True
+
+    assert verdict(validator.validate, validator.Invalid) is verdict(compiled, fastjsonschema.JsonSchemaException)
+
+
+def test_the_generator_writes_a_validator_that_agrees():
+    made: dict[str, Any] = {}
+    exec(make_validator.generate(), made)
+    assert (made["SCHEMA_SHA256"], made["KEYS"]) == (validator.SCHEMA_SHA256, validator.KEYS)
+    assert made["validate"](exec_("a", "true", "b")) == exec_("a", "true", "b")
+    with pytest.raises(made["Invalid"]):
+        made["validate"](exec_("a", "true", cwd=""))
 
 
 @given(st.text(max_size=400))

@@ -1,0 +1,1 @@
+"""What is run by hand while fastrun is worked on; not part of the package."""
