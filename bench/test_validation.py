@@ -7,7 +7,9 @@ import fastrun
 from bench.generators import Document, random_dag, same_snippet
 from bench.sizes import SIZES
 from bench.timed import timed
-from fastrun.spec import collector_off, compile_schema, load_schema
+from fastrun.explain import compile_schema, load_schema
+from fastrun.spec import collector_off
+from fastrun.validator import validate
 
 pytestmark = pytest.mark.benchmark(group="validation")
 
@@ -31,7 +33,6 @@ def test_compile_schema(benchmark: BenchmarkFixture) -> None:
 
 @pytest.mark.parametrize("tasks", SIZES)
 def test_validator(benchmark: BenchmarkFixture, tasks: int) -> None:
-    validate = compile_schema(load_schema()["definitions"]["task"])
     items = _document(tasks)["tasks"]
 
     def validate_all() -> None:

@@ -496,3 +496,65 @@ def test_slots_go_down_to_what_runs_and_up_again_and_patience_ends(monkeypatch):
 
     monkeypatch.setattr(shortage, "_RETRY", 0.0)
     assert asyncio.run(steps()) == ["cause: starting fewer tasks at once", "slots_changed"]
+
+
+class InterruptsAt(Recorder):
+    """Interrupts the run when a task starts."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def task_started(self, task) -> None:
+        super().task_started(task)
+        if task.name == self.name:
+            self.run.interrupt()
+
+
+def hooks(recorder: Recorder) -> list[tuple[str, ...]]:
+    """The events without output."""
+    return [event[:3] for event in recorder.events[1:-1] if event[0] != "task_output"]
+
+
+def test_a_chain_of_commands_has_events_of_its_own_for_each_task(portable):
+    ran = Ran(exec_("a", "echo 1"), exec_("b", "echo 2", "a"), exec_("c", "exit 3", "b"), exec_("d", "true", "c"))
+    assert hooks(ran.recorder) == [
+        ("task_started", "a"),
+        ("task_ended", "a", "ok"),
+        ("task_started", "b"),
+        ("task_ended", "b", "ok"),
+        ("task_started", "c"),
+        ("task_ended", "c", "failed"),
+        ("task_ended", "d", "skipped"),
+    ]
+    assert (ran.recorder.out("a"), ran.recorder.out("b")) == ("1\n", "2\n")
+
+
+def test_a_chain_of_commands_that_take_long_goes_back_into_the_queue(portable, monkeypatch):
+    monkeypatch.setattr(processes, "CHAIN_SECONDS", 0.0)
+    ran = Ran(*(exec_(str(i), "true", *([str(i - 1)] if i else [])) for i in range(5)), portable=portable)
+    assert ran.report.ok
+    assert [event[1] for event in ran.recorder.events if event[0] == "task_started"] == ["0", "1", "2", "3", "4"]
+
+
+def test_an_interrupt_in_a_chain_starts_nothing_more(portable):
+    tasks = [exec_("a", "true"), exec_("b", "sleep 60", "a"), exec_("c", "true", "b")]
+    ran = Ran(*tasks, recorder=InterruptsAt("b"), portable=portable)
+    assert [ran.status(name)[0] for name in "abc"] == ["ok", "interrupted", "interrupted"]
+    assert [event[1] for event in ran.recorder.events if event[0] == "task_started"] == ["a", "b"]
+
+
+def test_a_shortage_in_a_chain_makes_its_next_task_wait(monkeypatch):
+    refusals = [OSError(errno.EAGAIN, "for now")]
+    spawn = ProcessExecutor._spawn
+
+    def spawn_short(self, process):
+        if process.place and refusals:
+            raise refusals.pop()
+        spawn(self, process)
+
+    monkeypatch.setattr(ProcessExecutor, "_spawn", spawn_short)
+    ran = Ran(exec_("a", "true"), exec_("b", "true", "a"), exec_("c", "true", "b"))
+    assert ran.report.ok
+    assert not refusals
+    assert len(ran.warnings) == 1

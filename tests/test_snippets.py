@@ -456,3 +456,65 @@ def test_a_stream_that_a_snippet_closes_stays_open_for_the_others():
     assert ran.report.ok
     assert (ran.recorder.out("a"), ran.recorder.out("b")) == ("<stdout> w\n", "on\n")
     assert evaluate("import sys; sys.stdout.write(5)").status()[1].startswith("TypeError: write() argument must be str")
+
+
+def chain_of(*sources: str) -> list[dict[str, object]]:
+    return [eval_(str(i), source, *([str(i - 1)] if i else [])) for i, source in enumerate(sources)]
+
+
+def test_a_chain_of_snippets_runs_on_one_thread_with_events_for_each_task():
+    threads: list[int] = []
+    with shared(threads=threads):
+        source = "import shared, threading; shared.threads.append(threading.get_ident()); print('hello')"
+        ran = Evaluated(*chain_of(source, f"{source}; raise SystemExit(0)", source, "raise KeyError(1)", source))
+    assert [ran.status(str(i)) for i in range(5)] == [
+        ("ok", ""),
+        ("ok", ""),
+        ("ok", ""),
+        ("failed", "KeyError: 1"),
+        ("skipped", "3 failed"),
+    ]
+    assert len(threads) == 3
+    started = [event for event in ran.recorder.events if event[0] in ("task_started", "task_ended")]
+    assert [event[1] for event in started] == ["0", "0", "1", "1", "2", "2", "3", "3", "4"]
+    assert ran.recorder.out("2") == "hello\n"
+
+
+def test_a_chain_of_snippets_that_take_long_goes_back_into_the_queue(monkeypatch):
+    monkeypatch.setattr(snippets, "CHAIN_SECONDS", -1.0)
+    ran = Evaluated(*chain_of(*["pass"] * 5))
+    assert ran.report.ok
+    assert [event[1] for event in ran.recorder.events if event[0] == "task_started"] == ["0", "1", "2", "3", "4"]
+
+
+def test_an_interrupt_in_a_chain_of_snippets_starts_nothing_more():
+    class Interrupts(Recorder):
+        def task_started(self, task) -> None:
+            super().task_started(task)
+            if task.name == "1":
+                self.run.interrupt()
+                taken.set()
+
+    taken = threading.Event()
+    with shared(taken=taken):
+        ran = Evaluated(
+            *chain_of("pass", "import shared; shared.taken.wait(60)", "pass", "pass"), recorder=Interrupts()
+        )
+    assert [ran.status(str(i))[0] for i in range(4)] == ["ok", "ok", "interrupted", "interrupted"]
+
+
+def test_giving_up_on_a_chain_interrupts_the_task_that_runs():
+    class Forces(Recorder):
+        def task_started(self, task) -> None:
+            super().task_started(task)
+            if task.name == "1":
+                self.run.interrupt()
+                self.run.interrupt()
+
+    release = threading.Event()
+    with shared(release=release):
+        ran = Evaluated(*chain_of("pass", "import shared; shared.release.wait(60)", "pass"), recorder=Forces())
+        release.set()
+        for thread in ran.executor._threads:
+            thread.join()
+    assert [ran.status(str(i))[0] for i in range(3)] == ["ok", "interrupted", "interrupted"]
