@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fastrun import validator
 from fastrun.explain import compile_schema, load_schema
 from fastrun.graph import build
-from fastrun.spec import COLUMNS_SHOWN, SCHEMA_PATH, SpecError, Task, parse, printable, read
+from fastrun.spec import COLUMNS_SHOWN, SCHEMA_PATH, Document, SpecError, Task, parse, printable, read
 from tests.helpers import document, eval_, exec_
 from tests.strategies import documents
 from tools import make_validator
@@ -34,6 +34,10 @@ def lines_of(data) -> list[str]:
     with pytest.raises(SpecError) as caught:
         build(parse(data, "f.json") if isinstance(data, bytes) else read(data, "document"))
     return str(caught.value).splitlines()
+
+
+def contents(found: Document) -> tuple[Any, ...]:
+    return found.tasks, list(found.positions), found.problems, found.warnings
 
 
 def test_a_document_becomes_tasks_in_its_order():
@@ -74,11 +78,45 @@ def test_loading_leaves_the_collector_as_it_was(enabled, tmp_path):
         gc.enable()
 
 
+# Texts in which a cut looks right and is not.
+cuts = st.text(st.sampled_from('{}[], "\\'), max_size=12) | st.sampled_from(["}, {", '"}, {"', "}],[{", '"tasks": ['])
+
+
 @given(documents())
 def test_any_valid_document_keeps_all_its_tasks(content):
     found = parse(json.dumps(content).encode(), "f.json")
     assert not found.problems
     assert [task.name for task in found.tasks] == [task["name"] for task in content["tasks"]]
+
+
+@given(
+    documents() | st.fixed_dictionaries({"tasks": st.lists(st.builds(exec_, st.text(max_size=3), cuts), max_size=6)}),
+    st.sampled_from([None, 1]),
+    st.sampled_from([{}, {"$schema": "x"}, {"$schema": "}, {"}, {"$schema": '"tasks": ['}, {"$schema": []}]),
+    st.booleans(),
+    st.integers(1, 200),
+)
+def test_a_document_read_in_pieces_is_the_same(content, indent, more, first, piece):
+    content = {**more, **content} if first else {**content, **more}
+    data = json.dumps(content, indent=indent).encode()
+    assert contents(parse(data, "f", piece)) == contents(parse(data, "f", len(data)))
+
+
+@given(documents(), st.integers(1, 100), st.data())
+def test_any_fault_in_a_document_read_in_pieces_is_the_same(content, piece, draw):
+    data = json.dumps(content).encode()
+    start = draw.draw(st.integers(0, len(data)))
+    stop = draw.draw(st.integers(start, len(data)))
+    middle = draw.draw(st.sampled_from([b"", b"}", b"{", b"]", b"[", b",", b'"', b"}, {", b"], [", b'], "tasks": [']))
+    data = data[:start] + middle + data[stop:]
+
+    def found(size):
+        try:
+            return contents(parse(data, "f", size))
+        except SpecError as error:
+            return error.lines
+
+    assert found(piece) == found(len(data))
 
 
 @pytest.mark.parametrize(
