@@ -147,6 +147,8 @@ def _run(options: argparse.Namespace) -> int:
     from fastrun.api import load_graph
     from fastrun.spec import SpecError
 
+    # Until the graph is frozen: the first collection would look at all of it, half a second for a million tasks.
+    gc.disable()
     try:
         graph = load_graph(options.file, warn=_say)
     except SpecError as error:
@@ -160,6 +162,7 @@ def _run(options: argparse.Namespace) -> int:
         return _print(f"{graph.tasks[number].label}\n" for number in order(graph))
     # The graph stays: the collector need not look at a million tasks again and again.
     gc.freeze()
+    gc.enable()
     return _execute(graph, options)
 
 

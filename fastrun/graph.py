@@ -59,22 +59,24 @@ def build(document: Document) -> Graph:
     waiting_on = array("i", bytes(4 * len(tasks)))
     edges = array("i")
     forward = True
+    number_of = numbers.__getitem__
     for number, task in enumerate(tasks):
         names = task.dependencies
         if not names:
             continue
         try:
-            found = [numbers[name] for name in names]
+            found = list(map(number_of, names))
         except KeyError:
             problems += _unknown(document, number, numbers, len(problems))
             found = [numbers[name] for name in names if name in numbers]
         if len(found) > 1 and len(set(found)) < len(found):
             found = list(dict.fromkeys(found))
         waiting_on[number] = len(found)
-        edges.extend(found)
-        forward = forward and max(found, default=-1) < number
+        edges.fromlist(found)
+        if forward and found and max(found) >= number:
+            forward = False
     ambiguous = len(numbers) < len(tasks)
-    del numbers
+    del numbers, number_of
     graph = Graph(tasks, waiting_on, edges)
     # Where every task comes after its dependencies there can be no cycle: most documents are made so.
     order: Sequence[int] = range(len(tasks))
