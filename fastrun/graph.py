@@ -56,11 +56,36 @@ def build(document: Document) -> Graph:
     numbers = {task.name: number for number, task in enumerate(tasks)}
     if len(numbers) < len(tasks):
         problems += _twice(document)
-    waiting_on = array("i", bytes(4 * len(tasks)))
+    waiting_on, edges, forward = _resolve(document, numbers, problems)
+    ambiguous = len(numbers) < len(tasks)
+    del numbers
+    graph = Graph(tasks, waiting_on, edges)
+    # Where every task comes after its dependencies there can be no cycle: most documents are made so.
+    order: Sequence[int] = range(len(tasks))
+    if not forward and not ambiguous:
+        order = _order(graph)
+        if len(order) < len(tasks):
+            problems.append(_cycle_problem(document, _find_cycle(graph, edges, order)))
+    if problems:
+        raise document.source.error(problems)
+    if edges:
+        graph.ranks = _ranks(waiting_on, edges, order)
+    return graph
+
+
+def _resolve(
+    document: Document, numbers: dict[str, int], problems: list[Problem]
+) -> tuple[array[int], array[int], bool]:
+    """Turn names into numbers; unknown ones are added to ``problems``.
+
+    Returns the number of dependencies of each task, those of task 0, of task 1 and so on, and whether every task
+    stands behind all of its own.
+    """
+    waiting_on = array("i", bytes(4 * len(document.tasks)))
     edges = array("i")
     forward = True
     number_of = numbers.__getitem__
-    for number, task in enumerate(tasks):
+    for number, task in enumerate(document.tasks):
         names = task.dependencies
         if not names:
             continue
@@ -75,20 +100,7 @@ def build(document: Document) -> Graph:
         edges.fromlist(found)
         if forward and found and max(found) >= number:
             forward = False
-    ambiguous = len(numbers) < len(tasks)
-    del numbers, number_of
-    graph = Graph(tasks, waiting_on, edges)
-    # Where every task comes after its dependencies there can be no cycle: most documents are made so.
-    order: Sequence[int] = range(len(tasks))
-    if not forward and not ambiguous:
-        order = _order(graph)
-        if len(order) < len(tasks):
-            problems.append(_cycle_problem(document, _find_cycle(graph, edges, order)))
-    if problems:
-        raise document.source.error(problems)
-    if edges:
-        graph.ranks = _ranks(waiting_on, edges, order)
-    return graph
+    return waiting_on, edges, forward
 
 
 def _ranks(waiting_on: array[int], edges: array[int], order: Sequence[int]) -> array[int]:
