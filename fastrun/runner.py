@@ -129,20 +129,22 @@ class Run:
 
     def task_ended(self, number: int, outcome: Outcome | None) -> bool:
         """Note it, pass it on with the skips that follow from it, and look for more to start."""
-        if not self._draining:
-            self._draining = True
-            self._loop.call_soon(self._drain)
+        self._drain_soon()
+        scheduler = self._scheduler
+        if scheduler.statuses[number] != Status.RUNNING:
+            # Its start failed half-way, and it was given up on.
+            return False
         if outcome is None:
-            self._scheduler.put_back(number)
-            return not self._scheduler.stopped
+            scheduler.put_back(number)
+            return not scheduler.stopped
         task = self._tasks[number]
         if outcome.reason:
             self._reasons[number] = outcome.reason
-        skipped = self._scheduler.task_ended(number, outcome.status)
+        skipped = scheduler.task_ended(number, outcome.status)
         self._notify("task_ended", task, outcome)
         if skipped:
             self._note(skipped, Outcome(Status.SKIPPED, f"{task.label} failed"))
-        return not self._scheduler.stopped
+        return not scheduler.stopped
 
     def slots_changed(self) -> None:
         """Look for more to start."""

@@ -240,6 +240,19 @@ async def test_an_executor_that_raises_fails_the_task_and_not_the_run():
 
 
 @staged
+async def test_what_ends_after_its_start_failed_half_way_has_ended_once():
+    class Faulty(HandExecutor):
+        async def start(self, chains):
+            self.begin(list(chains[0]))
+            raise ZeroDivisionError("no")
+
+    async with Stage([[], [0]], executor=Faulty()) as stage:
+        stage.executor.end("0")
+    assert [event[0] for event in stage.recorder.events].count("task_ended") == 2
+    assert stage.task.result().counts[Status.FAILED] == 1
+
+
+@staged
 async def test_a_start_that_is_cancelled_before_it_begins_interrupts_the_run():
     stage = Stage([[], [0]])
     stage.task = asyncio.create_task(stage.run.run())

@@ -192,7 +192,7 @@ class ProcessExecutor:
     async def _wait_for_groups(self) -> None:
         """Let go of the lingering as their groups die; once they are killed, for no longer than that takes."""
         looks_left = _LOOKS_AFTER_KILL
-        # Some still run only where somebody has cancelled their tasks.
+        # Some still run only where a start failed half-way.
         while (self._lingering or self._running) and looks_left:
             live = live_groups()
             for process in list(self._lingering):

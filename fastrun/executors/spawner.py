@@ -8,7 +8,6 @@ import os
 import shlex
 import signal
 import subprocess
-import tempfile
 from contextlib import suppress
 
 from fastrun.spec import Task
@@ -109,6 +108,8 @@ class Spawner:
 
 def _write_script(command: bytes) -> str:
     """Put a command that is too long for an argument into a private file. Returns its path."""
+    import tempfile  # 1 ms of every start, and most never need it
+
     descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=".sh")
     try:
         with open(descriptor, "wb") as file:
