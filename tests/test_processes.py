@@ -558,3 +558,11 @@ def test_a_shortage_in_a_chain_makes_its_next_task_wait(monkeypatch):
     assert ran.report.ok
     assert not refusals
     assert len(ran.warnings) == 1
+
+
+def test_all_that_may_run_does_however_few_start_in_a_turn(portable, monkeypatch, tmp_path):
+    monkeypatch.setattr(processes, "_STARTS_PER_TURN", 2)
+    names = "abcdef"
+    meet = f"cd {tmp_path}; touch $FASTRUN_TASK; until [ $(ls | wc -l) = {len(names)} ]; do sleep 0.01; done"
+    tasks = [eval_("first", "pass"), exec_("a", meet), *(exec_(name, meet, "first") for name in names[1:])]
+    assert Ran(*tasks, portable=portable, grace=0.1).report.ok

@@ -134,8 +134,8 @@ class ProcessExecutor:
         until = self._loop.time() + CHAIN_SECONDS
         for chain in chains:
             self._start(_Process(chain, 0, until))
-        if len(chains) >= _STARTS_PER_TURN:
-            # More may be had than was to be seen in one turn.
+        if self._slots.number > _STARTS_PER_TURN:
+            # More may run than was said before these did.
             self._events.slots_changed()
 
     def _start(self, process: _Process) -> None:
