@@ -1,8 +1,8 @@
 """The state of every task, behind one setter.
 
 Decides what may start, what is skipped and when a run is over. Knows the graph; no clock, no I/O, no loop
-and not what a task does: it says what is to be done, the runner does it. Each edge is touched once or twice
-in a whole run, never the tasks that remain.
+and not what a task does: it says what is to be done, the runner does it. Its work is proportional to the edges
+of the tasks that change, never to the tasks that remain.
 """
 
 from collections.abc import Sequence
