@@ -11,11 +11,7 @@ import fastrun
 from bench.generators import Document
 from bench.timed import timed
 
-pytestmark = [
-    pytest.mark.benchmark(group="output"),
-    # In quiet mode the file of a block that is never shown is left to the interpreter to close.
-    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
-]
+pytestmark = pytest.mark.benchmark(group="output")
 
 LINE = b"the quick brown fox jumps over the lazy dog, again and again\n"
 MODES = ["stream", "group", "quiet"]

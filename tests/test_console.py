@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import threading
+import warnings
 
 import pytest
 
@@ -94,6 +96,20 @@ def test_quiet_prints_only_tasks_that_failed(tmp_path):
             console.task_output(task, 1, b"late\n")
     assert printed.out == "Started: b\nout\nEnded : b\nlate\n"
     assert printed.err == "err\n"
+
+
+def test_quiet_closes_the_file_of_a_block_that_it_drops(tmp_path):
+    with (printed := Printed(tmp_path, "quiet")) as console:
+        console.task_started(A)
+        console.task_output(A, 1, b"x" * 99 + b"\n")
+        for _ in range(2 * spool_module.LIMIT // 100):
+            console.task_output(A, 1, b"x" * 99 + b"\n")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            console.task_ended(A, OK)
+            gc.collect()
+    assert not caught
+    assert printed.out == ""
 
 
 def test_a_task_that_never_started_prints_nothing(tmp_path):

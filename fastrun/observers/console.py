@@ -126,9 +126,7 @@ class Console(Observer):
         return self._writer.close(timeout) and self._complete and not self._writer.failed
 
     def _put(self, piece: tuple[int, bytes] | Spool) -> None:
-        if self._lines:
-            self._pieces.append((STDOUT, b"".join(self._lines)))
-            self._lines.clear()
+        self._join_lines()
         self._pieces.append(piece)
         if not self._scheduled:
             self._schedule()
@@ -137,6 +135,11 @@ class Console(Observer):
         self._lines.append(line)
         if not self._scheduled:
             self._schedule()
+
+    def _join_lines(self) -> None:
+        if self._lines:
+            self._pieces.append((STDOUT, b"".join(self._lines)))
+            self._lines.clear()
 
     def _put_lines(self, name: str, lines: tuple[int, bytes] | Spool) -> None:
         """Put whole lines of a task where they belong: out, or into its block."""
@@ -162,9 +165,7 @@ class Console(Observer):
 
     def _flush(self) -> None:
         self._scheduled = False
-        if self._lines:
-            self._pieces.append((STDOUT, b"".join(self._lines)))
-            self._lines.clear()
+        self._join_lines()
         if self._pieces:
             self._writer.write(self._pieces)
             self._pieces = []
