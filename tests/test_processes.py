@@ -40,7 +40,9 @@ def loop_run(request):
 class Ran:
     """A finished run: its report, its events and its warnings. ``recorder`` may act on ``self.run``."""
 
-    def __init__(self, *tasks, recorder=None, portable=False, jobs=None, grace=5.0, runner=uvloop.run) -> None:
+    def __init__(
+        self, *tasks, recorder=None, portable=False, jobs=None, grace=5.0, runner=uvloop.run, **options
+    ) -> None:
         self.recorder = recorder or Recorder()
         self.warnings: list[str] = []
         executors: dict[str, Executor] = {
@@ -48,7 +50,7 @@ class Ran:
             "eval": SnippetExecutor(),
         }
         graph = build(read(document(*tasks), "document"))
-        self.run = Run(graph, executors, [self.recorder], grace=grace, warn=self.warnings.append)
+        self.run = Run(graph, executors, [self.recorder], grace=grace, warn=self.warnings.append, **options)
         self.recorder.run = self.run
         self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))
 
@@ -517,7 +519,13 @@ def hooks(recorder: Recorder) -> list[tuple[str, ...]]:
 
 
 def test_a_chain_of_commands_has_events_of_its_own_for_each_task(portable):
-    ran = Ran(exec_("a", "echo 1"), exec_("b", "echo 2", "a"), exec_("c", "exit 3", "b"), exec_("d", "true", "c"))
+    ran = Ran(
+        exec_("a", "echo 1"),
+        exec_("b", "echo 2", "a"),
+        exec_("c", "exit 3", "b"),
+        exec_("d", "true", "c"),
+        portable=portable,
+    )
     assert hooks(ran.recorder) == [
         ("task_started", "a"),
         ("task_ended", "a", "ok"),
@@ -530,11 +538,47 @@ def test_a_chain_of_commands_has_events_of_its_own_for_each_task(portable):
     assert (ran.recorder.out("a"), ran.recorder.out("b")) == ("1\n", "2\n")
 
 
-def test_a_chain_of_commands_that_take_long_goes_back_into_the_queue(portable, monkeypatch):
+class TouchesAtTheEnd(Recorder):
+    """Makes a file when a task has ended."""
+
+    def __init__(self, name: str, path) -> None:
+        super().__init__()
+        self.name = name
+        self.path = path
+
+    def task_ended(self, task, outcome) -> None:
+        super().task_ended(task, outcome)
+        if task.name == self.name:
+            self.path.touch()
+
+
+def started(recorder: Recorder) -> list[str]:
+    return [event[1] for event in recorder.events if event[0] == "task_started"]
+
+
+def test_a_chain_of_commands_whose_time_is_over_makes_way_for_a_longer_path(portable, monkeypatch, tmp_path):
     monkeypatch.setattr(processes, "CHAIN_SECONDS", 0.0)
-    ran = Ran(*(exec_(str(i), "true", *([str(i - 1)] if i else [])) for i in range(5)), portable=portable)
+    here, go = tmp_path / "here", tmp_path / "go"
+    tasks = [
+        exec_("a", f"touch {here}; until [ -e {go} ]; do sleep 0.01; done"),
+        exec_("b", "true", "a"),
+        eval_("e", f"import os, time\nwhile not os.path.exists({str(here)!r}): time.sleep(0.01)"),
+        # Ready while a runs in the only slot, and with more behind it than b.
+        exec_("c", "true", "e"),
+        exec_("d", "true", "c"),
+    ]
+    ran = Ran(*tasks, recorder=TouchesAtTheEnd("e", go), portable=portable, jobs=1)
     assert ran.report.ok
-    assert [event[1] for event in ran.recorder.events if event[0] == "task_started"] == ["0", "1", "2", "3", "4"]
+    assert [name for name in started(ran.recorder) if name in "abc"] == ["a", "c", "b"]
+
+
+def test_a_chain_of_commands_does_not_go_on_after_the_last_failure_allowed(portable, monkeypatch, tmp_path):
+    monkeypatch.setattr(processes, "CHAIN_SECONDS", 1e9)
+    failed = tmp_path / "failed"
+    tasks = [exec_("f", "false"), exec_("a", f"until [ -e {failed} ]; do sleep 0.01; done"), exec_("b", "true", "a")]
+    ran = Ran(*tasks, recorder=TouchesAtTheEnd("f", failed), portable=portable, keep_going=1)
+    assert ran.status("b") == ("skipped", "stopped after 1 failure")
+    assert sorted(started(ran.recorder)) == ["a", "f"]
 
 
 def test_an_interrupt_in_a_chain_starts_nothing_more(portable):
