@@ -43,6 +43,10 @@ class Outcome(NamedTuple):
     reason: str = ""
 
 
+# That of nearly every task: it need not be made each time.
+OK = Outcome(Status.OK)
+
+
 class Result(NamedTuple):
     """One line of a report."""
 
@@ -213,7 +217,7 @@ class Observer:
 def exit_outcome(code: int | None) -> Outcome:
     """The outcome for a process's exit code as ``subprocess`` has it: negative for a signal, None if lost."""
     if code == 0:
-        return Outcome(Status.OK)
+        return OK
     if code is None:
         return Outcome(Status.FAILED, "exit status lost")
     if code > 0:

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastrun import Observer, Outcome, Report, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 # Nothing that works takes nearly as long; a hang must not take the suite with it.
@@ -117,6 +118,14 @@ def report_of(stdout: bytes) -> dict[str, tuple[str, str]]:
         name, _, reason = line[max(9, len(status) + 1) :].partition("  ")
         found[name] = (status, reason)
     return found
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait for something that is about to happen."""
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.001)
 
 
 def alive(pid: int) -> bool:

@@ -32,7 +32,7 @@ ALLOWED = {
 }
 PARTS = {"protocols", "spec"}
 HELPERS = {
-    "executors": {"groups", "limits", "shortage", "spawner", "streams", "tracebacks"},
+    "executors": {"groups", "limits", "shortage", "spawner", "streams", "tracebacks", "watch"},
     "observers": {"spool", "writer"},
 }
 

@@ -19,11 +19,12 @@ from fastrun import Status
 from fastrun.executors import groups, limits, processes, shortage
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import SnippetExecutor
+from fastrun.executors.spawner import Spawner
 from fastrun.graph import build
 from fastrun.protocols import Executor, exit_outcome
 from fastrun.runner import Run
 from fastrun.spec import read
-from tests.helpers import LIMIT, Recorder, alive, document, environment, eval_, exec_
+from tests.helpers import LIMIT, Recorder, alive, document, environment, eval_, exec_, wait_for
 
 
 @pytest.fixture(params=["epoll", "portable"])
@@ -382,41 +383,53 @@ def test_a_long_command_without_room_for_its_file_fails_and_names_the_cause(port
     assert not os.listdir(tmp_path)
 
 
-@pytest.mark.parametrize("threads", [True, False])
-def test_a_process_without_a_pidfd_is_waited_for_in_another_way(monkeypatch, threads):
-    # Injected: the descriptors that a spawn frees leave room for the pidfd unless another thread takes them.
-    def refuse(*_: object) -> int:
-        raise OSError(errno.EMFILE, "Too many open files")
+class Unwatchable(Recorder):
+    """Lets no process be waited for in the ordinary ways.
 
-    def no_thread(_: object) -> None:
-        raise RuntimeError("can't start new thread")
+    Injected: the descriptors that a spawn frees leave room for the pidfd unless another thread takes them.
+    """
 
-    class Refuser(Recorder):
-        def run_started(self, tasks) -> None:
-            monkeypatch.setattr(os, "pidfd_open", refuse)
-            if not threads:
-                monkeypatch.setattr(threading.Thread, "start", no_thread)
+    def __init__(self, monkeypatch) -> None:
+        super().__init__()
+        self.monkeypatch = monkeypatch
 
-    with monkeypatch.context():
-        ran = Ran(exec_("a", "echo x; exit 3"), exec_("b", "kill -TERM $$"), recorder=Refuser())
-    monkeypatch.undo()
+    def run_started(self, tasks) -> None:
+        def refuse(*_: object) -> int:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        def no_thread(_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        self.monkeypatch.setattr(os, "pidfd_open", refuse)
+        self.monkeypatch.setattr(threading.Thread, "start", no_thread)
+
+    def run_ended(self, report) -> None:
+        self.monkeypatch.undo()
+
+
+def test_a_process_that_cannot_be_watched_is_asked_again_and_again(monkeypatch, portable):
+    tasks = [
+        exec_("a", "echo x; sleep 0.02; exit 3"),
+        exec_("b", "kill -TERM $$"),
+        exec_("c", "head -c 300000 /dev/zero"),
+        exec_("d", "sleep 1000 & echo $!"),
+        exec_("e", "echo after", "d"),
+    ]
+    ran = Ran(*tasks, recorder=Unwatchable(monkeypatch), portable=portable)
     assert ran.status("a") == ("failed", "exit status 3")
     assert ran.status("b") == ("failed", "killed by SIGTERM")
     assert ran.recorder.out("a") == "x\n"
+    assert ran.recorder.output["c", 1] == bytes(300_000)
+    assert ran.recorder.out("e") == "after\n"
+    assert not alive(int(ran.recorder.out("d")))
 
 
-def test_a_status_that_is_lost_without_a_pidfd_and_thread_is_failed(monkeypatch):
-    class Refuser(Recorder):
-        def run_started(self, tasks) -> None:
-            monkeypatch.setattr(os, "pidfd_open", lambda *_: os.open("/nowhere", 0))
-            monkeypatch.setattr(threading.Thread, "start", lambda _: exec("raise RuntimeError"))
-
+def test_a_lost_status_of_a_process_that_cannot_be_watched_is_failed(monkeypatch):
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        ran = Ran(exec_("a", "echo x"), recorder=Refuser())
+        ran = Ran(exec_("a", "echo x"), recorder=Unwatchable(monkeypatch))
     finally:
         signal.signal(signal.SIGCHLD, before)
-        monkeypatch.undo()
     assert ran.status("a") == ("failed", "exit status lost")
 
 
@@ -538,6 +551,33 @@ def test_a_chain_of_commands_has_events_of_its_own_for_each_task(portable):
     assert (ran.recorder.out("a"), ran.recorder.out("b")) == ("1\n", "2\n")
 
 
+class Blocker(Recorder):
+    """Holds the loop until a's shell has exited, and then who keeps its output, so that it sees both at once."""
+
+    def __init__(self, folder) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def task_started(self, task) -> None:
+        super().task_started(task)
+        if task.name == "late":
+            wait_for((self.folder / "pids").exists)
+            holder, shell = (int(pid) for pid in (self.folder / "pids").read_text().split())
+            wait_for(lambda: not alive(shell))
+            (self.folder / "go").touch()
+            wait_for(lambda: not alive(holder))
+
+
+def test_news_of_a_command_is_not_taken_for_the_next_of_its_chain(portable, tmp_path, monkeypatch):
+    # The pipes of the next get the numbers of those that were closed just now.
+    monkeypatch.setattr(processes, "CHAIN_SECONDS", 1e9)
+    hold = "(until [ -e go ]; do sleep 0.01; done) & echo $! $$ > made; mv made pids"
+    tasks = [exec_("a", hold, cwd=str(tmp_path)), exec_("b", "echo x", "a"), exec_("late", "true")]
+    ran = Ran(*tasks, recorder=Blocker(tmp_path), portable=portable)
+    assert ran.status("b") == ("ok", "")
+    assert ran.recorder.out("b") == "x\n"
+
+
 class TouchesAtTheEnd(Recorder):
     """Makes a file when a task has ended."""
 
@@ -589,15 +629,16 @@ def test_an_interrupt_in_a_chain_starts_nothing_more(portable):
 
 
 def test_a_shortage_in_a_chain_makes_its_next_task_wait(monkeypatch):
+    # Injected: a real one would have to come between two commands of one chain.
     refusals = [OSError(errno.EAGAIN, "for now")]
-    spawn = ProcessExecutor._spawn
+    start = Spawner.start
 
-    def spawn_short(self, process):
-        if process.place and refusals:
+    def start_short(self, task, *ends):
+        if task.name == "b" and refusals:
             raise refusals.pop()
-        spawn(self, process)
+        return start(self, task, *ends)
 
-    monkeypatch.setattr(ProcessExecutor, "_spawn", spawn_short)
+    monkeypatch.setattr(Spawner, "start", start_short)
     ran = Ran(exec_("a", "true"), exec_("b", "true", "a"), exec_("c", "true", "b"))
     assert ran.report.ok
     assert not refusals

@@ -25,7 +25,7 @@ from typing import Any
 from fastrun.executors.shortage import Slots
 from fastrun.executors.streams import OUTPUT, in_copy, install, uninstall
 from fastrun.executors.tracebacks import SNIPPET_FILE, safe_text, traceback_text
-from fastrun.protocols import CHAIN_SECONDS, STDERR, Chain, Events, Outcome, Status
+from fastrun.protocols import CHAIN_SECONDS, OK, STDERR, Chain, Events, Outcome, Status
 from fastrun.spec import Task, printable
 
 # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy one a share of
@@ -45,8 +45,7 @@ _LONGEST_KEPT = 1 << 14
 _UNCOLLECTED = 1 << 20
 _PAUSE = 0.002
 
-_OK = Outcome(Status.OK)
-_ENDED_OK = (_OK,)
+_ENDED_OK = (OK,)
 
 # What may stand in the news in the place of a stream.
 _STARTED, _ENDED, _NOT_STARTED = 0, -1, -2
@@ -240,7 +239,7 @@ class SnippetExecutor:
             if in_copy():
                 # Made by a snippet that forked: one runner remains.
                 os._exit(0 if outcome.status == Status.OK else 1)
-            if outcome is not _OK:
+            if outcome is not OK:
                 news.append((number, _ENDED, (outcome,)))
                 self._wake()
                 return
@@ -264,12 +263,12 @@ class SnippetExecutor:
             except BaseException:
                 # Its name, its code or its text are made by the snippet as well, and may raise anything.
                 return Outcome(Status.FAILED, "an exception that cannot be described")
-        return _OK
+        return OK
 
     def _failed(self, number: int, task: Task, error: BaseException) -> Outcome:
         if isinstance(error, SystemExit):
             if error.code is None or error.code == 0:
-                return _OK
+                return OK
             text = "" if isinstance(error.code, int) else f"{safe_text(error.code)}\n"
         else:
             if isinstance(error, SyntaxError) and error.filename == SNIPPET_FILE:

@@ -18,7 +18,7 @@ _SHELL = "/bin/sh"
 _LONGEST_ARGUMENT = 1 << 17
 
 # Python ignores these, and an ignored signal stays ignored in what it starts.
-_DEFAULT_SIGNALS = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFZ", "SIGXFSZ") if hasattr(signal, name)]
+_DEFAULT_SIGNALS = [int(getattr(signal, name)) for name in ("SIGPIPE", "SIGXFZ", "SIGXFSZ") if hasattr(signal, name)]
 
 
 class Spawner:
@@ -28,6 +28,7 @@ class Spawner:
         """``portable``: never use posix_spawn."""
         self._portable = portable
         self._null = os.open(os.devnull, os.O_RDWR)
+        self._take_null = (os.POSIX_SPAWN_DUP2, self._null, 0) if hasattr(os, "posix_spawn") else ()
         self._environment = {
             **os.environb,
             b"FASTRUN_RUN_ID": os.urandom(8).hex().encode(),
@@ -67,7 +68,7 @@ class Spawner:
         environment[b"FASTRUN_TASK"] = _encode(task.label)
         if task.env:
             environment.update((_encode(key), _encode(value)) for key, value in task.env.items())
-        if self._portable or task.cwd is not None or _identity(".") != self._directory_identity:
+        if self._portable or task.cwd is not None or self._moved():
             return self._start_elsewhere(command, task, environment, out, err)
         umask = os.umask(self._umask)
         try:
@@ -76,16 +77,26 @@ class Spawner:
                 _SHELL,
                 command,
                 environment,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, self._null, 0),
+                file_actions=(
+                    self._take_null,
                     (os.POSIX_SPAWN_DUP2, out, 1),
                     (os.POSIX_SPAWN_DUP2, err, 2),
-                ],
+                ),
                 setsid=True,
                 setsigdef=_DEFAULT_SIGNALS,
             )
         finally:
             os.umask(umask)
+
+    def _moved(self) -> bool:
+        """Whether a snippet has changed the process's directory."""
+        try:
+            if os.getcwd() == self._directory:
+                return False
+        except FileNotFoundError:
+            pass
+        # Renamed, or removed; or somewhere else indeed.
+        return _identity(".") != self._directory_identity
 
     def _start_elsewhere(
         self, command: list[str | bytes], task: Task, environment: dict[bytes, bytes], out: int, err: int
