@@ -98,7 +98,7 @@ async def run_async(
     ValueError or TypeError for arguments that make no sense.
     Warnings, such as an observer that failed, are RuntimeWarnings.
     """
-    return await run_graph(
+    run = prepare(
         load_graph(source),
         jobs=jobs,
         eval_threads=eval_threads,
@@ -107,6 +107,7 @@ async def run_async(
         observers=observers,
         warn=_warn,
     )
+    return await run.run()
 
 
 def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Graph:
@@ -118,7 +119,7 @@ def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Grap
         return build(document)
 
 
-async def run_graph(
+def prepare(
     graph: Graph,
     *,
     jobs: int | None,
@@ -127,16 +128,15 @@ async def run_graph(
     grace: float,
     observers: Iterable[Observer],
     warn: Callable[[str], None],
-    signals: bool = False,
-) -> Report:
-    """Run a graph. ``signals``: let SIGINT, SIGTERM and SIGHUP interrupt it. Otherwise as ``run_async``."""
+) -> Run:
+    """Make a run of a graph. Raises ValueError for options that make no sense; they are those of ``run_async``."""
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be 1 or more, not {jobs}")
     if eval_threads is not None and eval_threads < 1:
         raise ValueError(f"eval_threads must be 1 or more, not {eval_threads}")
     if keep_going < 0 or not grace >= 0:
         raise ValueError("keep_going and grace must be 0 or more")
-    run = Run(
+    return Run(
         graph,
         {
             "exec": ProcessExecutor(jobs, grace=grace),
@@ -147,8 +147,12 @@ async def run_graph(
         grace=grace,
         warn=warn,
     )
+
+
+async def run_with_signals(run: Run) -> Report:
+    """Run to the end and return the report. SIGINT, SIGTERM and SIGHUP interrupt it."""
     loop = asyncio.get_running_loop()
-    handled = handle_signals(run, loop) if signals else []
+    handled = handle_signals(run, loop)
     try:
         return await run.run()
     finally:

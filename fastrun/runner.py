@@ -23,6 +23,8 @@ from fastrun.graph import Graph
 from fastrun.protocols import Executor, Job, Observer, Outcome, Report, Status
 from fastrun.scheduler import Scheduler
 
+_RUNNING = Status.RUNNING
+
 _HOOKS = ("run_started", "task_started", "task_output", "task_ended", "run_ended")
 
 
@@ -129,18 +131,22 @@ class Run:
 
     def task_ended(self, number: int, outcome: Outcome | None) -> bool:
         """Note it, pass it on with the skips that follow from it, and look for more to start."""
-        self._drain_soon()
         scheduler = self._scheduler
-        if scheduler.statuses[number] != Status.RUNNING:
+        if scheduler.statuses[number] != _RUNNING:
             # Its start failed half-way, and it was given up on.
             return False
         if outcome is None:
             scheduler.put_back(number)
+            self._drain_soon()
             return not scheduler.stopped
+        status, reason = outcome
+        if reason:
+            self._reasons[number] = reason
+        skipped = scheduler.task_ended(number, status)
+        # Not within a chain, whose next task runs already, as the scheduler sees it.
+        if scheduler.waits:
+            self._drain_soon()
         task = self._tasks[number]
-        if outcome.reason:
-            self._reasons[number] = outcome.reason
-        skipped = scheduler.task_ended(number, outcome.status)
         self._notify("task_ended", task, outcome)
         if skipped:
             self._note(skipped, Outcome(Status.SKIPPED, f"{task.label} failed"))

@@ -87,6 +87,11 @@ class Scheduler:
         """Whether nothing runs and nothing more may start."""
         return not any(self.running) and (self.stopped or not any(self._ready))
 
+    @property
+    def waits(self) -> bool:
+        """Whether something is to be done: tasks are ready, or nothing runs any more."""
+        return any(self._ready) or not any(self.running)
+
     def start(self, lane: int, most: int) -> list[list[int]]:
         """Take the next ready tasks of a lane, at most so many, each as the head of a chain.
 
@@ -136,14 +141,21 @@ class Scheduler:
         """Add to the head of a chain what may run behind it."""
         task = chain[0]
         offsets, dependents, waiting_on = self._graph.offsets, self._graph.dependents, self._waiting_on
-        while offsets[task] < offsets[task + 1] and len(chain) < _LONGEST_CHAIN:
-            freed = [d for d in dependents[offsets[task] : offsets[task + 1]] if waiting_on[d] == 1]
-            # Several could run side by side.
-            if len(freed) != 1 or self.statuses[freed[0]] != _WAITING or self._lanes[freed[0]] != self._lanes[task]:
-                break
-            self._next[task] = freed[0]
-            task = freed[0]
-            chain.append(task)
+        lane, statuses = self._lanes[task], self.statuses
+        while len(chain) < _LONGEST_CHAIN:
+            following = -1
+            for edge in range(offsets[task], offsets[task + 1]):
+                dependent = dependents[edge]
+                if waiting_on[dependent] == 1:
+                    if following >= 0:
+                        # Several could run side by side.
+                        return
+                    following = dependent
+            if following < 0 or statuses[following] != _WAITING or self._lanes[following] != lane:
+                return
+            self._next[task] = following
+            chain.append(following)
+            task = following
 
     def _break_chain(self, task: int) -> None:
         """Let the tasks behind this one become ready by themselves."""

@@ -41,6 +41,7 @@ class Recorder(Observer):
         self.output: dict[tuple[str, int], bytes] = {}
         self.behind = False
         self.run: Any = None
+        self.executor: Any = None
 
     @property
     def congested(self) -> bool:

@@ -20,7 +20,7 @@ FOLDER = Path(fastrun.__file__).parent
 ALLOWED = {
     "__init__": {"api", "observers.console", "protocols", "spec"},
     "__main__": {"cli"},
-    "cli": {"", "api", "graph", "observers.console", "scheduler", "spec"},
+    "cli": {"", "api", "graph", "observers.console", "runner", "scheduler", "spec"},
     "api": {"executors.processes", "executors.snippets", "graph", "protocols", "runner", "spec"},
     "runner": {"graph", "protocols", "scheduler", "spec"},
     "scheduler": {"graph", "protocols"},

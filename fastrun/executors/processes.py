@@ -196,6 +196,7 @@ class ProcessExecutor:
 
     def exited(self, process: Process) -> None:
         """Handle the exit of a process: the rest of its output, its status, and what it leaves behind."""
+        process.exited = True
         if process.pipes:
             self._drain(process)
         lingers = bool(process.pipes or process.interrupted)

@@ -20,6 +20,10 @@ from fastrun.protocols import Chain, Events
 # Seconds between looks at somebody who is behind, and at what cannot be watched.
 PAUSE = 0.005
 
+# The output of a process is watched from its second tick on, in seconds. Trivial commands have exited by then, and
+# what they printed is read at their exit, without a wake-up for the end of each pipe.
+_TICK = 0.002
+
 # In the place of a stream: the process itself.
 _EXIT = 0
 
@@ -28,12 +32,14 @@ class Process:
     """A running command, the task at ``place`` in a chain that goes on until the time ``until``.
 
     ``pipes``: the reading ends that are open, by stream. ``code``: its exit code as ``subprocess`` has it, None before
-    its end or if it is lost. ``reaped``: whether its number may be somebody else's by now.
+    its end or if it is lost. ``exited``: whether that has been told. ``reaped``: whether its number may be somebody
+    else's by now.
     """
 
     __slots__ = (
         "chain",
         "code",
+        "exited",
         "interrupted",
         "number",
         "pid",
@@ -56,6 +62,7 @@ class Process:
         self.pidfd = -1
         self.pipes: dict[int, int] = {}
         self.code: int | None = None
+        self.exited = False
         self.interrupted = False
         self.reaped = False
         self.script: str | None = None
@@ -92,28 +99,28 @@ class EpollWatch:
         self._loop = asyncio.get_running_loop()
         self._epoll = select.epoll()
         self._watched: dict[int, tuple[Process, int]] = {}
+        # Those whose exit alone is watched so far: started before the last tick, and since.
+        self._waiting: list[Process] = []
+        self._new: list[Process] = []
+        self._ticking = False
         self._pausing = False
         self._closed = False
         # Set once all is to end: who does so is not kept by a reader who does not read.
         self.interrupted = False
-        self._loop.add_reader(self._epoll.fileno(), self.look)
+        self._loop.add_reader(self._epoll.fileno(), self._handle_ready)
 
     def add(self, process: Process) -> None:
         """Watch a process that was just started."""
-        register, watched, pipes = self._epoll.register, self._watched, process.pipes
         try:
-            for stream, descriptor in pipes.items():
-                register(descriptor, select.EPOLLIN)
-                watched[descriptor] = (process, stream)
             # Two descriptors were closed just now: there is room for this one, as a rule.
-            process.pidfd = pidfd = os.pidfd_open(process.pid)
-            register(pidfd, select.EPOLLIN)
-            watched[pidfd] = (process, _EXIT)
+            process.pidfd = os.pidfd_open(process.pid)
+            self._epoll.register(process.pidfd, select.EPOLLIN)
         except OSError:
-            for descriptor in pipes.values():
-                self._forget(descriptor)
-            self._close_pidfd(process)
-            _Poll(self._loop, self._events, self._owner, process)
+            self._poll(process)
+            return
+        self._watched[process.pidfd] = (process, _EXIT)
+        self._new.append(process)
+        self._tick_later()
 
     def close_pipe(self, process: Process, stream: int) -> None:
         """Close a pipe."""
@@ -122,7 +129,7 @@ class EpollWatch:
         os.close(descriptor)
 
     def reap(self, process: Process, *, keep: bool) -> None:
-        """Set the exit code of a process that has exited. ``keep``: keep its number for it until ``release``."""
+        """Set the exit code of a process that has exited. ``keep``: keep its number for it."""
         if process.pidfd >= 0:
             _wait(process, os.P_PIDFD, process.pidfd, keep=keep)
             self._close_pidfd(process)
@@ -131,17 +138,51 @@ class EpollWatch:
         """Handle what is ready: all exits and one read of each pipe."""
         if self._closed:
             return
-        self._handle()
-        if self._events.congested and not self._pausing:
-            self._pausing = True
-            self._loop.remove_reader(self._epoll.fileno())
-            self._loop.call_later(PAUSE, self._resume)
+        self._watch_output()
+        self._watch_output()
+        self._handle_ready()
 
     def close(self) -> None:
         """End watching."""
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
         self._closed = True
+
+    def _tick(self) -> None:
+        self._ticking = False
+        if not self._closed:
+            self._watch_output()
+            self._tick_later()
+
+    def _tick_later(self) -> None:
+        if not self._ticking and (self._new or self._waiting):
+            self._ticking = True
+            self._loop.call_later(_TICK, self._tick)
+
+    def _watch_output(self) -> None:
+        """Watch the output of those that have lived through a whole tick."""
+        old, self._waiting, self._new = self._waiting, self._new, []
+        for process in old:
+            try:
+                for stream, descriptor in process.pipes.items():
+                    self._epoll.register(descriptor, select.EPOLLIN)
+                    self._watched[descriptor] = (process, stream)
+            except OSError:
+                self._poll(process)
+
+    def _poll(self, process: Process) -> None:
+        """Look after a process that the kernel has no room to watch."""
+        for descriptor in process.pipes.values():
+            self._forget(descriptor)
+        self._close_pidfd(process)
+        _Poll(self._loop, self._events, self._owner, process)
+
+    def _handle_ready(self) -> None:
+        self._handle()
+        if self._events.congested and not self._pausing:
+            self._pausing = True
+            self._loop.remove_reader(self._epoll.fileno())
+            self._loop.call_later(PAUSE, self._resume)
 
     def _handle(self, *, exits_only: bool = False) -> None:
         owner, watched = self._owner, self._watched
@@ -170,7 +211,7 @@ class EpollWatch:
             self._loop.call_later(PAUSE, self._resume)
             return
         self._pausing = False
-        self._loop.add_reader(self._epoll.fileno(), self.look)
+        self._loop.add_reader(self._epoll.fileno(), self._handle_ready)
 
     def _forget(self, descriptor: int) -> None:
         # Closing alone would not do while a snippet's fork holds a copy: its events would come for ever.
@@ -272,15 +313,10 @@ class _Poll:
         if not self._events.congested:
             for stream in list(process.pipes):
                 self._owner.readable(process, stream)
-        if process.reaped:
-            if process.pipes:
-                self._later()
-        elif _wait(process, os.P_PID, process.pid, keep=False):
+        if not process.exited and _wait(process, os.P_PID, process.pid, keep=False):
             self._owner.exited(process)
             self._owner.turn_ended()
-            if process.pipes:
-                self._later()
-        else:
+        if process.pipes or not process.exited:
             self._later()
 
 
