@@ -34,7 +34,8 @@ class Target:
     """What must hold: ``contender``'s figure is at most ``limit``, in one of three ways.
 
     ``ratio``: that many times ``against``'s. ``excess``: that much more than ``against``'s. ``most``: itself.
-    ``figure``: None for the one that counts in the case. Seconds, or bytes where it is ``peak``.
+    ``figure``: None for the one that counts in the case. Seconds, or bytes where it is ``peak``. ``bound``: a contender
+    whose own value says what can be reached.
     """
 
     contender: str
@@ -42,6 +43,7 @@ class Target:
     against: str = ""
     kind: Literal["ratio", "excess", "most"] = "ratio"
     figure: Figure | None = None
+    bound: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,10 @@ from tests.helpers import LIMIT, Recorder, document, eval_, fastrun, write_json
 class Evaluated:
     """A finished run of snippets."""
 
-    def __init__(self, *tasks, recorder=None, threads=8, runner=uvloop.run, queued=0, **options) -> None:
-        """``queued``: how many are handed to the pool at once, at first."""
+    def __init__(self, *tasks, recorder=None, threads=8, runner=uvloop.run, **options) -> None:
         self.recorder = recorder or Recorder()
         self.warnings: list[str] = []
         self.executor = SnippetExecutor(threads)
-        self.executor._ahead = max(0, queued - threads)
         graph = build(read(document(*tasks), "document"))
         self.run = Run(graph, {"eval": self.executor}, [self.recorder], warn=self.warnings.append, **options)
         self.recorder.executor = self.executor
@@ -461,21 +459,17 @@ def test_a_stream_that_a_snippet_closes_stays_open_for_the_others():
     assert evaluate("import sys; sys.stdout.write(5)").status()[1].startswith("TypeError: write() argument must be str")
 
 
-@pytest.mark.parametrize(
-    ("ended", "elapsed", "slots", "more"),
-    [(0, 1.0, 64, 0), (64, 0.01, 64, 0), (300, 0.01, 64, 236), (300, 0.02, 64, 86), (10**6, 0.01, 64, 960)],
-)
-def test_as_many_snippets_are_queued_as_run_in_a_hundredth_of_a_second(ended, elapsed, slots, more):
-    assert snippets.ahead(ended, elapsed, slots) == more
-
-
 class LetsGo(Recorder):
-    """Sets ``go`` when the pool's queue is empty, looking each turn since ``hook`` was called for the task."""
+    """Sets ``go`` once a task has failed and nothing waits for a thread any more."""
 
-    def __init__(self, hook: str, name: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.go = threading.Event()
-        self.after = (hook, name)
+
+    def task_ended(self, task, outcome) -> None:
+        super().task_ended(task, outcome)
+        if outcome.status is Status.FAILED:
+            asyncio.get_running_loop().call_soon(self.look)
 
     def look(self) -> None:
         if self.executor._jobs.qsize():
@@ -483,41 +477,17 @@ class LetsGo(Recorder):
         else:
             self.go.set()
 
-    def task_started(self, task) -> None:
-        super().task_started(task)
-        if self.after == ("task_started", task.name):
-            asyncio.get_running_loop().call_soon(self.look)
 
-    def task_ended(self, task, outcome) -> None:
-        super().task_ended(task, outcome)
-        if self.after == ("task_ended", task.name):
-            asyncio.get_running_loop().call_soon(self.look)
-
-
-def started(recorder: Recorder) -> list[str]:
-    return [event[1] for event in recorder.events if event[0] == "task_started"]
-
-
-def test_what_was_queued_ahead_of_a_slow_snippet_makes_way_for_a_longer_path():
-    # "slow" waits until the queue was taken back; meanwhile it is all that runs, and "first" frees what goes before.
-    recorder = LetsGo("task_started", "slow")
+def test_what_waits_for_a_thread_is_taken_back_after_the_last_failure_allowed(monkeypatch):
+    # One thread for all.
+    monkeypatch.setattr(snippets, "_PATIENCE", 1e9)
+    recorder = LetsGo()
     with shared(go=recorder.go):
-        fillers = [eval_(f"f{i}", "pass") for i in range(20)]
-        slow = eval_("slow", "import shared; shared.go.wait(60)")
-        tasks = [slow, eval_("a", "pass", "slow"), eval_("b", "pass", "slow"), eval_("c", "pass", "b"), *fillers]
-        ran = Evaluated(*tasks, recorder=recorder, threads=1, queued=21)
-    assert ran.report.ok
-    assert started(recorder)[:3] == ["slow", "b", "a"]
-
-
-def test_what_was_queued_is_taken_back_after_the_last_failure_allowed():
-    recorder = LetsGo("task_ended", "fails")
-    with shared(go=recorder.go):
-        waits = [eval_(f"w{i}", "import shared; shared.go.wait(60)") for i in range(20)]
-        ran = Evaluated(eval_("fails", "1/0"), *waits, recorder=recorder, threads=1, queued=21, keep_going=1)
+        waits = [eval_(f"w{i}", "import shared; shared.go.wait(60)") for i in range(4)]
+        ran = Evaluated(eval_("fails", "1/0"), *waits, recorder=recorder, keep_going=1)
     # The thread may have gone on with the next before the failure was known.
-    assert set(started(recorder)) <= {"fails", "w0"}
-    assert ran.status("w1") == ("skipped", "stopped after 1 failure")
+    assert {event[1] for event in recorder.events if event[0] == "task_started"} <= {"fails", "w0"}
+    assert ran.status("w3") == ("skipped", "stopped after 1 failure")
 
 
 def chain_of(*sources: str) -> list[dict[str, object]]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 # The first ones start processes and do little else; the last are of the kind that runs a company's pipelines.
 COMMAND_PEERS = (
     "floor",
+    "calls",
     "ninja",
     "make",
     "xargs",

@@ -36,11 +36,6 @@ DEFAULT_THREADS = 64
 # four times as long with 32 threads as with one: the idle ones fight for the lock.
 _PATIENCE = 0.001
 
-# Snippets handed to the pool, queued ones included: as many as it runs in this time, in seconds, so that tiny ones cost
-# few changes of threads; at least one per thread, at most so many.
-_AHEAD_SECONDS = CHAIN_SECONDS
-_MOST_QUEUED = 1024
-
 # Code objects kept, those of the first sources of a run, and the longest source worth keeping one for. To make room
 # for others would cost each of many different snippets 0.4 us.
 _CODES_KEPT = 1024
@@ -63,10 +58,6 @@ class SnippetExecutor:
         """``threads``: at most so many snippets at once."""
         self._most = threads
         self._slots = Slots(threads)
-        # How many more than there are threads may be queued, and what it is measured by.
-        self._ahead = 0
-        self._ended = 0
-        self._since = 0.0
         self._jobs: SimpleQueue[Chain | None] = SimpleQueue()
         self._news: deque[tuple[int, int, Any]] = deque()
         self._awake = False
@@ -86,14 +77,13 @@ class SnippetExecutor:
     @property
     def slots(self) -> int:
         """How many snippets may be queued or running at present."""
-        return self._slots.number + self._ahead
+        return self._slots.number
 
     def open(self, events: Events) -> None:
         """Route ``sys.stdout``, ``sys.stderr`` and new threads to the task that uses them."""
         self._events = events
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
-        self._since = self._loop.time()
         install()
 
     async def start(self, chains: Sequence[Chain]) -> None:
@@ -113,7 +103,7 @@ class SnippetExecutor:
         self._submitted += len(chains)
         for chain in chains:
             self._jobs.put(chain)
-        if not self._watching:
+        if not self._watching and len(self._threads) < self._most:
             self._watching = True
             self._taken = self._submitted - self._jobs.qsize()
             self._loop.call_later(_PATIENCE, self._grow)
@@ -133,7 +123,6 @@ class SnippetExecutor:
 
     def _take_back(self) -> None:
         """Take from the pool what waits there for a thread."""
-        self._ahead = 0
         while True:
             try:
                 chain = self._jobs.get_nowait()
@@ -171,22 +160,16 @@ class SnippetExecutor:
         return True
 
     def _grow(self) -> None:
-        """Add threads if work waits and none of it was taken since the last look; twice as many each time.
-
-        What was queued ahead for quicker snippets than these is taken back: it would hold up who has more behind it.
-        """
+        """Add threads if work waits and none of it was taken since the last look; twice as many each time."""
         if self._closed:
             return
         waiting = self._jobs.qsize()
         taken = self._submitted - waiting
         threads = len(self._threads)
-        if not waiting or (threads >= self._most and not self._ahead):
+        if not waiting or threads >= self._most:
             self._watching = False
             return
         if taken == self._taken:
-            if self._ahead:
-                self._take_back()
-                waiting = 0
             for _ in range(min(waiting, threads, self._most - threads)):
                 if not self._add_thread():
                     # Go on with those that there are.
@@ -221,20 +204,9 @@ class SnippetExecutor:
                     content = b"".join(pieces)
                 collected += len(content)
                 events.task_output(number, what, content)
-        self._look_ahead()
         if collected:
             with self._lock:
                 self._uncollected -= collected
-
-    def _look_ahead(self) -> None:
-        """Measure how many snippets the pool runs in a while, and queue as many."""
-        elapsed = self._loop.time() - self._since
-        if elapsed > _AHEAD_SECONDS:
-            self._ahead = ahead(self._ended, elapsed, self._slots.number)
-            self._ended = 0
-            self._since += elapsed
-            if self._jobs.qsize() > self.slots:
-                self._take_back()
 
     def _end(self, number: int, outcome: Outcome | None, following: int | None = None) -> None:
         """End a task, None if it never started. ``following``: the next of its chain, which is its thread's too."""
@@ -245,7 +217,6 @@ class SnippetExecutor:
         if following is not None:
             self._unfinished.add(following)
         self._slots.ended()
-        self._ended += 1
         if not self._events.task_ended(number, outcome) and self._jobs.qsize():
             self._take_back()
 
@@ -338,8 +309,3 @@ class SnippetExecutor:
             except RuntimeError:
                 # The loop is closed: the run gave up on this thread.
                 self._closed = True
-
-
-def ahead(ended: int, elapsed: float, slots: int) -> int:
-    """How many snippets more than there are slots to queue, when so many ended in so many seconds."""
-    return max(0, min(int(ended * _AHEAD_SECONDS / elapsed), _MOST_QUEUED) - slots)
