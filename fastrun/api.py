@@ -9,8 +9,9 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
+from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import DEFAULT_THREADS, SnippetExecutor
 from fastrun.graph import Graph, build
@@ -82,6 +83,8 @@ async def run_async(
     eval_threads: int | None = None,
     keep_going: int = 0,
     grace: float = 5.0,
+    timeout: float | None = None,  # noqa: ASYNC109  # of each task, not of this call
+    guardian: bool = True,
     observers: Iterable[Observer] = (),
 ) -> Report:
     """Run a document inside the running loop, any loop, and return the report.
@@ -90,7 +93,9 @@ async def run_async(
     ``jobs``: at most so many commands at once; None for what the system grants.
     ``eval_threads``: at most so many snippets at once; None for the default, 64.
     ``keep_going``: start nothing more after so many failures; 0 for never.
-    ``grace``: seconds between asking tasks to end and ending them, when the run is cancelled.
+    ``grace``: seconds between asking tasks to end and ending them, when the run is cancelled or their time is over.
+    ``timeout``: seconds that a task may take which has none of its own; None for ever.
+    ``guardian``: have a small process end the tasks' processes if this one is killed.
     ``observers``: who is told what happens; nothing is printed without one, see ``Console``.
 
     Cancelling it ends the tasks, with grace, and raises CancelledError then; cancelling it twice ends them at
@@ -98,16 +103,18 @@ async def run_async(
     ValueError or TypeError for arguments that make no sense.
     Warnings, such as an observer that failed, are RuntimeWarnings.
     """
-    run = prepare(
+    prepared = prepare(
         load_graph(source),
         jobs=jobs,
         eval_threads=eval_threads,
         keep_going=keep_going,
         grace=grace,
+        timeout=timeout,
+        guardian=guardian,
         observers=observers,
         warn=_warn,
     )
-    return await run.run()
+    return await prepared.to_end()
 
 
 def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Graph:
@@ -126,9 +133,11 @@ def prepare(
     eval_threads: int | None,
     keep_going: int,
     grace: float,
+    timeout: float | None,
+    guardian: bool,
     observers: Iterable[Observer],
     warn: Callable[[str], None],
-) -> Run:
+) -> "Prepared":
     """Make a run of a graph. Raises ValueError for options that make no sense; they are those of ``run_async``."""
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be 1 or more, not {jobs}")
@@ -136,27 +145,39 @@ def prepare(
         raise ValueError(f"eval_threads must be 1 or more, not {eval_threads}")
     if keep_going < 0 or not grace >= 0:
         raise ValueError("keep_going and grace must be 0 or more")
-    return Run(
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"timeout must be more than 0, not {timeout}")
+    guard = Guardian(os.urandom(8).hex(), wanted=guardian)
+    run = Run(
         graph,
         {
-            "exec": ProcessExecutor(jobs, grace=grace),
-            "eval": SnippetExecutor(eval_threads or DEFAULT_THREADS),
+            "exec": ProcessExecutor(guard, jobs, grace=grace),
+            "eval": SnippetExecutor(guard, eval_threads or DEFAULT_THREADS),
         },
         observers,
         keep_going=keep_going,
         grace=grace,
+        timeout=timeout,
         warn=warn,
     )
+    return Prepared(run, guard)
 
 
-async def run_with_signals(run: Run) -> Report:
-    """Run to the end and return the report. SIGINT, SIGTERM and SIGHUP interrupt it."""
-    loop = asyncio.get_running_loop()
-    handled = handle_signals(run, loop)
-    try:
-        return await run.run()
-    finally:
-        release_signals(handled, loop)
+class Prepared(NamedTuple):
+    """A run that can be started, once, and the guardian of its tasks."""
+
+    run: Run
+    guardian: Guardian
+
+    async def to_end(self, *, signals: bool = False) -> Report:
+        """Run it and return the report. ``signals``: let SIGINT, SIGTERM and SIGHUP interrupt it."""
+        loop = asyncio.get_running_loop()
+        handled = handle_signals(self.run, loop) if signals else []
+        try:
+            return await self.run.run()
+        finally:
+            self.guardian.stop()
+            release_signals(handled, loop)
 
 
 def _read(source: Input) -> Document:
@@ -175,7 +196,7 @@ def _read(source: Input) -> Document:
 def _as_dict(task: Task) -> dict[str, Any]:
     if not isinstance(task, Task):
         raise TypeError(f"a list must hold fastrun.Task, not {type(task).__name__}; a document is a dict")
-    item = {key: value for key, value in task._asdict().items() if value is not None}
+    item = {key: value for key, value in task._asdict().items() if value is not None and value is not False}
     return {**item, "dependencies": list(task.dependencies)}
 
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from fastrun import __version__
 
 if TYPE_CHECKING:
+    from fastrun.api import Prepared
     from fastrun.graph import Graph
     from fastrun.observers.console import Console
-    from fastrun.runner import Run
 
 _T = TypeVar("_T")
 
@@ -110,7 +110,19 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         default=5.0,
         metavar="SECONDS",
-        help="time between asking tasks to end and killing them, after a signal (default: 5)",
+        help="time between asking tasks to end and killing them, after a signal or a timeout (default: 5)",
+    )
+    add(
+        "--timeout",
+        type=_timeout,
+        metavar="SECONDS",
+        help="end a task that takes longer; its own 'timeout' goes before (default: never)",
+    )
+    add(
+        "--no-guardian",
+        dest="guardian",
+        action="store_false",
+        help="start no process that ends the commands if fastrun is killed",
     )
     add("-v", "--verbose", action="store_true", help="show each command as it starts, on standard error")
     add("--schema", action="store_true", help="print the JSON schema of documents and exit")
@@ -146,15 +158,22 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _timeout(text: str) -> float:
+    seconds = _seconds(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
+    return seconds
+
+
 def _run(options: argparse.Namespace) -> int:
     import gc
 
     # Until the graph is frozen: the first collection would look at all of it, half a second for a million tasks.
     gc.disable()
-    prepared = _elsewhere(functools.partial(_dry_run if options.dry_run else _prepare, options))
-    if isinstance(prepared, int):
-        return prepared
-    run, console = prepared
+    loaded = _elsewhere(functools.partial(_dry_run if options.dry_run else _prepare, options))
+    if isinstance(loaded, int):
+        return loaded
+    run, console = loaded
     # The graph stays: the collector need not look at a million tasks again and again.
     gc.freeze()
     gc.enable()
@@ -211,7 +230,7 @@ def _dry_run(options: argparse.Namespace) -> int:
     return _print(f"{graph.tasks[number].label}\n" for number in order(graph))
 
 
-def _prepare(options: argparse.Namespace) -> "tuple[Run, Console] | int":
+def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console] | int":
     """Load the document and whatever it takes to run it."""
     graph = _load(options)
     if isinstance(graph, int):
@@ -226,26 +245,26 @@ def _prepare(options: argparse.Namespace) -> "tuple[Run, Console] | int":
     # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
     out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
     console = Console(options.output, verbose=options.verbose, stdout=out, stderr=err)
-    run = prepare(
+    prepared = prepare(
         graph,
         jobs=options.jobs,
         eval_threads=options.eval_threads,
         keep_going=options.keep_going,
         grace=options.grace,
+        timeout=options.timeout,
+        guardian=options.guardian,
         observers=[console],
         warn=console.warn,
     )
-    return run, console
+    return prepared, console
 
 
-def _execute(run: "Run", console: "Console") -> int:
+def _execute(run: "Prepared", console: "Console") -> int:
     import uvloop
-
-    from fastrun.api import run_with_signals
 
     # A parent that ignores it would have the kernel throw exit statuses away.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    report = uvloop.run(run_with_signals(run))
+    report = uvloop.run(run.to_end(signals=True))
     written = console.close(None if report.signal is None else _LAST_WORDS)
     code = EXIT_OUTPUT if report.signal is None and not written else report.exit_code
     if threading.active_count() > 1:

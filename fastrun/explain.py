@@ -32,6 +32,8 @@ _ELSEWHERE = {
     "dependencies": ("after", "depends", "dependson", "deps", "needs", "prerequisites", "requires", "waitfor"),
     "env": ("environment", "variables"),
     "cwd": ("chdir", "dir", "directory", "workdir", "workingdirectory"),
+    "timeout": ("maxruntime", "timelimit", "timeoutseconds"),
+    "detach": ("daemon", "detached"),
     "arguments": ("cmd", "command", "run", "script"),
 }
 
@@ -40,6 +42,9 @@ _SIMILAR = 0.75
 
 # Comparing a name with more than these takes longer than anyone waits for an error.
 _CANDIDATES = 5_000
+
+# What a schema says of a value itself, not of what is in it.
+_LEAF_RULES = ("type", "enum", "pattern", "exclusiveMinimum", "maximum")
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -182,7 +187,7 @@ def _schema_problems(schema: dict[str, Any], value: Any, path: Path) -> Iterator
     """
     if not schema:
         return
-    leaf = {key: rule for key, rule in schema.items() if key in ("type", "enum", "pattern")}
+    leaf = {key: rule for key, rule in schema.items() if key in _LEAF_RULES}
     try:
         _compiled(orjson.dumps(leaf))(value)
     except fastjsonschema.JsonSchemaValueException as error:
@@ -233,8 +238,8 @@ def _subject(path: Path) -> str:
 def _message(rule: str, schema: dict[str, Any], value: Any) -> str:
     found = _TYPES.get(type(value), "a number")
     if rule == "type":
-        wanted = {"object": "an object", "array": "an array", "string": "a string"}[schema["type"]]
-        return f"must be {wanted}, not {found}"
+        article = "an" if schema["type"] in ("object", "array") else "a"
+        return f"must be {article} {schema['type']}, not {found}"
     if rule == "enum":
         return f"must be {' or '.join(json.dumps(v) for v in schema['enum'])}, not {printable(json.dumps(value))}"
     return f"must be {schema['title']}"

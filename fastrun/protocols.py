@@ -146,6 +146,8 @@ class Events(Protocol):
     def task_ended(self, number: int, outcome: Outcome | None) -> bool:
         """Once for each task of a chain up to the first that is not ok. None: not started, it goes back.
 
+        INTERRUPTED: only after ``interrupt``.
+
         Returns whether anything more may start.
         """
         ...
@@ -175,8 +177,11 @@ class Executor(Protocol):
         """Start chains of tasks, each of which takes one slot. What becomes of them is told to the events."""
         ...
 
-    def interrupt(self, *, force: bool) -> None:
-        """Start nothing more, ask what runs to end; with ``force`` make an end of it."""
+    def interrupt(self, number: int | None = None, *, force: bool) -> None:
+        """Ask a task that runs to end; with ``force`` make an end of it, and of what it left behind.
+
+        None: all tasks, and nothing more is started from then on.
+        """
         ...
 
     async def close(self) -> None:

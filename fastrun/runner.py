@@ -39,17 +39,26 @@ class Run:
         *,
         keep_going: int = 0,
         grace: float = 5.0,
+        timeout: float | None = None,
         warn: Callable[[str], None],
     ) -> None:
         """``executors``: by task type. ``grace``: seconds between asking tasks to end and ending them.
 
-        ``keep_going``: start nothing more after so many failures, 0 for never. ``warn``: takes one line.
+        ``keep_going``: start nothing more after so many failures, 0 for never. ``timeout``: seconds that a task may
+        take which does not say so itself, None for ever. ``warn``: takes one line.
         """
         self._tasks = graph.tasks
         lanes = {type_: lane for lane, type_ in enumerate(executors)}
         of_tasks = bytes([lanes[task.type] for task in graph.tasks])
         self._scheduler = Scheduler(graph, of_tasks, len(lanes), keep_going)
+        self._lanes = of_tasks
         self._executors = list(executors.values())
+        self._timeout = timeout
+        self._has_timeouts = timeout is not None or any(task.timeout is not None for task in graph.tasks)
+        # Of the tasks that run and have one.
+        self._deadlines: dict[int, asyncio.TimerHandle] = {}
+        # Of those whose time is over.
+        self._timed_out: dict[int, Outcome] = {}
         self._keep_going = keep_going
         self._grace = grace
         self._warn = warn
@@ -122,7 +131,9 @@ class Run:
         return False
 
     def task_started(self, number: int) -> None:
-        """Pass on to the observers."""
+        """Pass on to the observers; its time begins."""
+        if self._has_timeouts:
+            self._set_deadline(number)
         self._notify("task_started", self._tasks[number])
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
@@ -139,6 +150,8 @@ class Run:
             scheduler.put_back(number)
             self._drain_soon()
             return not scheduler.stopped
+        if self._has_timeouts:
+            outcome = self._end_deadline(number, outcome)
         status, reason = outcome
         if reason:
             self._reasons[number] = reason
@@ -151,6 +164,30 @@ class Run:
         if skipped:
             self._note(skipped, Outcome(Status.SKIPPED, f"{task.label} failed"))
         return not scheduler.stopped
+
+    def _set_deadline(self, number: int) -> None:
+        timeout = self._tasks[number].timeout
+        if timeout is None:
+            timeout = self._timeout
+        if timeout is not None:
+            self._deadlines[number] = self._loop.call_later(timeout, self._time_is_over, number, timeout)
+
+    def _time_is_over(self, number: int, seconds: float) -> None:
+        """Have the task ended as an interrupt would; its executor says when it has."""
+        executor = self._executors[self._lanes[number]]
+        self._timed_out[number] = Outcome(Status.FAILED, f"timed out after {seconds:g} s")
+        # Not cancelled when the task has ended: what it left behind may live on.
+        self._loop.call_later(self._grace, functools.partial(executor.interrupt, number, force=True))
+        executor.interrupt(number, force=False)
+
+    def _end_deadline(self, number: int, outcome: Outcome) -> Outcome:
+        """What a task has ended as, in view of its time."""
+        deadline = self._deadlines.pop(number, None)
+        if deadline is not None:
+            deadline.cancel()
+        timed_out = self._timed_out.pop(number, None)
+        # Not if it came to its own end before it was told.
+        return timed_out if timed_out is not None and outcome.status is Status.INTERRUPTED else outcome
 
     def slots_changed(self) -> None:
         """Look for more to start."""

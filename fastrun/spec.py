@@ -45,6 +45,8 @@ class Task(NamedTuple):
     ``dependencies``: names of the tasks that must be ok before this one starts.
     ``cwd``: exec only, a path relative to the run's own working directory, or None for that directory.
     ``env``: exec only, variables added to the run's environment, or None.
+    ``timeout``: seconds after which it is ended and has failed, or None.
+    ``detach``: exec only, whether processes that it leaves behind may live on.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Task(NamedTuple):
     dependencies: Sequence[str] = ()
     cwd: str | None = None
     env: Mapping[str, str] | None = None
+    timeout: float | None = None
+    detach: bool = False
 
     @property
     def label(self) -> str:
@@ -258,6 +262,8 @@ def _add_tasks(tasks: list[Task], items: list[Any] | None) -> bool:
                 get("dependencies", ()),
                 get("cwd"),
                 get("env"),
+                get("timeout"),
+                get("detach", False),
             )
             tasks.append(make(Task, fields))
     except Invalid:
@@ -285,4 +291,6 @@ def task_from_dict(item: dict[str, Any]) -> Task:
         item.get("dependencies", ()),
         item.get("cwd"),
         item.get("env"),
+        item.get("timeout"),
+        item.get("detach", False),
     )

@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 # Of the schema.json that this was made from.
-SCHEMA_SHA256 = "e25973ae162cd7ef44a301804b300e4ffd00ecffedb25cecea0fa4f4806bc763"
+SCHEMA_SHA256 = "4a3a54965cd26f1c308cc1d3fa260b7d5bba2d6a5665af4b565e94f57006ed83"
 
 # The keys of a task that the schema knows.
-KEYS = frozenset(['arguments', 'cwd', 'dependencies', 'env', 'name', 'type'])
+KEYS = frozenset(['arguments', 'cwd', 'dependencies', 'detach', 'env', 'name', 'timeout', 'type'])
 
 
 class Invalid(Exception):
@@ -38,6 +38,15 @@ def validate(data: Any) -> Any:
                     if not (isinstance(data__type, str) and data__type == 'exec'):
                         raise Invalid
         if 'env' in data:
+            data_is_dict = isinstance(data, dict)
+            if data_is_dict:
+                data_keys = set(data.keys())
+                if 'type' in data_keys:
+                    data_keys.remove('type')
+                    data__type = data['type']
+                    if not (isinstance(data__type, str) and data__type == 'exec'):
+                        raise Invalid
+        if 'detach' in data:
             data_is_dict = isinstance(data, dict)
             if data_is_dict:
                 data_keys = set(data.keys())
@@ -111,4 +120,19 @@ def validate(data: Any) -> Any:
                             data__env_property_names = False
                     if not data__env_property_names:
                         raise Invalid
+        if 'timeout' in data_keys:
+            data_keys.remove('timeout')
+            data__timeout = data['timeout']
+            if not isinstance(data__timeout, (int, float)) or isinstance(data__timeout, bool):
+                raise Invalid
+            if isinstance(data__timeout, (int, float)) and (not isinstance(data__timeout, bool)):
+                if data__timeout > 1000000000:
+                    raise Invalid
+                if data__timeout <= 0:
+                    raise Invalid
+        if 'detach' in data_keys:
+            data_keys.remove('detach')
+            data__detach = data['detach']
+            if not isinstance(data__detach, bool):
+                raise Invalid
     return data

@@ -20,8 +20,8 @@ FOLDER = Path(fastrun.__file__).parent
 ALLOWED = {
     "__init__": {"api", "observers.console", "protocols", "spec"},
     "__main__": {"cli"},
-    "cli": {"", "api", "graph", "observers.console", "runner", "scheduler", "spec"},
-    "api": {"executors.processes", "executors.snippets", "graph", "protocols", "runner", "spec"},
+    "cli": {"", "api", "graph", "observers.console", "scheduler", "spec"},
+    "api": {"executors.guardian", "executors.processes", "executors.snippets", "graph", "protocols", "runner", "spec"},
     "runner": {"graph", "protocols", "scheduler", "spec"},
     "scheduler": {"graph", "protocols"},
     "graph": {"explain", "spec"},
@@ -32,7 +32,19 @@ ALLOWED = {
 }
 PARTS = {"protocols", "spec"}
 HELPERS = {
-    "executors": {"groups", "limits", "shortage", "spawner", "streams", "tracebacks", "watch"},
+    "executors": {
+        "emergency",
+        "groups",
+        "guardian",
+        "limits",
+        "marks",
+        "shortage",
+        "spawner",
+        "streams",
+        "table",
+        "tracebacks",
+        "watch",
+    },
     "observers": {"spool", "writer"},
 }
 

@@ -17,6 +17,7 @@ import uvloop
 
 from fastrun import Status
 from fastrun.executors import groups, limits, processes, shortage
+from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import SnippetExecutor
 from fastrun.executors.spawner import Spawner
@@ -46,14 +47,18 @@ class Ran:
     ) -> None:
         self.recorder = recorder or Recorder()
         self.warnings: list[str] = []
+        guardian = Guardian("0123456789abcdef", wanted=False)
         executors: dict[str, Executor] = {
-            "exec": ProcessExecutor(jobs, grace=grace, portable=portable),
-            "eval": SnippetExecutor(),
+            "exec": ProcessExecutor(guardian, jobs, grace=grace, portable=portable),
+            "eval": SnippetExecutor(guardian),
         }
         graph = build(read(document(*tasks), "document"))
         self.run = Run(graph, executors, [self.recorder], grace=grace, warn=self.warnings.append, **options)
         self.recorder.run = self.run
-        self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))
+        try:
+            self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))
+        finally:
+            guardian.stop()
 
     def status(self, name: str) -> tuple[str, str]:
         result = self.report[name]
@@ -651,3 +656,43 @@ def test_all_that_may_run_does_however_few_start_in_a_turn(portable, monkeypatch
     meet = f"cd {tmp_path}; touch $FASTRUN_TASK; until [ $(ls | wc -l) = {len(names)} ]; do sleep 0.01; done"
     tasks = [eval_("first", "pass"), exec_("a", meet), *(exec_(name, meet, "first") for name in names[1:])]
     assert Ran(*tasks, portable=portable, grace=0.1).report.ok
+
+
+def test_a_command_whose_time_is_over_is_ended_with_its_group_and_has_failed(portable):
+    tasks = [
+        exec_("a", "sleep 1000 & echo $! $$; wait", timeout=0.1),
+        exec_("b", "true", "a"),
+        exec_("c", "sleep 0.3", timeout=60),
+    ]
+    ran = Ran(*tasks, portable=portable)
+    assert ran.status("a") == ("failed", "timed out after 0.1 s")
+    assert ran.status("b") == ("skipped", "a failed")
+    assert ran.status("c") == ("ok", "")
+    assert not any(alive(int(pid)) for pid in ran.recorder.out("a").split())
+
+
+def test_a_command_that_ignores_the_end_of_its_time_is_killed_after_the_grace_period(portable):
+    stubborn = "trap '' TERM; echo $$; while :; do sleep 1000; done"
+    ran = Ran(exec_("a", stubborn, timeout=0.1), portable=portable, grace=0.1)
+    assert ran.status("a") == ("failed", "timed out after 0.1 s")
+    assert not alive(int(ran.recorder.out("a")))
+
+
+def test_a_stopped_command_is_ended_when_its_time_is_over(portable):
+    ran = Ran(exec_("a", "kill -STOP $$", timeout=0.1), portable=portable, grace=60.0)
+    assert ran.status("a") == ("failed", "timed out after 0.1 s")
+
+
+def test_what_a_command_out_of_time_left_behind_is_killed_while_the_run_goes_on(portable, tmp_path):
+    # The shell obeys, its child does not and has closed the output; the last command sees the child's end.
+    child = "(trap '' TERM; exec >&- 2>&-; while :; do sleep 0.01; done) & echo $! > made; mv made pid; wait"
+    watcher = "while [ ! -e pid ]; do sleep 0.01; done; while kill -0 $(cat pid); do sleep 0.01; done 2>&-"
+    folder = str(tmp_path)
+    ran = Ran(
+        exec_("a", child, cwd=folder, timeout=0.2),
+        exec_("b", watcher, cwd=folder, timeout=30),
+        portable=portable,
+        grace=0.1,
+    )
+    assert ran.status("a") == ("failed", "timed out after 0.2 s")
+    assert ran.status("b")[0] == "ok"

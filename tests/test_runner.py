@@ -45,9 +45,9 @@ class HandExecutor:
             self.events.task_started(number)
             self.running[task.name] = chain
 
-    def interrupt(self, *, force: bool) -> None:
-        self.calls.append(("interrupt", force))
-        if force:
+    def interrupt(self, number: int | None = None, *, force: bool) -> None:
+        self.calls.append(("interrupt", force) if number is None else ("interrupt", number, force))
+        if force and number is None:
             for name in list(self.running):
                 self.end(name, INTERRUPTED)
 
@@ -316,3 +316,38 @@ async def test_a_million_ready_tasks_are_not_a_million_coroutines():
             await asyncio.sleep(0)
             await settle()
     assert stage.task.result().ok
+
+
+async def _until(condition) -> None:
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+@staged
+async def test_a_task_whose_time_is_over_is_asked_to_end_and_then_made_to():
+    async with Stage([[], [0]], timeout=0.01, grace=0.01) as stage:
+        await _until(lambda: ("interrupt", 0, True) in stage.executor.calls)
+        await stage.end("0", INTERRUPTED)
+    assert stage.executor.calls[1:3] == [("interrupt", 0, False), ("interrupt", 0, True)]
+    assert [tuple(result) for result in stage.task.result()] == [
+        ("0", Status.FAILED, "timed out after 0.01 s"),
+        ("1", Status.SKIPPED, "0 failed"),
+    ]
+
+
+@staged
+async def test_a_task_that_ended_by_itself_has_not_timed_out():
+    async with Stage([[]], timeout=0.01, grace=60.0) as stage:
+        await _until(lambda: ("interrupt", 0, False) in stage.executor.calls)
+        await stage.end("0", FAILED)
+    assert stage.task.result()["0"].reason == "exit status 1"
+
+
+@staged
+async def test_a_task_that_is_in_time_is_left_alone():
+    async with Stage([[], []], timeout=60.0) as stage:
+        await stage.end("0")
+        assert len(stage.run._deadlines) == 1
+        await stage.end("1")
+    assert not stage.run._deadlines
+    assert stage.executor.calls == ["open", "close"]

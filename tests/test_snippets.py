@@ -13,11 +13,12 @@ import uvloop
 
 from fastrun import Status
 from fastrun.executors import shortage, snippets
+from fastrun.executors.guardian import Guardian
 from fastrun.executors.snippets import SnippetExecutor
 from fastrun.graph import build
 from fastrun.runner import Run
 from fastrun.spec import read
-from tests.helpers import LIMIT, Recorder, document, eval_, fastrun, write_json
+from tests.helpers import LIMIT, Recorder, document, eval_, exec_, fastrun, write_json
 
 
 class Evaluated:
@@ -26,12 +27,16 @@ class Evaluated:
     def __init__(self, *tasks, recorder=None, threads=8, runner=uvloop.run, **options) -> None:
         self.recorder = recorder or Recorder()
         self.warnings: list[str] = []
-        self.executor = SnippetExecutor(threads)
+        guardian = Guardian("0123456789abcdef", wanted=False)
+        self.executor = SnippetExecutor(guardian, threads)
         graph = build(read(document(*tasks), "document"))
         self.run = Run(graph, {"eval": self.executor}, [self.recorder], warn=self.warnings.append, **options)
         self.recorder.executor = self.executor
         self.recorder.run = self.run
-        self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))
+        try:
+            self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))
+        finally:
+            guardian.stop()
 
     def status(self, name: str = "a") -> tuple[str, str]:
         result = self.report[name]
@@ -550,3 +555,53 @@ def test_giving_up_on_a_chain_interrupts_the_task_that_runs():
         for thread in ran.executor._threads:
             thread.join()
     assert [ran.status(str(i))[0] for i in range(3)] == ["ok", "interrupted", "interrupted"]
+
+
+def test_a_snippet_whose_time_is_over_has_failed_and_its_slot_is_replaced():
+    release = threading.Event()
+    with shared(release=release):
+        wait = "import shared; shared.release.wait(60)"
+        ran = Evaluated(
+            eval_("a", wait, timeout=0.05), eval_("b", "print('x')"), eval_("c", "print('y')", "a"), threads=1
+        )
+        release.set()
+        for thread in ran.executor._threads:
+            thread.join()
+    assert ran.status("a") == ("failed", "timed out after 0.05 s")
+    assert ran.status("b") == ("ok", "")
+    assert ran.status("c") == ("skipped", "a failed")
+    assert ran.warnings == ["a: still runs after its time; it ends with this process"]
+
+
+def test_a_snippet_that_ends_after_its_time_goes_on_with_nothing_and_is_not_named(monkeypatch):
+    monkeypatch.setattr(snippets, "CHAIN_SECONDS", 1e9)
+
+    class Releases(Recorder):
+        def task_ended(self, task, outcome) -> None:
+            super().task_ended(task, outcome)
+            if task.name == "0":
+                release.set()
+                asyncio.get_running_loop().call_soon(self.look)
+
+        def look(self) -> None:
+            if self.executor._abandoned:
+                asyncio.get_running_loop().call_later(0.001, self.look)
+            else:
+                known.set()
+
+    release, known = threading.Event(), threading.Event()
+    with shared(release=release, known=known):
+        tasks = chain_of("import shared; shared.release.wait(60)", "print('never')")
+        tasks[0]["timeout"] = 0.05
+        ran = Evaluated(*tasks, eval_("other", "import shared; shared.known.wait(60)"), recorder=Releases())
+    assert [ran.status(name)[0] for name in ("0", "1", "other")] == ["failed", "skipped", "ok"]
+    assert ran.recorder.out("1") == ""
+    assert ran.warnings == []
+
+
+def test_a_snippet_that_never_returns_does_not_keep_the_process(tmp_path):
+    path = write_json(tmp_path, document(eval_("a", "while True: pass", timeout=0.1), exec_("b", "echo x")))
+    result = fastrun(path)
+    assert result.returncode == 1
+    assert b"failed   a  timed out after 0.1 s\n" in result.stdout
+    assert b"fastrun: warning: a: still runs after its time; it ends with this process\n" in result.stderr

@@ -379,7 +379,7 @@ def test_the_schema_is_a_superset_of_what_it_began_as():
         ("names", "name"),
         ("colour", None),
         ("label", None),
-        ("timeout", None),
+        ("timeot", "timeout"),
         ("command", None),
         ("x-dependencies", None),
     ],

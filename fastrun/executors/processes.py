@@ -11,6 +11,7 @@ number stays its own, until ``close`` has ended the group.
 """
 
 import asyncio
+import fcntl
 import functools
 import os
 import signal
@@ -18,9 +19,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from fastrun.executors.groups import live_groups, signal_group
+from fastrun.executors.guardian import Guardian
 from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots
 from fastrun.executors.spawner import Spawner
+from fastrun.executors.table import EXEC
 from fastrun.executors.watch import PAUSE, EpollWatch, LoopWatch, Process, has_pidfd
 from fastrun.protocols import (
     CHAIN_SECONDS,
@@ -38,8 +41,12 @@ from fastrun.spec import printable
 # Two pipes and a pidfd.
 _DESCRIPTORS_EACH = 3
 
-# One read. A pipe holds as much unless somebody changes that.
-_CHUNK = 1 << 16
+# What a pipe holds, and so the most that a read of it gives. Whoever fills it gets a larger one: a gigabyte then takes
+# a quarter less time. Refused beyond the user's allowance, of 128 such pipes as a rule.
+_PIPE = 1 << 16
+_LARGER_PIPE = 1 << 17
+
+_F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 0)
 
 # Bytes read of one pipe when its process has exited: more than was in it, even at the largest size that an
 # unprivileged process can give a pipe, so all that was printed before the exit.
@@ -56,12 +63,17 @@ _STARTS_PER_TURN = 16
 class ProcessExecutor:
     """Runs commands with ``/bin/sh -c``, standard input from ``/dev/null``."""
 
-    def __init__(self, jobs: int | None = None, *, grace: float = 5.0, portable: bool = False) -> None:
-        """``jobs``: at most so many at once, None for what the system grants.
+    def __init__(
+        self, guardian: Guardian, jobs: int | None = None, *, grace: float = 5.0, portable: bool = False
+    ) -> None:
+        """``guardian``: who ends what is left if this process dies.
 
-        ``grace``: seconds between asking what outlived its task to end and ending it. ``portable``: use no
-        epoll, pidfd or posix_spawn; taken anyway where they do not exist.
+        ``jobs``: at most so many at once, None for what the system grants. ``grace``: seconds between asking what
+        outlived its task to end and ending it. ``portable``: use no epoll, pidfd or posix_spawn; taken anyway where
+        they do not exist.
         """
+        self._guardian = guardian
+        self._table = guardian.table
         granted = granted_processes(_DESCRIPTORS_EACH)
         self._slots = Slots(min(jobs, granted) if jobs else granted)
         self._grace = grace
@@ -82,7 +94,7 @@ class ProcessExecutor:
         """Begin to wait for processes and their output."""
         self._events = events
         self._loop = asyncio.get_running_loop()
-        self._spawner = Spawner(portable=self._portable)
+        self._spawner = Spawner(self._guardian.run_id, portable=self._portable)
         self._watch = LoopWatch(events, self) if self._portable else EpollWatch(events, self)
 
     async def start(self, chains: Sequence[Chain]) -> None:
@@ -90,6 +102,7 @@ class ProcessExecutor:
         until = self._loop.time() + CHAIN_SECONDS
         for chain in chains:
             self._start(Process(chain, 0, until))
+        self._guardian.begin(self._events)
         if self._slots.number > _STARTS_PER_TURN:
             # More may run than was said before these did.
             self._events.slots_changed()
@@ -114,6 +127,9 @@ class ProcessExecutor:
             for end in ends:
                 os.close(end)
         self._running.add(process)
+        task = process.task
+        if not task.detach:
+            process.row = self._table.add(EXEC, process.pid, task.label)
         self._slots.started()
         self._events.task_started(process.number)
         self._watch.add(process)
@@ -125,14 +141,26 @@ class ProcessExecutor:
             outcome = None
         self._events.task_ended(process.number, outcome)
 
-    def interrupt(self, *, force: bool) -> None:
-        """TERM and CONT to every group, KILL with ``force``."""
+    def interrupt(self, number: int | None = None, *, force: bool) -> None:
+        """TERM and CONT to the groups, KILL with ``force``."""
+        if number is not None:
+            self._interrupt_one(number, force=force)
+            return
         if not self._interrupted:
             # What has exited by now has done so by itself.
             self._watch.look()
         self._interrupted = True
         self._watch.interrupted = True
         self._signal_all(force=force)
+
+    def _interrupt_one(self, number: int, *, force: bool) -> None:
+        # As above.
+        self._watch.look()
+        for process in [p for p in self._running | self._lingering if p.number == number]:
+            self._signal(process, force=force)
+            if force and process.exited:
+                # Nobody is left whose end would have to be awaited.
+                self._forget(process)
 
     async def close(self) -> None:
         """End the processes that commands left behind, after reading what they print until then."""
@@ -174,10 +202,13 @@ class ProcessExecutor:
     def _signal_all(self, *, force: bool) -> None:
         self._forced = self._forced or force
         for process in self._running | self._lingering:
-            process.interrupted = True
-            signal_group(process.pid, signal.SIGKILL if force else signal.SIGTERM)
-            if not force:
-                signal_group(process.pid, signal.SIGCONT)
+            self._signal(process, force=force)
+
+    def _signal(self, process: Process, *, force: bool) -> None:
+        process.interrupted = True
+        signal_group(process.pid, signal.SIGKILL if force else signal.SIGTERM)
+        if not force:
+            signal_group(process.pid, signal.SIGCONT)
 
     def _warn_of_rest(self, process: Process, fate: str) -> None:
         self._events.warning(f"{process.task.label}: left a process behind that keeps its output open; {fate}")
@@ -200,6 +231,9 @@ class ProcessExecutor:
         if process.pipes:
             self._drain(process)
         lingers = bool(process.pipes or process.interrupted)
+        if not lingers:
+            # Before its number may become somebody else's.
+            self._table.remove(process.row)
         self._watch.reap(process, keep=lingers)
         self._running.discard(process)
         self._slots.ended()
@@ -224,11 +258,15 @@ class ProcessExecutor:
 
     def _read(self, process: Process, stream: int) -> int:
         """Read once. Returns the number of bytes; closes the pipe at its end."""
+        descriptor = process.pipes[stream]
         try:
-            data = os.read(process.pipes[stream], _CHUNK)
+            data = os.read(descriptor, _LARGER_PIPE)
         except BlockingIOError:
             return 0
         if data:
+            if len(data) == _PIPE and _F_SETPIPE_SZ:
+                with suppress(OSError):
+                    fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _LARGER_PIPE)
             self._events.task_output(process.number, stream, data)
         else:
             self.hung_up(process, stream)
@@ -250,6 +288,7 @@ class ProcessExecutor:
         self._drain(process)
         if process.pipes and not self._forced:
             self._warn_of_rest(process, "it left its session and lives on")
+        self._table.remove(process.row)
         if not process.reaped:
             with suppress(ChildProcessError):
                 os.waitpid(process.pid, 0)

@@ -22,10 +22,12 @@ from queue import Empty, SimpleQueue
 from types import CodeType
 from typing import Any
 
+from fastrun.executors.guardian import Guardian
 from fastrun.executors.shortage import Slots
 from fastrun.executors.streams import OUTPUT, in_copy, install, uninstall
+from fastrun.executors.table import EVAL
 from fastrun.executors.tracebacks import SNIPPET_FILE, safe_text, traceback_text
-from fastrun.protocols import CHAIN_SECONDS, OK, STDERR, Chain, Events, Outcome, Status
+from fastrun.protocols import CHAIN_SECONDS, OK, STDERR, Chain, Events, Job, Outcome, Status
 from fastrun.spec import Task, printable
 
 # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy one a share of
@@ -54,8 +56,10 @@ _STARTED, _ENDED, _NOT_STARTED = 0, -1, -2
 class SnippetExecutor:
     """Runs snippets, each in a fresh namespace and context, in a bounded pool of threads."""
 
-    def __init__(self, threads: int = DEFAULT_THREADS) -> None:
-        """``threads``: at most so many snippets at once."""
+    def __init__(self, guardian: Guardian, threads: int = DEFAULT_THREADS) -> None:
+        """``guardian``: who names the snippets that run if this process dies. ``threads``: at most so many at once."""
+        self._guardian = guardian
+        self._table = guardian.table
         self._most = threads
         self._slots = Slots(threads)
         self._jobs: SimpleQueue[Chain | None] = SimpleQueue()
@@ -65,8 +69,10 @@ class SnippetExecutor:
         self._submitted = 0
         self._taken = 0
         self._watching = False
-        # Numbers of the tasks that count as running.
-        self._unfinished: set[int] = set()
+        # The tasks that count as running, by number.
+        self._unfinished: dict[int, Task] = {}
+        # Tasks given up on whose snippets still run.
+        self._abandoned: dict[int, Task] = {}
         self._codes: dict[str, CodeType] = {}
         self._uncollected = 0
         self._lock = threading.Lock()
@@ -99,17 +105,24 @@ class SnippetExecutor:
                 self._events.task_ended(number, Outcome(Status.FAILED, cause) if failed else None)
             return
         self._slots.started()
-        self._unfinished.update(heads)
+        self._unfinished.update([chain[0] for chain in chains])
         self._submitted += len(chains)
         for chain in chains:
             self._jobs.put(chain)
+        self._guardian.begin(self._events)
         if not self._watching and len(self._threads) < self._most:
             self._watching = True
             self._taken = self._submitted - self._jobs.qsize()
             self._loop.call_later(_PATIENCE, self._grow)
 
-    def interrupt(self, *, force: bool) -> None:
-        """Take back what waits for a thread; with ``force`` give up on what runs: no thread can be ended."""
+    def interrupt(self, number: int | None = None, *, force: bool) -> None:
+        """Take back what waits for a thread; with ``force`` give up on what runs: no thread can be ended.
+
+        One task alone is given up on at once, and its thread replaced.
+        """
+        if number is not None:
+            self._abandon(number)
+            return
         self._interrupted = True
         if self._closed:
             # What is queued now tells the threads to end.
@@ -121,6 +134,20 @@ class SnippetExecutor:
             for number in list(self._unfinished):
                 self._end(number, Outcome(Status.INTERRUPTED))
 
+    def _abandon(self, number: int) -> None:
+        """Give up on a task that runs, and have another thread in place of its own."""
+        if number not in self._unfinished:
+            return
+        with self._lock:
+            # From now on its thread does not go on with the chain. If it had before, the news says so.
+            self._abandoned[number] = self._unfinished[number]
+        self._collect()
+        if number in self._unfinished:
+            self._most += 1
+            self._end(number, Outcome(Status.INTERRUPTED))
+            if self._jobs.qsize():
+                self._add_thread()
+
     def _take_back(self) -> None:
         """Take from the pool what waits there for a thread."""
         while True:
@@ -130,7 +157,7 @@ class SnippetExecutor:
                 break
             if chain is not None:
                 self._submitted -= 1
-                self._unfinished.discard(chain[0][0])
+                self._unfinished.pop(chain[0][0], None)
                 self._return([chain[0][0]])
 
     def _return(self, numbers: Iterable[int]) -> None:
@@ -141,6 +168,9 @@ class SnippetExecutor:
         """Let the threads end and put the streams back. Threads still busy end with the process."""
         self._collect()
         self._closed = True
+        for task in self._abandoned.values():
+            self._gave_up = True
+            self._events.warning(f"{task.label}: still runs after its time; it ends with this process")
         for _ in self._threads:
             self._jobs.put(None)
         if not self._gave_up:
@@ -208,14 +238,14 @@ class SnippetExecutor:
             with self._lock:
                 self._uncollected -= collected
 
-    def _end(self, number: int, outcome: Outcome | None, following: int | None = None) -> None:
+    def _end(self, number: int, outcome: Outcome | None, following: Job | None = None) -> None:
         """End a task, None if it never started. ``following``: the next of its chain, which is its thread's too."""
         # Not if the run gave up on it before.
-        if number not in self._unfinished:
+        if self._unfinished.pop(number, None) is None:
+            self._abandoned.pop(number, None)
             return
-        self._unfinished.remove(number)
         if following is not None:
-            self._unfinished.add(following)
+            self._unfinished[following[0]] = following[1]
         self._slots.ended()
         if not self._events.task_ended(number, outcome) and self._jobs.qsize():
             self._take_back()
@@ -223,12 +253,13 @@ class SnippetExecutor:
     # In the pool's threads
 
     def _work(self) -> None:
+        row = self._table.reserve()
         while (chain := self._jobs.get()) is not None:
-            self._run_chain(chain)
+            self._run_chain(chain, row)
             # Not held while waiting for the next.
             del chain
 
-    def _run_chain(self, chain: Chain) -> None:
+    def _run_chain(self, chain: Chain, row: int) -> None:
         news = self._news
         last = len(chain) - 1
         until = time.monotonic() + CHAIN_SECONDS if last else 0.0
@@ -240,8 +271,10 @@ class SnippetExecutor:
             news.append((number, _STARTED, None))
             if not self._awake:
                 self._wake()
+            self._table.write(row, EVAL, 0, task.label)
             # A context of its own: what a snippet sets in one does not reach the next on this thread.
             outcome = Context().run(self._execute, number, task)
+            self._table.clear(row)
             if in_copy():
                 # Made by a snippet that forked: one runner remains.
                 os._exit(0 if outcome.status == Status.OK else 1)
@@ -249,7 +282,15 @@ class SnippetExecutor:
                 news.append((number, _ENDED, (outcome,)))
                 self._wake()
                 return
-            news.append((number, _ENDED, (outcome, chain[place + 1][0]) if place < last else _ENDED_OK))
+            if place == last:
+                news.append((number, _ENDED, _ENDED_OK))
+            else:
+                with self._lock:
+                    if number in self._abandoned:
+                        news.append((number, _ENDED, _ENDED_OK))
+                        self._wake()
+                        return
+                    news.append((number, _ENDED, (outcome, chain[place + 1])))
             if not self._awake:
                 self._wake()
 

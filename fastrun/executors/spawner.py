@@ -10,6 +10,7 @@ import signal
 import subprocess
 from contextlib import suppress
 
+from fastrun.executors.marks import DETACH, RUN_ID, TASK
 from fastrun.spec import Task
 
 _SHELL = "/bin/sh"
@@ -24,14 +25,14 @@ _DEFAULT_SIGNALS = [int(getattr(signal, name)) for name in ("SIGPIPE", "SIGXFZ",
 class Spawner:
     """Starts commands, each in a session of its own, standard input from ``/dev/null``."""
 
-    def __init__(self, *, portable: bool = False) -> None:
-        """``portable``: never use posix_spawn."""
+    def __init__(self, run_id: str, *, portable: bool = False) -> None:
+        """``run_id``: what commands are marked with. ``portable``: never use posix_spawn."""
         self._portable = portable
         self._null = os.open(os.devnull, os.O_RDWR)
         self._take_null = (os.POSIX_SPAWN_DUP2, self._null, 0) if hasattr(os, "posix_spawn") else ()
         self._environment = {
             **os.environb,
-            b"FASTRUN_RUN_ID": os.urandom(8).hex().encode(),
+            RUN_ID: run_id.encode(),
             b"FASTRUN_ATTEMPT": b"1",
         }
         try:
@@ -65,9 +66,11 @@ class Spawner:
 
     def _start(self, command: list[str | bytes], task: Task, out: int, err: int) -> int:
         environment = self._environment.copy()
-        environment[b"FASTRUN_TASK"] = _encode(task.label)
+        environment[TASK] = _encode(task.label)
         if task.env:
             environment.update((_encode(key), _encode(value)) for key, value in task.env.items())
+        if task.detach:
+            environment[DETACH] = b"1"
         if self._portable or task.cwd is not None or self._moved():
             return self._start_elsewhere(command, task, environment, out, err)
         umask = os.umask(self._umask)

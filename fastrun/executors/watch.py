@@ -15,6 +15,7 @@ import threading
 from contextlib import suppress
 from typing import Protocol
 
+from fastrun.executors.table import NO_ROW
 from fastrun.protocols import Chain, Events
 
 # Seconds between looks at somebody who is behind, and at what cannot be watched.
@@ -32,8 +33,8 @@ class Process:
     """A running command, the task at ``place`` in a chain that goes on until the time ``until``.
 
     ``pipes``: the reading ends that are open, by stream. ``code``: its exit code as ``subprocess`` has it, None before
-    its end or if it is lost. ``exited``: whether that has been told. ``reaped``: whether its number may be somebody
-    else's by now.
+    its end or if it is lost. ``row``: where the guardian finds it. ``exited``: whether its end has been told.
+    ``reaped``: whether its number may be somebody else's by now.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Process:
         "pipes",
         "place",
         "reaped",
+        "row",
         "script",
         "task",
         "until",
@@ -65,6 +67,7 @@ class Process:
         self.exited = False
         self.interrupted = False
         self.reaped = False
+        self.row = NO_ROW
         self.script: str | None = None
         self.waiter: threading.Thread | None = None
 

@@ -1,0 +1,153 @@
+"""The guardian: a process that outlives the runner, however that dies, to end what its tasks started.
+
+Costs what starting a shell costs, and nothing while it waits: the shell reads from a pipe that nobody ever
+writes to and of which the runner alone holds the other end. When the kernel closes that end, the shell becomes
+a Python that runs ``emergency``. Knows how to start and to end the guardian; not what it does, nor how tasks are run.
+
+Its own session, ignored signals and no mark in its environment keep it alive through whatever ends the runner or, if
+that is a task of another run, the tasks of that one.
+"""
+
+import errno
+import os
+import signal
+import sys
+from contextlib import suppress
+
+from fastrun.executors.streams import OUTPUT
+from fastrun.executors.table import Table
+from fastrun.protocols import Events
+
+_SHELL = "/bin/sh"
+
+# What it is not to be ended by, blocked until the shell has come to ignore it.
+_IGNORED = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
+_SCRIPT = "trap '' HUP INT QUIT TERM; read -r line; exec \"$@\""
+
+_LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH")
+
+# By path, as neither the environment nor site's folders are looked at: both could hold it up.
+_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_CODE = "import sys; sys.path.append(sys.argv.pop(1)); from fastrun.executors.emergency import main; main()"
+
+
+class Guardian:
+    """Watches over one run. ``table``: for the executors to list what runs; usable whether it was started or not."""
+
+    def __init__(self, run_id: str, *, wanted: bool = True) -> None:
+        """``run_id``: the mark that the run's commands carry. ``wanted``: False to never start it."""
+        self.run_id = run_id
+        self.table = Table()
+        self._begun = not wanted
+        self._pid = 0
+        self._pipe = -1
+
+    def begin(self, events: Events) -> None:
+        """Start it if that was not tried before; called behind each first task, which does not wait for it."""
+        if self._begun:
+            return
+        self._begun = True
+        try:
+            self.start()
+        except OSError as error:
+            events.warning(f"no guardian: {error.strerror}; if fastrun is killed, its commands live on")
+
+    def start(self) -> None:
+        """Start it.
+
+        Raises OSError with nothing started; the run can go on without it, up to ``stop`` all the same.
+        """
+        if self.table.descriptor < 0 or not sys.executable:
+            raise OSError(errno.ENOSYS, "no shared memory, or no Python that is known by its path")
+        read_end, self._pipe = os.pipe()
+        # Before it is there, so that a copy of the process made meanwhile leaves the pipe as well.
+        _started.add(self)
+        try:
+            self._pid = _spawn(self.run_id, read_end, self.table.descriptor)
+        except NotImplementedError as error:
+            raise OSError(errno.ENOSYS, str(error)) from None
+        finally:
+            os.close(read_end)
+
+    def stop(self) -> None:
+        """End it once no process of the run is left, whether it was started, has ended or not.
+
+        Returns when it is gone: it has the runner's standard error, and whoever reads that would wait for it.
+        """
+        _started.discard(self)
+        if self._pid:
+            # Killed rather than told: it may be stopped, and then would not listen.
+            with suppress(ChildProcessError):
+                # Only a child of ours that nobody has waited for, or its number may be somebody else's.
+                if not os.waitpid(self._pid, os.WNOHANG)[0]:
+                    os.kill(self._pid, signal.SIGKILL)
+                    os.waitpid(self._pid, 0)
+            self._pid = 0
+        self._close_pipe()
+        self.table.close()
+
+    def _close_pipe(self) -> None:
+        if self._pipe >= 0:
+            with suppress(OSError):
+                # A snippet may have closed it.
+                os.close(self._pipe)
+            self._pipe = -1
+
+    def _leave(self) -> None:
+        """Make nothing of this in a copy of the process: the guardian is the original's."""
+        self._close_pipe()
+        # The table's descriptor is what a snippet's copies are known by, which have no mark. Other copies are
+        # no business of the run.
+        self.table.close(keep_file=OUTPUT.get(None) is not None)
+
+
+_started: set[Guardian] = set()
+
+
+def _leave_all() -> None:
+    for guardian in _started:
+        guardian._leave()  # noqa: SLF001  # the hook is one for all of them, and cannot be taken back
+    _started.clear()
+
+
+os.register_at_fork(after_in_child=_leave_all)
+
+
+def _spawn(run_id: str, pipe: int, table: int) -> int:
+    """Start the shell. Returns its process id. Raises OSError, or NotImplementedError without setsid."""
+    # Above both, so that neither is replaced before it is copied.
+    table_copy = max(pipe, table, 2) + 1
+    # No mark, and nothing but what Python may need to be found by: a copy of all would take 0.1 ms.
+    environment = {name: os.environ[name] for name in _LIBRARY_PATHS if name in os.environ}
+    python = [sys.executable, "-I", "-S", "-B", "-c", _CODE, _FOLDER]
+    known = [os.getpid(), os.getsid(0), os.getpgrp(), table, table_copy]
+    return os.posix_spawn(
+        _SHELL,
+        [_SHELL, "-c", _SCRIPT, "fastrun-guardian", *python, run_id, *map(str, known)],
+        environment,
+        file_actions=[
+            *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()),
+            (os.POSIX_SPAWN_DUP2, table, table_copy),
+            (os.POSIX_SPAWN_DUP2, pipe, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        ],
+        setsid=True,
+        setsigmask=_IGNORED,
+    )
+
+
+def _inheritable() -> list[int]:
+    """Descriptors beyond the first three that a new process would get: whoever waits for their end waits for it."""
+    try:
+        descriptors = [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:
+        return []
+    found = []
+    for descriptor in descriptors:
+        try:
+            if descriptor > 2 and os.get_inheritable(descriptor):
+                found.append(descriptor)
+        except OSError:
+            # The listing's own, which is closed again.
+            continue
+    return found

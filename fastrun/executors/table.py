@@ -1,0 +1,133 @@
+"""What runs at present, in memory that outlives the process that writes it.
+
+A file without a name, mapped by the runner, whose other reader is the guardian: after a ``kill -9`` it still says
+which commands and snippets ran. Knows rows; not how a task is run, nor what is done about one.
+"""
+
+import itertools
+import mmap
+import os
+import struct
+from typing import NamedTuple
+
+EXEC = 1
+EVAL = 2
+
+# Rows, of which only those in use take memory. What runs beyond them is not listed.
+_ROWS = 4096
+
+# Process id, label, kind. The kind comes last: until it is written the row is not there.
+_ROW = struct.Struct("<i251sB")
+_KIND = _ROW.size - 1
+_SIZE = _ROWS * _ROW.size
+
+NO_ROW = -1
+
+
+class Row(NamedTuple):
+    """A task that runs.
+
+    ``kind``: EXEC or EVAL. ``pid``: of a command, the number of its session and group as well; of a snippet 0.
+    ``label``: the task's name as it may be shown, which may be empty.
+    """
+
+    kind: int
+    pid: int
+    label: str
+
+
+class Table:
+    """The runner's side. Any thread may add and remove: who has a row is alone with it.
+
+    ``descriptor``: the file, or -1 if there is none to be had; rows can be added all the same.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self.descriptor = _unnamed_file()
+        except OSError:
+            self.descriptor = -1
+        self._memory = mmap.mmap(self.descriptor, _SIZE)
+        # Both hand out a number in one step of the interpreter: no lock.
+        self._unused = itertools.count()
+        self._free: list[int] = []
+
+    def add(self, kind: int, pid: int, label: str) -> int:
+        """List a task, its label cut to 250 bytes. Returns its row, NO_ROW where none is free.
+
+        A command is to be removed when its process is waited for: then the number may become somebody else's. One that
+        is detached is not to be listed.
+        """
+        row = self.reserve()
+        return row if self.write(row, kind, pid, label) else NO_ROW
+
+    def remove(self, row: int) -> None:
+        """Take back what ``add`` returned."""
+        if self.clear(row):
+            self._free.append(row)
+
+    def reserve(self) -> int:
+        """A row for who lists one task after the other. NO_ROW where none is free."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            row = next(self._unused)
+            return row if row < _ROWS else NO_ROW
+
+    def write(self, row: int, kind: int, pid: int, label: str) -> bool:
+        """List a task in a row, in the place of what was there. Returns whether it is, see ``add``."""
+        if row == NO_ROW:
+            return False
+        try:
+            _ROW.pack_into(self._memory, row * _ROW.size, pid, label.encode("utf-8", "replace"), kind)
+        except (TypeError, ValueError):
+            # Closed, which struct calls the wrong type: a snippet that the run gave up on.
+            return False
+        return True
+
+    def clear(self, row: int) -> bool:
+        """List nothing in a row. Returns whether it was possible."""
+        if row == NO_ROW:
+            return False
+        try:
+            self._memory[row * _ROW.size + _KIND] = 0
+        except ValueError:
+            # Closed, as above.
+            return False
+        return True
+
+    def close(self, *, keep_file: bool = False) -> None:
+        """Give back the memory and, unless ``keep_file``, the descriptor. Rows of later callers are not listed."""
+        self._memory.close()
+        if self.descriptor >= 0 and not keep_file:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+def read_rows(descriptor: int) -> list[Row]:
+    """What runs according to a table's file. Raises OSError."""
+    found = []
+    for pid, label, kind in _ROW.iter_unpack(os.pread(descriptor, _SIZE, 0)):
+        if kind:
+            text = label.rstrip(b"\0").decode("utf-8", "ignore")
+            found.append(Row(kind, pid, text if label.endswith(b"\0") else f"{text}…"))
+    return found
+
+
+def _unnamed_file() -> int:
+    """A file of zeros that ends with its last descriptor. Raises OSError."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("fastrun-table")
+        try:
+            os.truncate(descriptor, _SIZE)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+    import tempfile  # 10 ms, for macOS only
+
+    with tempfile.TemporaryFile(prefix="fastrun-", buffering=0) as file:
+        # Written, not only made long: on a full disk a hole in a mapped file kills who fills it.
+        if file.write(bytes(_SIZE)) < _SIZE:
+            raise OSError("no room for the guardian's table")
+        return os.dup(file.fileno())
