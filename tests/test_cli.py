@@ -22,6 +22,7 @@ from tests.helpers import (
     fastrun,
     fastrun_process,
     report_of,
+    wait_for,
     write_json,
 )
 
@@ -362,19 +363,61 @@ def test_an_interrupt_before_anything_runs_is_exit_130(monkeypatch):
     assert caught.value.code == 130
 
 
-def test_an_interrupt_names_what_left_its_session_and_keeps_the_output(tmp_path):
+def test_an_interrupt_ends_and_names_what_left_its_session(tmp_path):
     daemon = "setsid sh -c '> left; exec sleep 1000' & echo $!"
     command = f"{daemon}; while [ ! -e left ]; do sleep 0.01; done; echo ready; sleep 1000"
     with fastrun_process(write_json(tmp_path, document(exec_("a", command, cwd=str(tmp_path))))) as process:
         _, pid, _ = lines_until(process, 3)
-        try:
-            process.send_signal(signal.SIGINT)
-            assert process.stderr is not None
-            warning = process.stderr.readline().decode()
-            assert warning.startswith("fastrun: warning: a: left a process behind that keeps its output open")
-            assert warning.endswith("it left its session and lives on\n")
-            assert alive(int(pid))
-        finally:
-            os.kill(int(pid), signal.SIGKILL)
-        process.communicate(timeout=LIMIT)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=LIMIT)
+    assert errors == b"fastrun: warning: a: left a process behind in a session of its own; it is ended\n"
+    assert not alive(int(pid))
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_commands_of_a_fastrun_that_was_killed_are_ended_unless_there_is_no_guardian(tmp_path, guarded):
+    options = [] if guarded else ["--no-guardian"]
+    path = write_json(tmp_path, document(exec_("a", "echo $$; exec sleep 1000")))
+    with fastrun_process(*options, path) as process:
+        _, pid = lines_until(process, 2)
+        process.kill()
+        # To the end of the guardian, who has standard error as well.
+        assert process.stderr is not None
+        try:
+            if guarded:
+                assert process.stderr.read() == (
+                    b"fastrun: the runner died; ended 1 process of its tasks\nfastrun: commands that ran then: a\n"
+                )
+                wait_for(lambda: not alive(int(pid)))
+            else:
+                assert process.stderr.read() == b""
+                assert alive(int(pid))
+        finally:
+            if not guarded:
+                os.kill(int(pid), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("source", "code"), [("import os; os._exit(7)", 7), ("import os; os.abort()", -6)])
+def test_a_snippet_that_ends_the_process_is_named(tmp_path, source, code):
+    result = fastrun(write_json(tmp_path, document(eval_("bad\n", source))))
+    assert result.returncode == code
+    assert result.stderr.endswith(b"fastrun: snippets that ran then: bad\\n\n")
+
+
+def test_a_timeout_for_all_tasks_and_one_that_makes_no_sense(tmp_path):
+    tasks = document(exec_("a", "sleep 1000"), exec_("b", "sleep 0.3", timeout=60))
+    result = fastrun("--timeout", "0.1", write_json(tmp_path, tasks))
+    assert report_of(result.stdout) == {"a": ("failed", "timed out after 0.1 s"), "b": ("ok", "")}
+    for value in ("0", "-1", "soon"):
+        assert fastrun("--timeout", value, "x.json").returncode == 2
+
+
+def test_a_detached_process_outlives_the_run(tmp_path):
+    result = fastrun(write_json(tmp_path, document(exec_("a", "sleep 1000 >&- 2>&- & echo $!", detach=True))))
+    pid = int(result.stdout.splitlines()[1])
+    try:
+        assert alive(pid)
+        assert result.stderr == b""
+    finally:
+        os.kill(pid, signal.SIGKILL)

@@ -47,7 +47,7 @@ class Ran:
     ) -> None:
         self.recorder = recorder or Recorder()
         self.warnings: list[str] = []
-        guardian = Guardian("0123456789abcdef", wanted=False)
+        guardian = Guardian(os.urandom(8).hex(), wanted=False)
         executors: dict[str, Executor] = {
             "exec": ProcessExecutor(guardian, jobs, grace=grace, portable=portable),
             "eval": SnippetExecutor(guardian),
@@ -247,9 +247,35 @@ def test_a_background_process_is_read_to_the_end(portable, tmp_path):
     assert ran.recorder.out("a") == "late\n"
 
 
-def test_a_process_that_left_its_session_is_named_and_left_alone(portable, tmp_path):
-    daemon = "setsid sh -c '> left; exec sleep 1000' & echo $!"
-    ran = Ran(exec_("a", f"{daemon}; while [ ! -e left ]; do sleep 0.01; done", cwd=str(tmp_path)), portable=portable)
+DAEMON = "setsid sh -c '{}> left; exec sleep 1000' & echo $!; while [ ! -e left ]; do sleep 0.01; done"
+
+
+@pytest.mark.parametrize("quiet", ["", "exec >&- 2>&-; "])
+def test_a_daemon_is_named_and_ended_at_the_end_of_the_run(portable, tmp_path, quiet):
+    ran = Ran(exec_("a", DAEMON.format(quiet), cwd=str(tmp_path)), portable=portable)
+    assert not alive(int(ran.recorder.out("a")))
+    assert ran.warnings == ["a: left a process behind in a session of its own; it is ended"]
+
+
+def test_a_daemon_that_ignores_sigterm_is_killed(portable, tmp_path):
+    ran = Ran(exec_("a", DAEMON.format('trap "" TERM; '), cwd=str(tmp_path)), portable=portable, grace=0.1)
+    assert not alive(int(ran.recorder.out("a")))
+
+
+@pytest.mark.parametrize("command", [DAEMON.format(""), "sleep 1000 & echo $!"])
+def test_what_a_detached_command_leaves_behind_lives_on_unnamed(portable, tmp_path, command):
+    ran = Ran(exec_("a", command, cwd=str(tmp_path), detach=True), portable=portable)
+    pid = int(ran.recorder.out("a"))
+    try:
+        assert alive(pid)
+        assert ran.warnings == []
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_daemon_without_the_mark_that_keeps_the_output_is_named(portable, tmp_path):
+    daemon = "env -i setsid sh -c '> left; exec sleep 1000' & echo $!; while [ ! -e left ]; do sleep 0.01; done"
+    ran = Ran(exec_("a", daemon, cwd=str(tmp_path)), portable=portable)
     pid = int(ran.recorder.out("a"))
     try:
         assert alive(pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 import types
@@ -27,7 +28,7 @@ class Evaluated:
     def __init__(self, *tasks, recorder=None, threads=8, runner=uvloop.run, **options) -> None:
         self.recorder = recorder or Recorder()
         self.warnings: list[str] = []
-        guardian = Guardian("0123456789abcdef", wanted=False)
+        guardian = Guardian(os.urandom(8).hex(), wanted=False)
         self.executor = SnippetExecutor(guardian, threads)
         graph = build(read(document(*tasks), "document"))
         self.run = Run(graph, {"eval": self.executor}, [self.recorder], warn=self.warnings.append, **options)
@@ -188,6 +189,7 @@ with cf.ThreadPoolExecutor(2) as pool:
 
 def test_bytes_and_odd_text_pass_unchanged():
     source = """
+import os
 import sys
 sys.stdout.buffer.write(bytes(range(256)))
 sys.stdout.write('\\udcff')

@@ -20,11 +20,12 @@ from contextlib import suppress
 
 from fastrun.executors.groups import live_groups, signal_group
 from fastrun.executors.guardian import Guardian
+from fastrun.executors.leftovers import end_leftovers
 from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots
 from fastrun.executors.spawner import Spawner
 from fastrun.executors.table import EXEC
-from fastrun.executors.watch import PAUSE, EpollWatch, LoopWatch, Process, has_pidfd
+from fastrun.executors.watch import PAUSE, PIPE, EpollWatch, LoopWatch, Process, has_pidfd
 from fastrun.protocols import (
     CHAIN_SECONDS,
     OK,
@@ -41,9 +42,8 @@ from fastrun.spec import printable
 # Two pipes and a pidfd.
 _DESCRIPTORS_EACH = 3
 
-# What a pipe holds, and so the most that a read of it gives. Whoever fills it gets a larger one: a gigabyte then takes
-# a quarter less time. Refused beyond the user's allowance, of 128 such pipes as a rule.
-_PIPE = 1 << 16
+# Bytes that a pipe holds which was full once: a gigabyte then takes a quarter less time. Refused beyond the user's
+# allowance, of 128 such pipes as a rule.
 _LARGER_PIPE = 1 << 17
 
 _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 0)
@@ -82,6 +82,7 @@ class ProcessExecutor:
         self._lingering: set[Process] = set()
         # The next of chains, to be started once all is handled that is ready now.
         self._following: list[Process] = []
+        self._started_any = False
         self._interrupted = False
         self._forced = False
 
@@ -126,10 +127,11 @@ class ProcessExecutor:
         finally:
             for end in ends:
                 os.close(end)
+        self._started_any = True
         self._running.add(process)
         task = process.task
         if not task.detach:
-            process.row = self._table.add(EXEC, process.pid, task.label)
+            process.row = self._table.add(EXEC, process.pid, task.name)
         self._slots.started()
         self._events.task_started(process.number)
         self._watch.add(process)
@@ -165,6 +167,10 @@ class ProcessExecutor:
     async def close(self) -> None:
         """End the processes that commands left behind, after reading what they print until then."""
         timer = None if self._interrupted else self._end_rest()
+        if self._started_any:
+            known = {process.pid for process in self._running | self._lingering}
+            grace = 0.0 if self._forced else self._grace
+            await end_leftovers(self._guardian.run_id, known, grace, self._events.warning)
         await self._wait_for_groups()
         if timer is not None:
             timer.cancel()
@@ -177,6 +183,8 @@ class ProcessExecutor:
         """Name the processes that keep their output open and tell them to end. Returns what ends them later."""
         # Some may have closed it by now, and are let go.
         self._watch.look()
+        for process in [process for process in self._lingering if process.task.detach]:
+            self._forget(process)
         if not self._lingering:
             return None
         live = live_groups()
@@ -260,13 +268,15 @@ class ProcessExecutor:
         """Read once. Returns the number of bytes; closes the pipe at its end."""
         descriptor = process.pipes[stream]
         try:
-            data = os.read(descriptor, _LARGER_PIPE)
+            # Room for more than there can be costs a mapping of memory each time.
+            data = os.read(descriptor, process.room)
         except BlockingIOError:
             return 0
         if data:
-            if len(data) == _PIPE and _F_SETPIPE_SZ:
+            if len(data) == PIPE and process.room == PIPE and _F_SETPIPE_SZ:
                 with suppress(OSError):
                     fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _LARGER_PIPE)
+                    process.room = _LARGER_PIPE
             self._events.task_output(process.number, stream, data)
         else:
             self.hung_up(process, stream)
@@ -286,7 +296,7 @@ class ProcessExecutor:
         # First, so that the end of its last pipe does not lead back here.
         self._lingering.discard(process)
         self._drain(process)
-        if process.pipes and not self._forced:
+        if process.pipes and not self._forced and not process.task.detach:
             self._warn_of_rest(process, "it left its session and lives on")
         self._table.remove(process.row)
         if not process.reaped:

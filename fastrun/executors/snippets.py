@@ -104,12 +104,13 @@ class SnippetExecutor:
             for number in heads:
                 self._events.task_ended(number, Outcome(Status.FAILED, cause) if failed else None)
             return
+        # Before them: the first may end the process.
+        self._guardian.begin(self._events)
         self._slots.started()
         self._unfinished.update([chain[0] for chain in chains])
         self._submitted += len(chains)
         for chain in chains:
             self._jobs.put(chain)
-        self._guardian.begin(self._events)
         if not self._watching and len(self._threads) < self._most:
             self._watching = True
             self._taken = self._submitted - self._jobs.qsize()
@@ -271,7 +272,7 @@ class SnippetExecutor:
             news.append((number, _STARTED, None))
             if not self._awake:
                 self._wake()
-            self._table.write(row, EVAL, 0, task.label)
+            self._table.write(row, EVAL, 0, task.name)
             # A context of its own: what a snippet sets in one does not reach the next on this thread.
             outcome = Context().run(self._execute, number, task)
             self._table.clear(row)

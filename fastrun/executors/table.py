@@ -16,7 +16,7 @@ EVAL = 2
 # Rows, of which only those in use take memory. What runs beyond them is not listed.
 _ROWS = 4096
 
-# Process id, label, kind. The kind comes last: until it is written the row is not there.
+# Process id, name, kind. The kind comes last: until it is written the row is not there.
 _ROW = struct.Struct("<i251sB")
 _KIND = _ROW.size - 1
 _SIZE = _ROWS * _ROW.size
@@ -52,14 +52,14 @@ class Table:
         self._unused = itertools.count()
         self._free: list[int] = []
 
-    def add(self, kind: int, pid: int, label: str) -> int:
-        """List a task, its label cut to 250 bytes. Returns its row, NO_ROW where none is free.
+    def add(self, kind: int, pid: int, name: str) -> int:
+        """List a task, its name cut to 250 bytes. Returns its row, NO_ROW where none is free.
 
         A command is to be removed when its process is waited for: then the number may become somebody else's. One that
         is detached is not to be listed.
         """
         row = self.reserve()
-        return row if self.write(row, kind, pid, label) else NO_ROW
+        return row if self.write(row, kind, pid, name) else NO_ROW
 
     def remove(self, row: int) -> None:
         """Take back what ``add`` returned."""
@@ -74,12 +74,14 @@ class Table:
             row = next(self._unused)
             return row if row < _ROWS else NO_ROW
 
-    def write(self, row: int, kind: int, pid: int, label: str) -> bool:
+    def write(self, row: int, kind: int, pid: int, name: str) -> bool:
         """List a task in a row, in the place of what was there. Returns whether it is, see ``add``."""
         if row == NO_ROW:
             return False
         try:
-            _ROW.pack_into(self._memory, row * _ROW.size, pid, label.encode("utf-8", "replace"), kind)
+            _ROW.pack_into(self._memory, row * _ROW.size, pid, name.encode(), kind)
+        except UnicodeEncodeError:
+            _ROW.pack_into(self._memory, row * _ROW.size, pid, name.encode("utf-8", "replace"), kind)
         except (TypeError, ValueError):
             # Closed, which struct calls the wrong type: a snippet that the run gave up on.
             return False
@@ -107,10 +109,12 @@ class Table:
 def read_rows(descriptor: int) -> list[Row]:
     """What runs according to a table's file. Raises OSError."""
     found = []
-    for pid, label, kind in _ROW.iter_unpack(os.pread(descriptor, _SIZE, 0)):
+    for pid, name, kind in _ROW.iter_unpack(os.pread(descriptor, _SIZE, 0)):
         if kind:
-            text = label.rstrip(b"\0").decode("utf-8", "ignore")
-            found.append(Row(kind, pid, text if label.endswith(b"\0") else f"{text}…"))
+            text = name.rstrip(b"\0").decode("utf-8", "ignore")
+            # As ``spec.printable`` does it, which cannot be had without orjson, as the guardian has to.
+            shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+            found.append(Row(kind, pid, shown if name.endswith(b"\0") else f"{shown}…"))
     return found
 
 

@@ -25,6 +25,9 @@ PAUSE = 0.005
 # what they printed is read at their exit, without a wake-up for the end of each pipe.
 _TICK = 0.002
 
+# Bytes that a pipe holds, and so the most that a read of it gives.
+PIPE = 1 << 16
+
 # In the place of a stream: the process itself.
 _EXIT = 0
 
@@ -34,6 +37,7 @@ class Process:
 
     ``pipes``: the reading ends that are open, by stream. ``code``: its exit code as ``subprocess`` has it, None before
     its end or if it is lost. ``row``: where the guardian finds it. ``exited``: whether its end has been told.
+    ``room``: bytes that its pipes hold.
     ``reaped``: whether its number may be somebody else's by now.
     """
 
@@ -48,6 +52,7 @@ class Process:
         "pipes",
         "place",
         "reaped",
+        "room",
         "row",
         "script",
         "task",
@@ -67,6 +72,7 @@ class Process:
         self.exited = False
         self.interrupted = False
         self.reaped = False
+        self.room = PIPE
         self.row = NO_ROW
         self.script: str | None = None
         self.waiter: threading.Thread | None = None
