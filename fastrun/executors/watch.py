@@ -254,7 +254,9 @@ class LoopWatch:
             _Poll(self._loop, self._events, self._owner, process)
             return
         process.waiter = thread
-        for stream in process.pipes:
+        for stream, descriptor in process.pipes.items():
+            # A loop may tell of what another file with the same number had.
+            os.set_blocking(descriptor, False)
             self._read_on(process, stream)
 
     def close_pipe(self, process: Process, stream: int) -> None:
