@@ -157,7 +157,7 @@ class Run:
             self._reasons[number] = reason
         skipped = scheduler.task_ended(number, status)
         # Not within a chain, whose next task runs already, as the scheduler sees it.
-        if scheduler.waits:
+        if scheduler.has_work:
             self._drain_soon()
         task = self._tasks[number]
         self._notify("task_ended", task, outcome)

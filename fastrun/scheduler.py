@@ -88,8 +88,8 @@ class Scheduler:
         return not any(self.running) and (self.stopped or not any(self._ready))
 
     @property
-    def waits(self) -> bool:
-        """Whether something is to be done: tasks are ready, or nothing runs any more."""
+    def has_work(self) -> bool:
+        """Whether the runner has something to do: tasks are ready, or nothing runs any more."""
         return any(self._ready) or not any(self.running)
 
     def start(self, lane: int, most: int) -> list[list[int]]:
