@@ -53,8 +53,7 @@ def loaded_cases(setting: Setting) -> Iterator[Case]:
     """What commands cost with many other tasks in memory: nothing more, it is hoped.
 
     The time from the first line of output to that which says that the gate started, which is when all commands
-    have ended. Seen from outside, in the program as it is; loading lies before, and nobody waits for the report. A
-    process is a fifth faster or slower than the next for all of its life, so there are many rounds of short ones.
+    have ended. Seen from outside, in the program as it is; loading lies before, and nobody waits for the report.
     """
     before, *loaded = setting.sizes.loaded
     contenders = []
@@ -64,13 +63,14 @@ def loaded_cases(setting: Setting) -> Iterator[Case]:
         contenders.append(found._replace(name=f"fastrun, {tasks:,} loaded"))
     few, many = (contender.name for contender in contenders)
     title = f"{before:,} x true, -j 16, beside many that wait"
-    yield Case("loaded", title, before, 7, contenders, [Target(many, 1.1, few)], figure="marked")
+    yield Case("loaded", title, before, 3, contenders, [Target(many, 1.1, few)], figure="marked")
 
 
 def shell_cases(setting: Setting) -> Iterator[Case]:
     """Commands that the shell has something to do for."""
-    n = setting.sizes.commands
-    for make, title in (("bin-true", "/bin/true"), ("pipes", "a pipe and redirections")):
+    sizes = setting.sizes
+    works = (("bin-true", "/bin/true", sizes.commands), ("pipes", "a pipe and redirections", sizes.pipes))
+    for make, title, n in works:
         folder = document_folder(setting, "wide", n, make)
         contenders, missing = peer_contenders(folder, ["calls", "ninja"], 16)
         contenders.append(fastrun_contender(folder, 16))
@@ -82,8 +82,8 @@ def eval_cases(setting: Setting) -> Iterator[Case]:
     """Many snippets: none like another, all the same, one behind the other."""
     n = setting.sizes.snippets
     works = (
-        ("wide", "distinct", "different snippets", "loop", 5, 2.0),
-        ("wide", "same", "equal snippets", "executor", 3, 0.2),
+        ("wide", "distinct", "different snippets", "loop", 3, 2.0),
+        ("wide", "same", "equal snippets", "executor", 2, 0.2),
         ("deep", "distinct", "different snippets in a chain", "loop", 3, 4.0),
     )
     for shape, make, title, peer, rounds, limit in works:
@@ -170,7 +170,7 @@ def peers_cases(setting: Setting) -> Iterator[Case]:
     folder = document_folder(setting, "wide", n, "true")
     contenders, missing = peer_contenders(folder, COMMAND_PEERS, 16)
     contenders.append(fastrun_contender(folder, 16))
-    yield Case("peers", f"{n:,} x true, -j 16, all peers", n, 3, contenders, missing=missing, plot="peers")
+    yield Case("peers", f"{n:,} x true, -j 16, all peers", n, 2, contenders, missing=missing, plot="peers")
 
 
 def growth_cases(setting: Setting) -> Iterator[Case]:
@@ -178,10 +178,10 @@ def growth_cases(setting: Setting) -> Iterator[Case]:
     snippets, commands = setting.sizes.growth
     for n in snippets:
         folder = document_folder(setting, "wide", n, "distinct")
-        contenders, missing = peer_contenders(folder, ["loop"] if n > 10_000 else ["loop", "executor"], 64)
+        contenders, missing = peer_contenders(folder, ["loop", "executor"], 64)
         contenders.append(fastrun_contender(folder))
-        title, rounds = f"{n:,} different snippets", 1 if n > 10_000 else 3
-        yield Case("growth", title, n, rounds, contenders, (), "snippet", missing=missing, plot="growth")
+        title = f"{n:,} different snippets"
+        yield Case("growth", title, n, 3, contenders, (), "snippet", missing=missing, plot="growth")
     for n in commands:
         folder = document_folder(setting, "wide", n, "true")
         contenders, missing = peer_contenders(folder, ["floor", "ninja", "make", "xargs"], 16)

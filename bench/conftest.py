@@ -14,7 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sizes",
         choices=("small", "large"),
         default="small",
-        help="large: the cases with a million tasks too (default: small, which is over in two minutes)",
+        help="large: the cases with a million tasks too (default: small, which is over in a minute or two)",
     )
     parser.addoption(
         "--quick",

@@ -27,6 +27,7 @@ class Sizes(NamedTuple):
     """
 
     commands: int
+    pipes: int
     chain: int
     snippets: int
     naps: int
@@ -43,20 +44,22 @@ class Sizes(NamedTuple):
 # ``loaded``: how many of the tasks run, and how many there are; the small one has a thousand that never run.
 FULL = Sizes(
     commands=5_000,
+    pipes=2_000,
     chain=2_000,
     snippets=100_000,
     naps=200,
     sleeps=1_000,
     loaded=(2_000, 3_000, 1_000_000),
     million=1_000_000,
-    peers=500,
-    growth=((1_000, 10_000, 300_000), (100, 1_000)),
+    peers=300,
+    growth=((1_000, 10_000), (100, 1_000)),
     megabytes=(1_000, 100),
     makespan=3.0,
     rounds=100,
 )
 QUICK = Sizes(
     commands=20,
+    pipes=20,
     chain=20,
     snippets=1_000,
     naps=4,

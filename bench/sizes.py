@@ -7,7 +7,8 @@ from bench.generators import Document, Make, binary_tree, deep, diamond, layered
 # Tasks, where nothing but the interpreter is at work. ``conftest`` says which run when.
 SIZES = [
     1_000,
-    pytest.param(100_000, marks=pytest.mark.small),
+    pytest.param(30_000, marks=pytest.mark.small),
+    pytest.param(100_000, marks=pytest.mark.large),
     pytest.param(1_000_000, marks=pytest.mark.large),
 ]
 

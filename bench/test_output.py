@@ -46,7 +46,7 @@ def test_commands(
     assert timed(benchmark, _run, document, mode, nowhere)
 
 
-@pytest.mark.parametrize("lines", [1_000, pytest.param(100_000, marks=pytest.mark.small)])
+@pytest.mark.parametrize("lines", [1_000, pytest.param(30_000, marks=pytest.mark.small)])
 @pytest.mark.parametrize("mode", MODES)
 def test_prints_of_a_snippet(benchmark: BenchmarkFixture, nowhere: int, mode: str, lines: int) -> None:
     source = f"for i in range({lines}): print('line', i)"
