@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastrun.api import load, run, run_async
+    from fastrun.journal.records import JournalError
     from fastrun.observers.console import Console
     from fastrun.protocols import Observer, Outcome, Report, Result, Status
     from fastrun.spec import SpecError, Task
@@ -15,6 +16,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Console",
+    "JournalError",
     "Observer",
     "Outcome",
     "Report",
@@ -30,6 +32,7 @@ __all__ = [
 
 _HOMES = {
     "Console": "fastrun.observers.console",
+    "JournalError": "fastrun.journal.records",
     "Observer": "fastrun.protocols",
     "Outcome": "fastrun.protocols",
     "Report": "fastrun.protocols",

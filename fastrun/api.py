@@ -7,9 +7,9 @@ import asyncio
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
@@ -18,6 +18,10 @@ from fastrun.graph import Graph, build
 from fastrun.protocols import Observer, Report
 from fastrun.runner import Run, handle_signals, release_signals
 from fastrun.spec import Document, Task, collector_off, parse, read
+
+if TYPE_CHECKING:
+    from fastrun.journal.resume import Plan
+    from fastrun.recovery import Journaling
 
 # A path, a parsed document or tasks.
 Input = str | os.PathLike[str] | Mapping[str, Any] | Iterable[Task]
@@ -85,6 +89,10 @@ async def run_async(
     grace: float = 5.0,
     timeout: float | None = None,  # noqa: ASYNC109  # of each task, not of this call
     guardian: bool = True,
+    journal: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    rerun: Collection[str] = (),
+    durable: bool = False,
     observers: Iterable[Observer] = (),
 ) -> Report:
     """Run a document inside the running loop, any loop, and return the report.
@@ -96,11 +104,14 @@ async def run_async(
     ``grace``: seconds between asking tasks to end and ending them, when the run is cancelled or their time is over.
     ``timeout``: seconds that a task may take which has none of its own; None for ever.
     ``guardian``: have a small process end the tasks' processes if this one is killed.
+    ``journal``: a file that the run is recorded in, and that no run was recorded in before unless with ``resume``: then
+    tasks that it has as ok, and that have not changed since, are ok without running, unless ``rerun`` names them.
+    ``durable``: nothing starts before what it depends on is recorded on the disk.
     ``observers``: who is told what happens; nothing is printed without one, see ``Console``.
 
     Cancelling it ends the tasks, with grace, and raises CancelledError then; cancelling it twice ends them at
-    once. Raises SpecError or OSError, before anything starts, if the document cannot be run or read, and
-    ValueError or TypeError for arguments that make no sense.
+    once. Raises, before anything starts, SpecError or OSError if the document cannot be run or read, JournalError or
+    OSError if the journal cannot be used, and ValueError or TypeError for arguments that make no sense.
     Warnings, such as an observer that failed, are RuntimeWarnings.
     """
     prepared = prepare(
@@ -112,6 +123,7 @@ async def run_async(
         timeout=timeout,
         guardian=guardian,
         observers=observers,
+        journaling=_journaling(journal, resume=resume, rerun=rerun, durable=durable),
         warn=_warn,
     )
     return await prepared.to_end()
@@ -136,9 +148,13 @@ def prepare(
     timeout: float | None,
     guardian: bool,
     observers: Iterable[Observer],
+    journaling: "Journaling | None",
     warn: Callable[[str], None],
 ) -> "Prepared":
-    """Make a run of a graph. Raises ValueError for options that make no sense; they are those of ``run_async``."""
+    """Make a run of a graph. Raises ValueError for options that make no sense; they are those of ``run_async``.
+
+    Raises JournalError or OSError if the journal cannot be used.
+    """
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be 1 or more, not {jobs}")
     if eval_threads is not None and eval_threads < 1:
@@ -147,7 +163,13 @@ def prepare(
         raise ValueError("keep_going and grace must be 0 or more")
     if timeout is not None and not timeout > 0:
         raise ValueError(f"timeout must be more than 0, not {timeout}")
-    guard = Guardian(os.urandom(8).hex(), wanted=guardian)
+    run_id = os.urandom(8).hex()
+    journal, plan = None, None
+    if journaling is not None:
+        from fastrun.recovery import begin  # which a plain run does not need
+
+        journal, plan = begin(graph, journaling, run_id, warn)
+    guard = Guardian(run_id, wanted=guardian)
     run = Run(
         graph,
         {
@@ -158,16 +180,19 @@ def prepare(
         keep_going=keep_going,
         grace=grace,
         timeout=timeout,
+        journal=journal,
+        reused=plan.reused if plan else (),
         warn=warn,
     )
-    return Prepared(run, guard)
+    return Prepared(run, guard, plan)
 
 
 class Prepared(NamedTuple):
-    """A run that can be started, once, and the guardian of its tasks."""
+    """A run that can be started, once, the guardian of its tasks and, with a journal, what is not run again."""
 
     run: Run
     guardian: Guardian
+    plan: "Plan | None" = None
 
     async def to_end(self, *, signals: bool = False) -> Report:
         """Run it and return the report. ``signals``: let SIGINT, SIGTERM and SIGHUP interrupt it."""
@@ -191,6 +216,18 @@ def _read(source: Input) -> Document:
             return parse(file.read(), "<stdin>")
     with open(source, "rb") as file:
         return parse(file.read(), os.fspath(source))
+
+
+def _journaling(
+    path: str | os.PathLike[str] | None, *, resume: bool, rerun: Collection[str], durable: bool
+) -> "Journaling | None":
+    if path is None:
+        if resume or rerun or durable:
+            raise ValueError("resume, rerun and durable need a journal")
+        return None
+    from fastrun.recovery import Journaling  # which a plain run does not need
+
+    return Journaling(os.fspath(path), resume, rerun, durable)
 
 
 def _as_dict(task: Task) -> dict[str, Any]:

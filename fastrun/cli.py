@@ -19,7 +19,9 @@ from fastrun import __version__
 if TYPE_CHECKING:
     from fastrun.api import Prepared
     from fastrun.graph import Graph
+    from fastrun.journal.resume import Plan
     from fastrun.observers.console import Console
+    from fastrun.recovery import Journaling
 
 _T = TypeVar("_T")
 
@@ -34,12 +36,14 @@ _DESCRIPTION = "Run a JSON document of shell commands and Python snippets as con
 _EPILOG = """\
 exit status:
   0  every task is ok          2  bad usage or input; nothing was started
-  1  a task failed or was      3  the output could not be written in full
+  1  a task failed or was      3  output or journal could not be written in full
      skipped                   129, 130, 143  after SIGHUP, SIGINT, SIGTERM
 
 examples:
   fastrun build.json           run every task in build.json
   generate | fastrun -j 8 -    run a document from a pipe, at most 8 commands at once
+  fastrun --journal build.journal --resume build.json
+                               run what is not done yet, and note what is
 """
 
 
@@ -51,6 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _print_schema()
     if options.file is None:
         _parser().error("a FILE is needed ('-' for standard input)")
+    for option in ("resume", "rerun", "durable"):
+        if getattr(options, option) and options.journal is None:
+            _parser().error(f"--{option} needs --journal FILE")
+    if options.rerun and not options.resume:
+        _parser().error("--rerun needs --resume")
     if options.directory is not None:
         try:
             os.chdir(options.directory)
@@ -124,7 +133,17 @@ def _parser() -> argparse.ArgumentParser:
         action="store_false",
         help="start no process that ends the commands if fastrun is killed",
     )
-    add("-v", "--verbose", action="store_true", help="show each command as it starts, on standard error")
+    add("--journal", metavar="FILE", help="record the run in FILE, from which another run can go on")
+    add("--resume", action="store_true", help="run only what the journal does not have as ok or has changed since")
+    add(
+        "--rerun",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --resume: run NAME and all that depends on it in any case (may be repeated)",
+    )
+    add("--durable", action="store_true", help="start nothing before what it depends on is recorded on the disk")
+    add("-v", "--verbose", action="store_true", help="show each command as it starts, and why tasks run again")
     add("--schema", action="store_true", help="print the JSON schema of documents and exit")
     add("--version", action="version", version=f"fastrun {__version__}")
     return parser
@@ -227,7 +246,44 @@ def _dry_run(options: argparse.Namespace) -> int:
         return graph
     from fastrun.scheduler import order
 
-    return _print(f"{graph.tasks[number].label}\n" for number in order(graph))
+    reused: Sequence[int] = ()
+    wanted = _journaling(options)
+    if wanted is not None:
+        from fastrun.recovery import foresee
+
+        try:
+            plan = foresee(graph, wanted)
+        except (OSError, ValueError) as error:
+            return _journal_error(options, error)
+        _say_plan(graph, plan, options)
+        reused = plan.reused
+    return _print(f"{graph.tasks[number].label}\n" for number in order(graph, reused))
+
+
+def _journaling(options: argparse.Namespace) -> "Journaling | None":
+    if options.journal is None:
+        return None
+    from fastrun.recovery import Journaling
+
+    return Journaling(options.journal, options.resume, options.rerun, options.durable)
+
+
+def _journal_error(options: argparse.Namespace, error: OSError | ValueError) -> int:
+    return _usage_error(f"{options.journal}: {error.strerror}" if isinstance(error, OSError) else str(error))
+
+
+def _say_plan(graph: "Graph", plan: "Plan", options: argparse.Namespace) -> None:
+    """Say what is not run again and, if asked for, why each task is or is not."""
+    from fastrun.spec import printable
+
+    if not options.resume:
+        return
+    if options.verbose:
+        for number in plan.reused:
+            _say(f"fastrun: {graph.tasks[number].label}: ok in the journal")
+        for number, why in plan.why.items():
+            _say(f"fastrun: {graph.tasks[number].label}: runs: {why}")
+    _say(f"fastrun: {printable(options.journal)}: {len(plan.reused)} of {len(graph)} tasks are ok, {len(plan.why)} run")
 
 
 def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console] | int":
@@ -245,17 +301,24 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console] | int":
     # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
     out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
     console = Console(options.output, verbose=options.verbose, stdout=out, stderr=err)
-    prepared = prepare(
-        graph,
-        jobs=options.jobs,
-        eval_threads=options.eval_threads,
-        keep_going=options.keep_going,
-        grace=options.grace,
-        timeout=options.timeout,
-        guardian=options.guardian,
-        observers=[console],
-        warn=console.warn,
-    )
+    try:
+        prepared = prepare(
+            graph,
+            jobs=options.jobs,
+            eval_threads=options.eval_threads,
+            keep_going=options.keep_going,
+            grace=options.grace,
+            timeout=options.timeout,
+            guardian=options.guardian,
+            observers=[console],
+            journaling=_journaling(options),
+            warn=console.warn,
+        )
+    except (OSError, ValueError) as error:
+        console.close()
+        return _journal_error(options, error)
+    if prepared.plan is not None:
+        _say_plan(graph, prepared.plan, options)
     return prepared, console
 
 

@@ -4,7 +4,7 @@ Stands beside the runner, who calls all of it; knows none of those who implement
 """
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
@@ -47,6 +47,10 @@ class Outcome(NamedTuple):
 OK = Outcome(Status.OK)
 
 
+# The reason of a task that is ok without having run.
+FROM_JOURNAL = "from the journal"
+
+
 class Result(NamedTuple):
     """One line of a report."""
 
@@ -58,9 +62,10 @@ class Result(NamedTuple):
 class Report:
     """How a run ended.
 
-    ``counts``: tasks by status. ``seconds``: wall time. ``signal``: the number of the signal that
-    interrupted the run, or None. Iterating gives a Result per task in the order of the document;
-    ``report["name"]`` gives one.
+    ``counts``: tasks by status. ``reused``: how many of those that are ok did not run, as a journal says that they had.
+    ``seconds``: wall time. ``signal``: the number of the signal that interrupted the run, or None. ``recorded``: False
+    if there is a journal that could not be written in full. Iterating gives a Result per task in the order of the
+    document; ``report["name"]`` gives one.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Report:
         reasons: dict[int, str],
         seconds: float,
         signal_number: int | None = None,
+        reused: int = 0,
     ) -> None:
         """``statuses``: a Status per task. ``reasons``: by task number, for those that have one."""
         self._tasks = tasks
@@ -79,6 +85,8 @@ class Report:
         self.counts = {status: statuses.count(status) for status in ENDED}
         self.seconds = seconds
         self.signal = signal_number
+        self.reused = reused
+        self.recorded = True
 
     @property
     def ok(self) -> bool:
@@ -87,14 +95,18 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 all ok, 1 a task failed or was skipped, 128 and the signal's number after a signal."""
+        """0 all ok, 1 a task failed or was skipped, 3 not all is recorded, 128 + N after signal N."""
         if self.signal is not None:
             return 128 + self.signal
+        if not self.recorded:
+            return 3
         return 0 if self.ok else 1
 
     def summary(self) -> str:
         """The last line of the printed report: ``9 tasks: 7 ok, 1 failed, 1 skipped in 7.02 s``."""
         counts = [f"{self.counts[Status.OK]} ok"]
+        if self.reused:
+            counts[0] += f" ({self.reused} {FROM_JOURNAL})"
         counts += [f"{self.counts[status]} {status.label}" for status in ENDED[1:] if self.counts[status]]
         many = "1 task" if len(self) == 1 else f"{len(self)} tasks"
         return f"{many}: {', '.join(counts)} in {self.seconds:.2f} s"
@@ -135,8 +147,8 @@ class Events(Protocol):
         """Whether those who take the output are behind: an executor then stops reading more."""
         ...
 
-    def task_started(self, number: int) -> None:
-        """Before any output of the task."""
+    def task_started(self, number: int, pid: int | None = None) -> None:
+        """Before any output of the task. ``pid``: of its process, which leads a session and a group of its own."""
         ...
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
@@ -186,6 +198,30 @@ class Executor(Protocol):
 
     async def close(self) -> None:
         """End what outlived its task and give everything back."""
+        ...
+
+
+class Journal(Protocol):
+    """Keeps what happens to tasks, for another run to go on from there. Nothing is acted on before it is recorded."""
+
+    def open(self, on_change: Callable[[], object]) -> None:
+        """Begin. ``on_change``: to be called, in any thread, when ``flush`` would say something new by itself."""
+        ...
+
+    def task_started(self, number: int, pid: int | None) -> None:
+        """Note it, as for ``Events``."""
+        ...
+
+    def task_ended(self, number: int, outcome: Outcome) -> int:
+        """Note it, for tasks that are skipped too. Returns a number that grows, see ``flush``."""
+        ...
+
+    def flush(self) -> int:
+        """Record what was noted. Returns up to which number that is done. Raises OSError if it cannot be."""
+        ...
+
+    def close(self, report: Report) -> None:
+        """Note how the run ended, and return when all is recorded. Raises OSError if it cannot be."""
         ...
 
 

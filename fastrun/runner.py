@@ -14,14 +14,15 @@ A run in one picture::
 
 import asyncio
 import functools
+import math
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from fastrun.graph import Graph
-from fastrun.protocols import Executor, Job, Observer, Outcome, Report, Status
-from fastrun.scheduler import Scheduler
+from fastrun.protocols import FROM_JOURNAL, Executor, Job, Journal, Observer, Outcome, Report, Status
+from fastrun.scheduler import LONGEST_CHAIN, Scheduler
 
 _RUNNING = Status.RUNNING
 
@@ -40,17 +41,28 @@ class Run:
         keep_going: int = 0,
         grace: float = 5.0,
         timeout: float | None = None,
+        journal: Journal | None = None,
+        reused: Sequence[int] = (),
         warn: Callable[[str], None],
     ) -> None:
         """``executors``: by task type. ``grace``: seconds between asking tasks to end and ending them.
 
         ``keep_going``: start nothing more after so many failures, 0 for never. ``timeout``: seconds that a task may
-        take which does not say so itself, None for ever. ``warn``: takes one line.
+        take which does not say so itself, None for ever. ``journal``: what happens is recorded there. ``reused``: tasks
+        that are ok and need not run, each behind all that it depends on. ``warn``: takes one line.
         """
         self._tasks = graph.tasks
         lanes = {type_: lane for lane, type_ in enumerate(executors)}
         of_tasks = bytes([lanes[task.type] for task in graph.tasks])
-        self._scheduler = Scheduler(graph, of_tasks, len(lanes), keep_going)
+        # In a chain the next task runs before the end of the last is recorded.
+        longest = LONGEST_CHAIN if journal is None else 1
+        self._scheduler = Scheduler(graph, of_tasks, len(lanes), keep_going, reused=reused, longest_chain=longest)
+        self._reused = reused
+        self._journal = journal
+        # What has ended and is not recorded yet, with the number that the journal gave it. It counts as running, but
+        # needs no slot: how many there are of each lane.
+        self._unrecorded: dict[int, tuple[int, Outcome]] = {}
+        self._ended = [0] * len(lanes)
         self._lanes = of_tasks
         self._executors = list(executors.values())
         self._timeout = timeout
@@ -59,6 +71,7 @@ class Run:
         self._deadlines: dict[int, asyncio.TimerHandle] = {}
         # Of those whose time is over.
         self._timed_out: dict[int, Outcome] = {}
+        self._journal_error: OSError | None = None
         self._keep_going = keep_going
         self._grace = grace
         self._warn = warn
@@ -79,7 +92,10 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._finished = self._loop.create_future()
         start = self._loop.time()
+        if self._journal is not None:
+            self._journal.open(functools.partial(self._loop.call_soon_threadsafe, self._drain_soon))
         self._notify("run_started", self._tasks)
+        self._note(self._reused, Outcome(Status.OK, FROM_JOURNAL))
         for executor in self._executors:
             executor.open(self)
         self._drain()
@@ -95,7 +111,14 @@ class Run:
             self._reasons,
             self._loop.time() - start,
             self._signal,
+            len(self._reused),
         )
+        if self._journal is not None:
+            try:
+                self._journal.close(report)
+            except OSError as error:
+                self._not_recorded(error)
+            report.recorded = self._journal_error is None
         self._notify("run_ended", report)
         if cancelled:
             raise asyncio.CancelledError
@@ -130,10 +153,13 @@ class Run:
             pass
         return False
 
-    def task_started(self, number: int) -> None:
+    def task_started(self, number: int, pid: int | None = None) -> None:
         """Pass on to the observers; its time begins."""
         if self._has_timeouts:
             self._set_deadline(number)
+        if self._journal is not None:
+            self._journal.task_started(number, pid)
+            self._drain_soon()
         self._notify("task_started", self._tasks[number])
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
@@ -143,7 +169,7 @@ class Run:
     def task_ended(self, number: int, outcome: Outcome | None) -> bool:
         """Note it, pass it on with the skips that follow from it, and look for more to start."""
         scheduler = self._scheduler
-        if scheduler.statuses[number] != _RUNNING:
+        if scheduler.statuses[number] != _RUNNING or number in self._unrecorded:
             # Its start failed half-way, and it was given up on.
             return False
         if outcome is None:
@@ -152,6 +178,17 @@ class Run:
             return not scheduler.stopped
         if self._has_timeouts:
             outcome = self._end_deadline(number, outcome)
+        if self._journal is None:
+            self._end(number, outcome)
+        else:
+            self._unrecorded[number] = (self._journal.task_ended(number, outcome), outcome)
+            self._ended[self._lanes[number]] += 1
+            self._drain_soon()
+        return not scheduler.stopped
+
+    def _end(self, number: int, outcome: Outcome) -> None:
+        """Act on how a task has ended."""
+        scheduler = self._scheduler
         status, reason = outcome
         if reason:
             self._reasons[number] = reason
@@ -162,8 +199,36 @@ class Run:
         task = self._tasks[number]
         self._notify("task_ended", task, outcome)
         if skipped:
-            self._note(skipped, Outcome(Status.SKIPPED, f"{task.label} failed"))
-        return not scheduler.stopped
+            outcome = Outcome(Status.SKIPPED, f"{task.label} failed")
+            self._note(skipped, outcome)
+            if self._journal is not None:
+                for other in skipped:
+                    self._journal.task_ended(other, outcome)
+
+    def _settle(self, journal: Journal) -> None:
+        """Have the journal written, and act on the ends that it holds by now."""
+        recorded = math.inf
+        try:
+            recorded = journal.flush()
+        except OSError as error:
+            # What has ended has ended, and is reported.
+            self._not_recorded(error)
+        unrecorded = self._unrecorded
+        while unrecorded:
+            number = next(iter(unrecorded))
+            place, outcome = unrecorded[number]
+            if place > recorded:
+                break
+            del unrecorded[number]
+            self._ended[self._lanes[number]] -= 1
+            self._end(number, outcome)
+
+    def _not_recorded(self, error: OSError) -> None:
+        """Start nothing more: nobody could go on from there."""
+        if self._journal_error is None:
+            self._journal_error = error
+            self.warning(f"cannot write the journal: {error.strerror}; nothing more is started")
+            self._scheduler.stop()
 
     def _set_deadline(self, number: int) -> None:
         timeout = self._tasks[number].timeout
@@ -204,11 +269,13 @@ class Run:
             self._loop.call_soon(self._drain)
 
     def _drain(self) -> None:
+        if self._journal is not None:
+            self._settle(self._journal)
         self._draining = False
         scheduler = self._scheduler
         tasks = self._tasks
         for lane, executor in enumerate(self._executors):
-            free = executor.slots - scheduler.running[lane]
+            free = executor.slots - scheduler.running[lane] + self._ended[lane]
             if free <= 0:
                 continue
             chains = [[(number, tasks[number]) for number in chain] for chain in scheduler.start(lane, free)]
@@ -238,6 +305,8 @@ class Run:
         """Settle the tasks that never started, so that each has ended in exactly one way."""
         if self._signal is not None:
             self._note(self._scheduler.close(Status.INTERRUPTED), Outcome(Status.INTERRUPTED))
+        elif self._journal_error is not None:
+            self._note(self._scheduler.close(Status.SKIPPED), Outcome(Status.SKIPPED, "stopped without a journal"))
         else:
             many = f"{self._keep_going} failure{'s' if self._keep_going > 1 else ''}"
             outcome = Outcome(Status.SKIPPED, f"stopped after {many}")

@@ -5,7 +5,7 @@ and not what a task does: it says what is to be done, the runner does it. Its wo
 of the tasks that change, never to the tasks that remain.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
 from fastrun.graph import Graph
@@ -15,7 +15,7 @@ _WAITING, _READY, _RUNNING, _OK, _FAILED, _SKIPPED, _INTERRUPTED = Status
 
 # Tasks handed over in one chain: enough that what a chain saves is saved for nearly all of its tasks. Its head
 # alone takes a slot.
-_LONGEST_CHAIN = 64
+LONGEST_CHAIN = 64
 
 
 class _ReadyQueue:
@@ -60,15 +60,26 @@ class Scheduler:
     ``running``: tasks running, per lane.
     """
 
-    def __init__(self, graph: Graph, lanes: Sequence[int], lane_count: int, keep_going: int = 0) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        lanes: Sequence[int],
+        lane_count: int,
+        keep_going: int = 0,
+        *,
+        reused: Iterable[int] = (),
+        longest_chain: int = LONGEST_CHAIN,
+    ) -> None:
         """``lanes``: the lane of each task, below ``lane_count``.
 
-        ``keep_going``: stop at so many failures, 0 for never.
+        ``keep_going``: stop at so many failures, 0 for never. ``reused``: tasks that are ok from the start, and with
+        each all that it depends on.
         """
         self._graph = graph
         self._lanes = lanes
         self._waiting_on = graph.waiting_on[:]
         self._failures_left = keep_going or -1
+        self._longest_chain = longest_chain
         # By task in a chain: the one behind it.
         self._next: dict[int, int] = {}
         self.statuses = bytearray(len(graph))
@@ -76,8 +87,13 @@ class Scheduler:
         self.running = [0] * lane_count
         self.stopped = False
         first: list[list[int]] = [[] for _ in range(lane_count)]
+        offsets, dependents = graph.offsets, graph.dependents
+        for task in reused:
+            self.statuses[task] = _OK
+            for dependent in dependents[offsets[task] : offsets[task + 1]]:
+                self._waiting_on[dependent] -= 1
         for task, count in enumerate(self._waiting_on):
-            if not count:
+            if not count and self.statuses[task] == _WAITING:
                 self.statuses[task] = _READY
                 first[lanes[task]].append(task)
         self._ready = [_ReadyQueue(graph, tasks) for tasks in first]
@@ -142,7 +158,7 @@ class Scheduler:
         task = chain[0]
         offsets, dependents, waiting_on = self._graph.offsets, self._graph.dependents, self._waiting_on
         lane, statuses = self._lanes[task], self.statuses
-        while len(chain) < _LONGEST_CHAIN:
+        while len(chain) < self._longest_chain:
             following = -1
             for edge in range(offsets[task], offsets[task + 1]):
                 dependent = dependents[edge]
@@ -199,9 +215,9 @@ class Scheduler:
                     self._set(dependent, _RUNNING if dependent == following else _READY)
 
 
-def order(graph: Graph) -> list[int]:
-    """The order in which the tasks start when one runs at a time and all are ok."""
-    scheduler = Scheduler(graph, bytes(len(graph)), 1)
+def order(graph: Graph, reused: Iterable[int] = ()) -> list[int]:
+    """The order in which the tasks start when one runs at a time and all are ok. ``reused``: as for ``Scheduler``."""
+    scheduler = Scheduler(graph, bytes(len(graph)), 1, reused=reused)
     tasks = []
     while chains := scheduler.start(0, 1):
         for task in chains[0]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -21,14 +22,18 @@ from hypothesis import strategies as st
 
 from fastrun import Outcome, Status, Task
 from fastrun.graph import build
-from fastrun.journal import (
-    SYNC_SECONDS,
-    Journal,
+from fastrun.journal.file import SYNC_SECONDS, JournalFile
+from fastrun.journal.keys import task_keys
+from fastrun.journal.machine import boot_id, process_start_time, ticks_now
+from fastrun.journal.records import (
     JournalError,
-    boot_id,
-    process_start_time,
+    done_record,
+    end_record,
     read_journal,
-    task_keys,
+    redo_record,
+    run_record,
+    skip_record,
+    start_record,
 )
 from fastrun.spec import Document, Source, read
 from tests.helpers import LIMIT, document, environment, eval_, exec_, write_json
@@ -48,19 +53,19 @@ def line_of(record: Any, data: bytes | None = None) -> bytes:
     return b"%08x %b\n" % (crc32(data), data)
 
 
-def write_some(journal: Journal) -> None:
+def write_some(journal: JournalFile) -> None:
     """Ten records: a run with a task of each end."""
-    journal.run_started("run-1", "hash-1")
-    journal.task_started("a", "key-a", 1, 10, 1000)
-    journal.task_started("b", "key-b", 1)
-    journal.task_ended("a", "key-a", 1, OK, 1.5)
+    journal.append(run_record("run-1", "hash-1"))
+    journal.append(start_record("a", "key-a", 1, 10, 1000))
+    journal.append(start_record("b", "key-b", 1))
+    journal.append(end_record("a", "key-a", 1, OK, 1.5))
     journal.flush()
-    journal.task_ended("b", "key-b", 1, FAILED, 2)
-    journal.task_started("b", "key-b", 2, 11, 1001)
-    journal.task_started("é\n", "key-c", 1, 12, None)
-    journal.task_ended("é\n", "key-c", 1, OK, 0.25)
-    journal.task_skipped("d", "b")
-    journal.run_ended({Status.OK: 2, Status.FAILED: 1}, 1)
+    journal.append(end_record("b", "key-b", 1, FAILED, 2))
+    journal.append(start_record("b", "key-b", 2, 11, 1001))
+    journal.append(start_record("é\n", "key-c", 1, 12, None))
+    journal.append(end_record("é\n", "key-c", 1, OK, 0.25))
+    journal.append(skip_record("d", "b"))
+    journal.append(done_record({Status.OK: 2, Status.FAILED: 1}, 1))
     journal.flush()
 
 
@@ -71,15 +76,18 @@ def path(tmp_path):
 
 @pytest.fixture
 def written(path) -> bytes:
-    with closing(Journal.open(path, False)) as journal:
+    with closing(JournalFile.open(path, False)) as journal:
         write_some(journal)
     data: bytes = path.read_bytes()
     assert data.count(b"\n") == 10
     return data
 
 
+SAID = ("runs", "exit_code", "ok", "not_ok", "seconds", "unfinished")
+
+
 def said(data: bytes) -> dict[str, Any]:
-    return {name: value for name, value in vars(read_journal(data)).items() if name not in ("length", "damaged")}
+    return {name: value for name, value in vars(read_journal(data)).items() if name in SAID}
 
 
 def whole_lines(data: bytes, end: int) -> bytes:
@@ -144,7 +152,7 @@ def test_no_flipped_bit_gives_a_record_that_was_not_written(written):
 def test_bytes_put_anywhere_give_no_record_and_no_other_error(rest, data):
     records = [
         {"record": "run", "format": 1, "id": "r", "boot": "", "pid": 1, "pid_start": None, "input": "", "time": ""},
-        {"record": "start", "name": "a", "key": "k", "attempt": 1, "pid": None, "pid_start": None},
+        {"record": "start", "name": "a", "key": "k", "attempt": 1, "pid": None, "ticks": None},
     ]
     good = b"".join(map(line_of, records))
     place = data.draw(st.integers(len(line_of(records[0])), len(good)))
@@ -161,7 +169,7 @@ def test_bytes_put_anywhere_give_no_record_and_no_other_error(rest, data):
     [
         line_of({"record": "end", "name": "x", "key": "k", "attempt": 1, "status": "ok", "reason": ""}),
         line_of({"record": "end", "name": 1, "key": "k", "attempt": 1, "status": "ok", "reason": "", "seconds": 1}),
-        line_of({"record": "start", "name": "x", "key": "k", "attempt": 1, "pid_start": None}),
+        line_of({"record": "start", "name": "x", "key": "k", "attempt": 1, "ticks": None}),
         line_of({"record": "run", "format": 1}),
         line_of({"name": "x"}),
         line_of({"record": 1}),
@@ -176,14 +184,14 @@ def test_bytes_put_anywhere_give_no_record_and_no_other_error(rest, data):
     ],
 )
 def test_reading_stops_at_what_no_fastrun_wrote(written, line):
-    good = line_of({"record": "start", "name": "later", "key": "k", "attempt": 1, "pid": None, "pid_start": None})
+    good = line_of({"record": "start", "name": "later", "key": "k", "attempt": 1, "pid": None, "ticks": None})
     recorded = read_journal(written + line + good)
     assert (recorded.length, recorded.damaged) == (len(written), len(line + good))
     assert said(written + line + good) == said(written)
 
 
 def test_unknown_kinds_and_fields_are_passed_over(written):
-    extra = {"record": "skip", "name": "x", "cause": "b", "new": [1]}
+    extra = {"record": "skip", "name": "d", "reason": "b", "new": [1]}
     data = written + line_of({"record": "new", "name": "a"}) + line_of(extra)
     assert said(data) == said(written)
     assert read_journal(data).length == len(data)
@@ -212,30 +220,48 @@ def test_a_run_in_another_format_is_an_error_not_damage(written):
 
 
 def test_task_that_was_started_again_is_not_ok_until_it_is_again(path, written):
-    with closing(Journal.open(path, True)) as journal:
-        journal.run_started("run-2", "hash-2")
-        journal.task_started("a", "key-a2", 1, 20, 2000)
+    with closing(JournalFile.open(path, True)) as journal:
+        journal.append(run_record("run-2", "hash-2"))
+        journal.append(start_record("a", "key-a2", 1, 20, 2000))
     recorded = read_journal(path.read_bytes())
     assert [run.id for run in recorded.runs] == ["run-1", "run-2"]
     assert recorded.exit_code is None
     assert set(recorded.ok) == {"é\n"}
     assert recorded.seconds["a"] == 1.5
     assert {name: start.run.id for name, start in recorded.unfinished.items()} == {"a": "run-2", "b": "run-1"}
-    with closing(Journal.open(path, True)) as journal:
-        journal.run_started("run-3", "hash-2")
-        journal.task_started("a", "key-a2", 1, 30, 3000)
-        journal.task_ended("a", "key-a2", 1, OK, 4.0)
+    with closing(JournalFile.open(path, True)) as journal:
+        journal.append(run_record("run-3", "hash-2"))
+        journal.append(start_record("a", "key-a2", 1, 30, 3000))
+        journal.append(end_record("a", "key-a2", 1, OK, 4.0))
     recorded = read_journal(path.read_bytes())
     assert recorded.ok["a"] == ("key-a2", "", 4.0)
     assert set(recorded.unfinished) == {"b"}
 
 
+def test_task_that_is_to_run_again_is_not_ok(path, written):
+    with closing(JournalFile.open(path, True)) as journal:
+        journal.append(run_record("run-2", "hash-2"))
+        journal.append(redo_record("a"))
+    recorded = read_journal(path.read_bytes())
+    assert set(recorded.ok) == {"é\n"}
+    assert recorded.seconds["a"] == 1.5
+
+
+def test_how_a_task_ended_that_is_not_ok_is_known_until_it_is(path, written):
+    assert read_journal(written).not_ok == {"b": "failed", "d": "skipped"}
+    with closing(JournalFile.open(path, True)) as journal:
+        journal.append(run_record("run-2", "hash-2"))
+        journal.append(start_record("b", "k", 1))
+        journal.append(end_record("b", "k", 1, OK, 1.0))
+    assert read_journal(path.read_bytes()).not_ok == {"d": "skipped"}
+
+
 def test_end_of_an_earlier_attempt_does_not_end_a_later_one(path):
-    with closing(Journal.open(path, False)) as journal:
-        journal.run_started("r", "h")
-        journal.task_started("a", "key", 1)
-        journal.task_started("a", "key", 2)
-        journal.task_ended("a", "key", 1, FAILED, 1.0)
+    with closing(JournalFile.open(path, False)) as journal:
+        journal.append(run_record("r", "h"))
+        journal.append(start_record("a", "key", 1))
+        journal.append(start_record("a", "key", 2))
+        journal.append(end_record("a", "key", 1, FAILED, 1.0))
     assert read_journal(path.read_bytes()).unfinished["a"].attempt == 2
 
 
@@ -245,10 +271,10 @@ names = st.text(max_size=6) | st.sampled_from(["\ud800", "\\ud800", '"\n\0', "�
 @given(names, names)
 def test_any_name_is_read_as_it_was_written(tmp_path_factory, name, reason):
     path = tmp_path_factory.mktemp("names") / "run.journal"
-    with closing(Journal.open(path, False)) as journal:
-        journal.run_started("r", "h")
-        journal.task_started(name, "key", 1)
-        journal.task_ended(name, "key", 1, Outcome(Status.OK, reason), 1.0)
+    with closing(JournalFile.open(path, False)) as journal:
+        journal.append(run_record("r", "h"))
+        journal.append(start_record(name, "key", 1))
+        journal.append(end_record(name, "key", 1, Outcome(Status.OK, reason), 1.0))
     assert read_journal(path.read_bytes()).ok == {name: ("key", reason, 1.0)}
 
 
@@ -367,7 +393,7 @@ def test_a_chain_of_a_hundred_thousand_has_keys():
 def test_new_file_is_its_owners_alone(path):
     before = os.umask(0)
     try:
-        Journal.open(path, False).close()
+        JournalFile.open(path, False).close()
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -375,9 +401,9 @@ def test_new_file_is_its_owners_alone(path):
 
 def test_environment_values_are_not_in_the_file(path):
     task = Task("a", "exec", "arguments-too", (), None, {"TOKEN": "swordfish"})
-    with closing(Journal.open(path, False)) as journal:
-        journal.run_started("r", "h")
-        journal.task_started("a", keys_of(task)["a"], 1, os.getpid(), 1)
+    with closing(JournalFile.open(path, False)) as journal:
+        journal.append(run_record("r", "h"))
+        journal.append(start_record("a", keys_of(task)["a"], 1, os.getpid(), 1))
     data = path.read_bytes()
     assert keys_of(task)["a"].encode() in data
     assert b"swordfish" not in data
@@ -386,9 +412,9 @@ def test_environment_values_are_not_in_the_file(path):
 
 def test_file_with_a_run_is_only_gone_on_with_when_asked_to(path, written):
     with pytest.raises(JournalError, match=r"run\.journal: holds a run already; --resume goes on with it"):
-        Journal.open(path, False)
+        JournalFile.open(path, False)
     assert path.read_bytes() == written
-    with closing(Journal.open(path, True)) as journal:
+    with closing(JournalFile.open(path, True)) as journal:
         assert set(journal.recorded.ok) == {"a", "é\n"}
         assert journal.notes == []
     assert path.read_bytes() == written
@@ -397,7 +423,7 @@ def test_file_with_a_run_is_only_gone_on_with_when_asked_to(path, written):
 @pytest.mark.parametrize("resume", [False, True])
 def test_empty_file_is_a_new_journal(path, resume):
     path.touch()
-    with closing(Journal.open(path, resume)) as journal:
+    with closing(JournalFile.open(path, resume)) as journal:
         write_some(journal)
     assert len(read_journal(path.read_bytes()).runs) == 1
 
@@ -408,7 +434,7 @@ def test_something_else_is_refused_and_untouched(path, resume, content):
     path.write_bytes(content)
     os.utime(path, ns=(1, 1))
     with pytest.raises(JournalError, match=r"run\.journal: not a journal of fastrun"):
-        Journal.open(path, resume)
+        JournalFile.open(path, resume)
     assert path.read_bytes() == content
     assert path.stat().st_mtime_ns == 1
 
@@ -418,35 +444,35 @@ def test_journal_with_a_damaged_first_line_or_a_newer_format_is_untouched(path, 
     for data in (written.replace(b"run-1", b"run-2"), written + line_of({"record": "run", "format": 2})):
         path.write_bytes(data)
         with pytest.raises(JournalError):
-            Journal.open(path, resume)
+            JournalFile.open(path, resume)
         assert path.read_bytes() == data
 
 
 def test_only_a_regular_file_can_be_a_journal(tmp_path):
     with pytest.raises(JournalError, match="/dev/null: not a regular file"):
-        Journal.open("/dev/null", False)
+        JournalFile.open("/dev/null", False)
     with pytest.raises(IsADirectoryError):
-        Journal.open(tmp_path, False)
+        JournalFile.open(tmp_path, False)
     with pytest.raises(FileNotFoundError):
-        Journal.open(tmp_path / "missing" / "file", False)
+        JournalFile.open(tmp_path / "missing" / "file", False)
 
 
 def test_errors_show_a_path_on_one_line(tmp_path):
     path = tmp_path / "a\nb"
     path.write_bytes(b"x")
     with pytest.raises(JournalError, match=r"^[^\n]*/a\\nb: not a journal of fastrun$"):
-        Journal.open(path, False)
+        JournalFile.open(path, False)
 
 
 def test_torn_tail_is_cut_off_and_said(path, written):
     whole = whole_lines(written, len(written) - 1)
     path.write_bytes(written[:-1])
-    with closing(Journal.open(path, True)) as journal:
+    with closing(JournalFile.open(path, True)) as journal:
         many = len(written) - 1 - len(whole)
         assert journal.notes == [f"{path}: {many} damaged bytes behind the last whole record cut off"]
         assert journal.recorded.exit_code is None
         assert path.read_bytes() == whole
-        journal.task_started("z", "key-z", 1)
+        journal.append(start_record("z", "key-z", 1))
     assert read_journal(path.read_bytes()).damaged == 0
     assert "z" in read_journal(path.read_bytes()).unfinished
 
@@ -454,7 +480,7 @@ def test_torn_tail_is_cut_off_and_said(path, written):
 @pytest.mark.parametrize("resume", [False, True])
 def test_torn_first_record_is_no_run(path, written, resume):
     path.write_bytes(written[:60])
-    with closing(Journal.open(path, resume)) as journal:
+    with closing(JournalFile.open(path, resume)) as journal:
         assert journal.notes == [f"{path}: 60 damaged bytes behind the last whole record cut off"]
         write_some(journal)
     assert len(read_journal(path.read_bytes()).runs) == 1
@@ -464,10 +490,11 @@ def test_torn_first_record_is_no_run(path, written, resume):
 
 _HOLDER = """
 import sys
-from fastrun.journal import Journal
-journal = Journal.open(sys.argv[1], True)
+from fastrun.journal.file import JournalFile
+from fastrun.journal.records import run_record, start_record
+journal = JournalFile.open(sys.argv[1], True)
 if sys.argv[2] == "run":
-    journal.run_started("held", "h")
+    journal.append(run_record("held", "h"))
     journal.flush()
 print("held", flush=True)
 sys.stdin.read()
@@ -493,13 +520,13 @@ def test_two_runners_cannot_have_one_journal(path, killed):
     with holder(path) as process:
         for resume in (False, True):
             with pytest.raises(JournalError, match=rf"run\.journal: in use by process {process.pid}$"):
-                Journal.open(path, resume)
+                JournalFile.open(path, resume)
         if killed:
             process.send_signal(signal.SIGKILL)
         else:
             process.communicate()
         process.wait(LIMIT)
-        with closing(Journal.open(path, True)) as journal:
+        with closing(JournalFile.open(path, True)) as journal:
             assert journal.recorded.runs[-1].pid == process.pid
 
 
@@ -508,11 +535,11 @@ def test_holder_that_has_not_said_who_it_is_is_not_taken_for_the_last_one(path):
         process.kill()
         process.wait()
     with holder(path, "nothing"), pytest.raises(JournalError, match=r"in use by another process$"):
-        Journal.open(path, True)
+        JournalFile.open(path, True)
 
 
 def test_closing_gives_up_the_lock_even_while_a_forked_copy_lives(path):
-    journal = Journal.open(path, False)
+    journal = JournalFile.open(path, False)
     read_end, write_end = os.pipe()
     copy = os.fork()
     if not copy:
@@ -521,7 +548,7 @@ def test_closing_gives_up_the_lock_even_while_a_forked_copy_lives(path):
         os._exit(0)
     journal.close()
     journal.close()
-    Journal.open(path, False).close()
+    JournalFile.open(path, False).close()
     os.close(write_end)
     os.close(read_end)
     os.waitpid(copy, 0)
@@ -531,9 +558,9 @@ def test_closing_gives_up_the_lock_even_while_a_forked_copy_lives(path):
 
 
 def test_records_reach_the_file_when_they_are_flushed(path):
-    with closing(Journal.open(path, False)) as journal:
-        assert journal.run_started("r", "h") == 1
-        assert journal.task_started("a", "k", 1) == 2
+    with closing(JournalFile.open(path, False)) as journal:
+        assert journal.append(run_record("r", "h")) == 1
+        assert journal.append(start_record("a", "k", 1)) == 2
         assert path.read_bytes() == b""
         journal.flush()
         data = path.read_bytes()
@@ -544,9 +571,10 @@ def test_records_reach_the_file_when_they_are_flushed(path):
 
 def test_closing_writes_and_syncs_what_is_left(path):
     synced: list[int] = []
-    journal = Journal.open(path, False, on_synced=synced.append)
+    journal = JournalFile.open(path, False)
+    journal.on_synced = synced.append
     write_some(journal)
-    number = journal.task_started("last", "k", 1)
+    number = journal.append(start_record("last", "k", 1))
     journal.close()
     assert "last" in read_journal(path.read_bytes()).unfinished
     assert journal.synced == synced[-1] == number == 11
@@ -562,9 +590,10 @@ def test_a_sync_follows_a_flush_and_the_next_not_before_its_time(path):
             synced.append((number, time.monotonic(), threading.current_thread().name))
             news.notify()
 
-    with closing(Journal.open(path, False, on_synced=on_synced)) as journal:
+    with closing(JournalFile.open(path, False)) as journal:
+        journal.on_synced = on_synced
         for _ in range(3):
-            number = journal.run_started("r", "h")
+            number = journal.append(run_record("r", "h"))
             journal.flush()
             with news:
                 assert news.wait_for(lambda: synced and synced[-1][0] == number, LIMIT)  # noqa: B023
@@ -578,13 +607,14 @@ def test_a_sync_follows_a_flush_and_the_next_not_before_its_time(path):
 def test_without_a_thread_left_flushing_syncs(path):
     code = """
 import resource, sys, threading
-from fastrun.journal import Journal
+from fastrun.journal.file import JournalFile
+from fastrun.journal.records import run_record, start_record
 def refuse(thread):
     raise RuntimeError("can't start new thread")
 threading.Thread.start = refuse
-journal = Journal.open(sys.argv[1], False)
+journal = JournalFile.open(sys.argv[1], False)
 for number in (1, 2):
-    journal.run_started("r", "h")
+    journal.append(run_record("r", "h"))
     journal.flush()
     assert journal.synced == number
 journal.close()
@@ -594,15 +624,16 @@ journal.close()
 
 _FULL = """
 import resource, signal, sys
-from fastrun.journal import Journal
+from fastrun.journal.file import JournalFile
+from fastrun.journal.records import run_record, start_record
 limit, batch = map(int, sys.argv[2:])
-journal = Journal.open(sys.argv[1], False)
+journal = JournalFile.open(sys.argv[1], False)
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-journal.run_started("r", "h")
+journal.append(run_record("r", "h"))
 journal.flush()
 errors = []
 for number in range(1, 41):
-    journal.task_started(f"task {number}", "k", 1)
+    journal.append(start_record(f"task {number}", "k", 1))
     if not number % batch:
         try:
             journal.flush()
@@ -632,23 +663,23 @@ def test_full_disk_leaves_whole_records_and_nothing_behind_them(path, batch, lim
     assert errors == 40 // batch - count // batch
 
 
-def put(fd: int, journal: Journal) -> None:
+def put(fd: int, journal: JournalFile) -> None:
     """Put something else in the place of the journal's file."""
     os.dup2(fd, journal._fd, inheritable=False)
     os.close(fd)
 
 
 def test_after_an_error_nothing_is_written_any_more(path):
-    journal = Journal.open(path, False)
+    journal = JournalFile.open(path, False)
     kept = os.dup(journal._fd)
-    journal.run_started("r", "h")
+    journal.append(run_record("r", "h"))
     put(os.open("/dev/full", os.O_WRONLY), journal)
     with pytest.raises(OSError, match="No space left") as first:
         journal.flush()
     assert journal.failed is first.value
     # There is room again.
     put(kept, journal)
-    journal.run_started("r", "h")
+    journal.append(run_record("r", "h"))
     for _ in range(2):
         with pytest.raises(OSError, match="No space left"):
             journal.flush()
@@ -666,18 +697,19 @@ def test_failed_sync_is_told_and_not_tried_again(path):
         errors.append(error)
         told.set()
 
-    journal = Journal.open(path, False, on_error=on_error, on_synced=synced.append)
+    journal = JournalFile.open(path, False)
+    journal.on_error, journal.on_synced = on_error, synced.append
     kept = os.dup(journal._fd)
     read_end, write_end = os.pipe()
     # A pipe can be written, and not synced.
     put(write_end, journal)
-    journal.run_started("r", "h")
+    journal.append(run_record("r", "h"))
     journal.flush()
     assert told.wait(LIMIT)
     assert journal.failed is errors[0]
     # A sync would work again, and say so of what was lost.
     put(kept, journal)
-    journal.run_started("r", "h")
+    journal.append(run_record("r", "h"))
     with pytest.raises(OSError, match="Invalid argument"):
         journal.flush()
     journal.close()
@@ -712,14 +744,30 @@ def test_start_time_of_a_process_is_its_own_whatever_its_name():
 
 
 def test_boot_has_an_id_that_stays():
-    assert len(boot_id()) == 36
+    assert re.fullmatch(r"[0-9a-f-]{36} pid:\[\d+\]", boot_id())
     assert boot_id() == boot_id()
+
+
+def test_a_process_that_is_there_has_started_before_now():
+    now = ticks_now()
+    began = process_start_time(os.getpid())
+    assert now is not None
+    assert began is not None
+    assert began <= now
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        later = process_start_time(process.pid)
+        assert process.stdin is not None
+        process.stdin.close()
+    assert later is not None
+    assert later >= now - 1
 
 
 def test_a_run_without_a_journal_does_not_load_it(tmp_path):
     tasks = write_json(tmp_path, document(exec_("a", "true"), eval_("b", "pass")))
     code = (
-        f"import sys, fastrun.cli; fastrun.cli.main([{os.fspath(tasks)!r}]); sys.exit('fastrun.journal' in sys.modules)"
+        f"import sys, fastrun.cli; fastrun.cli.main([{os.fspath(tasks)!r}]);"
+        "sys.exit(bool({'fastrun.journal', 'fastrun.recovery'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code]
     subprocess.run(command, stdout=subprocess.DEVNULL, env=environment(), check=True, timeout=LIMIT)

@@ -85,7 +85,11 @@ class Stage:
         await settle()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, error: object, *_: object) -> None:
+        if error is not None and not self.run._finished.done():
+            # It would wait for what the test no longer does.
+            self.run._finished.set_result(None)
+            await self.task
         assert self.task.done()
 
     async def end(self, name: str, outcome: Outcome = OK) -> list[str]:
@@ -351,3 +355,133 @@ async def test_a_task_that_is_in_time_is_left_alone():
         await stage.end("1")
     assert not stage.run._deadlines
     assert stage.executor.calls == ["open", "close"]
+
+
+class HandJournal:
+    """Records nothing before the test says so."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[str, int]] = []
+        self.written = 0
+        self.error: OSError | None = None
+        self.report = None
+
+    def open(self, on_change) -> None:
+        self.changed = on_change
+
+    def task_started(self, number, pid) -> None:
+        self.noted.append(("started", number))
+
+    def task_ended(self, number, outcome) -> int:
+        self.noted.append((outcome.status.label, number))
+        return len(self.noted)
+
+    def flush(self) -> int:
+        if self.error is not None:
+            raise self.error
+        return self.written
+
+    def close(self, report) -> None:
+        self.report = report
+        self.flush()
+
+    def record(self, count: int = 1_000) -> None:
+        self.written = count
+        self.changed()
+
+
+@staged
+async def test_nothing_is_acted_on_before_it_is_recorded():
+    journal = HandJournal()
+    async with Stage([[], [0], [0], []], journal=journal, slots=2) as stage:
+        assert await stage.end("0") == ["3"]
+        assert ("task_ended", "0", "ok", "") not in stage.recorder.events
+        assert await stage.end("3") == []
+        # The end of 0, and not yet that of 3.
+        journal.record(journal.noted.index(("ok", 0)) + 1)
+        await settle()
+        assert ("task_ended", "3", "ok", "") not in stage.recorder.events
+        assert sorted(stage.executor.running) == ["1", "2"]
+        journal.record()
+        assert await stage.end("1") == ["2"]
+        assert await stage.end("2") == []
+    assert journal.noted[-2:] == [("ok", 1), ("ok", 2)]
+    assert journal.report is stage.task.result()
+
+
+@staged
+async def test_slots_are_free_while_ends_are_being_recorded():
+    journal = HandJournal()
+    async with Stage([[], [], [], [0]], journal=journal, slots=1) as stage:
+        assert await stage.end("0") == ["1"]
+        assert await stage.end("1") == ["2"]
+        assert await stage.end("2") == []
+        assert not stage.task.done()
+        journal.record()
+        await settle()
+        assert await stage.end("3") == []
+
+
+@staged
+async def test_skips_are_recorded_and_interrupted_tasks_too():
+    journal = HandJournal()
+    journal.written = 1_000
+    async with Stage([[], [0], []], journal=journal) as stage:
+        await stage.end("0", FAILED)
+        stage.run.interrupt()
+        await stage.end("2", INTERRUPTED)
+    assert journal.noted == [("started", 0), ("started", 2), ("failed", 0), ("skipped", 1), ("interrupted", 2)]
+
+
+@staged
+async def test_after_an_error_of_the_journal_nothing_starts_and_what_runs_is_waited_for():
+    journal = HandJournal()
+    journal.written = 1_000
+    async with Stage([[], [0], [], []], journal=journal, slots=2) as stage:
+        journal.error = OSError(28, "No space left on device")
+        assert await stage.end("0") == ["2"]
+        assert await stage.end("2", FAILED) == []
+    report = stage.task.result()
+    assert stage.warnings == ["cannot write the journal: No space left on device; nothing more is started"]
+    assert [(result.status.label, result.reason) for result in report] == [
+        ("ok", ""),
+        ("skipped", "stopped without a journal"),
+        ("failed", "exit status 1"),
+        ("skipped", "stopped without a journal"),
+    ]
+    assert (report.recorded, report.exit_code) == (False, 3)
+
+
+@staged
+async def test_error_at_the_end_of_the_journal_counts():
+    class Torn(HandJournal):
+        def close(self, report) -> None:
+            raise OSError(5, "Input/output error")
+
+    journal = Torn()
+    journal.written = 1_000
+    async with Stage([[]], journal=journal) as stage:
+        await stage.end("0")
+    assert stage.task.result().exit_code == 3
+    assert len(stage.warnings) == 1
+
+
+@staged
+async def test_reused_tasks_are_ok_and_never_start():
+    async with Stage([[], [0], [1]], reused=[0, 1]) as stage:
+        assert sorted(stage.executor.running) == ["2"]
+        await stage.end("2", FAILED)
+    report = stage.task.result()
+    assert (report.reused, report["1"].reason, report.counts[Status.OK]) == (2, "from the journal", 2)
+    assert stage.recorder.events[:3] == [
+        ("run_started", 3),
+        ("task_ended", "0", "ok", "from the journal"),
+        ("task_ended", "1", "ok", "from the journal"),
+    ]
+
+
+@staged
+async def test_all_tasks_reused_are_a_run_that_is_ok():
+    async with Stage([[], [0]], reused=[0, 1]) as stage:
+        pass
+    assert stage.task.result().ok

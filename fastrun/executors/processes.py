@@ -133,7 +133,7 @@ class ProcessExecutor:
         if not task.detach:
             process.row = self._table.add(EXEC, process.pid, task.name)
         self._slots.started()
-        self._events.task_started(process.number)
+        self._events.task_started(process.number, process.pid)
         self._watch.add(process)
 
     def _refused(self, process: Process, error: OSError) -> None:

@@ -1,0 +1,40 @@
+"""What makes two tasks the same: a hash of what each does, and of what it depends on.
+
+Knows the graph. Does not know what is recorded, nor what is made of it.
+"""
+
+from hashlib import blake2b
+
+from fastrun.graph import Graph
+from fastrun.spec import collector_off
+
+
+def task_keys(graph: Graph) -> list[str]:
+    """For each task a hash of its name, of what it does and of its dependencies' keys, 32 hexadecimal digits.
+
+    Equal keys mean the same work on results of the same work. Positions and the order of dependencies do not matter.
+    """
+    waiting_on, offsets, dependents = graph.waiting_on, graph.offsets, graph.dependents
+    digests = [b""] * len(graph)
+    # Digests of dependencies, for tasks of which others are still to come.
+    found: dict[int, list[bytes]] = {}
+    order = [number for number, count in enumerate(waiting_on) if not count]
+    with collector_off():
+        for number in order:
+            # All keys of a task stand here, so that a new one is an error until it is decided whether it is a part of
+            # what the task does (it goes into the tuple below) or of how it is run.
+            name, type_, arguments, _dependencies, cwd, env, _timeout, detach = graph.tasks[number]
+            variables = sorted(env.items()) if env else None
+            # Quoted and escaped, so that no two tuples look alike; unlike repr the same in every version of Python.
+            text = ascii((name, type_, arguments, cwd, variables, detach)).encode()
+            below = found.pop(number, None)
+            if below:
+                below.sort()
+                text += b"".join(below)
+            digest = digests[number] = blake2b(text, digest_size=16).digest()
+            for dependent in dependents[offsets[number] : offsets[number + 1]]:
+                others = found.setdefault(dependent, [])
+                others.append(digest)
+                if len(others) == waiting_on[dependent]:
+                    order.append(dependent)
+    return [digest.hex() for digest in digests]

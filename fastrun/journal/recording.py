@@ -1,0 +1,76 @@
+"""The runner's side of the journal: what happens to tasks, as records.
+
+Knows tasks by their numbers, and the file. Does not know what is made of what is recorded.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+
+from fastrun.journal.file import JournalFile
+from fastrun.journal.machine import ticks_now
+from fastrun.journal.records import done_record, end_record, redo_record, run_record, skip_record, start_record
+from fastrun.protocols import Outcome, Report, Status
+from fastrun.spec import Task
+
+# As tasks are not tried again.
+_ATTEMPT = 1
+
+
+class RunJournal:
+    """The journal of one run."""
+
+    def __init__(self, file: JournalFile, tasks: Sequence[Task], keys: Sequence[str], *, durable: bool = False) -> None:
+        """``keys``: those of the tasks. ``durable``: nothing is recorded before it is on the disk."""
+        self._file = file
+        self._tasks = tasks
+        self._keys = keys
+        self._durable = durable
+        self._began: dict[int, float] = {}
+
+    def begin(self, run_id: str, redone: Iterable[int]) -> None:
+        """Note who runs now and which tasks, recorded as ok, are to run again. ``run_id``: see ``RunRecord``."""
+        document = blake2b("".join(self._keys).encode(), digest_size=16).hexdigest()
+        self._file.append(run_record(run_id, document))
+        for number in redone:
+            self._file.append(redo_record(self._tasks[number].name))
+
+    def open(self, on_change: Callable[[], object]) -> None:
+        """Have it called, in another thread, when more is recorded than ``flush`` said, or nothing more can be."""
+
+        def changed(_: object) -> None:
+            # Once the loop is closed nobody is waiting.
+            with suppress(RuntimeError):
+                on_change()
+
+        self._file.on_error = changed
+        if self._durable:
+            self._file.on_synced = changed
+
+    def task_started(self, number: int, pid: int | None) -> None:
+        """Note it. ``pid``: of the command."""
+        self._began[number] = time.monotonic()
+        name, key = self._tasks[number].name, self._keys[number]
+        self._file.append(start_record(name, key, _ATTEMPT, pid, ticks_now() if pid is not None else None))
+
+    def task_ended(self, number: int, outcome: Outcome) -> int:
+        """Note it, and return the number of the record, see ``flush``."""
+        name = self._tasks[number].name
+        if outcome.status is Status.SKIPPED:
+            return self._file.append(skip_record(name, outcome.reason))
+        # Without a start it could not be started, or was interrupted before.
+        seconds = time.monotonic() - self._began.pop(number, time.monotonic())
+        return self._file.append(end_record(name, self._keys[number], _ATTEMPT, outcome, round(seconds, 6)))
+
+    def flush(self) -> int:
+        """Record what was noted. Returns up to which number that is done. Raises OSError if it cannot be."""
+        written = self._file.flush()
+        return self._file.synced if self._durable else written
+
+    def close(self, report: Report) -> None:
+        """Note how the run ended, and let go of the file once all is on the disk. Raises OSError if that fails."""
+        self._file.append(done_record(report.counts, report.exit_code))
+        self._file.close()
+        if self._file.failed is not None:
+            raise self._file.failed.with_traceback(None)

@@ -1,0 +1,78 @@
+"""What a run need not do again, by what is recorded.
+
+A task is reused if it is recorded as ok with the key that it has now, and all that it depends on is reused. Decides
+only: knows the graph and the records; no file, no process.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from fastrun.graph import Graph
+from fastrun.journal.machine import process_start_time
+from fastrun.journal.records import Recorded, Unfinished
+from fastrun.spec import collector_off
+
+
+class Plan(NamedTuple):
+    """What is to be done with the tasks of a document, by their numbers.
+
+    ``reused``: those that are ok already, each behind its dependencies. ``redone``: those that were recorded as ok and
+    run again all the same. ``why``: for each that runs, the reason in a few words.
+    """
+
+    reused: list[int]
+    redone: list[int]
+    why: dict[int, str]
+
+
+def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collection[str] = ()) -> Plan:
+    """``keys``: those of the tasks. ``forced``: the names of tasks to run again in any case."""
+    waiting_on = graph.waiting_on[:]
+    tasks, offsets, dependents = graph.tasks, graph.offsets, graph.dependents
+    plan = Plan([], [], {})
+    order = [number for number, count in enumerate(waiting_on) if not count]
+    # For each task the first one that it depends on and that runs.
+    blockers: dict[int, int] = {}
+    with collector_off():
+        for number in order:
+            name = tasks[number].name
+            blocker = blockers.pop(number, None)
+            if name in forced:
+                why = "asked for"
+            elif blocker is not None and name in recorded.ok:
+                # Its key may have changed with that of the other, or not.
+                why = f"{tasks[blocker].label} runs"
+            else:
+                why = _changed(name, keys[number], recorded)
+            if not why:
+                plan.reused.append(number)
+            else:
+                plan.why[number] = why
+                if name in recorded.ok:
+                    plan.redone.append(number)
+            for dependent in dependents[offsets[number] : offsets[number + 1]]:
+                if why:
+                    blockers.setdefault(dependent, number)
+                waiting_on[dependent] -= 1
+                if not waiting_on[dependent]:
+                    order.append(dependent)
+    return plan
+
+
+def _changed(name: str, key: str, recorded: Recorded) -> str:
+    """Why a task by itself has to run, empty if it has not."""
+    success = recorded.ok.get(name)
+    if success is not None:
+        return "" if success.key == key else "changed"
+    if name in recorded.unfinished:
+        return "its end is not recorded"
+    return recorded.not_ok.get(name, "not recorded")
+
+
+def survivors(recorded: Recorded, boot: str) -> Iterator[Unfinished]:
+    """The recorded starts of which the process still lives. ``boot``: see ``boot_id``."""
+    for started in recorded.unfinished.values():
+        if boot and started.run.boot == boot and started.pid is not None and started.ticks is not None:
+            began = process_start_time(started.pid)
+            if began is not None and began <= started.ticks:
+                yield started

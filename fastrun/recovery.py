@@ -1,0 +1,99 @@
+"""Takes up what an earlier run left: opens its journal, ends what still runs of it, says what need not run again.
+
+Between the journal and the processes, which know nothing of each other. A run without a journal does not import it.
+"""
+
+import os
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import NamedTuple
+
+from fastrun.executors.emergency import Runner, Survivors
+from fastrun.executors.marks import process_ids
+from fastrun.explain import nearest
+from fastrun.graph import Graph
+from fastrun.journal.file import JournalFile
+from fastrun.journal.keys import task_keys
+from fastrun.journal.machine import boot_id
+from fastrun.journal.recording import RunJournal
+from fastrun.journal.records import JournalError, Recorded, read_journal
+from fastrun.journal.resume import Plan, make_plan, survivors
+from fastrun.spec import printable
+
+
+class Journaling(NamedTuple):
+    """What is wanted of a journal; see ``api.run_async``."""
+
+    path: str
+    resume: bool = False
+    rerun: Collection[str] = ()
+    durable: bool = False
+
+
+def begin(graph: Graph, wanted: Journaling, run_id: str, warn: Callable[[str], None]) -> tuple[RunJournal, Plan]:
+    """Open a journal for a run of a graph. Returns it, and what need not run again.
+
+    ``run_id``: the mark of the run's processes. ``warn``: takes lines about what was found.
+
+    Raises JournalError or OSError if the journal cannot be used, ValueError for names that no task has.
+    """
+    _check_names(graph, wanted)
+    file = JournalFile.open(wanted.path, wanted.resume)
+    try:
+        for note in file.notes:
+            warn(note)
+        _end_survivors(file.recorded, printable(wanted.path), warn)
+        keys = task_keys(graph)
+        plan = make_plan(graph, keys, file.recorded, frozenset(wanted.rerun))
+        journal = RunJournal(file, graph.tasks, keys, durable=wanted.durable)
+        journal.begin(run_id, plan.redone)
+    except BaseException:
+        file.close()
+        raise
+    return journal, plan
+
+
+def foresee(graph: Graph, wanted: Journaling) -> Plan:
+    """What a run would not run again. Changes nothing, and takes no lock. Raises as ``begin`` does."""
+    _check_names(graph, wanted)
+    data = b""
+    with suppress(FileNotFoundError), open(wanted.path, "rb") as file:
+        data = file.read()
+    try:
+        recorded = read_journal(data)
+        if recorded.runs and not wanted.resume:
+            raise JournalError("holds a run already; --resume goes on with it")
+    except JournalError as error:
+        raise JournalError(f"{printable(wanted.path)}: {error}") from None
+    return make_plan(graph, task_keys(graph), recorded, frozenset(wanted.rerun))
+
+
+def _check_names(graph: Graph, wanted: Journaling) -> None:
+    if not wanted.rerun:
+        return
+    names = [task.name for task in graph.tasks]
+    known = set(names)
+    for name in wanted.rerun:
+        if name not in known:
+            near = nearest(name, names)
+            meant = f'; did you mean "{printable(near)}"?' if near is not None else ""
+            raise ValueError(f'cannot rerun "{printable(name)}": there is no such task{meant}')
+
+
+def _end_survivors(recorded: Recorded, label: str, warn: Callable[[str], None]) -> None:
+    """End the processes of tasks of an earlier run: two copies of a task must not run side by side."""
+    if not recorded.runs or recorded.exit_code is not None or not process_ids():
+        return
+    run = recorded.runs[-1]
+    boot = boot_id()
+    if run.boot != boot or not boot:
+        return
+    leaders = [started.pid for started in survivors(recorded, boot) if started.pid is not None]
+    # In this session and group are those who started this process; none of them is the earlier run's.
+    own = Runner(os.getpid(), os.getsid(0), os.getpgrp())
+    ended, left = Survivors(run.id, leaders, own).end()
+    if left:
+        many = "a process" if left == 1 else f"{left} processes"
+        raise JournalError(f"{label}: {many} of the earlier run cannot be ended")
+    if ended:
+        warn(f"{label}: ended {ended} process{'' if ended == 1 else 'es'} that the earlier run had left")
