@@ -11,8 +11,26 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
+from tests.helpers import COUNTS, begin_stress
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--stress", action="store_true", help="the long form of what is random, in an hour")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--stress"):
+        begin_stress()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("--stress"):
+        terminalreporter.section("counts")
+        for what, count in COUNTS.items():
+            terminalreporter.write_line(f"{count:>8,}  {what}")
 
 
 # libuv makes a pipe for signals with its first loop and keeps it for the life of the process.

@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 LIMIT = 60
 
 
+# How often is done what is random: a few times, or many in the long form (``--stress``).
+COUNTS: dict[str, int] = {}
+_stress = False
+
+
+def begin_stress() -> None:
+    """Choose the long form. Before the modules of tests are imported."""
+    global _stress  # pytest tells it once
+    _stress = True
+
+
+def many(what: str, normal: int, stress: int) -> int:
+    """How often to do something; it is counted in the summary of the long form."""
+    COUNTS[what] = stress if _stress else normal
+    return COUNTS[what]
+
+
 def exec_(name: str, command: str, *dependencies: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "type": "exec", "arguments": command, "dependencies": list(dependencies), **more}
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastrun
 from fastrun.spec import printable
-from tests.helpers import Recorder, write_json
+from tests.helpers import Recorder, many, write_json
 from tests.helpers import fastrun as command_line
 from tests.strategies import BEHAVIOURS, documents
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def expected_statuses(tasks: list[dict[str, Any]]) -> dict[str, str]:
+
+def behaves_well(task: dict[str, Any]) -> bool:
+    """Whether a task of the strategies is ok if it runs."""
+    return BEHAVIOURS[task["type"], task["arguments"]][0]
+
+
+def expected_statuses(
+    tasks: list[dict[str, Any]], is_ok: Callable[[dict[str, Any]], bool] = behaves_well
+) -> dict[str, str]:
     """The model: ok and failed are the task's own doing, skipped is what depends on one that is not ok."""
     by_name = {task["name"]: task for task in tasks}
     found: dict[str, str] = {}
@@ -25,7 +35,7 @@ def expected_statuses(tasks: list[dict[str, Any]]) -> dict[str, str]:
             if any(status(dependency) != "ok" for dependency in task["dependencies"]):
                 found[name] = "skipped"
             else:
-                found[name] = "ok" if BEHAVIOURS[task["type"], task["arguments"]][0] else "failed"
+                found[name] = "ok" if is_ok(task) else "failed"
         return found[name]
 
     return {task["name"]: status(task["name"]) for task in tasks}
@@ -59,7 +69,11 @@ def check_order(tasks: list[dict[str, Any]], statuses: dict[str, str], recorder:
         assert all(begin < place < end for place in outputs)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=many("random documents in one process", 60, 2_000),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(documents(), st.sampled_from([None, 1, 3]), st.sampled_from([None, 1, 2]))
 def test_a_run_does_what_the_model_says(document, jobs, threads):
     tasks = document["tasks"]
@@ -82,7 +96,9 @@ def test_a_run_does_what_the_model_says(document, jobs, threads):
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=many("random documents by the command line", 12, 300),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(documents(), st.sampled_from(["stream", "group", "quiet"]))
 def test_the_command_line_prints_what_the_model_says(tmp_path, document, mode):
