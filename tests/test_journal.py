@@ -581,6 +581,32 @@ def test_closing_writes_and_syncs_what_is_left(path):
     assert synced == sorted(set(synced))
 
 
+def test_closing_ends_the_thread_whenever_it_comes(path):
+    class Late(threading.Event):
+        """Lets the journal be closed between the thread's look at whether it is and its taking back of the news."""
+
+        def clear(self) -> None:
+            closer.start()
+            assert closed.wait(LIMIT)
+            super().clear()
+
+    class Closed(threading.Event):
+        def set(self) -> None:
+            super().set()
+            closed.set()
+
+    closed = threading.Event()
+    journal = JournalFile.open(path, False)
+    journal._unsynced = Late()
+    journal._closing = Closed()
+    closer = threading.Thread(target=journal.close, daemon=True)
+    journal.append(run_record("r", "h"))
+    journal.flush()
+    assert closed.wait(LIMIT)
+    closer.join(LIMIT)
+    assert not closer.is_alive()
+
+
 def test_a_sync_follows_a_flush_and_the_next_not_before_its_time(path):
     synced: list[tuple[int, float, str]] = []
     news = threading.Condition()

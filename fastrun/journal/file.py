@@ -167,7 +167,8 @@ class JournalFile:
             # First taken back, then synced: what is written in between is looked at once more, not once too little.
             self._unsynced.clear()
             self._sync()
-            if self._sync_failed:
+            # Who closes sets the one before the other, which may just have been taken back.
+            if self._sync_failed or self._closing.is_set():
                 return
             following = time.monotonic() + SYNC_SECONDS
 
