@@ -196,6 +196,10 @@ class Executor(Protocol):
         """
         ...
 
+    def suspend(self, *, resume: bool) -> None:
+        """Stop the processes of all tasks, for this one is about to be stopped; or let them go on."""
+        ...
+
     async def close(self) -> None:
         """End what outlived its task and give everything back."""
         ...

@@ -139,6 +139,21 @@ class Run:
         elif signal_number in (signal.SIGINT, self._signal):
             self._force()
 
+    def suspend(self) -> None:
+        """Stop the tasks and this process, as Ctrl-Z does, until it is continued. That time is nobody's timeout."""
+        now = self._loop.time()
+        left = [(number, deadline.when() - now) for number, deadline in self._deadlines.items()]
+        for deadline in self._deadlines.values():
+            deadline.cancel()
+        for executor in self._executors:
+            executor.suspend(resume=False)
+        # To this thread: what is sent to a process may come when this has gone on.
+        signal.raise_signal(signal.SIGSTOP)
+        for executor in self._executors:
+            executor.suspend(resume=True)
+        # In the loop's next turn: in this one it still has the time of before.
+        self._loop.call_soon(self._set_deadlines_again, left)
+
     @property
     def congested(self) -> bool:
         """Whether an observer is behind. Not once everything is to end: what is left is bounded by then."""
@@ -230,17 +245,25 @@ class Run:
             self.warning(f"cannot write the journal: {error.strerror}; nothing more is started")
             self._scheduler.stop()
 
-    def _set_deadline(self, number: int) -> None:
+    def _timeout_of(self, number: int) -> float | None:
         timeout = self._tasks[number].timeout
-        if timeout is None:
-            timeout = self._timeout
-        if timeout is not None:
-            self._deadlines[number] = self._loop.call_later(timeout, self._time_is_over, number, timeout)
+        return self._timeout if timeout is None else timeout
 
-    def _time_is_over(self, number: int, seconds: float) -> None:
+    def _set_deadline(self, number: int) -> None:
+        timeout = self._timeout_of(number)
+        if timeout is not None:
+            self._deadlines[number] = self._loop.call_later(timeout, self._time_is_over, number)
+
+    def _set_deadlines_again(self, left: Iterable[tuple[int, float]]) -> None:
+        """``left``: seconds that tasks may still take, of which some may have ended."""
+        for number, seconds in left:
+            if number in self._deadlines:
+                self._deadlines[number] = self._loop.call_later(seconds, self._time_is_over, number)
+
+    def _time_is_over(self, number: int) -> None:
         """Have the task ended as an interrupt would; its executor says when it has."""
         executor = self._executors[self._lanes[number]]
-        self._timed_out[number] = Outcome(Status.FAILED, f"timed out after {seconds:g} s")
+        self._timed_out[number] = Outcome(Status.FAILED, f"timed out after {self._timeout_of(number):g} s")
         # Not cancelled when the task has ended: what it left behind may live on.
         self._loop.call_later(self._grace, functools.partial(executor.interrupt, number, force=True))
         executor.interrupt(number, force=False)
@@ -358,14 +381,17 @@ def _implementations(observers: Sequence[Observer], hook: str) -> list[tuple[Obs
 
 
 def handle_signals(run: Run, loop: asyncio.AbstractEventLoop) -> list[int]:
-    """Let SIGINT, SIGTERM and SIGHUP interrupt a run. Returns the signals that are handled now.
+    """Let SIGINT, SIGTERM and SIGHUP interrupt a run, and SIGTSTP stop it. Returns the signals that are handled now.
 
     One that was ignored when the program started stays so: ``nohup``, and a shell's background jobs.
     """
     handled = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, run.interrupt, number)
+            if number == signal.SIGTSTP:
+                loop.add_signal_handler(number, run.suspend)
+            else:
+                loop.add_signal_handler(number, run.interrupt, number)
             handled.append(int(number))
     return handled
 

@@ -343,16 +343,6 @@ def test_order_does_not_depend_on_the_hash_seed(tmp_path):
     assert orders[0] == orders[1] != b""
 
 
-@pytest.mark.parametrize("size", [100_000])
-def test_a_chain_and_a_fan_of_100_000_run(tmp_path, size):
-    chain = [eval_(str(i), "pass", *([str(i - 1)] if i else [])) for i in range(size)]
-    fan = [eval_(f"f{i}", "pass", "0") for i in range(size)]
-    join = eval_("join", "pass", *(f"f{i}" for i in range(size)))
-    result = fastrun("--output", "quiet", write_json(tmp_path, document(*chain, *fan, join)))
-    assert result.returncode == 0
-    assert result.stdout.splitlines()[-1].startswith(b"200001 tasks: 200001 ok in ")
-
-
 def test_an_interrupt_before_anything_runs_is_exit_130(monkeypatch):
     def interrupted() -> int:
         raise KeyboardInterrupt

@@ -51,6 +51,9 @@ class HandExecutor:
             for name in list(self.running):
                 self.end(name, INTERRUPTED)
 
+    def suspend(self, *, resume: bool) -> None:
+        self.calls.append(("suspend", resume))
+
     async def close(self) -> None:
         self.calls.append("close")
 

@@ -22,7 +22,7 @@ from fastrun.executors.groups import live_groups, signal_group
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.leftovers import end_leftovers
 from fastrun.executors.limits import granted_processes
-from fastrun.executors.shortage import SHORTAGES, Slots
+from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
 from fastrun.executors.spawner import Spawner
 from fastrun.executors.table import EXEC
 from fastrun.executors.watch import PAUSE, PIPE, EpollWatch, LoopWatch, Process, has_pidfd
@@ -96,6 +96,7 @@ class ProcessExecutor:
         self._events = events
         self._loop = asyncio.get_running_loop()
         self._spawner = Spawner(self._guardian.run_id, portable=self._portable)
+        self._oom_kills = oom_kills()
         self._watch = LoopWatch(events, self) if self._portable else EpollWatch(events, self)
 
     async def start(self, chains: Sequence[Chain]) -> None:
@@ -163,6 +164,11 @@ class ProcessExecutor:
             if force and process.exited:
                 # Nobody is left whose end would have to be awaited.
                 self._forget(process)
+
+    def suspend(self, *, resume: bool) -> None:
+        """STOP or CONT to the groups: in a session of its own a group does not see the terminal's Ctrl-Z."""
+        for process in self._running | self._lingering:
+            signal_group(process.pid, signal.SIGCONT if resume else signal.SIGSTOP)
 
     async def close(self) -> None:
         """End the processes that commands left behind, after reading what they print until then."""
@@ -250,7 +256,7 @@ class ProcessExecutor:
                 os.unlink(process.script)
         if lingers:
             self._lingering.add(process)
-        outcome = Outcome(Status.INTERRUPTED) if process.interrupted else exit_outcome(process.code)
+        outcome = self._outcome(process)
         go_on = self._events.task_ended(process.number, outcome)
         following = process.place + 1
         if outcome is OK and following < len(process.chain):
@@ -258,6 +264,15 @@ class ProcessExecutor:
                 self._following.append(Process(process.chain, following, process.until))
             else:
                 self._events.task_ended(process.chain[following][0], None)
+
+    def _outcome(self, process: Process) -> Outcome:
+        if process.interrupted:
+            return Outcome(Status.INTERRUPTED)
+        outcome = exit_outcome(process.code)
+        if process.code == -signal.SIGKILL and (kills := oom_kills()) > self._oom_kills:
+            self._oom_kills = kills
+            return outcome._replace(reason=f"{outcome.reason}, probably as memory was short")
+        return outcome
 
     def turn_ended(self) -> None:
         """Go on with the chains of what has exited."""

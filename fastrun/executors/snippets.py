@@ -135,6 +135,9 @@ class SnippetExecutor:
             for number in list(self._unfinished):
                 self._end(number, Outcome(Status.INTERRUPTED))
 
+    def suspend(self, *, resume: bool) -> None:
+        """Nothing: they stop with their process."""
+
     def _abandon(self, number: int) -> None:
         """Give up on a task that runs, and have another thread in place of its own."""
         if number not in self._unfinished:
