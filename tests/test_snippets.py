@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import threading
 import types
@@ -19,7 +20,7 @@ from fastrun.executors.snippets import SnippetExecutor
 from fastrun.graph import build
 from fastrun.runner import Run
 from fastrun.spec import read
-from tests.helpers import LIMIT, Recorder, document, eval_, exec_, fastrun, write_json
+from tests.helpers import LIMIT, Recorder, document, environment, eval_, exec_, fastrun, write_json
 
 
 class Evaluated:
@@ -433,6 +434,25 @@ def test_a_copy_that_a_snippet_forks_ends_and_one_runner_remains(tmp_path):
     result = fastrun(write_json(tmp_path, document(*tasks)))
     assert result.returncode == 0
     assert (tmp_path / "runs").read_text() == "xx"
+
+
+def test_a_forked_process_can_have_runs_of_its_own(tmp_path):
+    code = """
+import os, sys
+import fastrun
+tasks = {"tasks": [{"name": name, "type": "eval", "arguments": "print('x')"} for name in "abc"]}
+assert fastrun.run(tasks).ok
+if not os.fork():
+    recorded = []
+    class Watch(fastrun.Observer):
+        def task_output(self, task, stream, data):
+            recorded.append(data)
+    os._exit(10 if fastrun.run(tasks, observers=[Watch()]).ok and recorded == [b"x\\n"] * 3 else 11)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, env=environment(), timeout=LIMIT, check=False)
+    assert (result.returncode, result.stderr) == (10, b"")
 
 
 def test_what_a_forked_child_prints_is_not_lost(tmp_path):

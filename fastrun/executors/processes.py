@@ -269,6 +269,8 @@ class ProcessExecutor:
         if process.interrupted:
             return Outcome(Status.INTERRUPTED)
         outcome = exit_outcome(process.code)
+        if outcome is OK and process.unread:
+            return Outcome(Status.FAILED, process.unread)
         if process.code == -signal.SIGKILL and (kills := oom_kills()) > self._oom_kills:
             self._oom_kills = kills
             return outcome._replace(reason=f"{outcome.reason}, probably as memory was short")
@@ -287,6 +289,11 @@ class ProcessExecutor:
             data = os.read(descriptor, process.room)
         except BlockingIOError:
             return 0
+        except OSError as error:
+            # A snippet may have closed it.
+            process.unread = f"cannot read its output: {error.strerror}"
+            self.hung_up(process, stream)
+            return 0
         if data:
             if len(data) == PIPE and process.room == PIPE and _F_SETPIPE_SZ:
                 with suppress(OSError):
@@ -301,7 +308,8 @@ class ProcessExecutor:
         """Read all that is in the pipes now, and no more: somebody may go on writing."""
         for stream, descriptor in list(process.pipes.items()):
             # Not before: whoever is told that there is something to read does not wait for it.
-            os.set_blocking(descriptor, False)
+            with suppress(OSError):
+                os.set_blocking(descriptor, False)
             left = _LARGEST_PIPE
             while left > 0 and (count := self._read(process, stream)):
                 left -= count

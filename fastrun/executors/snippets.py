@@ -24,7 +24,7 @@ from typing import Any
 
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.shortage import Slots
-from fastrun.executors.streams import OUTPUT, in_copy, install, uninstall
+from fastrun.executors.streams import OUTPUT, install, uninstall
 from fastrun.executors.table import EVAL
 from fastrun.executors.tracebacks import SNIPPET_FILE, safe_text, traceback_text
 from fastrun.protocols import CHAIN_SECONDS, OK, STDERR, Chain, Events, Job, Outcome, Status
@@ -90,6 +90,7 @@ class SnippetExecutor:
         self._events = events
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
+        self._process = os.getpid()
         install()
 
     async def start(self, chains: Sequence[Chain]) -> None:
@@ -279,7 +280,7 @@ class SnippetExecutor:
             # A context of its own: what a snippet sets in one does not reach the next on this thread.
             outcome = Context().run(self._execute, number, task)
             self._table.clear(row)
-            if in_copy():
+            if os.getpid() != self._process:
                 # Made by a snippet that forked: one runner remains.
                 os._exit(0 if outcome.status == Status.OK else 1)
             if outcome is not OK:

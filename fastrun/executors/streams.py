@@ -30,7 +30,7 @@ class _Bytes(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         data = bytes(data)
-        if _forked:
+        if in_copy():
             _write_all(self._stream, data)
             return len(data)
         output = OUTPUT.get(None)
@@ -86,7 +86,7 @@ class _Text(io.TextIOBase):
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if _forked:
+        if in_copy():
             _write_all(self._stream, text.encode("utf-8", self._errors))
             return len(text)
         output = OUTPUT.get(None)
@@ -97,8 +97,8 @@ class _Text(io.TextIOBase):
         return len(text)
 
 
-# Whether this process is a copy that a snippet forked off. Nobody collects there: it writes for itself.
-_forked = False
+# The process whose runs they are. Nobody collects in a copy that a snippet forked off: it writes for itself.
+_owner = os.getpid()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -109,15 +109,17 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 def in_copy() -> bool:
     """Whether this process is such a copy."""
-    return _forked
+    return os.getpid() != _owner
 
 
-def _now_in_copy() -> None:
-    global _forked
-    _forked = True
+def _now_in_child() -> None:
+    """Let a process that somebody else forked off, who uses this as a library, have runs of its own."""
+    global _owner
+    if OUTPUT.get(None) is None:
+        _owner = os.getpid()
 
 
-os.register_at_fork(after_in_child=_now_in_copy)
+os.register_at_fork(after_in_child=_now_in_child)
 
 _installed = 0
 _original_start = threading.Thread.start

@@ -38,7 +38,7 @@ class Process:
     ``pipes``: the reading ends that are open, by stream. ``code``: its exit code as ``subprocess`` has it, None before
     its end or if it is lost. ``row``: where the guardian finds it. ``exited``: whether its end has been told.
     ``room``: bytes that its pipes hold.
-    ``reaped``: whether its number may be somebody else's by now.
+    ``reaped``: whether its number may be somebody else's by now. ``unread``: why its output is not whole, if so.
     """
 
     __slots__ = (
@@ -56,6 +56,7 @@ class Process:
         "row",
         "script",
         "task",
+        "unread",
         "until",
         "waiter",
     )
@@ -75,6 +76,7 @@ class Process:
         self.room = PIPE
         self.row = NO_ROW
         self.script: str | None = None
+        self.unread = ""
         self.waiter: threading.Thread | None = None
 
 
@@ -114,12 +116,17 @@ class EpollWatch:
         self._ticking = False
         self._pausing = False
         self._closed = False
+        # Whether the epoll has failed: nothing more comes from it.
+        self._broken = False
         # Set once all is to end: who does so is not kept by a reader who does not read.
         self.interrupted = False
         self._loop.add_reader(self._epoll.fileno(), self._handle_ready)
 
     def add(self, process: Process) -> None:
         """Watch a process that was just started."""
+        if self._broken:
+            self._poll(process)
+            return
         try:
             # Two descriptors were closed just now: there is room for this one, as a rule.
             process.pidfd = os.pidfd_open(process.pid)
@@ -135,7 +142,8 @@ class EpollWatch:
         """Close a pipe."""
         descriptor = process.pipes.pop(stream)
         self._forget(descriptor)
-        os.close(descriptor)
+        with suppress(OSError):
+            os.close(descriptor)
 
     def reap(self, process: Process, *, keep: bool) -> None:
         """Set the exit code of a process that has exited. ``keep``: keep its number for it."""
@@ -195,7 +203,12 @@ class EpollWatch:
 
     def _handle(self, *, exits_only: bool = False) -> None:
         owner, watched = self._owner, self._watched
-        for descriptor, state in self._epoll.poll(0, 256):
+        try:
+            ready = self._epoll.poll(0, 256)
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+            return
+        for descriptor, state in ready:
             found = watched.get(descriptor)
             if found is None:
                 # An exit earlier in this batch has closed it. Nothing is started before its end, which could
@@ -209,6 +222,16 @@ class EpollWatch:
             elif not exits_only:
                 owner.readable(process, what)
         owner.turn_ended()
+
+    def _give_up(self, error: Exception) -> None:
+        """Go on without the epoll, which a snippet may have closed."""
+        if not self._broken:
+            self._broken = True
+            self._events.warning(f"cannot wait for commands any more, looks at each now and then: {error}")
+            watched = {process for process, _ in self._watched.values()}
+            self._new, self._waiting = [], []
+            for process in watched:
+                self._poll(process)
 
     def _resume(self) -> None:
         """Read on once the output has been taken, or when everything is to end."""
@@ -224,13 +247,16 @@ class EpollWatch:
 
     def _forget(self, descriptor: int) -> None:
         # Closing alone would not do while a snippet's fork holds a copy: its events would come for ever.
-        if self._watched.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
+        if self._watched.pop(descriptor, None) is not None and not self._broken:
+            with suppress(OSError):
+                # A snippet may have closed it.
+                self._epoll.unregister(descriptor)
 
     def _close_pidfd(self, process: Process) -> None:
         if process.pidfd >= 0:
             self._forget(process.pidfd)
-            os.close(process.pidfd)
+            with suppress(OSError):
+                os.close(process.pidfd)
             process.pidfd = -1
 
 
@@ -313,7 +339,9 @@ class _Poll:
         self._owner = owner
         self._process = process
         for descriptor in process.pipes.values():
-            os.set_blocking(descriptor, False)
+            # One that a snippet has closed says so when it is read.
+            with suppress(OSError):
+                os.set_blocking(descriptor, False)
         self._later()
 
     def _later(self) -> None:

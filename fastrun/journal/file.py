@@ -20,9 +20,6 @@ from fastrun.spec import printable
 # Seconds between two syncs, at least. One takes 0.6 to 1.6 ms of the disk, whatever the number of records.
 SYNC_SECONDS = 0.05
 
-# macOS has no fdatasync.
-_fdatasync = getattr(os, "fdatasync", os.fsync)
-
 
 class JournalFile:
     """Writes a journal, and holds its lock. All methods are for one thread at a time.
@@ -188,6 +185,11 @@ class JournalFile:
         self.synced = written
         if self.on_synced is not None:
             self.on_synced(written)
+
+
+def _fdatasync(fd: int) -> None:
+    # macOS has none.
+    getattr(os, "fdatasync", os.fsync)(fd)
 
 
 def _lock(fd: int) -> None:

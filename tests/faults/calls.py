@@ -1,0 +1,109 @@
+"""Run as a program: fastrun's command line again and again, in forks, with the Nth call of a kind failing, for every N.
+
+Injected: in a run that is small enough for every N no real limit can be put so that just one call meets it. Prints a
+line of JSON for each N: its exit code, or null where it did not end.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import uvloop  # noqa: F401  # loaded once for all copies
+
+import fastrun.api
+import fastrun.cli
+import fastrun.observers.console
+import fastrun.recovery
+
+# Seconds after which a run hangs: the longest wait for something that is short is ten.
+PATIENCE = 40.0
+
+calls = 0
+
+
+def failing(real: Callable[..., Any], nth: int, code: int) -> Callable[..., Any]:
+    """A function whose nth call fails."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        global calls
+        calls += 1
+        if calls == nth:
+            raise OSError(code, os.strerror(code))
+        return real(*arguments, **options)
+
+    return call
+
+
+def inject(kind: str, nth: int, code: int) -> None:
+    """Have the nth call of a kind fail from now on, in this process."""
+    if not kind.startswith("epoll."):
+        setattr(os, kind, failing(getattr(os, kind), nth, code))
+        return
+    real_epoll = select.epoll
+    method = kind.removeprefix("epoll.")
+
+    class Epoll:
+        def __init__(self, *arguments: Any) -> None:
+            self._epoll = real_epoll(*arguments)
+            setattr(self, method, failing(getattr(self._epoll, method), nth, code))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._epoll, name)
+
+    setattr(select, "epoll", Epoll)  # noqa: B010  # mypy
+
+
+def run_once(folder: str, kind: str, nth: int, code: int) -> None:
+    """Run the document in a folder of its own. The exit code says how it ended, 77 that there was no nth call."""
+    os.setsid()
+    os.chdir(folder)
+    for number, name in ((1, "out"), (2, "err")):
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    inject(kind, nth, code)
+    status = fastrun.cli.main(["--journal", "j", "--grace", "0.2", "../tasks.json"])
+    sys.stdout.flush()
+    os._exit(77 if calls < nth else status)
+
+
+def main() -> None:
+    """Arguments: the folder, the kind of call, the name of the error, at which N to begin and at which to end."""
+    folder, kind, name, *bounds = sys.argv[1:]
+    code = getattr(errno, name)
+    first, last = map(int, bounds)
+    for nth in range(first, last):
+        inner = os.path.join(folder, str(nth))
+        os.mkdir(inner)
+        pid = os.fork()
+        if not pid:
+            try:
+                run_once(inner, kind, nth, code)
+            finally:
+                os._exit(99)
+        end = time.monotonic() + PATIENCE
+        status: int | None = None
+        while time.monotonic() < end:
+            done, raw = os.waitpid(pid, os.WNOHANG)
+            if done:
+                status = os.waitstatus_to_exitcode(raw)
+                break
+            time.sleep(0.002)
+        else:
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        print(json.dumps([nth, status]), flush=True)
+        if status == 77:
+            return
+
+
+if __name__ == "__main__":
+    main()
