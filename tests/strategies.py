@@ -26,19 +26,27 @@ BEHAVIOURS: dict[tuple[str, str], tuple[bool, bytes]] = {
     ("eval", "raise SystemExit(4)"): (False, b""),
 }
 
+# With a timeout of TIMEOUT seconds, which none of the others needs as long as.
+HANGS = ("exec", "exec sleep 1000")
+TIMEOUT = 0.05
+
 names = st.text(st.characters(codec="utf-8"), max_size=12)
 
 
 @st.composite
-def documents(draw: st.DrawFn, max_tasks: int = 12) -> dict[str, Any]:
-    """A valid document: tasks in any order, each depending on some that come before it in another order."""
+def documents(draw: st.DrawFn, max_tasks: int = 12, *, hangs: bool = False) -> dict[str, Any]:
+    """A valid document: tasks in any order, each depending on some that come before it in another order.
+
+    ``hangs``: some of them do, and have a timeout.
+    """
     unique = draw(st.lists(names, unique=True, max_size=max_tasks))
     tasks = []
     for number, name in enumerate(unique):
-        type_, arguments = draw(st.sampled_from(sorted(BEHAVIOURS)))
+        type_, arguments = draw(st.sampled_from([*sorted(BEHAVIOURS), *[HANGS] * 4 * hangs]))
         # Names may come twice: that is harmless.
         dependencies = draw(st.lists(st.sampled_from(unique[:number]), max_size=4)) if number else []
-        tasks.append((exec_ if type_ == "exec" else eval_)(name, arguments, *dependencies))
+        more = {"timeout": TIMEOUT} if (type_, arguments) == HANGS else {}
+        tasks.append((exec_ if type_ == "exec" else eval_)(name, arguments, *dependencies, **more))
     return {"tasks": draw(st.permutations(tasks))}
 
 

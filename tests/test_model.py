@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
@@ -9,17 +11,24 @@ from hypothesis import strategies as st
 
 import fastrun
 from fastrun.spec import printable
-from tests.helpers import Recorder, many, write_json
+from tests.helpers import LIMIT, Recorder, fastrun_process, many, write_json
 from tests.helpers import fastrun as command_line
-from tests.strategies import BEHAVIOURS, documents
+from tests.strategies import BEHAVIOURS, HANGS, TIMEOUT, documents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+IN_PROCESS = many("random documents in one process", 60, 2_000)
+BY_COMMAND_LINE = many("random documents by the command line", 12, 300)
+TIMEOUTS = many("random documents with timeouts", 20, 400)
+SIGNALS = many("random documents and a signal at a random moment", 20, 400)
+
+
 def behaves_well(task: dict[str, Any]) -> bool:
     """Whether a task of the strategies is ok if it runs."""
-    return BEHAVIOURS[task["type"], task["arguments"]][0]
+    behaviour = task["type"], task["arguments"]
+    return behaviour != HANGS and BEHAVIOURS[behaviour][0]
 
 
 def expected_statuses(
@@ -70,7 +79,7 @@ def check_order(tasks: list[dict[str, Any]], statuses: dict[str, str], recorder:
 
 
 @settings(
-    max_examples=many("random documents in one process", 60, 2_000),
+    max_examples=IN_PROCESS,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -96,7 +105,7 @@ def test_a_run_does_what_the_model_says(document, jobs, threads):
 
 
 @settings(
-    max_examples=many("random documents by the command line", 12, 300),
+    max_examples=BY_COMMAND_LINE,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -120,3 +129,60 @@ def test_the_command_line_prints_what_the_model_says(tmp_path, document, mode):
             expected += [f"Started: {label}", *text.removesuffix("\n").split("\n")] if text else [f"Started: {label}"]
             expected.append(f"Ended : {label}")
     assert sorted(lines[: lines.index("Report:")]) == sorted(expected)
+
+
+@settings(max_examples=TIMEOUTS, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(documents(hangs=True), st.sampled_from([None, 1, 3]))
+def test_what_hangs_fails_when_its_time_is_over(document, jobs):
+    tasks = document["tasks"]
+    report = fastrun.run(document, jobs=jobs)
+    statuses = expected_statuses(tasks)
+    assert {result.name: result.status.label for result in report} == statuses
+    for task in tasks:
+        if (task["type"], task["arguments"]) == HANGS and statuses[task["name"]] == "failed":
+            assert report[task["name"]].reason == f"timed out after {TIMEOUT} s"
+
+
+@settings(
+    max_examples=SIGNALS,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(documents(hangs=True), st.sampled_from(["SIGINT", "SIGTERM", "SIGHUP"]), st.floats(0, 0.4), st.booleans())
+def test_a_signal_leaves_a_report_that_is_true(tmp_path, document, name, moment, twice):
+    tasks = document["tasks"]
+    number = signal.Signals[name]
+    with fastrun_process("--grace", "0.1", write_json(tmp_path, document)) as process:
+        time.sleep(moment)
+        for _ in range(1 + twice):
+            process.send_signal(number)
+        out, errors = process.communicate(timeout=LIMIT)
+    if not out:
+        # It had not begun.
+        return
+    assert b"fastrun/" not in errors
+    assert process.returncode in (0, 1, 128 + number, -number)
+    if b"\nReport:\n" not in b"\n" + out:
+        # Between the two the interpreter dies by signals as everybody does.
+        assert process.returncode == -number
+        return
+    check_report(tasks, out, process.returncode, number)
+
+
+def check_report(tasks: list[dict[str, Any]], out: bytes, code: int, number: int) -> None:
+    """Hold a report of an interrupted run against the model."""
+    lines = out.decode().split("\n")
+    report = [line.split(" ", 1)[0] for line in lines[lines.index("Report:") + 1 : -2]]
+    assert len(report) == len(tasks)
+    found = dict(zip([task["name"] for task in tasks], report, strict=True))
+    for task, status in zip(tasks, report, strict=True):
+        before = {found[dependency] for dependency in task["dependencies"]}
+        if status == "skipped":
+            assert before & {"failed", "skipped"}
+        elif status == "interrupted":
+            assert code == 128 + number
+        else:
+            assert status == ("ok" if behaves_well(task) else "failed")
+            assert before <= {"ok"}
+    if code in (0, 1):
+        assert found == expected_statuses(tasks)

@@ -1,0 +1,71 @@
+"""Reads what atheris makes up, guided by what of our code it reaches: ``python -m tools.fuzz document|journal``.
+
+Arguments behind the first are libFuzzer's, as ``-max_total_time=60``. Says that it is not there and ends well where
+atheris is not installed, as there are Pythons that it does not know.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+# From where it sets out.
+_SEEDS = [
+    b'{"tasks": [{"name": "a", "type": "exec", "arguments": "", "dependencies": ["b"], "env": {"X": "1"}}]}',
+    b'{"tasks": [{"name": "b", "type": "eval", "arguments": "x", "timeout": 1.5}, {"name": "", "detach": true}]}',
+    b'{"$schema": "", "tasks": [{"name": "a", "type": "exec", "arguments": "", "dependancies": [], "cwd": "/"}]}',
+    b'b98a1590 {"record":"run","format":1,"id":"","boot":"","pid":1,"pid_start":null,"input":"","time":""}\n',
+]
+
+
+def main() -> int:
+    """Run the command line. Does not return once there is something to do: libFuzzer ends the process."""
+    targets = {"document": _document, "journal": _journal}
+    if len(sys.argv) < 2 or sys.argv[1] not in targets:
+        print(f"usage: python -m tools.fuzz {'|'.join(targets)} [libFuzzer's options]", file=sys.stderr)
+        return 2
+    try:
+        import atheris
+    except ImportError:
+        print("atheris is not installed: nothing was fuzzed")
+        return 0
+    with atheris.instrument_imports(include=["fastrun"]):
+        target = targets[sys.argv.pop(1)]()
+    with tempfile.TemporaryDirectory(prefix="fastrun-fuzz-") as folder:
+        for number, seed in enumerate(_SEEDS):
+            Path(folder, str(number)).write_bytes(seed)
+        atheris.Setup([*sys.argv, folder], target)
+        atheris.Fuzz()
+    return 0
+
+
+def _document() -> Callable[[bytes], None]:
+    from fastrun.graph import build
+    from fastrun.spec import SpecError, parse
+
+    def target(data: bytes) -> None:
+        try:
+            build(parse(data, "fuzz.json"))
+        except SpecError as error:
+            if not all(line.isprintable() for line in error.lines):
+                raise RuntimeError("a line of an error is not one line") from error
+
+    return target
+
+
+def _journal() -> Callable[[bytes], None]:
+    from fastrun.journal.records import JournalError, read_journal
+
+    def target(data: bytes) -> None:
+        try:
+            recorded = read_journal(data)
+        except JournalError:
+            return
+        if recorded.length + recorded.damaged != len(data):
+            raise RuntimeError("bytes are neither read nor damaged")
+
+    return target
+
+
+if __name__ == "__main__":
+    sys.exit(main())
