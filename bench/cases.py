@@ -12,7 +12,15 @@ from functools import partial
 import orjson
 
 from bench.compare import Case, Contender
-from bench.contenders import FASTRUN, TIMEOUT, Setting, document_folder, fastrun_contender, peer_contenders
+from bench.contenders import (
+    FASTRUN,
+    TIMEOUT,
+    Setting,
+    document_folder,
+    fastrun_contender,
+    journal_contender,
+    peer_contenders,
+)
 from bench.measure import measure
 from bench.peers import COMMAND_PEERS, DOCUMENT, find_peer
 from bench.record import Target
@@ -164,6 +172,20 @@ def output_cases(setting: Setting) -> Iterator[Case]:
         yield Case("output", f"{tasks} x {megabytes:,} MB printed", tasks, 3, contenders, targets)
 
 
+def journal_cases(setting: Setting) -> Iterator[Case]:
+    """What it costs to record a run: many commands, and many snippets, where it costs the most."""
+    n = setting.sizes.commands
+    folder = document_folder(setting, "wide", n, "true")
+    contenders = [fastrun_contender(folder, 16), journal_contender(folder, 16)]
+    journal = contenders[-1].name
+    yield Case("journal", f"{n:,} x true, -j 16, recorded", n, 3, contenders, [Target(journal, 1.1, FASTRUN)])
+    n = setting.sizes.snippets
+    folder = document_folder(setting, "wide", n, "distinct")
+    contenders = [fastrun_contender(folder), journal_contender(folder)]
+    targets = [Target(journal, 25e-6 * n, FASTRUN, "excess")]
+    yield Case("journal", f"{n:,} different snippets, recorded", n, 3, contenders, targets, "snippet")
+
+
 def peers_cases(setting: Setting) -> Iterator[Case]:
     """All who run commands, on the same ones."""
     n = setting.sizes.peers
@@ -200,6 +222,7 @@ CASES: dict[str, Callable[[Setting], Iterator[Case]]] = {
     "start": start_cases,
     "million": million_cases,
     "output": output_cases,
+    "journal": journal_cases,
     "peers": peers_cases,
     "workflows": workflow_cases,
     "growth": growth_cases,

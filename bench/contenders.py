@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -136,3 +137,16 @@ def fastrun_contender(
     bound = ["-j", str(jobs)] if jobs else []
     run = partial(measure, fastrun_command(folder, *bound, *options), timeout=TIMEOUT, marker=marker, stop=stop)
     return Contender(" ".join([FASTRUN, *options]), run)
+
+
+def journal_contender(folder: str, jobs: int | None = None) -> Contender:
+    """The same with a journal, a new one each time."""
+    journal = os.path.join(folder, "run.journal")
+    found = fastrun_contender(folder, jobs, "--journal", journal)
+
+    def run() -> Measured:
+        with suppress(FileNotFoundError):
+            os.unlink(journal)
+        return found.run()
+
+    return Contender(f"{FASTRUN} --journal", run)
