@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -96,6 +97,16 @@ def environment(**more: str) -> dict[str, str]:
     """The environment for a fastrun process of ours, found where this one is found."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     return {**os.environ, "PYTHONPATH": path, **more}
+
+
+def unmeasured() -> dict[str, str]:
+    """The environment for one that is not to have its coverage measured: it could not write it."""
+    return {name: value for name, value in environment().items() if not name.startswith("COVERAGE_PROCESS")}
+
+
+def file_limit(size: int) -> Callable[[], None]:
+    """For a process that is about to be started: no file of its is to get larger."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def write_json(folder: Path, content: Any) -> Path:

@@ -43,7 +43,7 @@ class Guardian:
         self._pipe = -1
 
     def begin(self, events: Events) -> None:
-        """Start it if that was not tried before. Called behind a first command, which need not wait for it."""
+        """Start it if that was not tried before. Called before a first task."""
         if self._begun:
             return
         self._begun = True

@@ -101,10 +101,11 @@ class ProcessExecutor:
 
     async def start(self, chains: Sequence[Chain]) -> None:
         """Run commands; failed unless their shells exit with 0."""
+        # Before them, for half a millisecond once: in between nobody would end them if this process were killed.
+        self._guardian.begin(self._events)
         until = self._loop.time() + CHAIN_SECONDS
         for chain in chains:
             self._start(Process(chain, 0, until))
-        self._guardian.begin(self._events)
         if self._slots.number > _STARTS_PER_TURN:
             # More may run than was said before these did.
             self._events.slots_changed()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from contextlib import suppress
@@ -12,7 +11,17 @@ from contextlib import suppress
 import pytest
 
 from fastrun.journal.records import read_journal
-from tests.helpers import LIMIT, document, environment, exec_, fastrun, fastrun_process, report_of, write_json
+from tests.helpers import (
+    LIMIT,
+    document,
+    exec_,
+    fastrun,
+    fastrun_process,
+    file_limit,
+    report_of,
+    unmeasured,
+    write_json,
+)
 
 TASKS = document(*(exec_(str(i), f"seq 2000; echo {i} >> ran", *([str(i - 1)] if i else [])) for i in range(20)))
 
@@ -37,7 +46,7 @@ def test_standard_output_is_closed_by_its_reader(tmp_path):
 def test_disk_under_standard_output_is_full(tmp_path, full):
     write_json(tmp_path, TASKS)
     path = "/dev/full" if full == "device" else tmp_path / "out"
-    limit = (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))) if full == "limit" else None
+    limit = file_limit(50_000) if full == "limit" else None
     command = [sys.executable, "-m", "fastrun", "--no-guardian", "--journal", "j", "tasks.json"]
     with open(path, "wb") as file:
         result = subprocess.run(
@@ -45,7 +54,7 @@ def test_disk_under_standard_output_is_full(tmp_path, full):
             cwd=tmp_path,
             stdout=file,
             stderr=subprocess.PIPE,
-            env=environment(),
+            env=unmeasured(),
             preexec_fn=limit,
             timeout=LIMIT,
             check=False,
