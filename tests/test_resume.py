@@ -363,11 +363,11 @@ def test_interrupted_run_is_gone_on_with(folder):
 @pytest.mark.parametrize("how", ["plain", "without its mark", "in a session of its own"])
 def test_survivors_of_a_killed_run_are_ended_before_a_task_runs_again(folder, how):
     sleep = {
-        "plain": "exec sleep 1000",
-        "without its mark": "exec env -i sleep 1000",
+        "plain": "echo $$ > pid; exec sleep 1000",
+        "without its mark": "echo $$ > pid; exec env -i sleep 1000",
         "in a session of its own": "exec setsid -f sh -c 'echo $$ > pid; exec sleep 1000'",
     }[how]
-    task = f"test -e ready || {{ echo $$ > pid; {sleep}; }}"
+    task = f"test -e ready || {{ {sleep}; }}"
     # The last keeps the run from ending, and with it what b has left behind.
     folder.write(document(exec_("a", "echo a >> log"), exec_("b", task, "a"), exec_("c", "test -e ready || cat fifo")))
     os.mkfifo(folder.path / "fifo")
@@ -375,7 +375,7 @@ def test_survivors_of_a_killed_run_are_ended_before_a_task_runs_again(folder, ho
     with fastrun_process(*command, cwd=folder.path) as first:
         pid_file = folder.path / "pid"
         wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
-        wait_for(lambda: b"sleep" in _command_of(int(pid_file.read_text())))
+        wait_for(lambda: _command_of(int(pid_file.read_text())).startswith(b"sleep\0"))
         wait_for(lambda: b'"start","name":"b"' in folder.journal.read_bytes())
         first.kill()
         first.communicate()
