@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--stress", action="store_true", help="the long form of what is random, in an hour")
+    parser.addoption("--stress", action="store_true", help="the long form of what is random, in ten minutes")
 
 
 def pytest_configure(config: pytest.Config) -> None:

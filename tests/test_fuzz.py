@@ -17,8 +17,8 @@ from tests.helpers import fastrun, many, write_json
 from tests.strategies import documents
 
 BYTES = many("inputs of any bytes", 150, 5_000)
-VALUES = many("inputs of any JSON", 150, 5_000)
-MUTANTS = many("documents with something wrong", 150, 5_000)
+VALUES = many("inputs of any JSON", 150, 2_000)
+MUTANTS = many("documents with something wrong", 150, 2_000)
 RUNS = many("documents with something wrong that are run", 15, 400)
 
 UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]

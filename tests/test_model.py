@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 IN_PROCESS = many("random documents in one process", 60, 2_000)
 BY_COMMAND_LINE = many("random documents by the command line", 12, 300)
-TIMEOUTS = many("random documents with timeouts", 20, 400)
-SIGNALS = many("random documents and a signal at a random moment", 20, 400)
+TIMEOUTS = many("random documents with timeouts", 20, 200)
+SIGNALS = many("random documents and a signal at a random moment", 20, 200)
 
 
 def behaves_well(task: dict[str, Any]) -> bool:
