@@ -586,6 +586,8 @@ def test_closing_ends_the_thread_whenever_it_comes(path):
         """Lets the journal be closed between the thread's look at whether it is and its taking back of the news."""
 
         def clear(self) -> None:
+            # Not while the flush that has started this thread is still at it: all calls are one thread's.
+            assert flushed.wait(LIMIT)
             closer.start()
             assert closed.wait(LIMIT)
             super().clear()
@@ -595,13 +597,14 @@ def test_closing_ends_the_thread_whenever_it_comes(path):
             super().set()
             closed.set()
 
-    closed = threading.Event()
+    closed, flushed = threading.Event(), threading.Event()
     journal = JournalFile.open(path, False)
     journal._unsynced = Late()
     journal._closing = Closed()
     closer = threading.Thread(target=journal.close, daemon=True)
     journal.append(run_record("r", "h"))
     journal.flush()
+    flushed.set()
     assert closed.wait(LIMIT)
     closer.join(LIMIT)
     assert not closer.is_alive()
