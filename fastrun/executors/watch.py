@@ -227,6 +227,8 @@ class EpollWatch:
         """Go on without the epoll, which a snippet may have closed."""
         if not self._broken:
             self._broken = True
+            # The loop would tell of what nobody takes, again and again.
+            self._loop.remove_reader(self._epoll.fileno())
             self._events.warning(f"cannot wait for commands any more, looks at each now and then: {error}")
             watched = {process for process, _ in self._watched.values()}
             self._new, self._waiting = [], []
@@ -243,7 +245,8 @@ class EpollWatch:
             self._loop.call_later(PAUSE, self._resume)
             return
         self._pausing = False
-        self._loop.add_reader(self._epoll.fileno(), self._handle_ready)
+        if not self._broken:
+            self._loop.add_reader(self._epoll.fileno(), self._handle_ready)
 
     def _forget(self, descriptor: int) -> None:
         # Closing alone would not do while a snippet's fork holds a copy: its events would come for ever.
