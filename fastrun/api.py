@@ -123,7 +123,7 @@ async def run_async(
         timeout=timeout,
         guardian=guardian,
         observers=observers,
-        journaling=_journaling(journal, resume=resume, rerun=rerun, durable=durable),
+        journaling=journaling(journal, resume=resume, rerun=rerun, durable=durable),
         warn=_warn,
     )
     return await prepared.to_end()
@@ -195,7 +195,7 @@ class Prepared(NamedTuple):
     plan: "Plan | None" = None
 
     async def to_end(self, *, signals: bool = False) -> Report:
-        """Run it and return the report. ``signals``: let SIGINT, SIGTERM and SIGHUP interrupt it."""
+        """Run it and return the report. ``signals``: let SIGINT, SIGTERM and SIGHUP interrupt it, SIGTSTP stop it."""
         loop = asyncio.get_running_loop()
         handled = handle_signals(self.run, loop) if signals else []
         try:
@@ -218,9 +218,10 @@ def _read(source: Input) -> Document:
         return parse(file.read(), os.fspath(source))
 
 
-def _journaling(
+def journaling(
     path: str | os.PathLike[str] | None, *, resume: bool, rerun: Collection[str], durable: bool
 ) -> "Journaling | None":
+    """What is wanted of a journal, None for none. Raises ValueError for options that need one."""
     if path is None:
         if resume or rerun or durable:
             raise ValueError("resume, rerun and durable need a journal")

@@ -261,11 +261,9 @@ def _dry_run(options: argparse.Namespace) -> int:
 
 
 def _journaling(options: argparse.Namespace) -> "Journaling | None":
-    if options.journal is None:
-        return None
-    from fastrun.recovery import Journaling
+    from fastrun.api import journaling
 
-    return Journaling(options.journal, options.resume, options.rerun, options.durable)
+    return journaling(options.journal, resume=options.resume, rerun=options.rerun, durable=options.durable)
 
 
 def _journal_error(options: argparse.Namespace, error: OSError | ValueError) -> int:
