@@ -59,6 +59,8 @@ class Ran:
             self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))
         finally:
             guardian.stop()
+        # An observer of ours that fails sees nothing more, which would look as if nothing more had come.
+        assert not any("no longer watches" in warning for warning in self.warnings), self.warnings
 
     def status(self, name: str) -> tuple[str, str]:
         result = self.report[name]
