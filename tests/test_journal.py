@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import closing, contextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -36,12 +37,11 @@ from fastrun.journal.records import (
     start_record,
 )
 from fastrun.spec import Document, Source, read
-from tests.helpers import LIMIT, document, environment, eval_, exec_, write_json
+from tests.helpers import LIMIT, document, environment, eval_, exec_, wait_for, write_json
 from tests.strategies import documents, graphs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 OK = Outcome(Status.OK)
 FAILED = Outcome(Status.FAILED, "exit status 3")
@@ -631,6 +631,20 @@ def test_a_sync_follows_a_flush_and_the_next_not_before_its_time(path):
     assert all(after - before >= SYNC_SECONDS for before, after in pairwise(times))
     assert [number for number, *_ in synced] == [1, 2, 3]
     assert {name for *_, name in synced} == {"fastrun-journal"}
+
+
+def test_no_signal_wakes_the_thread_that_syncs(path):
+    with closing(JournalFile.open(path, False)) as journal:
+        journal.append(run_record("run", "hash"))
+        journal.flush()
+        thread = next(thread for thread in threading.enumerate() if thread.name == "fastrun-journal")
+        status = Path(f"/proc/self/task/{thread.native_id}/status")
+
+        def blocked() -> int:
+            line = next(line for line in status.read_text().splitlines() if line.startswith("SigBlk:"))
+            return int(line.split()[1], 16)
+
+        wait_for(lambda: bool(blocked() & 1 << signal.SIGCHLD - 1))
 
 
 def test_without_a_thread_left_flushing_syncs(path):

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 import fastrun as library
 from fastrun.api import load_graph
-from fastrun.journal import recording
 from fastrun.journal.file import JournalFile
 from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id, ticks_now
@@ -465,7 +464,7 @@ def test_durations_are_recorded(folder):
 
 def test_a_duration_is_the_time_from_start_to_end(tmp_path, monkeypatch):
     now = 5.0
-    monkeypatch.setattr(recording.time, "monotonic", lambda: now)
+    monkeypatch.setattr("fastrun.journal.recording.time.monotonic", lambda: now)
     path = tmp_path / "run.journal"
     tasks = [Task("a", "exec", "true"), Task("b", "eval", "x = 1")]
     file = JournalFile.open(path, False)

@@ -93,6 +93,7 @@ def test_kill_9_of_the_runner(tmp_path, command):
     with fastrun_process(write_json(tmp_path, document(exec_("a", command))), cwd=tmp_path) as process:
         pid = _pid(tmp_path)
         # The command may be further than who started it, and has no name before that.
+        assert process.stdout is not None
         assert process.stdout.readline() == b"Started: a\n"
         process.kill()
         _, said = process.communicate(timeout=LIMIT)
