@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from fastrun.api import load, run, run_async
     from fastrun.journal.records import JournalError
     from fastrun.observers.console import Console
-    from fastrun.protocols import Observer, Outcome, Report, Result, Status
+    from fastrun.protocols import Observer, Outcome, Report, Result, Start, Status, Usage
     from fastrun.spec import SpecError, Task
 
 __version__ = "0.1.0"
@@ -22,8 +22,10 @@ __all__ = [
     "Report",
     "Result",
     "SpecError",
+    "Start",
     "Status",
     "Task",
+    "Usage",
     "__version__",
     "load",
     "run",
@@ -38,8 +40,10 @@ _HOMES = {
     "Report": "fastrun.protocols",
     "Result": "fastrun.protocols",
     "SpecError": "fastrun.spec",
+    "Start": "fastrun.protocols",
     "Status": "fastrun.protocols",
     "Task": "fastrun.spec",
+    "Usage": "fastrun.protocols",
     "load": "fastrun.api",
     "run": "fastrun.api",
     "run_async": "fastrun.api",

@@ -170,13 +170,15 @@ def prepare(
 
         journal, plan = begin(graph, journaling, run_id, warn)
     guard = Guardian(run_id, wanted=guardian)
+    watching = list(observers)
+    measured = any(observer.detailed for observer in watching)
     run = Run(
         graph,
         {
-            "exec": ProcessExecutor(guard, jobs, grace=grace),
+            "exec": ProcessExecutor(guard, jobs, grace=grace, measured=measured),
             "eval": SnippetExecutor(guard, eval_threads or DEFAULT_THREADS),
         },
-        observers,
+        watching,
         keep_going=keep_going,
         grace=grace,
         timeout=timeout,

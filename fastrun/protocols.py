@@ -36,15 +36,49 @@ _STATUSES = tuple(Status)
 ENDED = (Status.OK, Status.FAILED, Status.SKIPPED, Status.INTERRUPTED)
 
 
+class Usage(NamedTuple):
+    """What a command used, together with all that it waited for.
+
+    ``cpu_seconds``: of processor time. ``peak_bytes``: the most memory that the largest of the processes had; None if
+    that is less than fastrun has itself, which the kernel counts as the command's too. Source: getrusage(2).
+    """
+
+    cpu_seconds: float
+    peak_bytes: int | None
+
+
 class Outcome(NamedTuple):
-    """How a task ended: one of the last four states and, where there is one, the reason in one line."""
+    """How a task ended, or an attempt at it.
+
+    ``status``: one of the last four. ``reason``: in one line, where there is one. ``usage``: of a command, where an
+    observer is ``detailed`` and it is known. ``again``: seconds until the next attempt, None when the task has ended.
+    """
 
     status: Status
     reason: str = ""
+    usage: Usage | None = None
+    again: float | None = None
 
 
 # That of nearly every task: it need not be made each time.
 OK = Outcome(Status.OK)
+
+
+class Start(NamedTuple):
+    """That an attempt at a task starts: the how manieth, from 1, of how many there may be.
+
+    Where an observer is ``detailed`` also ``pid``, of the command's process, and ``held_by``, what the task waited for
+    once its dependencies had ended, if it did: ``"slot"``, ``"pool"``, ``"load"`` or ``"memory"``.
+    """
+
+    attempt: int = 1
+    attempts: int = 1
+    pid: int | None = None
+    held_by: str = "slot"
+
+
+# That of nearly every task: it need not be made each time.
+FIRST_START = Start()
 
 
 # The reason of a task that is ok without having run.
@@ -240,11 +274,16 @@ class Observer:
         """Whether it has more unwritten output than it cares to hold: the tasks are slowed meanwhile."""
         return False
 
+    @property
+    def detailed(self) -> bool:
+        """Whether it wants to know all of ``Start`` and ``Outcome``, which costs each command some microseconds."""
+        return False
+
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Once, before anything else. ``tasks``: in the order of the document."""
 
-    def task_started(self, task: Task) -> None:
-        """The task runs now. Not called for tasks that are skipped."""
+    def task_started(self, task: Task, start: Start) -> None:
+        """The task runs now, for the first time or again. Not called for tasks that are skipped."""
 
     def task_output(self, task: Task, stream: int, data: bytes) -> None:
         """Some bytes of the task's STDOUT or STDERR, cut anywhere.
@@ -253,7 +292,7 @@ class Observer:
         """
 
     def task_ended(self, task: Task, outcome: Outcome) -> None:
-        """Once for each task, skipped ones too."""
+        """Once for each task, skipped ones too, and once for each attempt that is followed by another."""
 
     def run_ended(self, report: Report) -> None:
         """Once, after everything else."""

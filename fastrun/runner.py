@@ -21,7 +21,18 @@ from contextlib import suppress
 from typing import Any
 
 from fastrun.graph import Graph
-from fastrun.protocols import FROM_JOURNAL, Executor, Job, Journal, Observer, Outcome, Report, Status
+from fastrun.protocols import (
+    FIRST_START,
+    FROM_JOURNAL,
+    Executor,
+    Job,
+    Journal,
+    Observer,
+    Outcome,
+    Report,
+    Start,
+    Status,
+)
 from fastrun.scheduler import LONGEST_CHAIN, Scheduler
 
 _RUNNING = Status.RUNNING
@@ -82,6 +93,7 @@ class Run:
         self._draining = False
         self._observers = list(observers)
         self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
+        self._detailed = any(observer.detailed for observer in self._observers)
 
     async def run(self) -> Report:
         """Run everything. Returns once every task has ended and the executors are closed.
@@ -175,7 +187,7 @@ class Run:
         if self._journal is not None:
             self._journal.task_started(number, pid)
             self._drain_soon()
-        self._notify("task_started", self._tasks[number])
+        self._notify("task_started", self._tasks[number], Start(pid=pid) if self._detailed else FIRST_START)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
         """Pass on to the observers."""
@@ -204,10 +216,9 @@ class Run:
     def _end(self, number: int, outcome: Outcome) -> None:
         """Act on how a task has ended."""
         scheduler = self._scheduler
-        status, reason = outcome
-        if reason:
-            self._reasons[number] = reason
-        skipped = scheduler.task_ended(number, status)
+        if outcome.reason:
+            self._reasons[number] = outcome.reason
+        skipped = scheduler.task_ended(number, outcome.status)
         # Not within a chain, whose next task runs already, as the scheduler sees it.
         if scheduler.has_work:
             self._drain_soon()

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from fastrun import Observer, Outcome, Report, Task
+from fastrun import Observer, Outcome, Report, Start, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +68,7 @@ class Recorder(Observer):
     def run_started(self, tasks: Sequence[Task]) -> None:
         self.events.append(("run_started", len(tasks)))
 
-    def task_started(self, task: Task) -> None:
+    def task_started(self, task: Task, start: Start) -> None:
         self.events.append(("task_started", task.name))
 
     def task_output(self, task: Task, stream: int, data: bytes) -> None:

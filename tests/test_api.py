@@ -199,7 +199,7 @@ def test_a_loop_that_cancels_all_its_tasks_leaves_no_process_and_does_not_hang(r
 
 def test_warnings_that_are_errors_do_not_end_a_run(recwarn):
     class Broken(fastrun.Observer):
-        def task_started(self, task) -> None:
+        def task_started(self, task, start) -> None:
             raise ValueError
 
         @property

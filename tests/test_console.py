@@ -16,6 +16,7 @@ from fastrun.observers import spool as spool_module
 from fastrun.observers import writer as writer_module
 from fastrun.observers.spool import Spool
 from fastrun.observers.writer import Writer
+from fastrun.protocols import FIRST_START
 
 OK = Outcome(Status.OK)
 A, B = Task("a", "exec", ""), Task("b", "exec", "")
@@ -49,7 +50,7 @@ def report(*results: tuple[str, Status, str]) -> Report:
 
 def test_lines_of_a_task_stand_between_started_and_ended(tmp_path):
     with (printed := Printed(tmp_path)) as console:
-        console.task_started(A)
+        console.task_started(A, FIRST_START)
         console.task_output(A, 1, b"one\ntw")
         console.task_output(A, 1, b"o\n")
         console.task_ended(A, OK)
@@ -58,8 +59,8 @@ def test_lines_of_a_task_stand_between_started_and_ended(tmp_path):
 
 def test_lines_of_two_tasks_never_mix_and_a_last_line_gets_an_end(tmp_path):
     with (printed := Printed(tmp_path)) as console:
-        console.task_started(A)
-        console.task_started(B)
+        console.task_started(A, FIRST_START)
+        console.task_started(B, FIRST_START)
         console.task_output(A, 1, b"a1")
         console.task_output(B, 1, b"b1")
         console.task_output(A, 1, b" a2\na3")
@@ -72,8 +73,8 @@ def test_lines_of_two_tasks_never_mix_and_a_last_line_gets_an_end(tmp_path):
 
 def test_group_prints_a_task_as_one_block_at_its_end(tmp_path):
     with (printed := Printed(tmp_path, "group")) as console:
-        console.task_started(A)
-        console.task_started(B)
+        console.task_started(A, FIRST_START)
+        console.task_started(B, FIRST_START)
         console.task_output(A, 1, b"a1\na2")
         console.task_output(B, 1, b"b1\n")
         console.task_output(A, 1, b"\n")
@@ -89,7 +90,7 @@ def test_group_prints_a_task_as_one_block_at_its_end(tmp_path):
 def test_quiet_prints_only_tasks_that_failed(tmp_path):
     with (printed := Printed(tmp_path, "quiet")) as console:
         for task, outcome in ((A, OK), (B, Outcome(Status.FAILED, "x"))):
-            console.task_started(task)
+            console.task_started(task, FIRST_START)
             console.task_output(task, 1, b"out")
             console.task_output(task, 2, b"err\n")
             console.task_ended(task, outcome)
@@ -100,7 +101,7 @@ def test_quiet_prints_only_tasks_that_failed(tmp_path):
 
 def test_quiet_closes_the_file_of_a_block_that_it_drops(tmp_path):
     with (printed := Printed(tmp_path, "quiet")) as console:
-        console.task_started(A)
+        console.task_started(A, FIRST_START)
         console.task_output(A, 1, b"x" * 99 + b"\n")
         for _ in range(2 * spool_module.LIMIT // 100):
             console.task_output(A, 1, b"x" * 99 + b"\n")
@@ -122,7 +123,7 @@ def test_a_task_that_never_started_prints_nothing(tmp_path):
 def test_names_and_reasons_cannot_forge_a_line(tmp_path):
     evil = Task("x\nEnded : y\x1b[2J\u202e", "exec", "")
     with (printed := Printed(tmp_path)) as console:
-        console.task_started(evil)
+        console.task_started(evil, FIRST_START)
         console.task_ended(evil, OK)
         console.warn("a\nb")
         console.run_ended(report((evil.name, Status.FAILED, "E: 1\nok       z")))
@@ -163,13 +164,13 @@ def test_the_report_of_no_tasks(tmp_path):
 
 def test_verbose_shows_commands_on_standard_error(tmp_path):
     with (printed := Printed(tmp_path, verbose=True)) as console:
-        console.task_started(Task("a", "eval", "x = 1\ny"))
+        console.task_started(Task("a", "eval", "x = 1\ny"), FIRST_START)
     assert printed.err == "fastrun: a: eval: x = 1\\ny\n"
 
 
 def test_a_run_that_never_reported_is_not_written(tmp_path):
     with (printed := Printed(tmp_path)) as console:
-        console.task_started(A)
+        console.task_started(A, FIRST_START)
     assert not printed.written
 
 
@@ -182,7 +183,7 @@ def test_what_happens_in_one_turn_is_one_write(tmp_path):
     async def turns() -> None:
         console = Console(stdout=theirs.fileno(), stderr=theirs.fileno())
         console.run_started([])
-        console.task_started(A)
+        console.task_started(A, FIRST_START)
         console.task_output(A, 1, b"x\n")
         await asyncio.sleep(0)
         console.task_output(A, 1, b"y\n")
@@ -199,8 +200,8 @@ def test_what_happens_in_one_turn_is_one_write(tmp_path):
 def test_a_line_without_end_takes_no_memory_and_is_whole(tmp_path, mode, monkeypatch):
     monkeypatch.setattr(spool_module, "LIMIT", 1_000)
     with (printed := Printed(tmp_path, mode)) as console:
-        console.task_started(A)
-        console.task_started(B)
+        console.task_started(A, FIRST_START)
+        console.task_started(B, FIRST_START)
         for number in range(100):
             console.task_output(A, 1, b"%04d" % number * 25)
         assert all(spool._in_memory <= 1_000 for spool in console._beginnings.values())
@@ -308,7 +309,7 @@ def test_a_full_disk_is_said_once_and_not_written_is_returned(tmp_path):
     with open("/dev/full", "wb", buffering=0) as full, open(tmp_path / "err", "w+b", buffering=0) as err:
         console = Console(stdout=full.fileno(), stderr=err.fileno())
         for task in (A, B):
-            console.task_started(task)
+            console.task_started(task, FIRST_START)
             console._flush()
             console.task_ended(task, OK)
             console._flush()

@@ -72,7 +72,7 @@ HELPERS = {
         "watch",
     },
     "journal": {"file", "keys", "machine", "records"},
-    "observers": {"spool", "writer"},
+    "observers": {"spool", "timeline", "writer"},
 }
 
 

@@ -15,7 +15,7 @@ import threading
 import pytest
 import uvloop
 
-from fastrun import Status
+from fastrun import Outcome, Start, Status
 from fastrun.executors import groups, limits, processes, shortage
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
@@ -48,8 +48,9 @@ class Ran:
         self.recorder = recorder or Recorder()
         self.warnings: list[str] = []
         guardian = Guardian(os.urandom(8).hex(), wanted=False)
+        processes_ = ProcessExecutor(guardian, jobs, grace=grace, measured=self.recorder.detailed, portable=portable)
         executors: dict[str, Executor] = {
-            "exec": ProcessExecutor(guardian, jobs, grace=grace, portable=portable),
+            "exec": processes_,
             "eval": SnippetExecutor(guardian),
         }
         graph = build(read(document(*tasks), "document"))
@@ -65,6 +66,60 @@ class Ran:
     def status(self, name: str) -> tuple[str, str]:
         result = self.report[name]
         return result.status.label, result.reason
+
+
+class Detailed(Recorder):
+    """Wants to know everything, and keeps what it is told."""
+
+    def __init__(self, *, detailed: bool = True) -> None:
+        super().__init__()
+        self.wants = detailed
+        self.starts: dict[str, Start] = {}
+        self.outcomes: dict[str, Outcome] = {}
+
+    @property
+    def detailed(self) -> bool:
+        return self.wants
+
+    def task_started(self, task, start) -> None:
+        super().task_started(task, start)
+        self.starts[task.name] = start
+
+    def task_ended(self, task, outcome) -> None:
+        super().task_ended(task, outcome)
+        self.outcomes[task.name] = outcome
+
+
+def test_what_a_command_used_is_told_to_who_wants_to_know(portable):
+    recorder = Detailed()
+    source = "b = b'x' * 500_000_000; sum(range(3_000_000))"
+    busy = f'{sys.executable} -c "{source}"; echo $$; exit 3'
+    ran = Ran(exec_("a", busy), exec_("b", "true"), eval_("c", "x = 1"), recorder=recorder, portable=portable)
+    a, b = recorder.outcomes["a"].usage, recorder.outcomes["b"].usage
+    assert a is not None
+    assert b is not None
+    assert a.peak_bytes is not None
+    assert a.peak_bytes > 450_000_000
+    # Less than this process has.
+    assert b.peak_bytes is None
+    assert a.cpu_seconds > b.cpu_seconds >= 0
+    assert ran.status("a") == ("failed", "exit status 3")
+    assert recorder.starts["a"] == Start(pid=int(ran.recorder.out("a")))
+    assert recorder.outcomes["c"].usage is None
+    assert recorder.starts["c"].pid is None
+
+
+def test_what_a_command_used_that_leaves_somebody_behind_is_not_known():
+    recorder = Detailed()
+    Ran(exec_("a", "sleep 0.1 &"), exec_("b", "true", "a"), recorder=recorder)
+    assert recorder.outcomes["a"].usage is None
+    assert recorder.outcomes["b"].usage is not None
+
+
+def test_nothing_is_measured_that_nobody_wants_to_know(portable):
+    recorder = Detailed(detailed=False)
+    Ran(exec_("a", "true"), recorder=recorder, portable=portable)
+    assert (recorder.starts["a"], recorder.outcomes["a"].usage) == (Start(), None)
 
 
 def test_output_and_status_of_a_command(portable, loop_run):
@@ -89,7 +144,7 @@ def test_output_and_status_of_a_command(portable, loop_run):
     ],
 )
 def test_an_exit_code_says_how_a_task_ended(code, outcome):
-    assert exit_outcome(code) == outcome
+    assert exit_outcome(code) == Outcome(*outcome)
 
 
 def test_a_command_killed_by_a_signal_has_failed(portable):
@@ -320,8 +375,8 @@ def test_a_shortage_of_descriptors_delays_tasks_and_fails_none(portable, tmp_pat
             resource.setrlimit(resource.RLIMIT_NOFILE, (free + 16, hard))
 
     class Opener(Tightener):
-        def task_started(self, task) -> None:
-            super().task_started(task)
+        def task_started(self, task, start) -> None:
+            super().task_started(task, start)
             if task.name == "t0":
                 self.run.warning = self.opening
 
@@ -553,8 +608,8 @@ class InterruptsAt(Recorder):
         super().__init__()
         self.name = name
 
-    def task_started(self, task) -> None:
-        super().task_started(task)
+    def task_started(self, task, start) -> None:
+        super().task_started(task, start)
         if task.name == self.name:
             self.run.interrupt()
 
@@ -591,8 +646,8 @@ class Blocker(Recorder):
         super().__init__()
         self.folder = folder
 
-    def task_started(self, task) -> None:
-        super().task_started(task)
+    def task_started(self, task, start) -> None:
+        super().task_started(task, start)
         if task.name == "late":
             wait_for((self.folder / "pids").exists)
             holder, shell = (int(pid) for pid in (self.folder / "pids").read_text().split())

@@ -218,7 +218,7 @@ async def test_cancelling_ends_the_tasks_first():
 
 
 class Broken(Observer):
-    def task_started(self, task) -> None:
+    def task_started(self, task, start) -> None:
         raise ValueError("no")
 
 

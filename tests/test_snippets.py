@@ -354,8 +354,8 @@ shared.thread.start()
 
 def test_others_in_the_process_print_where_they_would_without_us(capfd):
     class Printer(Recorder):
-        def task_started(self, task) -> None:
-            super().task_started(task)
+        def task_started(self, task, start) -> None:
+            super().task_started(task, start)
             print("from the loop")
             print("and its errors", file=sys.stderr)
 
@@ -548,8 +548,8 @@ def test_a_chain_of_snippets_that_take_long_goes_back_into_the_queue(monkeypatch
 
 def test_an_interrupt_in_a_chain_of_snippets_starts_nothing_more():
     class Interrupts(Recorder):
-        def task_started(self, task) -> None:
-            super().task_started(task)
+        def task_started(self, task, start) -> None:
+            super().task_started(task, start)
             if task.name == "1":
                 self.run.interrupt()
                 taken.set()
@@ -564,8 +564,8 @@ def test_an_interrupt_in_a_chain_of_snippets_starts_nothing_more():
 
 def test_giving_up_on_a_chain_interrupts_the_task_that_runs():
     class Forces(Recorder):
-        def task_started(self, task) -> None:
-            super().task_started(task)
+        def task_started(self, task, start) -> None:
+            super().task_started(task, start)
             if task.name == "1":
                 self.run.interrupt()
                 self.run.interrupt()

@@ -28,7 +28,6 @@ from fastrun.executors.table import EXEC
 from fastrun.executors.watch import PAUSE, PIPE, EpollWatch, LoopWatch, Process, has_pidfd
 from fastrun.protocols import (
     CHAIN_SECONDS,
-    OK,
     STDERR,
     STDOUT,
     Chain,
@@ -64,19 +63,26 @@ class ProcessExecutor:
     """Runs commands with ``/bin/sh -c``, standard input from ``/dev/null``."""
 
     def __init__(
-        self, guardian: Guardian, jobs: int | None = None, *, grace: float = 5.0, portable: bool = False
+        self,
+        guardian: Guardian,
+        jobs: int | None = None,
+        *,
+        grace: float = 5.0,
+        measured: bool = False,
+        portable: bool = False,
     ) -> None:
         """``guardian``: who ends what is left if this process dies.
 
         ``jobs``: at most so many at once, None for what the system grants. ``grace``: seconds between asking what
-        outlived its task to end and ending it. ``portable``: use no epoll, pidfd or posix_spawn; taken anyway where
-        they do not exist.
+        outlived its task to end and ending it. ``measured``: tell what each command used, but for those that leave
+        somebody behind. ``portable``: use no epoll, pidfd or posix_spawn; taken anyway where they do not exist.
         """
         self._guardian = guardian
         self._table = guardian.table
         granted = granted_processes(_DESCRIPTORS_EACH)
         self._slots = Slots(min(jobs, granted) if jobs else granted)
         self._grace = grace
+        self._measured = measured
         self._portable = portable or not has_pidfd()
         self._running: set[Process] = set()
         self._lingering: set[Process] = set()
@@ -97,7 +103,8 @@ class ProcessExecutor:
         self._loop = asyncio.get_running_loop()
         self._spawner = Spawner(self._guardian.run_id, portable=self._portable)
         self._oom_kills = oom_kills()
-        self._watch = LoopWatch(events, self) if self._portable else EpollWatch(events, self)
+        watch = LoopWatch if self._portable else EpollWatch
+        self._watch: LoopWatch | EpollWatch = watch(events, self, measured=self._measured)
 
     async def start(self, chains: Sequence[Chain]) -> None:
         """Run commands; failed unless their shells exit with 0."""
@@ -260,7 +267,7 @@ class ProcessExecutor:
         outcome = self._outcome(process)
         go_on = self._events.task_ended(process.number, outcome)
         following = process.place + 1
-        if outcome is OK and following < len(process.chain):
+        if outcome.status is Status.OK and following < len(process.chain):
             if go_on and self._loop.time() < process.until:
                 self._following.append(Process(process.chain, following, process.until))
             else:
@@ -270,8 +277,10 @@ class ProcessExecutor:
         if process.interrupted:
             return Outcome(Status.INTERRUPTED)
         outcome = exit_outcome(process.code)
-        if outcome is OK and process.unread:
-            return Outcome(Status.FAILED, process.unread)
+        if process.usage is not None:
+            outcome = outcome._replace(usage=process.usage)
+        if process.unread and outcome.status is Status.OK:
+            return Outcome(Status.FAILED, process.unread, process.usage)
         if process.code == -signal.SIGKILL and (kills := oom_kills()) > self._oom_kills:
             self._oom_kills = kills
             return outcome._replace(reason=f"{outcome.reason}, probably as memory was short")

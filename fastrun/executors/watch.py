@@ -10,13 +10,15 @@ print as well.
 
 import asyncio
 import os
+import resource
 import select
+import sys
 import threading
 from contextlib import suppress
 from typing import Protocol
 
 from fastrun.executors.table import NO_ROW
-from fastrun.protocols import Chain, Events
+from fastrun.protocols import Chain, Events, Usage
 
 # Seconds between looks at somebody who is behind, and at what cannot be watched.
 PAUSE = 0.005
@@ -27,6 +29,9 @@ _TICK = 0.002
 
 # Bytes that a pipe holds, and so the most that a read of it gives.
 PIPE = 1 << 16
+
+# Bytes in which getrusage counts memory.
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 # In the place of a stream: the process itself.
 _EXIT = 0
@@ -39,6 +44,7 @@ class Process:
     its end or if it is lost. ``row``: where the guardian finds it. ``exited``: whether its end has been told.
     ``room``: bytes that its pipes hold.
     ``reaped``: whether its number may be somebody else's by now. ``unread``: why its output is not whole, if so.
+    ``usage``: of what has been measured and reaped.
     """
 
     __slots__ = (
@@ -58,6 +64,7 @@ class Process:
         "task",
         "unread",
         "until",
+        "usage",
         "waiter",
     )
 
@@ -77,6 +84,7 @@ class Process:
         self.row = NO_ROW
         self.script: str | None = None
         self.unread = ""
+        self.usage: Usage | None = None
         self.waiter: threading.Thread | None = None
 
 
@@ -103,10 +111,11 @@ class Owner(Protocol):
 class EpollWatch:
     """One epoll for all processes. Linux 5.4 and later, unless a sandbox forbids pidfds."""
 
-    def __init__(self, events: Events, owner: Owner) -> None:
-        """Begin, inside the running loop."""
+    def __init__(self, events: Events, owner: Owner, *, measured: bool) -> None:
+        """Begin, inside the running loop. ``measured``: set the ``usage`` of processes."""
         self._events = events
         self._owner = owner
+        self._measured = measured
         self._loop = asyncio.get_running_loop()
         self._epoll = select.epoll()
         self._watched: dict[int, tuple[Process, int]] = {}
@@ -148,7 +157,7 @@ class EpollWatch:
     def reap(self, process: Process, *, keep: bool) -> None:
         """Set the exit code of a process that has exited. ``keep``: keep its number for it."""
         if process.pidfd >= 0:
-            _wait(process, os.P_PIDFD, process.pidfd, keep=keep)
+            _wait(process, os.P_PIDFD, process.pidfd, keep=keep, measured=self._measured)
             self._close_pidfd(process)
 
     def look(self) -> None:
@@ -266,10 +275,11 @@ class EpollWatch:
 class LoopWatch:
     """A reader of the loop for each pipe, a thread for each process: for systems without epoll and pidfd."""
 
-    def __init__(self, events: Events, owner: Owner) -> None:
-        """Begin, inside the running loop."""
+    def __init__(self, events: Events, owner: Owner, *, measured: bool) -> None:
+        """Begin, inside the running loop. ``measured``: set the ``usage`` of processes."""
         self._events = events
         self._owner = owner
+        self._measured = measured
         self._loop = asyncio.get_running_loop()
         self.interrupted = False
 
@@ -317,7 +327,7 @@ class LoopWatch:
 
     def _wait(self, process: Process) -> None:
         """Wait for one process, in a thread of its own."""
-        _wait(process, os.P_PID, process.pid, keep=False, flags=0)
+        _wait(process, os.P_PID, process.pid, keep=False, measured=self._measured, flags=0)
         with suppress(RuntimeError):
             # The loop is closed if the run gave up on this process.
             self._loop.call_soon_threadsafe(self._waited, process)
@@ -355,17 +365,27 @@ class _Poll:
         if not self._events.congested:
             for stream in list(process.pipes):
                 self._owner.readable(process, stream)
-        if not process.exited and _wait(process, os.P_PID, process.pid, keep=False):
+        if not process.exited and _wait(process, os.P_PID, process.pid, keep=False, measured=False):
             self._owner.exited(process)
             self._owner.turn_ended()
         if process.pipes or not process.exited:
             self._later()
 
 
-def _wait(process: Process, kind: int, number: int, *, keep: bool, flags: int = os.WNOHANG) -> bool:
-    """Ask for the exit of a process and set its code. Returns whether it has exited."""
+def _wait(process: Process, kind: int, number: int, *, keep: bool, measured: bool, flags: int = os.WNOHANG) -> bool:
+    """Ask for the exit of a process and set its code. Returns whether it has exited.
+
+    ``measured``: and its usage, unless it is kept: the kernel tells both only to who reaps it.
+    """
     try:
-        result = os.waitid(kind, number, os.WEXITED | flags | (os.WNOWAIT if keep else 0))
+        result = os.waitid(kind, number, os.WEXITED | flags | (os.WNOWAIT if keep or measured else 0))
+        if measured and not keep and result is not None:
+            # By its number, which is its own until then.
+            _, _, used = os.wait4(process.pid, os.WNOHANG)
+            # Until it became the shell it had the memory of this process.
+            known = used.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            peak = used.ru_maxrss * _MAXRSS_UNIT if known else None
+            process.usage = Usage(used.ru_utime + used.ru_stime, peak)
     except ChildProcessError:
         # Somebody else has reaped it: a snippet that waits for any child, or SIGCHLD is ignored.
         process.reaped = True

@@ -9,7 +9,7 @@ from itertools import islice
 
 from fastrun.observers.spool import Spool
 from fastrun.observers.writer import Writer
-from fastrun.protocols import STDERR, STDOUT, Observer, Outcome, Report, Status
+from fastrun.protocols import STDERR, STDOUT, Observer, Outcome, Report, Start, Status
 from fastrun.spec import Task, printable
 
 MODES = ("stream", "group", "quiet")
@@ -57,7 +57,7 @@ class Console(Observer):
         """Write once per turn from now on."""
         self._loop = asyncio.get_running_loop()
 
-    def task_started(self, task: Task) -> None:
+    def task_started(self, task: Task, start: Start) -> None:  # noqa: ARG002
         """Print the ``Started`` line."""
         if self._verbose:
             self._put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.arguments)}\n".encode()))

@@ -1,0 +1,120 @@
+"""What is known of when tasks ran: on a clock of the test's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastrun import Observer, Outcome, Report, Start, Status, Task, Usage
+from fastrun.observers.timeline import Timeline
+
+OK = Outcome(Status.OK)
+FAILED = Outcome(Status.FAILED, "exit status 1")
+FIRST = Start()
+
+
+class Stage:
+    """A timeline whose clock is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.timeline = Timeline(clock=lambda: self.now, wall=lambda: 1e9)
+        self.timeline.run_started([])
+
+    def at(self, moment: float, task: Task, what: Start | Outcome) -> None:
+        self.now = 100.0 + moment
+        if isinstance(what, Start):
+            self.timeline.task_started(task, what)
+        else:
+            self.timeline.task_ended(task, what)
+
+    def times(self, name: str) -> tuple[float, float, float | None]:
+        span = self.timeline.spans[name]
+        return span.ready, span.began, span.ended
+
+
+@pytest.fixture
+def stage():
+    return Stage()
+
+
+A, B = Task("a", "exec", ""), Task("b", "exec", "")
+
+
+def test_a_task_is_ready_when_the_last_of_its_dependencies_has_ended(stage):
+    c = Task("c", "exec", "", ["a", "b"])
+    stage.at(0, A, FIRST)
+    stage.at(1, B, FIRST)
+    stage.at(2, B, OK)
+    stage.at(3, A, OK)
+    stage.at(5, c, FIRST)
+    stage.at(6, c, OK)
+    assert stage.times("a") == (0, 0, 3)
+    assert stage.times("c") == (3, 5, 6)
+    assert stage.timeline.spans["c"].seconds == 1
+
+
+def test_slots_are_the_lowest_free_ones_for_each_type(stage):
+    snippet = Task("s", "eval", "")
+    stage.at(0, A, FIRST)
+    stage.at(0, B, FIRST)
+    stage.at(0, snippet, FIRST)
+    stage.at(1, A, OK)
+    c = Task("c", "exec", "")
+    stage.at(2, c, FIRST)
+    slots = {name: span.slot for name, span in stage.timeline.spans.items()}
+    assert slots == {"a": 0, "b": 1, "s": 0, "c": 0}
+    assert stage.timeline.most == {"exec": 2, "eval": 1}
+
+
+def test_a_further_attempt_is_ready_when_the_one_before_has_ended(stage):
+    c = Task("c", "exec", "", ["a"])
+    stage.at(0, A, FIRST)
+    stage.at(1, A, FAILED._replace(again=2.0))
+    assert stage.timeline.spans["a"].outcome.again == 2.0
+    stage.at(3, A, Start(2, 3))
+    assert stage.times("a") == (1, 3, None)
+    assert stage.timeline.spans["a"].seconds == 0
+    stage.at(4, A, OK._replace(usage=Usage(0.5, 1000)))
+    stage.at(4, c, FIRST)
+    assert stage.times("c") == (4, 4, None)
+    assert stage.timeline.spans["a"].usage == Usage(0.5, 1000)
+
+
+def test_tasks_that_never_started_have_no_span(stage):
+    b = Task("b", "exec", "", ["a"])
+    stage.at(0, A, FIRST)
+    stage.at(1, A, FAILED)
+    stage.at(1, b, Outcome(Status.SKIPPED, "a failed"))
+    assert set(stage.timeline.spans) == {"a"}
+
+
+def test_the_critical_path_goes_back_to_what_ended_last(stage):
+    c = Task("c", "exec", "", ["a", "b"])
+    d = Task("d", "exec", "")
+    for task in (A, B, d):
+        stage.at(0, task, FIRST)
+    stage.at(1, B, OK)
+    stage.at(2, A, OK)
+    stage.at(2, c, FIRST)
+    stage.at(3, d, OK)
+    assert [span.task.name for span in stage.timeline.critical_path()] == ["d"]
+    stage.at(4, c, OK)
+    assert [span.task.name for span in stage.timeline.critical_path()] == ["a", "c"]
+
+
+def test_nothing_that_ran_has_no_critical_path(stage):
+    assert stage.timeline.critical_path() == []
+
+
+def test_time_stands_still_at_the_end(stage):
+    stage.now = 104.5
+    assert stage.timeline.seconds == 4.5
+    stage.timeline.run_ended(Report([], b"", {}, 4.5))
+    stage.now = 200.0
+    assert stage.timeline.seconds == 4.5
+    assert stage.timeline.started_at == 1e9
+
+
+def test_it_is_told_everything():
+    assert Timeline().detailed
+    assert not Observer().detailed
