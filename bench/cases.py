@@ -41,7 +41,7 @@ def exec_cases(setting: Setting) -> Iterator[Case]:
     targets += [Target(FASTRUN, 1.25, "posix_spawn loop in C", bound=_CALLS)]
     contenders, missing = peer_contenders(folder, ["floor", "calls", "ninja", "make"], 16)
     contenders.append(fastrun_contender(folder, 16))
-    yield Case("exec", f"{n:,} x true, -j 16", n, 5, contenders, targets, missing=missing, plot="growth")
+    yield Case("exec", f"{n:,} x true, -j 16", n, 3, contenders, targets, missing=missing, plot="growth")
     contenders, missing = peer_contenders(folder, ["floor", "calls", "ninja", "make"], 2)
     contenders.append(fastrun_contender(folder, 2))
     yield Case("exec", f"{n:,} x true, -j 2", n, 3, contenders, targets, missing=missing)
@@ -203,12 +203,12 @@ def growth_cases(setting: Setting) -> Iterator[Case]:
         contenders, missing = peer_contenders(folder, ["loop", "executor"], 64)
         contenders.append(fastrun_contender(folder))
         title = f"{n:,} different snippets"
-        yield Case("growth", title, n, 3, contenders, (), "snippet", missing=missing, plot="growth")
+        yield Case("growth", title, n, 2, contenders, (), "snippet", missing=missing, plot="growth")
     for n in commands:
         folder = document_folder(setting, "wide", n, "true")
         contenders, missing = peer_contenders(folder, ["floor", "ninja", "make", "xargs"], 16)
         contenders.append(fastrun_contender(folder, 16))
-        yield Case("growth", f"{n:,} x true, -j 16", n, 3, contenders, missing=missing, plot="growth")
+        yield Case("growth", f"{n:,} x true, -j 16", n, 2, contenders, missing=missing, plot="growth")
 
 
 CASES: dict[str, Callable[[Setting], Iterator[Case]]] = {
