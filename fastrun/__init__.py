@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fastrun.journal.records import JournalError
     from fastrun.observers.console import Console
     from fastrun.protocols import Observer, Outcome, Report, Result, Start, Status, Usage
+    from fastrun.selection import Selection
     from fastrun.spec import SpecError, Task
 
 __version__ = "0.1.0"
@@ -21,6 +22,7 @@ __all__ = [
     "Outcome",
     "Report",
     "Result",
+    "Selection",
     "SpecError",
     "Start",
     "Status",
@@ -39,6 +41,7 @@ _HOMES = {
     "Outcome": "fastrun.protocols",
     "Report": "fastrun.protocols",
     "Result": "fastrun.protocols",
+    "Selection": "fastrun.selection",
     "SpecError": "fastrun.spec",
     "Start": "fastrun.protocols",
     "Status": "fastrun.protocols",

@@ -22,6 +22,7 @@ from fastrun.spec import Document, Task, collector_off, parse, read
 if TYPE_CHECKING:
     from fastrun.journal.resume import Plan
     from fastrun.recovery import Journaling
+    from fastrun.selection import Selection
 
 # A path, a parsed document or tasks.
 Input = str | os.PathLike[str] | Mapping[str, Any] | Iterable[Task]
@@ -93,6 +94,8 @@ async def run_async(
     resume: bool = False,
     rerun: Collection[str] = (),
     durable: bool = False,
+    select: "Selection | None" = None,
+    shuffle: int | None = None,
     observers: Iterable[Observer] = (),
 ) -> Report:
     """Run a document inside the running loop, any loop, and return the report.
@@ -107,6 +110,7 @@ async def run_async(
     ``journal``: a file that the run is recorded in, and that no run was recorded in before unless with ``resume``: then
     tasks that it has as ok, and that have not changed since, are ok without running, unless ``rerun`` names them.
     ``durable``: nothing starts before what it depends on is recorded on the disk.
+    ``select``: run only these tasks. ``shuffle``: a seed; tasks that are ready start in a random order.
     ``observers``: who is told what happens; nothing is printed without one, see ``Console``.
 
     Cancelling it ends the tasks, with grace, and raises CancelledError then; cancelling it twice ends them at
@@ -114,8 +118,16 @@ async def run_async(
     OSError if the journal cannot be used, and ValueError or TypeError for arguments that make no sense.
     Warnings, such as an observer that failed, are RuntimeWarnings.
     """
+    graph = load_graph(source)
+    if select is not None:
+        from fastrun.selection import part_of  # which a plain run does not need
+        from fastrun.selection import select as numbers_of
+
+        graph = part_of(graph, numbers_of(graph, select))
+    if shuffle is not None:
+        graph.shuffle(shuffle)
     prepared = prepare(
-        load_graph(source),
+        graph,
         jobs=jobs,
         eval_threads=eval_threads,
         keep_going=keep_going,
@@ -236,8 +248,9 @@ def journaling(
 def _as_dict(task: Task) -> dict[str, Any]:
     if not isinstance(task, Task):
         raise TypeError(f"a list must hold fastrun.Task, not {type(task).__name__}; a document is a dict")
-    item = {key: value for key, value in task._asdict().items() if value is not None and value is not False}
-    return {**item, "dependencies": list(task.dependencies)}
+    defaults = Task._field_defaults
+    item = {key: value for key, value in task._asdict().items() if key not in defaults or value != defaults[key]}
+    return {**item, "dependencies": list(task.dependencies), "tags": list(task.tags)}
 
 
 def _warn(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The command line: arguments, and who watches the run.
+"""The command line: what is done with its options, and who watches the run.
 
 Imports nothing but argparse until it is known that there is something to run, so that ``--help`` and
 ``--version`` answer at once.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from fastrun import __version__
+from fastrun.options import EXIT_USAGE, Parser, parser
 
 if TYPE_CHECKING:
     from fastrun.api import Prepared
@@ -25,41 +25,20 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-EXIT_USAGE = 2
 EXIT_OUTPUT = 3
 
 # Seconds that the report of an interrupted run waits for a terminal that takes nothing.
 _LAST_WORDS = 1.0
 
-_DESCRIPTION = "Run a JSON document of shell commands and Python snippets as concurrently as their dependencies allow."
-
-_EPILOG = """\
-exit status:
-  0  every task is ok          2  bad usage or input; nothing was started
-  1  a task failed or was      3  output or journal could not be written in full
-     skipped                   129, 130, 143  after SIGHUP, SIGINT, SIGTERM
-
-examples:
-  fastrun build.json           run every task in build.json
-  generate | fastrun -j 8 -    run a document from a pipe, at most 8 commands at once
-  fastrun --journal build.journal --resume build.json
-                               run what is not done yet, and note what is
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit code; argparse leaves by itself after ``--help`` and errors."""
     _open_standard_descriptors()
-    options = _parser().parse_args(arguments)
+    made = parser()
+    options = made.parse(arguments)
     if options.schema:
         return _print_schema()
-    if options.file is None:
-        _parser().error("a FILE is needed ('-' for standard input)")
-    for option in ("resume", "rerun", "durable"):
-        if getattr(options, option) and options.journal is None:
-            _parser().error(f"--{option} needs --journal FILE")
-    if options.rerun and not options.resume:
-        _parser().error("--rerun needs --resume")
+    _check(made, options)
     if options.directory is not None:
         try:
             os.chdir(options.directory)
@@ -78,110 +57,17 @@ def console_script() -> NoReturn:
     sys.exit(code)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "fastrun",
-        usage="%(prog)s [options] FILE",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
-    add(
-        "-j",
-        "--jobs",
-        type=_positive,
-        metavar="N",
-        help="at most N commands at once (default: all that are ready, as far as the system grants it)",
-    )
-    add("--eval-threads", type=_positive, metavar="N", help="at most N snippets at once (default: 64)")
-    add(
-        "-k",
-        "--keep-going",
-        type=_count,
-        default=0,
-        metavar="N",
-        help="start nothing more after N failures (default: 0, never stop)",
-    )
-    add("-C", "--directory", metavar="DIR", help="change to DIR before anything else")
-    add("-n", "--dry-run", action="store_true", help="check the document and print the order, run nothing")
-    add(
-        "--output",
-        choices=("stream", "group", "quiet"),
-        default="stream",
-        help="stream: lines as they come (default); group: each task's output as one block at its end; "
-        "quiet: only the output of tasks that failed",
-    )
-    add(
-        "--grace",
-        type=_seconds,
-        default=5.0,
-        metavar="SECONDS",
-        help="time between asking tasks to end and killing them, after a signal or a timeout (default: 5)",
-    )
-    add(
-        "--timeout",
-        type=_timeout,
-        metavar="SECONDS",
-        help="end a task that takes longer; its own 'timeout' goes before (default: never)",
-    )
-    add(
-        "--no-guardian",
-        dest="guardian",
-        action="store_false",
-        help="start no process that ends the commands if fastrun is killed",
-    )
-    add("--journal", metavar="FILE", help="record the run in FILE, from which another run can go on")
-    add("--resume", action="store_true", help="run only what the journal does not have as ok or has changed since")
-    add(
-        "--rerun",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="with --resume: run NAME and all that depends on it in any case (may be repeated)",
-    )
-    add("--durable", action="store_true", help="start nothing before what it depends on is recorded on the disk")
-    add("-v", "--verbose", action="store_true", help="show each command as it starts, and why tasks run again")
-    add("--schema", action="store_true", help="print the JSON schema of documents and exit")
-    add("--version", action="version", version=f"fastrun {__version__}")
-    return parser
-
-
-def _positive(text: str) -> int:
-    number = _count(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be 1 or more")
-    return number
-
-
-def _count(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text}: must be 0 or more")
-    return number
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    # Written so that "nan" is refused as well.
-    if not 0 <= seconds <= 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return seconds
-
-
-def _timeout(text: str) -> float:
-    seconds = _seconds(text)
-    if not seconds:
-        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
-    return seconds
+def _check(made: Parser, options: argparse.Namespace) -> None:
+    """Leave with an error if options do not go together."""
+    if options.file is None:
+        made.error("a FILE is needed ('-' for standard input)")
+    for option in ("resume", "rerun", "durable"):
+        if getattr(options, option) and options.journal is None:
+            made.error(f"--{option} needs --journal FILE")
+    if options.rerun and not options.resume:
+        made.error("--rerun needs --resume")
+    if options.fail_fast and options.keep_going > 1:
+        made.error("--fail-fast stops after the first failure, -k says otherwise")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -189,7 +75,8 @@ def _run(options: argparse.Namespace) -> int:
 
     # Until the graph is frozen: the first collection would look at all of it, half a second for a million tasks.
     gc.disable()
-    loaded = _elsewhere(functools.partial(_dry_run if options.dry_run else _prepare, options))
+    looks = options.dry_run or options.list or options.graph or options.explain
+    loaded = _elsewhere(functools.partial(_look if looks else _prepare, options))
     if isinstance(loaded, int):
         return loaded
     run, console = loaded
@@ -227,23 +114,52 @@ def _elsewhere(function: Callable[[], _T]) -> _T:
 
 
 def _load(options: argparse.Namespace) -> "Graph | int":
-    """The graph of the document, or the exit code when it is wrong."""
+    """The graph of the document, or of the part that is to be run; the exit code when it is wrong."""
     from fastrun.api import load_graph
     from fastrun.spec import SpecError
 
     try:
-        return load_graph(options.file, warn=_say)
+        graph = load_graph(options.file, warn=_say)
     except SpecError as error:
         _say(str(error))
+        return EXIT_USAGE
     except OSError as error:
-        _say(f"fastrun: {options.file}: {error.strerror}")
-    return EXIT_USAGE
+        return _usage_error(f"{options.file}: {error.strerror}")
+    if options.names or options.only or options.roots or options.tag or options.exclude:
+        from fastrun.selection import Selection, part_of, select
+
+        chosen = Selection(options.names, options.only, options.roots, options.tag, options.exclude)
+        try:
+            graph = part_of(graph, select(graph, chosen))
+        except ValueError as error:
+            return _usage_error(str(error))
+    if options.shuffle is not None:
+        graph.shuffle(options.shuffle)
+        _say(f"fastrun: --shuffle {options.shuffle} brings this order again")
+    return graph
 
 
-def _dry_run(options: argparse.Namespace) -> int:
+def _look(options: argparse.Namespace) -> int:
+    """Print something about the document."""
     graph = _load(options)
     if isinstance(graph, int):
         return graph
+    if options.dry_run:
+        return _dry_run(graph, options)
+    from fastrun.show import drawn, explain_lines, list_lines
+
+    if options.list:
+        return _print(f"{line}\n" for line in list_lines(graph))
+    if options.graph:
+        return _print(drawn(graph, options.graph))
+    if options.explain not in {task.name for task in graph.tasks}:
+        from fastrun.explain import no_such
+
+        return _usage_error(no_such("task", options.explain, [task.name for task in graph.tasks]))
+    return _print(f"{line}\n" for line in explain_lines(graph, options.explain))
+
+
+def _dry_run(graph: "Graph", options: argparse.Namespace) -> int:
     from fastrun.scheduler import order
 
     reused: Sequence[int] = ()
@@ -304,7 +220,7 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console] | int":
             graph,
             jobs=options.jobs,
             eval_threads=options.eval_threads,
-            keep_going=options.keep_going,
+            keep_going=1 if options.fail_fast else options.keep_going,
             grace=options.grace,
             timeout=options.timeout,
             guardian=options.guardian,

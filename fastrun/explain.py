@@ -16,11 +16,14 @@ import orjson
 from fastrun.spec import (
     PROBLEMS_SHOWN,
     SCHEMA_PATH,
+    TOP_KEYS,
     Document,
     Problem,
     Source,
     Task,
+    are_pools,
     has_nul,
+    is_special,
     printable,
     task_from_dict,
 )
@@ -34,6 +37,12 @@ _ELSEWHERE = {
     "cwd": ("chdir", "dir", "directory", "workdir", "workingdirectory"),
     "timeout": ("maxruntime", "timelimit", "timeoutseconds"),
     "detach": ("daemon", "detached"),
+    "retries": ("attempts", "maxretries", "retry"),
+    "retry_delay": ("backoff", "retrydelay"),
+    "when": ("if", "runwhen", "triggerrule"),
+    "allow_failure": ("allowfailure", "continueonerror", "ignoreerror", "ignoreerrors", "ignorefailure"),
+    "pool": ("lock", "mutex", "queue"),
+    "pools": ("locks",),
     "arguments": ("cmd", "command", "run", "script"),
 }
 
@@ -44,7 +53,7 @@ _SIMILAR = 0.75
 _CANDIDATES = 5_000
 
 # What a schema says of a value itself, not of what is in it.
-_LEAF_RULES = ("type", "enum", "pattern", "exclusiveMinimum", "maximum")
+_LEAF_RULES = ("type", "enum", "pattern", "exclusiveMinimum", "minimum", "maximum")
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -82,13 +91,14 @@ def read_bad(raw: Any, source: Source) -> Document:
     """Read what can be read of a document, and say what is wrong with the rest or is ignored."""
     schema = load_schema()
     task_schema = schema["definitions"]["task"]
-    top = {**schema, "properties": {"tasks": {"type": "array"}}}
+    top = {**schema, "properties": {**schema["properties"], "tasks": {"type": "array"}}}
     problems = list(_schema_problems(top, raw, ()))
     unknown: dict[str, list[Path]] = {}
-    tasks = []
+    tasks: list[Task] = []
     positions = []
+    special = []
     if isinstance(raw, dict):
-        problems += _unknown_keys(raw, ["$schema", "tasks"], (), unknown)
+        problems += _unknown_keys(raw, TOP_KEYS, (), unknown)
     items = raw["tasks"] if not problems or _is_list(raw) else []
     validate = compile_schema(task_schema)
     for position, item in enumerate(items):
@@ -105,6 +115,8 @@ def read_bad(raw: Any, source: Source) -> Document:
             if has_nul(item):
                 bad.append(Problem((*path, "arguments"), '"arguments" must not contain NUL: the shell stops there'))
             task = task_from_dict(item)
+            if is_special(item):
+                special.append(len(tasks))
         problems += bad
         if task is not None:
             tasks.append(task)
@@ -115,7 +127,8 @@ def read_bad(raw: Any, source: Source) -> Document:
         many = f" (in {len(paths):,} tasks)" if len(paths) > 1 else ""
         place = places.show(paths[0], at_key=True)
         warnings.append(f'{place}: warning: unknown key "{printable(key)}" is ignored{many}')
-    return Document(source, tasks, positions, problems, warnings)
+    pools = raw.get("pools", {}) if isinstance(raw, dict) else {}
+    return Document(source, tasks, positions, problems, warnings, pools if are_pools(pools) else {}, special)
 
 
 def _is_list(raw: Any) -> bool:
@@ -179,6 +192,13 @@ def nearest(name: str, names: Sequence[str]) -> str | None:
     return near[0] if near else None
 
 
+def no_such(what: str, name: str, names: Sequence[str]) -> str:
+    """What to say of a name that no ``what`` has."""
+    near = nearest(name, names)
+    meant = f'; did you mean "{printable(near)}"?' if near is not None else ""
+    return f'there is no {what} "{printable(name)}"{meant}'
+
+
 def _schema_problems(schema: dict[str, Any], value: Any, path: Path) -> Iterator[Problem]:
     """All that a schema says against a value.
 
@@ -238,7 +258,7 @@ def _subject(path: Path) -> str:
 def _message(rule: str, schema: dict[str, Any], value: Any) -> str:
     found = _TYPES.get(type(value), "a number")
     if rule == "type":
-        article = "an" if schema["type"] in ("object", "array") else "a"
+        article = "an" if schema["type"] in ("object", "array", "integer") else "a"
         return f"must be {article} {schema['type']}, not {found}"
     if rule == "enum":
         return f"must be {' or '.join(json.dumps(v) for v in schema['enum'])}, not {printable(json.dumps(value))}"
@@ -247,7 +267,8 @@ def _message(rule: str, schema: dict[str, Any], value: Any) -> str:
 
 def describe(source: Source, problems: list[Problem]) -> tuple[list[str], int]:
     """The first problems, a line each, and how many there are beyond them."""
-    problems.sort(key=lambda problem: problem.path[1] if len(problem.path) > 1 else -1)
+    # Those of the document itself come first.
+    problems.sort(key=lambda problem: problem.path[1] if len(problem.path) > 1 and problem.path[0] == "tasks" else -1)
     places = Places(source)
     shown = []
     for problem in problems[:PROBLEMS_SHOWN]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import isqrt
 
@@ -30,9 +30,10 @@ class Graph:
     ``offsets``, ``dependents``: the tasks that depend on task ``i`` are
     ``dependents[offsets[i]:offsets[i + 1]]``, in the order of the document.
     ``ranks``: for each task a number of which the lower should start first, see ``_ranks``; empty if all are equal.
+    ``special``, ``pools``: see ``Document``. ``whole``: for a part of a graph that one and which of its tasks are here.
     """
 
-    __slots__ = ("dependents", "offsets", "ranks", "tasks", "waiting_on")
+    __slots__ = ("dependents", "offsets", "pools", "ranks", "special", "tasks", "waiting_on", "whole")
 
     def __init__(self, tasks: list[Task], waiting_on: array[int], edges: array[int]) -> None:
         """``edges``: the dependencies of task 0, then those of task 1 and so on."""
@@ -40,9 +41,20 @@ class Graph:
         self.waiting_on = waiting_on
         self.offsets, self.dependents = _reverse(waiting_on, edges)
         self.ranks = array("i")
+        self.special: Sequence[int] = ()
+        self.pools: Mapping[str, int] = {}
+        self.whole: tuple[Graph, Sequence[int]] | None = None
 
     def __len__(self) -> int:
         return len(self.tasks)
+
+    def shuffle(self, seed: int) -> None:
+        """Let ready tasks start in an order that is random, and the same for the same seed and number of tasks."""
+        from random import Random  # 5 ms, and few need it
+
+        ranks = list(range(len(self)))
+        Random(seed).shuffle(ranks)  # noqa: S311  # nobody gains by guessing it
+        self.ranks = array("i", ranks)
 
 
 def build(document: Document) -> Graph:
@@ -56,6 +68,7 @@ def build(document: Document) -> Graph:
     numbers = {task.name: number for number, task in enumerate(tasks)}
     if len(numbers) < len(tasks):
         problems += _twice(document)
+    problems += _unknown_pools(document)
     waiting_on, edges, forward = _resolve(document, numbers, problems)
     ambiguous = len(numbers) < len(tasks)
     del numbers
@@ -70,6 +83,8 @@ def build(document: Document) -> Graph:
         raise document.source.error(problems)
     if edges:
         graph.ranks = _ranks(waiting_on, edges, order)
+    graph.special = document.special
+    graph.pools = document.pools
     return graph
 
 
@@ -168,6 +183,23 @@ def _unknown(document: Document, number: int, numbers: dict[str, int], found_bef
             if near is not None:
                 message += f'; did you mean "{printable(near)}"?'
         problems.append(Problem(("tasks", document.positions[number], "dependencies", entry), message))
+    return problems
+
+
+def _unknown_pools(document: Document) -> list[Problem]:
+    problems: list[Problem] = []
+    for number in document.special:
+        pool = document.tasks[number].pool
+        if pool is None or pool in document.pools:
+            continue
+        message = f'unknown pool "{printable(pool)}": it is not in the document\'s "pools"'
+        if len(problems) < PROBLEMS_SHOWN:
+            from fastrun.explain import nearest
+
+            near = nearest(pool, list(document.pools))
+            if near is not None:
+                message += f'; did you mean "{printable(near)}"?'
+        problems.append(Problem(("tasks", document.positions[number], "pool"), message))
     return problems
 
 

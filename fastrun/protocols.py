@@ -97,6 +97,8 @@ class Report:
     """How a run ended.
 
     ``counts``: tasks by status. ``reused``: how many of those that are ok did not run, as a journal says that they had.
+    ``allowed``: how many of those that failed may. ``not_needed``: how many were skipped as nothing that they are for
+    failed.
     ``seconds``: wall time. ``signal``: the number of the signal that interrupted the run, or None. ``recorded``: False
     if there is a journal that could not be written in full. Iterating gives a Result per task in the order of the
     document; ``report["name"]`` gives one.
@@ -110,6 +112,8 @@ class Report:
         seconds: float,
         signal_number: int | None = None,
         reused: int = 0,
+        allowed: int = 0,
+        not_needed: int = 0,
     ) -> None:
         """``statuses``: a Status per task. ``reasons``: by task number, for those that have one."""
         self._tasks = tasks
@@ -120,16 +124,18 @@ class Report:
         self.seconds = seconds
         self.signal = signal_number
         self.reused = reused
+        self.allowed = allowed
+        self.not_needed = not_needed
         self.recorded = True
 
     @property
     def ok(self) -> bool:
-        """Whether every task is ok."""
-        return self.counts[Status.OK] == len(self._tasks)
+        """Whether every task is ok, or counts as if it were."""
+        return self.counts[Status.OK] + self.allowed + self.not_needed == len(self._tasks)
 
     @property
     def exit_code(self) -> int:
-        """0 all ok, 1 a task failed or was skipped, 3 not all is recorded, 128 + N after signal N."""
+        """0 ``ok``, 1 a task failed or was skipped, 3 not all is recorded, 128 + N after signal N."""
         if self.signal is not None:
             return 128 + self.signal
         if not self.recorded:
@@ -138,10 +144,16 @@ class Report:
 
     def summary(self) -> str:
         """The last line of the printed report: ``9 tasks: 7 ok, 1 failed, 1 skipped in 7.02 s``."""
-        counts = [f"{self.counts[Status.OK]} ok"]
-        if self.reused:
-            counts[0] += f" ({self.reused} {FROM_JOURNAL})"
-        counts += [f"{self.counts[status]} {status.label}" for status in ENDED[1:] if self.counts[status]]
+        notes = {
+            Status.OK: (self.reused, FROM_JOURNAL),
+            Status.FAILED: (self.allowed, "allowed"),
+            Status.SKIPPED: (self.not_needed, "not needed"),
+        }
+        counts = []
+        for status, count in self.counts.items():
+            of_them, note = notes.get(status, (0, ""))
+            if count or status is Status.OK:
+                counts.append(f"{count} {status.label}" + (f" ({of_them} {note})" if of_them else ""))
         many = "1 task" if len(self) == 1 else f"{len(self)} tasks"
         return f"{many}: {', '.join(counts)} in {self.seconds:.2f} s"
 
@@ -162,6 +174,9 @@ class Report:
     def _result(self, number: int) -> Result:
         return Result(self._tasks[number].name, _STATUSES[self._statuses[number]], self._reasons.get(number, ""))
 
+
+# The variable that tells a command which attempt it is.
+ATTEMPT = "FASTRUN_ATTEMPT"
 
 # A task's number in the document, and the task.
 Job = tuple[int, Task]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from fastrun.executors.emergency import Runner, Survivors
 from fastrun.executors.marks import process_ids
-from fastrun.explain import nearest
+from fastrun.explain import no_such
 from fastrun.graph import Graph
 from fastrun.journal.file import JournalFile
 from fastrun.journal.keys import task_keys
@@ -75,9 +75,7 @@ def _check_names(graph: Graph, wanted: Journaling) -> None:
     known = set(names)
     for name in wanted.rerun:
         if name not in known:
-            near = nearest(name, names)
-            meant = f'; did you mean "{printable(near)}"?' if near is not None else ""
-            raise ValueError(f'cannot rerun "{printable(name)}": there is no such task{meant}')
+            raise ValueError(no_such("task", name, names))
 
 
 def _end_survivors(recorded: Recorded, label: str, warn: Callable[[str], None]) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 
 from fastrun.graph import Graph
 from fastrun.protocols import (
+    ATTEMPT,
     FIRST_START,
     FROM_JOURNAL,
     Executor,
@@ -33,7 +34,7 @@ from fastrun.protocols import (
     Start,
     Status,
 )
-from fastrun.scheduler import LONGEST_CHAIN, Scheduler
+from fastrun.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
 
 _RUNNING = Status.RUNNING
 
@@ -87,6 +88,10 @@ class Run:
         self._grace = grace
         self._warn = warn
         self._reasons: dict[int, str] = {}
+        # By task that was tried before, the number of its present attempt.
+        self._attempts: dict[int, int] = {}
+        # Of tasks that are to be tried again: when, and how the last attempt ended.
+        self._held: dict[int, tuple[asyncio.TimerHandle, Outcome]] = {}
         self._signal: int | None = None
         self._grace_timer: asyncio.TimerHandle | None = None
         self._forced = False
@@ -108,6 +113,7 @@ class Run:
             self._journal.open(functools.partial(self._loop.call_soon_threadsafe, self._drain_soon))
         self._notify("run_started", self._tasks)
         self._note(self._reused, Outcome(Status.OK, FROM_JOURNAL))
+        self._skip(self._scheduler.unneeded)
         for executor in self._executors:
             executor.open(self)
         self._drain()
@@ -124,6 +130,8 @@ class Run:
             self._loop.time() - start,
             self._signal,
             len(self._reused),
+            self._scheduler.allowed,
+            self._scheduler.not_needed,
         )
         if self._journal is not None:
             try:
@@ -187,7 +195,7 @@ class Run:
         if self._journal is not None:
             self._journal.task_started(number, pid)
             self._drain_soon()
-        self._notify("task_started", self._tasks[number], Start(pid=pid) if self._detailed else FIRST_START)
+        self._notify("task_started", self._tasks[number], self._start(number, pid))
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
         """Pass on to the observers."""
@@ -200,36 +208,102 @@ class Run:
             # Its start failed half-way, and it was given up on.
             return False
         if outcome is None:
-            scheduler.put_back(number)
+            self._skip(scheduler.put_back(number))
             self._drain_soon()
-            return not scheduler.stopped
+            return not (scheduler.stopped or scheduler.closing)
+        timed_out = self._timed_out.get(number)
         if self._has_timeouts:
             outcome = self._end_deadline(number, outcome)
-        if self._journal is None:
+        delay = self._delay(number, outcome)
+        # A snippet whose time was over still runs: the next attempt would run beside it.
+        if delay is not None and not (outcome is timed_out and self._tasks[number].type == "eval"):
+            self._hold(number, outcome, delay)
+        elif self._journal is None:
             self._end(number, outcome)
         else:
             self._unrecorded[number] = (self._journal.task_ended(number, outcome), outcome)
             self._ended[self._lanes[number]] += 1
             self._drain_soon()
-        return not scheduler.stopped
+        return not (scheduler.stopped or scheduler.closing)
+
+    def _start(self, number: int, pid: int | None) -> Start:
+        """What the observers are told of a start."""
+        retries = self._tasks[number].retries
+        if not (self._detailed or retries):
+            return FIRST_START
+        held_by = "pool" if number in self._scheduler.pooled else "slot"
+        return Start(self._attempts.get(number, 1), retries + 1, pid, held_by)
+
+    def _delay(self, number: int, outcome: Outcome) -> float | None:
+        """Seconds until a task that has failed is tried again, None if it is not."""
+        task = self._tasks[number]
+        attempt = self._attempts.get(number, 1)
+        if outcome.status is not Status.FAILED or attempt > task.retries:
+            return None
+        if self._scheduler.stopped or self._scheduler.closing:
+            return None
+        from random import uniform  # 5 ms, and most runs never need it
+
+        # So that those which failed together do not come back together.
+        return task.retry_delay * 2.0 ** (attempt - 1) * uniform(1.0, 1.25)  # noqa: S311  # nobody gains by guessing it
+
+    def _hold(self, number: int, outcome: Outcome, delay: float) -> None:
+        """Try a task again, later."""
+        if self._journal is not None:
+            self._journal.task_ended(number, outcome)
+        self._held[number] = self._loop.call_later(delay, self._try_again, number), outcome
+        self._attempts[number] = self._attempts.get(number, 1) + 1
+        self._scheduler.hold(number)
+        self._drain_soon()
+        self._notify("task_ended", self._tasks[number], outcome._replace(again=delay))
+
+    def _try_again(self, number: int) -> None:
+        # What the last attempt left behind does not run beside the next.
+        self._executors[self._lanes[number]].interrupt(number, force=True)
+        del self._held[number]
+        self._scheduler.release(number)
+        self._drain_soon()
+
+    def _give_up_held(self) -> None:
+        """Nothing more starts: what was to be tried again has failed."""
+        while self._held:
+            number = next(iter(self._held))
+            timer, outcome = self._held.pop(number)
+            timer.cancel()
+            self._end(number, outcome)
 
     def _end(self, number: int, outcome: Outcome) -> None:
         """Act on how a task has ended."""
         scheduler = self._scheduler
+        if outcome.status is Status.FAILED and self._tasks[number].allow_failure:
+            outcome = outcome._replace(reason=f"{outcome.reason} (allowed)")
         if outcome.reason:
             self._reasons[number] = outcome.reason
         skipped = scheduler.task_ended(number, outcome.status)
         # Not within a chain, whose next task runs already, as the scheduler sees it.
-        if scheduler.has_work:
+        if scheduler.has_work or self._held:
             self._drain_soon()
         task = self._tasks[number]
         self._notify("task_ended", task, outcome)
-        if skipped:
-            outcome = Outcome(Status.SKIPPED, f"{task.label} failed")
-            self._note(skipped, outcome)
+        self._skip(skipped)
+
+    def _skip(self, skipped: Iterable[int]) -> None:
+        """Tell of tasks that are skipped."""
+        for number in skipped:
+            cause = self._scheduler.causes[number]
+            if cause == NOT_NEEDED:
+                reason = "nothing that it is for failed"
+            elif cause == TOO_MANY:
+                reason = self._too_many()
+            else:
+                reason = f"{self._tasks[cause].label} failed"
+            outcome = Outcome(Status.SKIPPED, reason)
+            self._note([number], outcome)
             if self._journal is not None:
-                for other in skipped:
-                    self._journal.task_ended(other, outcome)
+                self._journal.task_ended(number, outcome)
+
+    def _too_many(self) -> str:
+        return f"stopped after {self._keep_going} failure{'s' if self._keep_going > 1 else ''}"
 
     def _settle(self, journal: Journal) -> None:
         """Have the journal written, and act on the ends that it holds by now."""
@@ -276,8 +350,12 @@ class Run:
         executor = self._executors[self._lanes[number]]
         self._timed_out[number] = Outcome(Status.FAILED, f"timed out after {self._timeout_of(number):g} s")
         # Not cancelled when the task has ended: what it left behind may live on.
-        self._loop.call_later(self._grace, functools.partial(executor.interrupt, number, force=True))
+        self._loop.call_later(self._grace, self._time_is_really_over, number, self._attempts.get(number))
         executor.interrupt(number, force=False)
+
+    def _time_is_really_over(self, number: int, attempt: int | None) -> None:
+        if attempt == self._attempts.get(number):
+            self._executors[self._lanes[number]].interrupt(number, force=True)
 
     def _end_deadline(self, number: int, outcome: Outcome) -> Outcome:
         """What a task has ended as, in view of its time."""
@@ -305,19 +383,31 @@ class Run:
     def _drain(self) -> None:
         if self._journal is not None:
             self._settle(self._journal)
-        self._draining = False
         scheduler = self._scheduler
+        if self._held and (scheduler.stopped or scheduler.closing):
+            self._give_up_held()
+        self._draining = False
         tasks = self._tasks
         for lane, executor in enumerate(self._executors):
             free = executor.slots - scheduler.running[lane] + self._ended[lane]
             if free <= 0:
                 continue
             chains = [[(number, tasks[number]) for number in chain] for chain in scheduler.start(lane, free)]
+            if self._attempts:
+                chains = [[self._job(number) for number, _ in chain] for chain in chains]
             if chains:
                 start = self._loop.create_task(executor.start(chains))
                 start.add_done_callback(functools.partial(self._started, chains))
         if scheduler.finished and not self._finished.done():
             self._finished.set_result(None)
+
+    def _job(self, number: int) -> Job:
+        """A task as it is run: a further attempt at a command sees in its environment that it is one."""
+        task = self._tasks[number]
+        attempt = self._attempts.get(number)
+        if attempt is not None and task.type == "exec":
+            task = task._replace(env={**(task.env or {}), ATTEMPT: str(attempt)})
+        return number, task
 
     def _started(self, chains: list[list[Job]], start: "asyncio.Task[None]") -> None:
         """Look after tasks whose start failed: without an end of theirs the run would wait for ever."""
@@ -342,9 +432,7 @@ class Run:
         elif self._journal_error is not None:
             self._note(self._scheduler.close(Status.SKIPPED), Outcome(Status.SKIPPED, "stopped without a journal"))
         else:
-            many = f"{self._keep_going} failure{'s' if self._keep_going > 1 else ''}"
-            outcome = Outcome(Status.SKIPPED, f"stopped after {many}")
-            self._note(self._scheduler.close(Status.SKIPPED), outcome)
+            self._note(self._scheduler.close(Status.SKIPPED), Outcome(Status.SKIPPED, self._too_many()))
 
     def _note(self, numbers: Iterable[int], outcome: Outcome) -> None:
         for number in numbers:

@@ -17,6 +17,10 @@ _WAITING, _READY, _RUNNING, _OK, _FAILED, _SKIPPED, _INTERRUPTED = Status
 # alone takes a slot.
 LONGEST_CHAIN = 64
 
+# In the place of a failed task, why others are skipped: the failures were too many, or nothing failed.
+TOO_MANY = -1
+NOT_NEEDED = -2
+
 
 class _ReadyQueue:
     """Tasks in the order in which they should start: by rank, in the order of the document where that is equal.
@@ -45,6 +49,14 @@ class _ReadyQueue:
         return self._ranks[task] * self._size + task
 
 
+class _Pool:
+    """A named limit. ``free``: how many more may run. ``waiting``: tasks that are ready but for it."""
+
+    def __init__(self, graph: Graph, limit: int) -> None:
+        self.free = limit
+        self.waiting = _ReadyQueue(graph, [])
+
+
 class Scheduler:
     """Counters, ready queues and skips.
 
@@ -56,8 +68,11 @@ class Scheduler:
     be started at once when that one is ok, and counts as running from then on. If it is not started, it is put
     back, and the rest of the chain is undone.
 
-    ``statuses``: a Status per task. ``causes``: for each skipped task the failed one at the root of it.
-    ``running``: tasks running, per lane.
+    ``statuses``: a Status per task. ``causes``: for each skipped task the failed one at the root of it, TOO_MANY or
+    NOT_NEEDED. ``unneeded``: tasks that are skipped from the start, as nothing that they are for can fail.
+    ``allowed``: how many failures may be. ``not_needed``: how many tasks are skipped so. ``running``: tasks running,
+    per lane. ``pooled``: tasks that had to wait for a pool. ``stopped``: whether nothing more starts. ``closing``:
+    whether nothing more starts but what runs after a failure.
     """
 
     def __init__(
@@ -82,26 +97,49 @@ class Scheduler:
         self._longest_chain = longest_chain
         # By task in a chain: the one behind it.
         self._next: dict[int, int] = {}
+        pools = {name: _Pool(graph, limit) for name, limit in graph.pools.items()}
+        self._limits = list(pools.values())
+        special = [(number, graph.tasks[number]) for number in graph.special]
+        # Of the few tasks that say so; all others run when what they depend on is ok, and in no pool.
+        self._when = {number: task.when for number, task in special if task.when != "ok"}
+        self._pools = {number: pools[task.pool] for number, task in special if task.pool is not None}
+        self._may_fail = {number for number, task in special if task.allow_failure}
+        # Of those with another ``when``: of whose dependencies one is not ok.
+        self._spoiled: set[int] = set()
+        # Tasks that are about to be tried again, which neither run nor are ready.
+        self._held = 0
         self.statuses = bytearray(len(graph))
         self.causes: dict[int, int] = {}
+        self.allowed = 0
+        self.not_needed = 0
         self.running = [0] * lane_count
+        self.pooled: set[int] = set()
         self.stopped = False
+        self.closing = False
         first: list[list[int]] = [[] for _ in range(lane_count)]
         offsets, dependents = graph.offsets, graph.dependents
         for task in reused:
             self.statuses[task] = _OK
             for dependent in dependents[offsets[task] : offsets[task + 1]]:
                 self._waiting_on[dependent] -= 1
+        unneeded = []
         for task, count in enumerate(self._waiting_on):
             if not count and self.statuses[task] == _WAITING:
-                self.statuses[task] = _READY
-                first[lanes[task]].append(task)
+                if self._when and self._when.get(task) == "failed":
+                    unneeded.append(task)
+                else:
+                    self.statuses[task] = _READY
+                    first[lanes[task]].append(task)
         self._ready = [_ReadyQueue(graph, tasks) for tasks in first]
+        self.unneeded: list[int] = []
+        for task in unneeded:
+            self._skip(task, NOT_NEEDED, self.unneeded)
+            self._tell(task, NOT_NEEDED, self.unneeded)
 
     @property
     def finished(self) -> bool:
         """Whether nothing runs and nothing more may start."""
-        return not any(self.running) and (self.stopped or not any(self._ready))
+        return not any(self.running) and (self.stopped or not (self._held or any(self._ready)))
 
     @property
     def has_work(self) -> bool:
@@ -117,6 +155,12 @@ class Scheduler:
         queue = self._ready[lane]
         while queue and len(chains) < most and not self.stopped:
             task = queue.pop()
+            if self._pools:
+                pool = self._pools.get(task)
+                if pool is not None and not pool.free:
+                    pool.waiting.push(task)
+                    self.pooled.add(task)
+                    continue
             self._set(task, _RUNNING)
             chains.append([task])
         if not queue:
@@ -125,22 +169,51 @@ class Scheduler:
                 self._extend(chain)
         return chains
 
-    def put_back(self, task: int) -> None:
-        """Return a task that counts as running and was not started; its chain is undone."""
-        self._set(task, _READY)
+    def put_back(self, task: int) -> list[int]:
+        """Return a task that counts as running and was not started; its chain is undone.
+
+        Returns those that are skipped for it: itself too if it may not start any more.
+        """
+        skipped: list[int] = []
         self._break_chain(task)
+        if self.closing and task not in self._when:
+            self._skip(task, TOO_MANY, skipped)
+            self._tell(task, TOO_MANY, skipped)
+        else:
+            self._set(task, _READY)
+        return skipped
+
+    def hold(self, task: int) -> None:
+        """Let a task that runs wait until ``release``: this attempt at it has ended, and another follows."""
+        self._break_chain(task)
+        self._set(task, _WAITING)
+        self._held += 1
+
+    def release(self, task: int) -> None:
+        """Let a task that was held start again."""
+        self._held -= 1
+        self._set(task, _READY)
 
     def task_ended(self, task: int, status: Status) -> list[int]:
-        """Note how a running task ended. Returns the tasks that are skipped for it."""
-        self._set(task, status)
+        """Note how a task has ended that runs or is held. Returns those that are skipped for it, see ``causes``."""
+        if self.statuses[task] == _WAITING:
+            self._held -= 1
+        skipped: list[int] = []
         if status == _OK:
-            return []
+            self._set(task, status)
+            self._let_go(task, skipped)
+            return skipped
         self._break_chain(task)
-        if status == _FAILED:
+        self._set(task, status)
+        if status == _FAILED and task in self._may_fail:
+            self.allowed += 1
+            self._let_go(task, skipped)
+        elif status == _FAILED:
             self._failures_left -= 1
+            self._tell(task, task, skipped)
             if not self._failures_left:
-                self.stopped = True
-        return [] if status == _INTERRUPTED else self._skip_dependents(task)
+                self._close_early(skipped)
+        return skipped
 
     def stop(self) -> None:
         """Let nothing more start."""
@@ -169,6 +242,8 @@ class Scheduler:
                     following = dependent
             if following < 0 or statuses[following] != _WAITING or self._lanes[following] != lane:
                 return
+            if following in self._when or following in self._pools:
+                return
             self._next[task] = following
             chain.append(following)
             task = following
@@ -179,40 +254,100 @@ class Scheduler:
         while following is not None:
             following = self._next.pop(following, None)
 
-    def _skip_dependents(self, cause: int) -> list[int]:
-        skipped: list[int] = []
-        stack = [cause]
-        offsets, dependents = self._graph.offsets, self._graph.dependents
+    def _let_go(self, task: int, skipped: list[int]) -> None:
+        """Tell those that depend on a task that it has ended, as good as ok."""
+        first, end = self._graph.offsets[task], self._graph.offsets[task + 1]
+        if first == end:
+            return
+        if self._when:
+            self._tell(task, None, skipped)
+            return
+        waiting_on = self._waiting_on
+        following = self._next.pop(task, None)
+        for dependent in self._graph.dependents[first:end]:
+            waiting_on[dependent] -= 1
+            if not waiting_on[dependent] and self.statuses[dependent] == _WAITING:
+                self._set(dependent, _RUNNING if dependent == following else _READY)
+
+    def _tell(self, task: int, cause: int | None, skipped: list[int]) -> None:
+        """Tell those that depend on a task that it has ended, and of those that are skipped for it theirs.
+
+        ``cause``: None if it is as good as ok, else why what depends on it is skipped.
+        """
+        stack = [(task, cause)]
+        offsets, dependents, waiting_on = self._graph.offsets, self._graph.dependents, self._waiting_on
         while stack:
-            task = stack.pop()
+            task, cause = stack.pop()
+            following = self._next.pop(task, None) if cause is None else None
             for dependent in dependents[offsets[task] : offsets[task + 1]]:
-                if self.statuses[dependent] == _WAITING:
-                    self._set(dependent, _SKIPPED)
-                    self.causes[dependent] = cause
-                    skipped.append(dependent)
-                    stack.append(dependent)
-        return skipped
+                waiting_on[dependent] -= 1
+                if self.statuses[dependent] != _WAITING:
+                    continue
+                why = self._why_skipped(dependent, cause, closing=self.closing and dependent != following)
+                if why is not None:
+                    self._skip(dependent, why, skipped)
+                    stack.append((dependent, why))
+                elif not waiting_on[dependent]:
+                    self._set(dependent, _RUNNING if dependent == following else _READY)
+
+    def _why_skipped(self, task: int, cause: int | None, *, closing: bool) -> int | None:
+        """Why a task is skipped when one of those that it depends on has ended, None if it is not. As for ``_tell``."""
+        when = self._when.get(task)
+        if when is None:
+            if cause is None and closing and not self._waiting_on[task]:
+                return TOO_MANY
+            return cause
+        if cause is not None and cause != NOT_NEEDED:
+            self._spoiled.add(task)
+        if self._waiting_on[task] or when == "always" or task in self._spoiled:
+            return None
+        return NOT_NEEDED
+
+    def _skip(self, task: int, cause: int, skipped: list[int]) -> None:
+        self._set(task, _SKIPPED)
+        self.causes[task] = cause
+        self.not_needed += cause == NOT_NEEDED
+        skipped.append(task)
+
+    def _close_early(self, skipped: list[int]) -> None:
+        """Too many have failed: skip what does not run yet, but for what is to run after a failure."""
+        if not self._when:
+            # All at once when the last has ended, see ``close``.
+            self.stopped = True
+            return
+        self.closing = True
+        left: list[int] = []
+        for queue in (*self._ready, *(pool.waiting for pool in self._limits)):
+            while queue:
+                left.append(queue.pop())
+        for task in left:
+            if task in self._when:
+                self._set(task, _READY)
+            else:
+                self._skip(task, TOO_MANY, skipped)
+                self._tell(task, TOO_MANY, skipped)
 
     def _set(self, task: int, status: Status) -> None:
         """Change a task's state, and with it the counters and queues that follow from it."""
         lane = self._lanes[task]
-        if self.statuses[task] == _RUNNING:
-            self.running[lane] -= 1
+        old = self.statuses[task]
         self.statuses[task] = status
+        if old == _RUNNING:
+            self.running[lane] -= 1
+            if self._pools and task in self._pools:
+                self._leave(self._pools[task])
         if status == _RUNNING:
             self.running[lane] += 1
+            if self._pools and task in self._pools:
+                self._pools[task].free -= 1
         elif status == _READY:
             self._ready[lane].push(task)
-        elif status == _OK:
-            first, end = self._graph.offsets[task], self._graph.offsets[task + 1]
-            if first == end:
-                return
-            waiting_on = self._waiting_on
-            following = self._next.pop(task, None)
-            for dependent in self._graph.dependents[first:end]:
-                waiting_on[dependent] -= 1
-                if not waiting_on[dependent] and self.statuses[dependent] == _WAITING:
-                    self._set(dependent, _RUNNING if dependent == following else _READY)
+
+    def _leave(self, pool: _Pool) -> None:
+        pool.free += 1
+        if pool.waiting:
+            task = pool.waiting.pop()
+            self._ready[self._lanes[task]].push(task)
 
 
 def order(graph: Graph, reused: Iterable[int] = ()) -> list[int]:

@@ -32,7 +32,9 @@ _BOM = b"\xef\xbb\xbf"
 _PIECE = 1 << 16
 
 # All before the first task, and what stands between two of them; a space stands for any of JSON's.
-_HEAD = rb' *\{ *(?:"\$schema" *: *"[^"\\]*" *, *)?"tasks" *: *\['.replace(b" ", rb"[ \t\r\n]")
+_HEAD = rb' *\{ *(?:"\$schema" *: *"[^"\\]*" *, *)?(?:"pools" *: *\{[^{}]*\} *, *)?"tasks" *: *\['.replace(
+    b" ", rb"[ \t\r\n]"
+)
 _BETWEEN = rb"\} *, *(?=\{)".replace(b" ", rb"[ \t\r\n]")
 
 
@@ -47,6 +49,13 @@ class Task(NamedTuple):
     ``env``: exec only, variables added to the run's environment, or None.
     ``timeout``: seconds after which it is ended and has failed, or None.
     ``detach``: exec only, whether processes that it leaves behind may live on.
+    ``retries``: how many times it is tried again when it has failed.
+    ``retry_delay``: seconds before the second attempt, twice as many before each further one.
+    ``when``: ``"ok"``: it runs if all dependencies are ok; ``"failed"``: if all have ended and one of them is not;
+    ``"always"``: if all have ended.
+    ``allow_failure``: whether its failure counts neither for those that depend on it nor for the run.
+    ``pool``: the name of a limit of the document that it counts against, or None.
+    ``description``: for people, or None. ``tags``: words to select it by.
     """
 
     name: str
@@ -57,11 +66,28 @@ class Task(NamedTuple):
     env: Mapping[str, str] | None = None
     timeout: float | None = None
     detach: bool = False
+    retries: int = 0
+    retry_delay: float = 1.0
+    when: str = "ok"
+    allow_failure: bool = False
+    pool: str | None = None
+    description: str | None = None
+    tags: Sequence[str] = ()
 
     @property
     def label(self) -> str:
         """The name as it may be shown: one line, nothing that acts on a terminal, at most 200 columns."""
         return printable(self.name)
+
+
+# The keys of a document.
+TOP_KEYS = frozenset(["$schema", "pools", "tasks"])
+
+# The keys that most tasks have, the values of all others where they are missing, and those that say nothing of how
+# others run nor of how often the task does.
+_PLAIN = frozenset(Task._fields[:4])
+_DEFAULTS = tuple(Task._field_defaults[key] for key in Task._fields[4:])
+_ORDINARY = _PLAIN | {"cwd", "env", "timeout", "detach", "description", "tags"}
 
 
 class Problem(NamedTuple):
@@ -114,6 +140,8 @@ class Document(NamedTuple):
     ``problems``: what the schema and the keys' names say against it. ``graph.build`` raises them together
     with its own.
     ``warnings``: lines about keys that are ignored.
+    ``pools``: how many tasks of each pool may run at once.
+    ``special``: the places in ``tasks`` of those with keys that bear on how others run or how often they do themselves.
     """
 
     source: Source
@@ -121,6 +149,8 @@ class Document(NamedTuple):
     positions: Sequence[int]
     problems: list[Problem]
     warnings: list[str]
+    pools: Mapping[str, int]
+    special: Sequence[int]
 
 
 def printable(text: str) -> str:
@@ -168,14 +198,14 @@ def parse(data: bytes, name: str, piece: int = _PIECE) -> Document:
     """
     data = data.removeprefix(_BOM)
     source = Source(name, data)
-    tasks: list[Task] = []
+    loading = _Loading()
     try:
-        good = all(_add_tasks(tasks, items) for items in _pieces(data, piece))
+        good = all(map(loading.add, _pieces(data, piece)))
     except orjson.JSONDecodeError:
         good = False
     if good:
-        return Document(source, tasks, range(len(tasks)), [], [])
-    del tasks
+        return loading.document(source)
+    del loading
     try:
         raw = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -188,30 +218,31 @@ def parse(data: bytes, name: str, piece: int = _PIECE) -> Document:
 def read(raw: Any, name: str) -> Document:
     """Read a document that came as an object. It is not changed."""
     source = Source(name)
-    tasks: list[Task] = []
-    if _add_tasks(tasks, _good_items(raw)):
-        return Document(source, tasks, range(len(tasks)), [], [])
+    loading = _Loading()
+    if loading.add(raw):
+        return loading.document(source)
     return _read_bad(raw, source)
 
 
-def _pieces(data: bytes, size: int) -> Iterator[list[Any] | None]:
-    """Parse the tasks of a document, ``size`` bytes and a few more at a time.
+def _pieces(data: bytes, size: int) -> Iterator[Any]:
+    """Parse a document, ``size`` bytes and a few more at a time: objects that are each a document of some of its tasks.
 
-    Yields None for a document of which something must be said, or that is written in an unusual way. Raises
-    JSONDecodeError for one that is no JSON.
+    Yields None for one that is written in an unusual way. Raises JSONDecodeError for one that is no JSON.
 
     A cut may go through a text that looks like the place between two tasks. Then the piece is no JSON and a longer one
     is tried. A piece that is JSON between brackets was cut where the whole has a comma between two tasks: what
     a parser makes of the rest depends on nothing else before it.
     """
     if len(data) <= size:
-        yield _good_items(orjson.loads(data))
+        yield orjson.loads(data)
         return
     head = re.match(_HEAD, data)
     end = data.rfind(b"]")
-    if head is None or end < head.end() or _good_items(orjson.loads(data[: head.end()] + data[end:])) is None:
+    if head is None or end < head.end():
         yield None
         return
+    # All but its tasks.
+    yield orjson.loads(data[: head.end()] + data[end:])
     start = head.end()
     between = re.compile(_BETWEEN)
     while start < end:
@@ -226,49 +257,63 @@ def _pieces(data: bytes, size: int) -> Iterator[list[Any] | None]:
                 if found is None:
                     raise
                 length *= 2
-        yield items
+        yield {"tasks": items}
         start = following
 
 
-def _good_items(raw: Any) -> list[Any] | None:
-    """The tasks of an object of which nothing else needs to be said."""
-    if isinstance(raw, dict) and raw.keys() <= {"$schema", "tasks"}:
-        items = raw.get("tasks")
-        if isinstance(items, list):
-            return items
-    return None
+class _Loading:
+    """Makes tasks of what was parsed, as long as there is nothing to be said about it."""
 
+    def __init__(self) -> None:
+        self._tasks: list[Task] = []
+        self._pools: Mapping[str, int] = {}
+        self._special: list[int] = []
 
-def _add_tasks(tasks: list[Task], items: list[Any] | None) -> bool:
-    """Make tasks of objects, or return False at the first that anything must be said about."""
-    if items is None:
-        return False
-    # Equal types and commands of neighbours share one text.
-    shared: dict[str, str] = {}
-    share = shared.setdefault
-    make = tuple.__new__
-    try:
-        for item in items:
-            validate(item)
-            if not item.keys() <= KEYS or has_nul(item):
+    def document(self, source: Source) -> Document:
+        return Document(source, self._tasks, range(len(self._tasks)), [], [], self._pools, self._special)
+
+    def add(self, raw: Any) -> bool:
+        """Take in a document, or a part of one. Returns False at the first thing that must be said about it."""
+        if not (isinstance(raw, dict) and raw.keys() <= TOP_KEYS and isinstance(raw.get("tasks"), list)):
+            return False
+        if "pools" in raw:
+            self._pools = raw["pools"]
+            if not are_pools(self._pools):
                 return False
-            get = item.get
-            type_, arguments = item["type"], item["arguments"]
-            # As task_from_dict, in a third of its time.
-            fields = (
-                item["name"],
-                share(type_, type_),
-                share(arguments, arguments),
-                get("dependencies", ()),
-                get("cwd"),
-                get("env"),
-                get("timeout"),
-                get("detach", False),
-            )
-            tasks.append(make(Task, fields))
-    except Invalid:
-        return False
-    return True
+        tasks = self._tasks
+        # Equal types and commands of neighbours share one text.
+        shared: dict[str, str] = {}
+        share = shared.setdefault
+        make = tuple.__new__
+        try:
+            for item in raw["tasks"]:
+                validate(item)
+                keys = item.keys()
+                if keys <= _PLAIN:
+                    rest = _DEFAULTS
+                elif keys <= KEYS:
+                    rest = tuple(map(item.get, Task._fields[4:], _DEFAULTS))
+                    if not keys <= _ORDINARY:
+                        self._special.append(len(tasks))
+                else:
+                    return False
+                if has_nul(item):
+                    return False
+                type_, arguments = item["type"], item["arguments"]
+                # As task_from_dict, in a third of its time.
+                fields = (item["name"], share(type_, type_), share(arguments, arguments), item.get("dependencies", ()))
+                tasks.append(make(Task, fields + rest))
+        except Invalid:
+            return False
+        return True
+
+
+def are_pools(raw: Any) -> bool:
+    """Whether an object is what the schema says of ``pools``."""
+    return isinstance(raw, dict) and all(
+        isinstance(number, int | float) and number is not True and number >= 1 and number == int(number)
+        for number in raw.values()
+    )
 
 
 def _read_bad(raw: Any, source: Source) -> Document:
@@ -284,13 +329,9 @@ def has_nul(item: dict[str, Any]) -> bool:
 
 def task_from_dict(item: dict[str, Any]) -> Task:
     """Make a task of a validated object."""
-    return Task(
-        item["name"],
-        item["type"],
-        item["arguments"],
-        item.get("dependencies", ()),
-        item.get("cwd"),
-        item.get("env"),
-        item.get("timeout"),
-        item.get("detach", False),
-    )
+    return Task(**{key: item[key] for key in Task._fields if key in item})
+
+
+def is_special(item: dict[str, Any]) -> bool:
+    """Whether a validated object says something that bears on how others run, or how often it does itself."""
+    return not item.keys() & KEYS <= _ORDINARY

@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 # Of the schema.json that this was made from.
-SCHEMA_SHA256 = "4a3a54965cd26f1c308cc1d3fa260b7d5bba2d6a5665af4b565e94f57006ed83"
+SCHEMA_SHA256 = "23e1d1c7a59c98be8f1feee10deef700cb52f7b1c2bcf47a2e84846884b67366"
 
 # The keys of a task that the schema knows.
-KEYS = frozenset(['arguments', 'cwd', 'dependencies', 'detach', 'env', 'name', 'timeout', 'type'])
+KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'description', 'detach', 'env', 'name', 'pool', 'retries', 'retry_delay', 'tags', 'timeout', 'type', 'when'])
 
 
 class Invalid(Exception):
@@ -135,4 +135,57 @@ def validate(data: Any) -> Any:
             data__detach = data['detach']
             if not isinstance(data__detach, bool):
                 raise Invalid
+        if 'retries' in data_keys:
+            data_keys.remove('retries')
+            data__retries = data['retries']
+            if not isinstance(data__retries, int) and (not (isinstance(data__retries, float) and data__retries.is_integer())) or isinstance(data__retries, bool):
+                raise Invalid
+            if isinstance(data__retries, (int, float)) and (not isinstance(data__retries, bool)):
+                if data__retries < 0:
+                    raise Invalid
+                if data__retries > 1000:
+                    raise Invalid
+        if 'retry_delay' in data_keys:
+            data_keys.remove('retry_delay')
+            data__retrydelay = data['retry_delay']
+            if not isinstance(data__retrydelay, (int, float)) or isinstance(data__retrydelay, bool):
+                raise Invalid
+            if isinstance(data__retrydelay, (int, float)) and (not isinstance(data__retrydelay, bool)):
+                if data__retrydelay < 0:
+                    raise Invalid
+                if data__retrydelay > 1000000:
+                    raise Invalid
+        if 'when' in data_keys:
+            data_keys.remove('when')
+            data__when = data['when']
+            if not isinstance(data__when, str):
+                raise Invalid
+            if not (isinstance(data__when, str) and data__when == 'ok' or (isinstance(data__when, str) and data__when == 'failed') or (isinstance(data__when, str) and data__when == 'always')):
+                raise Invalid
+        if 'allow_failure' in data_keys:
+            data_keys.remove('allow_failure')
+            data__allowfailure = data['allow_failure']
+            if not isinstance(data__allowfailure, bool):
+                raise Invalid
+        if 'pool' in data_keys:
+            data_keys.remove('pool')
+            data__pool = data['pool']
+            if not isinstance(data__pool, str):
+                raise Invalid
+        if 'description' in data_keys:
+            data_keys.remove('description')
+            data__description = data['description']
+            if not isinstance(data__description, str):
+                raise Invalid
+        if 'tags' in data_keys:
+            data_keys.remove('tags')
+            data__tags = data['tags']
+            if not isinstance(data__tags, (list, tuple)):
+                raise Invalid
+            data__tags_is_list = isinstance(data__tags, (list, tuple))
+            if data__tags_is_list:
+                data__tags_len = len(data__tags)
+                for data__tags_x, data__tags_item in enumerate(data__tags):
+                    if not isinstance(data__tags_item, str):
+                        raise Invalid
     return data

@@ -138,11 +138,7 @@ def test_a_chain_of_100_000_tasks_works_in_either_direction(order):
     size = 100_000
     tasks = [Task(str(number), "exec", "", [str(number - 1)] if number else []) for number in range(size)][::order]
     assert (
-        sum(
-            build(
-                read({"tasks": [task._asdict() | {"cwd": "x", "env": {}, "timeout": 1} for task in tasks]}, "d")
-            ).waiting_on
-        )
+        sum(build(read(document(*[exec_(task.name, "", *task.dependencies) for task in tasks]), "d")).waiting_on)
         == size - 1
     )
 

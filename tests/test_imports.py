@@ -18,9 +18,22 @@ FOLDER = Path(fastrun.__file__).parent
 
 # What each module may import of ours; the parts of executors and observers, their own parts as well.
 ALLOWED = {
-    "__init__": {"api", "journal.records", "observers.console", "protocols", "spec"},
+    "__init__": {"api", "journal.records", "observers.console", "protocols", "selection", "spec"},
     "__main__": {"cli"},
-    "cli": {"", "api", "graph", "journal.resume", "observers.console", "recovery", "scheduler", "spec"},
+    "cli": {
+        "api",
+        "explain",
+        "graph",
+        "journal.resume",
+        "observers.console",
+        "options",
+        "recovery",
+        "scheduler",
+        "selection",
+        "show",
+        "spec",
+    },
+    "options": {""},
     "api": {
         "executors.guardian",
         "executors.processes",
@@ -30,8 +43,11 @@ ALLOWED = {
         "protocols",
         "recovery",
         "runner",
+        "selection",
         "spec",
     },
+    "selection": {"explain", "graph", "spec"},
+    "show": {"graph", "scheduler", "spec"},
     "recovery": {
         "executors.emergency",
         "executors.marks",
@@ -72,7 +88,7 @@ HELPERS = {
         "watch",
     },
     "journal": {"file", "keys", "machine", "records"},
-    "observers": {"spool", "timeline", "writer"},
+    "observers": {"output", "spool", "timeline", "writer"},
 }
 
 

@@ -283,7 +283,7 @@ def test_any_name_is_read_as_it_was_written(tmp_path_factory, name, reason):
 
 def keys_of(*tasks: Task) -> dict[str, str]:
     """Keys by name."""
-    graph = build(Document(Source("tasks"), list(tasks), range(len(tasks)), [], []))
+    graph = build(Document(Source("tasks"), list(tasks), range(len(tasks)), [], [], {}, []))
     return {task.name: key for task, key in zip(tasks, task_keys(graph), strict=True)}
 
 
@@ -298,8 +298,17 @@ OTHER: dict[str, Any] = {
     "detach": True,
 }
 
-# How long a task may take is no part of what it does.
-IGNORED: dict[str, Any] = {"timeout": 5.0}
+# When, how often and how long a task may run, and what is said of it beside its name, is no part of what it does.
+IGNORED: dict[str, Any] = {
+    "timeout": 5.0,
+    "retries": 2,
+    "retry_delay": 0.5,
+    "when": "always",
+    "allow_failure": True,
+    "pool": "p",
+    "description": "what it is for",
+    "tags": ["t"],
+}
 
 
 def test_every_field_of_a_task_is_part_of_its_key_or_is_known_not_to_be():

@@ -278,7 +278,7 @@ def test_dry_run_shows_what_would_run_and_leaves_the_journal_alone(folder):
         (["--durable"], "--durable needs --journal FILE"),
         (["--rerun", "a"], "--rerun needs --journal FILE"),
         (["--journal", "new", "--rerun", "a"], "--rerun needs --resume"),
-        (["--journal", "new", "--resume", "--rerun", "A"], 'cannot rerun "A": there is no such task'),
+        (["--journal", "new", "--resume", "--rerun", "A"], 'there is no task "A"'),
         (["--journal", "new", "--resume", "--rerun", "taks1"], "did you mean"),
         (["--journal", "no/such/folder"], "no/such/folder: No such file or directory"),
         (["--journal", "."], ".: Is a directory"),
@@ -311,7 +311,7 @@ def test_library_resumes_and_counts_what_it_reused(tmp_path):
         library.run(tasks, journal=path)
     with pytest.raises(ValueError, match="need a journal"):
         library.run(tasks, resume=True)
-    with pytest.raises(ValueError, match="no such task"):
+    with pytest.raises(ValueError, match="there is no task"):
         library.run(tasks, journal=path, resume=True, rerun=["c"])
     assert issubclass(library.JournalError, ValueError)
     assert library.JournalError is JournalError

@@ -11,6 +11,7 @@ import subprocess
 from contextlib import suppress
 
 from fastrun.executors.marks import DETACH, RUN_ID, TASK
+from fastrun.protocols import ATTEMPT
 from fastrun.spec import Task
 
 _SHELL = "/bin/sh"
@@ -33,7 +34,7 @@ class Spawner:
         self._environment = {
             **os.environb,
             RUN_ID: run_id.encode(),
-            b"FASTRUN_ATTEMPT": b"1",
+            ATTEMPT.encode(): b"1",
         }
         try:
             self._directory = os.getcwd()

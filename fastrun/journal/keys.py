@@ -12,8 +12,13 @@ from fastrun.spec import collector_off
 def task_keys(graph: Graph) -> list[str]:
     """For each task a hash of its name, of what it does and of its dependencies' keys, 32 hexadecimal digits.
 
+    Of a part of a graph a task has the key that it has in the whole: what it depends on is the same, run or not.
     Equal keys mean the same work on results of the same work. Positions and the order of dependencies do not matter.
     """
+    if graph.whole is not None:
+        whole, numbers = graph.whole
+        keys = task_keys(whole)
+        return [keys[number] for number in numbers]
     waiting_on, offsets, dependents = graph.waiting_on, graph.offsets, graph.dependents
     digests = [b""] * len(graph)
     # Digests of dependencies, for tasks of which others are still to come.
@@ -21,9 +26,8 @@ def task_keys(graph: Graph) -> list[str]:
     order = [number for number, count in enumerate(waiting_on) if not count]
     with collector_off():
         for number in order:
-            # All keys of a task stand here, so that a new one is an error until it is decided whether it is a part of
-            # what the task does (it goes into the tuple below) or of how it is run.
-            name, type_, arguments, _dependencies, cwd, env, _timeout, detach = graph.tasks[number]
+            # What the task does goes into the key; when and how often it is tried does not.
+            name, type_, arguments, _dependencies, cwd, env, _timeout, detach, *_how = graph.tasks[number]
             variables = sorted(env.items()) if env else None
             # Quoted and escaped, so that no two tuples look alike; unlike repr the same in every version of Python.
             text = ascii((name, type_, arguments, cwd, variables, detach)).encode()

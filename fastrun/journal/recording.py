@@ -14,9 +14,6 @@ from fastrun.journal.records import done_record, end_record, redo_record, run_re
 from fastrun.protocols import Outcome, Report, Status
 from fastrun.spec import Task
 
-# As tasks are not tried again.
-_ATTEMPT = 1
-
 
 class RunJournal:
     """The journal of one run."""
@@ -28,6 +25,8 @@ class RunJournal:
         self._keys = keys
         self._durable = durable
         self._began: dict[int, float] = {}
+        # Of tasks that were tried before.
+        self._attempts: dict[int, int] = {}
 
     def begin(self, run_id: str, redone: Iterable[int]) -> None:
         """Note who runs now and which tasks, recorded as ok, are to run again. ``run_id``: see ``RunRecord``."""
@@ -52,7 +51,8 @@ class RunJournal:
         """Note it. ``pid``: of the command."""
         self._began[number] = time.monotonic()
         name, key = self._tasks[number].name, self._keys[number]
-        self._file.append(start_record(name, key, _ATTEMPT, pid, ticks_now() if pid is not None else None))
+        attempt = self._attempts.get(number, 1)
+        self._file.append(start_record(name, key, attempt, pid, ticks_now() if pid is not None else None))
 
     def task_ended(self, number: int, outcome: Outcome) -> int:
         """Note it, and return the number of the record, see ``flush``."""
@@ -61,7 +61,10 @@ class RunJournal:
             return self._file.append(skip_record(name, outcome.reason))
         # Without a start it could not be started, or was interrupted before.
         seconds = time.monotonic() - self._began.pop(number, time.monotonic())
-        return self._file.append(end_record(name, self._keys[number], _ATTEMPT, outcome, round(seconds, 6)))
+        attempt = self._attempts.get(number, 1)
+        if outcome.status is Status.FAILED and self._tasks[number].retries:
+            self._attempts[number] = attempt + 1
+        return self._file.append(end_record(name, self._keys[number], attempt, outcome, round(seconds, 6)))
 
     def flush(self) -> int:
         """Record what was noted. Returns up to which number that is done. Raises OSError if it cannot be."""

@@ -44,6 +44,8 @@ class Console(Observer):
         self._blocks: dict[str, Spool | None] = {}
         # By task and stream: the beginning of a line whose end has not come.
         self._beginnings: dict[tuple[str, int], Spool] = {}
+        # By task that is tried again: which attempt comes or runs.
+        self._attempts: dict[str, int] = {}
         # Tasks that failed, in quiet mode: what they left behind may still print.
         self._failed_tasks: set[str] = set()
         self._complete = False
@@ -57,10 +59,12 @@ class Console(Observer):
         """Write once per turn from now on."""
         self._loop = asyncio.get_running_loop()
 
-    def task_started(self, task: Task, start: Start) -> None:  # noqa: ARG002
-        """Print the ``Started`` line."""
+    def task_started(self, task: Task, start: Start) -> None:
+        """Print the ``Started`` line, before its first attempt."""
         if self._verbose:
             self._put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.arguments)}\n".encode()))
+        if start.attempt > 1:
+            return
         line = f"Started: {printable(task.name)}\n".encode()
         if self._mode == "stream":
             self._blocks[task.name] = None
@@ -94,6 +98,10 @@ class Console(Observer):
         if self._beginnings:
             self._end_line(task.name, STDOUT)
             self._end_line(task.name, STDERR)
+        if outcome.again is not None:
+            self._retry(task, outcome, outcome.again)
+            return
+        self._attempts.pop(task.name, None)
         block = self._blocks.pop(task.name)
         if self._mode == "quiet":
             if outcome.status is Status.OK:
@@ -104,6 +112,15 @@ class Console(Observer):
         if block is not None:
             self._put(block)
         self._put_line(f"Ended : {printable(task.name)}\n".encode())
+
+    def _retry(self, task: Task, outcome: Outcome, seconds: float) -> None:
+        """Say that a task is tried again, and on standard error why and when."""
+        attempt = self._attempts[task.name] = self._attempts.get(task.name, 1) + 1
+        self._put_lines(
+            task.name,
+            (STDOUT, f"Retrying: {printable(task.name)} (attempt {attempt} of {task.retries + 1})\n".encode()),
+        )
+        self._put((STDERR, f"fastrun: {task.label}: {outcome.reason}; tried again in {seconds:.1f} s\n".encode()))
 
     def run_ended(self, report: Report) -> None:
         """Print the report."""

@@ -1,0 +1,297 @@
+"""What the command line takes: options, their types and defaults, from arguments and from the environment.
+
+Knows argparse. Does not know what any of it does.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NoReturn
+
+from fastrun import __version__
+
+EXIT_USAGE = 2
+
+# Before an option's name, for its default.
+VARIABLE = "FASTRUN_"
+
+_DESCRIPTION = "Run a JSON document of shell commands and Python snippets as concurrently as their dependencies allow."
+
+_EPILOG = """\
+every option can be set by a variable: FASTRUN_JOBS=8, FASTRUN_KEEP_GOING=1, FASTRUN_VERBOSE=1
+
+exit status:
+  0  every task is ok          2  bad usage or input; nothing was started
+  1  a task failed or was      3  output or journal could not be written in full
+     skipped                   129, 130, 143  after SIGHUP, SIGINT, SIGTERM
+
+examples:
+  fastrun build.json           run every task in build.json
+  fastrun build.json test 'lint-*'
+                               run these tasks and what they need
+  generate | fastrun -j 8 -    run a document from a pipe, at most 8 commands at once
+  fastrun --journal build.journal --resume build.json
+                               run what is not done yet, and note what is
+"""
+
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("", "0", "false", "no", "off")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose options take their defaults from variables."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """``environ``: where they are looked for."""
+        super().__init__(
+            "fastrun",
+            usage="%(prog)s [options] FILE [NAME ...]",
+            description=_DESCRIPTION,
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self._environ = environ
+        self._wrong: list[str] = []
+
+    def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+        """The options. Leaves by itself, as argparse does, after ``--help`` and with an error."""
+        arguments = list(sys.argv[1:] if arguments is None else arguments)
+        options = self.parse_intermixed_args(_with_seed(arguments))
+        if self._wrong:
+            self.error(self._wrong[0])
+        return options
+
+    def section(self, title: str) -> "Section":
+        """A heading of the help, to which options are added."""
+        return Section(self, title)
+
+    def variable(self, action: argparse.Action) -> None:
+        """Take the default of an option from its variable, if that is set."""
+        name = VARIABLE + action.option_strings[-1].lstrip("-").replace("-", "_").upper()
+        text = self._environ.get(name)
+        if text is None:
+            return
+        try:
+            action.default = _value(action, text)
+        except (argparse.ArgumentTypeError, ValueError) as error:
+            # Told only if the arguments are good: --help is to work with any environment.
+            self._wrong.append(f"{name}: {error}")
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and where to look."""
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"fastrun: error: {message} (fastrun --help shows all options)\n")
+
+
+class Section:
+    """A heading of the help."""
+
+    def __init__(self, parser: Parser, title: str) -> None:
+        self._parser = parser
+        self._group = parser.add_argument_group(title)
+
+    def add(self, *names: str, **how: Any) -> None:
+        """Add an option, as argparse's ``add_argument`` does."""
+        self._parser.variable(self._group.add_argument(*names, **how))
+
+    def add_last(self, *names: str, **how: Any) -> None:
+        """Add an option that prints something and leaves, which no variable should do."""
+        self._group.add_argument(*names, **how)
+
+
+def _value(action: argparse.Action, text: str) -> Any:
+    if action.nargs == 0:
+        if text.lower() not in _TRUE + _FALSE:
+            raise argparse.ArgumentTypeError(f"must be 1 or 0, not {text!r}")
+        return action.const if text.lower() in _TRUE else action.default
+    type_: Callable[[str], Any] = action.type if callable(action.type) else str
+    value = type_(text)
+    if action.choices is not None and value not in action.choices:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(action.choices)}, not {text!r}")
+    # One that may be repeated; flags add to it.
+    return [value] if isinstance(action.default, list) else value
+
+
+def _with_seed(arguments: list[str]) -> list[str]:
+    """Tell ``--shuffle FILE`` from ``--shuffle SEED``."""
+    return [
+        "--shuffle=" if argument == "--shuffle" and not after.isdecimal() else argument
+        for argument, after in pairwise([*arguments, ""])
+    ]
+
+
+def parser(environ: Mapping[str, str] = os.environ) -> Parser:
+    """The parser of the command line."""
+    made = Parser(environ)
+    made.add_argument("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
+    made.add_argument(
+        "names", nargs="*", metavar="NAME", help="run these tasks, and all that they need; may be patterns ('test-*')"
+    )
+    _add_running(made.section("running"))
+    _add_selecting(made.section("running a part"))
+    _add_journal(made.section("going on from where a run ended"))
+    _add_output(made.section("output"))
+    _add_looking(made.section("looking, without running"))
+    return made
+
+
+def _add_running(section: Section) -> None:
+    add = section.add
+    add(
+        "-j",
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="at most N commands at once (default: all that are ready, as far as the system grants it)",
+    )
+    add("--eval-threads", type=positive, metavar="N", help="at most N snippets at once (default: 64)")
+    add(
+        "-k",
+        "--keep-going",
+        type=count,
+        default=0,
+        metavar="N",
+        help="start nothing more after N failures but what runs after a failure (default: 0, never stop)",
+    )
+    add("--fail-fast", action="store_const", const=True, default=False, help="the same as -k 1")
+    add(
+        "--timeout",
+        type=more_seconds,
+        metavar="SECONDS",
+        help="end a task that takes longer; its own 'timeout' goes before (default: never)",
+    )
+    add(
+        "--grace",
+        type=seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="time between asking tasks to end and killing them, after a signal or a timeout (default: 5)",
+    )
+    add(
+        "--shuffle",
+        type=seed,
+        metavar="SEED",
+        help="start tasks that are ready in a random order, to find dependencies that are missing; SEED, a number that "
+        "is printed, brings the same order again",
+    )
+    add(
+        "--no-guardian",
+        dest="guardian",
+        action="store_const",
+        const=False,
+        default=True,
+        help="start no process that ends the commands if fastrun is killed",
+    )
+    add("-C", "--directory", metavar="DIR", help="change to DIR before anything else")
+
+
+def _add_selecting(section: Section) -> None:
+    add = section.add
+    more = {"action": "append", "default": [], "metavar": "NAME"}
+    add("--only", **more, help="run NAME, a name or a pattern, without what it needs (all of these: may be repeated)")
+    add("--from", dest="roots", **more, help="run NAME and all that depends on it")
+    add("--tag", **{**more, "metavar": "TAG"}, help="run the tasks with this tag, and all that they need")
+    add("--exclude", **more, help="leave NAME out; what depends on it runs as if it were done")
+
+
+def _add_journal(section: Section) -> None:
+    add = section.add
+    add("--journal", metavar="FILE", help="record the run in FILE, from which another run can go on")
+    add(
+        "--resume",
+        action="store_const",
+        const=True,
+        default=False,
+        help="run only what the journal does not have as ok or has changed since",
+    )
+    add(
+        "--rerun",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --resume: run NAME and all that depends on it in any case (may be repeated)",
+    )
+    add(
+        "--durable",
+        action="store_const",
+        const=True,
+        default=False,
+        help="start nothing before what it depends on is recorded on the disk",
+    )
+
+
+def _add_output(section: Section) -> None:
+    add = section.add
+    add(
+        "--output",
+        choices=("stream", "group", "quiet"),
+        default="stream",
+        help="stream: lines as they come (default); group: each task's output as one block at its end; "
+        "quiet: only the output of tasks that failed",
+    )
+    add(
+        "-v",
+        "--verbose",
+        action="store_const",
+        const=True,
+        default=False,
+        help="show each command as it starts, and why tasks run again",
+    )
+
+
+def _add_looking(section: Section) -> None:
+    add = section.add
+    flag = {"action": "store_const", "const": True, "default": False}
+    add("-n", "--dry-run", **flag, help="check the document and print the order, run nothing")
+    add("--list", **flag, help="print the tasks, with their descriptions")
+    add("--graph", choices=("dot", "mermaid", "json"), help="print the tasks and their dependencies")
+    add("--explain", metavar="NAME", help="print what NAME depends on, what depends on it, and when it starts")
+    add("--schema", **flag, help="print the JSON schema of documents")
+    section.add_last("--version", action="version", version=f"fastrun {__version__}")
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more."""
+    number = count(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be 1 or more")
+    return number
+
+
+def count(text: str) -> int:
+    """A whole number of 0 or more."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text}: must be 0 or more")
+    return number
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, 0 or more."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    # Written so that "nan" is refused as well.
+    if not 0 <= number <= 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return number
+
+
+def more_seconds(text: str) -> float:
+    """A number of seconds above 0."""
+    number = seconds(text)
+    if not number:
+        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
+    return number
+
+
+def seed(text: str) -> int:
+    """A seed, or one at random for an empty text."""
+    return count(text) if text else int.from_bytes(os.urandom(3))

@@ -1,0 +1,134 @@
+"""A part of a document: which of its tasks are run.
+
+Knows the graph, and what names, patterns and tags are asked for. Decides only; a plain run does not import it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Iterable, Sequence
+from fnmatch import translate
+from re import compile as compile_pattern
+from typing import NamedTuple
+
+from fastrun.explain import no_such
+from fastrun.graph import Graph
+from fastrun.spec import printable
+
+
+class Selection(NamedTuple):
+    """What is asked for; empty for everything.
+
+    ``names``: run these and all that they need. ``only``: run these and not what they need. ``roots``: run these and
+    all that depends on them. ``tags``: run the tasks with any of these and all that they need. Together they add up.
+    ``exclude``: of all that, without these. Names may be shell patterns, with ``*``, ``?`` and ``[...]``.
+    """
+
+    names: Collection[str] = ()
+    only: Collection[str] = ()
+    roots: Collection[str] = ()
+    tags: Collection[str] = ()
+    exclude: Collection[str] = ()
+
+
+def select(graph: Graph, selection: Selection) -> list[int]:
+    """The numbers of the tasks that are asked for, in the order of the document.
+
+    Raises ValueError, in one line, for a name, pattern or tag that fits none.
+    """
+    names = [task.name for task in graph.tasks]
+    chosen = bytearray(len(graph))
+    if not (selection.names or selection.only or selection.roots or selection.tags):
+        chosen[:] = b"\1" * len(graph)
+    found = [*_matching(names, selection.names), *_tagged(graph, selection.tags)]
+    _mark(chosen, _reached(found, _dependencies(graph, names)) if found else ())
+    _mark(chosen, _matching(names, selection.only))
+    found = _matching(names, selection.roots)
+    _mark(chosen, _reached(found, lambda n: graph.dependents[graph.offsets[n] : graph.offsets[n + 1]]))
+    for number in _matching(names, selection.exclude):
+        chosen[number] = 0
+    return [number for number, wanted in enumerate(chosen) if wanted]
+
+
+def part_of(graph: Graph, numbers: Sequence[int]) -> Graph:
+    """The graph of some of its tasks, in the same order. What the others are for them is taken as done.
+
+    A task's ``dependencies`` are those that are in it.
+    """
+    if len(numbers) == len(graph):
+        return graph
+    new = {old: number for number, old in enumerate(numbers)}
+    kept = {graph.tasks[number].name for number in numbers}
+    tasks = []
+    dependencies: list[list[int]] = [[] for _ in numbers]
+    for number, old in enumerate(numbers):
+        task = graph.tasks[old]
+        names = [name for name in task.dependencies if name in kept]
+        tasks.append(task if len(names) == len(task.dependencies) else task._replace(dependencies=names))
+        for dependent in graph.dependents[graph.offsets[old] : graph.offsets[old + 1]]:
+            if dependent in new:
+                dependencies[new[dependent]].append(number)
+    waiting_on = array("i", map(len, dependencies))
+    part = Graph(tasks, waiting_on, array("i", [edge for edges in dependencies for edge in edges]))
+    # Of the whole: what the longest path is does not depend on what is left out behind it.
+    part.ranks = array("i", [graph.ranks[number] for number in numbers]) if graph.ranks else array("i")
+    part.special = [new[number] for number in graph.special if number in new]
+    part.pools = graph.pools
+    part.whole = (graph, numbers)
+    return part
+
+
+def _matching(names: Sequence[str], wanted: Iterable[str], what: str = "task") -> list[int]:
+    """The numbers of those with a name, or a name that fits a pattern. Raises ValueError if there is none."""
+    found: list[int] = []
+    numbers: dict[str, int] = {}
+    for text in wanted:
+        if not numbers:
+            numbers = {name: number for number, name in enumerate(names)}
+        if text in numbers:
+            # A name with a star in it is a name too.
+            found.append(numbers[text])
+            continue
+        if not any(c in text for c in "*?["):
+            raise ValueError(no_such(what, text, names))
+        fits = compile_pattern(translate(text)).match
+        matching = [number for number, name in enumerate(names) if fits(name)]
+        if not matching:
+            raise ValueError(f'no {what} fits the pattern "{printable(text)}"')
+        found += matching
+    return found
+
+
+def _tagged(graph: Graph, tags: Iterable[str]) -> list[int]:
+    wanted = list(tags)
+    if not wanted:
+        return []
+    carriers: dict[str, list[int]] = {}
+    for number, task in enumerate(graph.tasks):
+        for tag in task.tags:
+            carriers.setdefault(tag, []).append(number)
+    known = list(carriers)
+    return [number for place in _matching(known, wanted, "tag") for number in carriers[known[place]]]
+
+
+def _dependencies(graph: Graph, names: Sequence[str]) -> Callable[[int], Iterable[int]]:
+    """What gives a task's dependencies by their numbers."""
+    numbers = {name: number for number, name in enumerate(names)}
+    return lambda number: [numbers[name] for name in graph.tasks[number].dependencies]
+
+
+def _reached(first: Iterable[int], following: Callable[[int], Iterable[int]]) -> set[int]:
+    """All tasks that can be reached, the first ones among them."""
+    seen = set(first)
+    stack = list(seen)
+    while stack:
+        for number in following(stack.pop()):
+            if number not in seen:
+                seen.add(number)
+                stack.append(number)
+    return seen
+
+
+def _mark(chosen: bytearray, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        chosen[number] = 1

@@ -1,0 +1,161 @@
+"""What a document holds, for people and for programs that draw: lists, drawings, the place of one task.
+
+Knows the graph. Runs nothing, and a plain run does not import it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import orjson
+
+from fastrun.graph import Graph
+from fastrun.scheduler import order
+from fastrun.spec import Task, printable
+
+FORMATS = ("dot", "mermaid", "json")
+
+# Names that are shown of many.
+_NAMES_SHOWN = 10
+
+
+def list_lines(graph: Graph) -> Iterator[str]:
+    """Each task with its description, or the first line of what it does, and its tags."""
+    width = min(max((len(task.label) for task in graph.tasks), default=0), 40)
+    for task in graph.tasks:
+        what = task.description or next((line for line in task.arguments.splitlines() if line.strip()), "")
+        tags = f"  [{', '.join(map(printable, task.tags))}]" if task.tags else ""
+        yield f"{task.label:<{width}}  {printable(what.strip())}{tags}".rstrip()
+
+
+def drawn(graph: Graph, form: str) -> Iterator[str]:
+    """The tasks and their dependencies as one of FORMATS, in pieces."""
+    return {"dot": _dot, "mermaid": _mermaid, "json": _json}[form](graph)
+
+
+def _edges(graph: Graph) -> Iterator[tuple[int, int]]:
+    """Each dependency: the task that is needed, and who needs it."""
+    for number in range(len(graph)):
+        for dependent in graph.dependents[graph.offsets[number] : graph.offsets[number + 1]]:
+            yield number, dependent
+
+
+def _dot(graph: Graph) -> Iterator[str]:
+    # https://graphviz.org/doc/info/lang.html: within quotes only the quote and what follows a backslash are special.
+    yield "digraph tasks {\n  rankdir=LR;\n  node [shape=box];\n"
+    for number, task in enumerate(graph.tasks):
+        label = task.label.replace("\\", "\\\\").replace('"', '\\"')
+        style = ", style=rounded" if task.type == "eval" else ""
+        yield f'  n{number} [label="{label}"{style}];\n'
+    for needed, dependent in _edges(graph):
+        yield f"  n{needed} -> n{dependent};\n"
+    yield "}\n"
+
+
+def _mermaid(graph: Graph) -> Iterator[str]:
+    # https://mermaid.js.org/syntax/flowchart.html: entities stand for what is special.
+    yield "flowchart LR\n"
+    for number, task in enumerate(graph.tasks):
+        label = "".join(c if c.isalnum() or c in " .:_-/" else f"#{ord(c)};" for c in task.label)
+        left, right = ("(", ")") if task.type == "eval" else ("[", "]")
+        yield f'  n{number}{left}"{label}"{right}\n'
+    for needed, dependent in _edges(graph):
+        yield f"  n{needed} --> n{dependent}\n"
+
+
+def _json(graph: Graph) -> Iterator[str]:
+    nodes = [{"name": task.name, "type": task.type, "dependencies": list(task.dependencies)} for task in graph.tasks]
+    yield orjson.dumps({"tasks": nodes}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def explain_lines(graph: Graph, name: str) -> Iterator[str]:
+    """What a task is, what it needs, who needs it, and its place in the order; KeyError if there is none."""
+    numbers = {task.name: number for number, task in enumerate(graph.tasks)}
+    number = numbers[name]
+    task = graph.tasks[number]
+    yield f"{task.label}: {task.type}{_how(task)}"
+    if task.description:
+        yield f"  {printable(task.description)}"
+    for line in task.arguments.splitlines():
+        yield f"    {printable(line)}"
+    needs = [[numbers[other] for other in dict.fromkeys(t.dependencies)] for t in graph.tasks]
+    dependents = [list(graph.dependents[graph.offsets[n] : graph.offsets[n + 1]]) for n in range(len(graph))]
+    for title, edges in (("needs", needs), ("is needed by", dependents)):
+        direct = edges[number]
+        more = len(_reached(number, edges)) - len(direct)
+        beyond = f", and through them {more} more" if more else ""
+        yield f"{title} {_names(graph, direct)}{beyond}"
+    before, behind = _longest(number, needs), _longest(number, dependents)
+    path = [*reversed(before), number, *behind]
+    yield f"longest path through it, {len(path)} tasks: {_path(graph, path)}"
+    places = {task_number: place for place, task_number in enumerate(order(graph), 1)}
+    if number in places:
+        yield f"starts as number {places[number]} of {len(places)} when one task runs at a time"
+    else:
+        yield "starts only when something that it depends on has failed"
+
+
+def _how(task: Task) -> str:
+    said = []
+    if task.timeout is not None:
+        said.append(f"ended after {task.timeout:g} s")
+    if task.retries:
+        said.append(f"tried up to {task.retries + 1} times")
+    if task.when != "ok":
+        said.append("runs when all that it needs has ended" + (", and something failed" * (task.when == "failed")))
+    if task.allow_failure:
+        said.append("may fail")
+    if task.pool is not None:
+        said.append(f"in the pool {printable(task.pool)}")
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _names(graph: Graph, numbers: Sequence[int]) -> str:
+    if not numbers:
+        return "nothing"
+    shown = ", ".join(graph.tasks[number].label for number in numbers[:_NAMES_SHOWN])
+    return shown + (f" and {len(numbers) - _NAMES_SHOWN} more" if len(numbers) > _NAMES_SHOWN else "")
+
+
+def _path(graph: Graph, numbers: Sequence[int]) -> str:
+    labels = [graph.tasks[number].label for number in numbers]
+    if len(labels) > 2 * _NAMES_SHOWN:
+        labels[_NAMES_SHOWN:-_NAMES_SHOWN] = ["..."]
+    return " -> ".join(labels)
+
+
+def _reached(first: int, edges: Sequence[Iterable[int]]) -> set[int]:
+    seen: set[int] = set()
+    stack = [first]
+    while stack:
+        for number in edges[stack.pop()]:
+            if number not in seen:
+                seen.add(number)
+                stack.append(number)
+    return seen
+
+
+def _longest(first: int, edges: Sequence[Sequence[int]]) -> list[int]:
+    """The longest path along edges that leads away from a task, without itself."""
+    reached = _reached(first, edges) | {first}
+    # Each behind all that it leads to.
+    left = {number: len(edges[number]) for number in reached}
+    back: dict[int, list[int]] = {number: [] for number in reached}
+    for number in reached:
+        for other in edges[number]:
+            back[other].append(number)
+    ready = [number for number, count in left.items() if not count]
+    length: dict[int, int] = {}
+    following: dict[int, int] = {}
+    for number in ready:
+        best = max(edges[number], key=length.__getitem__, default=None)
+        length[number] = 0 if best is None else length[best] + 1
+        if best is not None:
+            following[number] = best
+        for other in back[number]:
+            left[other] -= 1
+            if not left[other]:
+                ready.append(other)
+    path = []
+    while first in following:
+        first = following[first]
+        path.append(first)
+    return path

@@ -1,0 +1,58 @@
+"""The files that observers write."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+
+import pytest
+
+from fastrun.observers.output import FileObserver, OutputFile
+
+
+def test_a_new_file_is_its_owners_alone_and_one_that_exists_keeps_its_mode(tmp_path):
+    with OutputFile(str(tmp_path / "new")) as file:
+        file.write(b"x")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+    old = tmp_path / "old"
+    old.write_bytes(b"something longer")
+    old.chmod(0o644)
+    with OutputFile(str(old)) as file:
+        file.write(b"x")
+    assert (old.read_bytes(), stat.S_IMODE(old.stat().st_mode)) == (b"x", 0o644)
+
+
+def test_what_is_flushed_is_there_before_the_end(tmp_path):
+    with OutputFile(str(tmp_path / "a")) as file:
+        file.write(b"x")
+        file.flush()
+        assert (tmp_path / "a").read_bytes() == b"x"
+
+
+def test_compressed(tmp_path):
+    with OutputFile(str(tmp_path / "a"), compressed=True) as file:
+        file.write(b"one")
+        file.write(b"two")
+    assert gzip.decompress((tmp_path / "a").read_bytes()) == b"onetwo"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_full_disk_is_told_once_and_at_the_end(compressed):
+    file = OutputFile("/dev/full", compressed=compressed)
+    observer = FileObserver(file)
+    for _ in range(3):
+        file.write(os.urandom(100_000))
+        file.flush()
+    assert observer.close() == "cannot write /dev/full: No space left on device"
+    assert observer.close() == "cannot write /dev/full: No space left on device"
+
+
+def test_a_path_that_cannot_be_written_is_an_error_at_once(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        OutputFile(str(tmp_path))
+
+
+def test_a_name_cannot_act_on_the_terminal(tmp_path):
+    with OutputFile(str(tmp_path / "a\x1bb")) as file:
+        assert file.label.endswith("a\\x1bb")
