@@ -44,7 +44,7 @@ def exec_cases(setting: Setting) -> Iterator[Case]:
     yield Case("exec", f"{n:,} x true, -j 16", n, 3, contenders, targets, missing=missing, plot="growth")
     contenders, missing = peer_contenders(folder, ["floor", "calls", "ninja", "make"], 2)
     contenders.append(fastrun_contender(folder, 2))
-    yield Case("exec", f"{n:,} x true, -j 2", n, 3, contenders, targets, missing=missing)
+    yield Case("exec", f"{n:,} x true, -j 2", n, 2, contenders, targets, missing=missing)
 
 
 def chain_cases(setting: Setting) -> Iterator[Case]:
@@ -71,7 +71,7 @@ def loaded_cases(setting: Setting) -> Iterator[Case]:
         contenders.append(found._replace(name=f"fastrun, {tasks:,} loaded"))
     few, many = (contender.name for contender in contenders)
     title = f"{before:,} x true, -j 16, beside many that wait"
-    yield Case("loaded", title, before, 3, contenders, [Target(many, 1.1, few)], figure="marked")
+    yield Case("loaded", title, before, 2, contenders, [Target(many, 1.1, few)], figure="marked")
 
 
 def shell_cases(setting: Setting) -> Iterator[Case]:
@@ -83,7 +83,7 @@ def shell_cases(setting: Setting) -> Iterator[Case]:
         contenders, missing = peer_contenders(folder, ["calls", "ninja"], 16)
         contenders.append(fastrun_contender(folder, 16))
         targets = [Target(FASTRUN, 1.0, "ninja", bound=_CALLS)]
-        yield Case("shell", f"{n:,} x {title}, -j 16", n, 3, contenders, targets, missing=missing)
+        yield Case("shell", f"{n:,} x {title}, -j 16", n, 2, contenders, targets, missing=missing)
 
 
 def eval_cases(setting: Setting) -> Iterator[Case]:
@@ -92,7 +92,7 @@ def eval_cases(setting: Setting) -> Iterator[Case]:
     works = (
         ("wide", "distinct", "different snippets", "loop", 3, 2.0),
         ("wide", "same", "equal snippets", "executor", 2, 0.2),
-        ("deep", "distinct", "different snippets in a chain", "loop", 3, 4.0),
+        ("deep", "distinct", "different snippets in a chain", "loop", 2, 4.0),
     )
     for shape, make, title, peer, rounds, limit in works:
         folder = document_folder(setting, shape, n, make)
@@ -111,13 +111,13 @@ def sleep_cases(setting: Setting) -> Iterator[Case]:
     contenders.append(fastrun_contender(folder))
     contenders.append(fastrun_contender(folder, None, "--eval-threads", str(n)))
     targets = [Target(contenders[-1].name, 0.7, kind="most")]
-    yield Case("sleep", f"{n:,} snippets that sleep for 0.5 s", n, 3, contenders, targets, "snippet", missing=missing)
+    yield Case("sleep", f"{n:,} snippets that sleep for 0.5 s", n, 2, contenders, targets, "snippet", missing=missing)
     n = setting.sizes.sleeps
     folder = document_folder(setting, "wide", n, "sleep")
     contenders, missing = peer_contenders(folder, ["floor", "ninja"], n)
     contenders.append(fastrun_contender(folder))
     targets = [Target(FASTRUN, 2.5, kind="most")]
-    yield Case("sleep", f"{n:,} x sleep 1", n, 3, contenders, targets, missing=missing)
+    yield Case("sleep", f"{n:,} x sleep 1", n, 2, contenders, targets, missing=missing)
 
 
 def start_cases(setting: Setting) -> Iterator[Case]:
@@ -131,7 +131,7 @@ def start_cases(setting: Setting) -> Iterator[Case]:
     contenders.append(fastrun_contender(folder, 16, marker=b"Started: ", stop=True))
     targets = [Target(FASTRUN, 1.0, "ninja"), Target(FASTRUN, 1.5, "ninja", figure="peak")]
     title = f"{n:,} commands, 3 dependencies each: until the first starts"
-    yield Case("start", title, n, 2, contenders, targets, missing=missing)
+    yield Case("start", title, n, 1, contenders, targets, missing=missing)
 
 
 def million_cases(setting: Setting) -> Iterator[Case]:
@@ -169,7 +169,7 @@ def output_cases(setting: Setting) -> Iterator[Case]:
             fastrun_contender(folder),
         ]
         targets = [Target(FASTRUN, 2.0, "cat"), Target(FASTRUN, GROWTH, little, "excess", "peak")]
-        yield Case("output", f"{tasks} x {megabytes:,} MB printed", tasks, 3, contenders, targets)
+        yield Case("output", f"{tasks} x {megabytes:,} MB printed", tasks, 2, contenders, targets)
 
 
 def journal_cases(setting: Setting) -> Iterator[Case]:
@@ -178,12 +178,12 @@ def journal_cases(setting: Setting) -> Iterator[Case]:
     folder = document_folder(setting, "wide", n, "true")
     contenders = [fastrun_contender(folder, 16), journal_contender(folder, 16)]
     journal = contenders[-1].name
-    yield Case("journal", f"{n:,} x true, -j 16, recorded", n, 3, contenders, [Target(journal, 1.1, FASTRUN)])
+    yield Case("journal", f"{n:,} x true, -j 16, recorded", n, 2, contenders, [Target(journal, 1.1, FASTRUN)])
     n = setting.sizes.snippets
     folder = document_folder(setting, "wide", n, "distinct")
     contenders = [fastrun_contender(folder), journal_contender(folder)]
     targets = [Target(journal, 25e-6 * n, FASTRUN, "excess")]
-    yield Case("journal", f"{n:,} different snippets, recorded", n, 3, contenders, targets, "snippet")
+    yield Case("journal", f"{n:,} different snippets, recorded", n, 2, contenders, targets, "snippet")
 
 
 def peers_cases(setting: Setting) -> Iterator[Case]:
@@ -192,7 +192,7 @@ def peers_cases(setting: Setting) -> Iterator[Case]:
     folder = document_folder(setting, "wide", n, "true")
     contenders, missing = peer_contenders(folder, COMMAND_PEERS, 16)
     contenders.append(fastrun_contender(folder, 16))
-    yield Case("peers", f"{n:,} x true, -j 16, all peers", n, 2, contenders, missing=missing, plot="peers")
+    yield Case("peers", f"{n:,} x true, -j 16, all peers", n, 1, contenders, missing=missing, plot="peers")
 
 
 def growth_cases(setting: Setting) -> Iterator[Case]:
