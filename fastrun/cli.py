@@ -64,6 +64,8 @@ def _check(made: Parser, options: argparse.Namespace) -> None:
     for option in ("resume", "rerun", "durable"):
         if getattr(options, option) and options.journal is None:
             made.error(f"--{option} needs --journal FILE")
+    if options.what_if and options.journal is None:
+        made.error("--what-if needs --journal FILE")
     if options.rerun and not options.resume:
         made.error("--rerun needs --resume")
     if options.fail_fast and options.keep_going > 1:
@@ -75,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
 
     # Until the graph is frozen: the first collection would look at all of it, half a second for a million tasks.
     gc.disable()
-    looks = options.dry_run or options.list or options.graph or options.explain
+    looks = options.dry_run or options.list or options.graph or options.explain or options.what_if
     loaded = _elsewhere(functools.partial(_look if looks else _prepare, options))
     if isinstance(loaded, int):
         return loaded
@@ -146,6 +148,8 @@ def _look(options: argparse.Namespace) -> int:
         return graph
     if options.dry_run:
         return _dry_run(graph, options)
+    if options.what_if:
+        return _what_if(graph, options)
     from fastrun.show import drawn, explain_lines, list_lines
 
     if options.list:
@@ -157,6 +161,21 @@ def _look(options: argparse.Namespace) -> int:
 
         return _usage_error(no_such("task", options.explain, [task.name for task in graph.tasks]))
     return _print(f"{line}\n" for line in explain_lines(graph, options.explain))
+
+
+def _what_if(graph: "Graph", options: argparse.Namespace) -> int:
+    from fastrun.recovery import read
+    from fastrun.whatif import known_seconds, lines, parse_limits
+
+    try:
+        limits = parse_limits(options.what_if)
+        seconds, unknown = known_seconds(graph, read(options.journal).seconds)
+    except (OSError, ValueError) as error:
+        return _journal_error(options, error)
+    graph.rank_by(dict(zip((task.name for task in graph.tasks), seconds, strict=True)))
+    if unknown:
+        _say(f"fastrun: of {unknown} of {len(graph)} tasks no duration is recorded; the mean of the others is taken")
+    return _print(f"{line}\n" for line in lines(graph, seconds, limits))
 
 
 def _dry_run(graph: "Graph", options: argparse.Namespace) -> int:

@@ -212,7 +212,7 @@ def _add_journal(section: Section) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="with --resume: run NAME and all that depends on it in any case (may be repeated)",
+        help="with --resume: run NAME, a name or a pattern, and all that depends on it in any case (may be repeated)",
     )
     add(
         "--durable",
@@ -249,6 +249,11 @@ def _add_looking(section: Section) -> None:
     add("--list", **flag, help="print the tasks, with their descriptions")
     add("--graph", choices=("dot", "mermaid", "json"), help="print the tasks and their dependencies")
     add("--explain", metavar="NAME", help="print what NAME depends on, what depends on it, and when it starts")
+    add(
+        "--what-if",
+        metavar="LIMITS",
+        help="with --journal: how long would a run take with jobs=8, or jobs=4,8,all, by the durations in it",
+    )
     add("--schema", **flag, help="print the JSON schema of documents")
     section.add_last("--version", action="version", version=f"fastrun {__version__}")
 

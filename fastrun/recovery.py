@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from fastrun.executors.emergency import Runner, Survivors
 from fastrun.executors.marks import process_ids
-from fastrun.explain import no_such
 from fastrun.graph import Graph
 from fastrun.journal.file import JournalFile
 from fastrun.journal.keys import task_keys
@@ -18,6 +17,7 @@ from fastrun.journal.machine import boot_id
 from fastrun.journal.recording import RunJournal
 from fastrun.journal.records import JournalError, Recorded, read_journal
 from fastrun.journal.resume import Plan, make_plan, survivors
+from fastrun.selection import matching
 from fastrun.spec import printable
 
 
@@ -37,14 +37,15 @@ def begin(graph: Graph, wanted: Journaling, run_id: str, warn: Callable[[str], N
 
     Raises JournalError or OSError if the journal cannot be used, ValueError for names that no task has.
     """
-    _check_names(graph, wanted)
+    _forced(graph, wanted)
     file = JournalFile.open(wanted.path, wanted.resume)
     try:
         for note in file.notes:
             warn(note)
         _end_survivors(file.recorded, printable(wanted.path), warn)
         keys = task_keys(graph)
-        plan = make_plan(graph, keys, file.recorded, frozenset(wanted.rerun))
+        graph.rank_by(file.recorded.seconds)
+        plan = make_plan(graph, keys, file.recorded, _forced(graph, wanted))
         journal = RunJournal(file, graph.tasks, keys, durable=wanted.durable)
         journal.begin(run_id, plan.redone)
     except BaseException:
@@ -54,28 +55,32 @@ def begin(graph: Graph, wanted: Journaling, run_id: str, warn: Callable[[str], N
 
 
 def foresee(graph: Graph, wanted: Journaling) -> Plan:
-    """What a run would not run again. Changes nothing, and takes no lock. Raises as ``begin`` does."""
-    _check_names(graph, wanted)
+    """What a run would not run again. Takes no lock and changes no file. Raises as ``begin`` does."""
+    forced = _forced(graph, wanted)
+    recorded = read(wanted.path)
+    if recorded.runs and not wanted.resume:
+        raise JournalError(f"{printable(wanted.path)}: holds a run already; --resume goes on with it")
+    graph.rank_by(recorded.seconds)
+    return make_plan(graph, task_keys(graph), recorded, forced)
+
+
+def read(path: str) -> Recorded:
+    """What a journal holds, nothing if it is not there. Raises JournalError or OSError."""
     data = b""
-    with suppress(FileNotFoundError), open(wanted.path, "rb") as file:
+    with suppress(FileNotFoundError), open(path, "rb") as file:
         data = file.read()
     try:
-        recorded = read_journal(data)
-        if recorded.runs and not wanted.resume:
-            raise JournalError("holds a run already; --resume goes on with it")
+        return read_journal(data)
     except JournalError as error:
-        raise JournalError(f"{printable(wanted.path)}: {error}") from None
-    return make_plan(graph, task_keys(graph), recorded, frozenset(wanted.rerun))
+        raise JournalError(f"{printable(path)}: {error}") from None
 
 
-def _check_names(graph: Graph, wanted: Journaling) -> None:
+def _forced(graph: Graph, wanted: Journaling) -> frozenset[str]:
+    """The names of the tasks that are to run in any case. Raises ValueError for one that no task has."""
     if not wanted.rerun:
-        return
+        return frozenset()
     names = [task.name for task in graph.tasks]
-    known = set(names)
-    for name in wanted.rerun:
-        if name not in known:
-            raise ValueError(no_such("task", name, names))
+    return frozenset(names[number] for number in matching(names, wanted.rerun))
 
 
 def _end_survivors(recorded: Recorded, label: str, warn: Callable[[str], None]) -> None:

@@ -40,12 +40,12 @@ def select(graph: Graph, selection: Selection) -> list[int]:
     chosen = bytearray(len(graph))
     if not (selection.names or selection.only or selection.roots or selection.tags):
         chosen[:] = b"\1" * len(graph)
-    found = [*_matching(names, selection.names), *_tagged(graph, selection.tags)]
+    found = [*matching(names, selection.names), *_tagged(graph, selection.tags)]
     _mark(chosen, _reached(found, _dependencies(graph, names)) if found else ())
-    _mark(chosen, _matching(names, selection.only))
-    found = _matching(names, selection.roots)
+    _mark(chosen, matching(names, selection.only))
+    found = matching(names, selection.roots)
     _mark(chosen, _reached(found, lambda n: graph.dependents[graph.offsets[n] : graph.offsets[n + 1]]))
-    for number in _matching(names, selection.exclude):
+    for number in matching(names, selection.exclude):
         chosen[number] = 0
     return [number for number, wanted in enumerate(chosen) if wanted]
 
@@ -78,7 +78,7 @@ def part_of(graph: Graph, numbers: Sequence[int]) -> Graph:
     return part
 
 
-def _matching(names: Sequence[str], wanted: Iterable[str], what: str = "task") -> list[int]:
+def matching(names: Sequence[str], wanted: Iterable[str], what: str = "task") -> list[int]:
     """The numbers of those with a name, or a name that fits a pattern. Raises ValueError if there is none."""
     found: list[int] = []
     numbers: dict[str, int] = {}
@@ -108,7 +108,7 @@ def _tagged(graph: Graph, tags: Iterable[str]) -> list[int]:
         for tag in task.tags:
             carriers.setdefault(tag, []).append(number)
     known = list(carriers)
-    return [number for place in _matching(known, wanted, "tag") for number in carriers[known[place]]]
+    return [number for place in matching(known, wanted, "tag") for number in carriers[known[place]]]
 
 
 def _dependencies(graph: Graph, names: Sequence[str]) -> Callable[[int], Iterable[int]]:

@@ -32,7 +32,9 @@ ALLOWED = {
         "selection",
         "show",
         "spec",
+        "whatif",
     },
+    "whatif": {"graph", "protocols", "scheduler"},
     "options": {""},
     "api": {
         "executors.guardian",
@@ -51,7 +53,6 @@ ALLOWED = {
     "recovery": {
         "executors.emergency",
         "executors.marks",
-        "explain",
         "graph",
         "journal.file",
         "journal.keys",
@@ -59,6 +60,7 @@ ALLOWED = {
         "journal.recording",
         "journal.records",
         "journal.resume",
+        "selection",
         "spec",
     },
     "runner": {"graph", "protocols", "scheduler", "spec"},
