@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from fastrun.options import EXIT_USAGE, Parser, parser
+from fastrun.options import EXIT_USAGE, Parser, completion, parser
 
 if TYPE_CHECKING:
     from fastrun.api import Prepared
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = made.parse(arguments)
     if options.schema:
         return _print_schema()
+    if options.print_completion:
+        return _print_completion(made, options.print_completion)
     _check(made, options)
     if options.directory is not None:
         try:
@@ -276,6 +278,13 @@ def _open_standard_descriptors() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+
+
+def _print_completion(made: Parser, shell: str) -> int:
+    try:
+        return _print([completion(made, shell), "\n"])
+    except ImportError:
+        return _usage_error("--print-completion needs the package shtab: pip install 'fastrun[completion]'")
 
 
 def _print_schema() -> int:

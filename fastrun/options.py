@@ -14,6 +14,9 @@ from fastrun import __version__
 
 EXIT_USAGE = 2
 
+# Those that completion is printed for.
+SHELLS = ("bash", "zsh", "fish")
+
 # Before an option's name, for its default.
 VARIABLE = "FASTRUN_"
 
@@ -55,6 +58,7 @@ class Parser(argparse.ArgumentParser):
         )
         self._environ = environ
         self._wrong: list[str] = []
+        self.options: list[argparse.Action] = []
 
     def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
         """The options. Leaves by itself, as argparse does, after ``--help`` and with an error."""
@@ -70,6 +74,7 @@ class Parser(argparse.ArgumentParser):
 
     def variable(self, action: argparse.Action) -> None:
         """Take the default of an option from its variable, if that is set."""
+        self.options.append(action)
         name = VARIABLE + action.option_strings[-1].lstrip("-").replace("-", "_").upper()
         text = self._environ.get(name)
         if text is None:
@@ -126,7 +131,8 @@ def _with_seed(arguments: list[str]) -> list[str]:
 def parser(environ: Mapping[str, str] = os.environ) -> Parser:
     """The parser of the command line."""
     made = Parser(environ)
-    made.add_argument("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
+    file = made.add_argument("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
+    made.options.append(file)
     made.add_argument(
         "names", nargs="*", metavar="NAME", help="run these tasks, and all that they need; may be patterns ('test-*')"
     )
@@ -254,8 +260,20 @@ def _add_looking(section: Section) -> None:
         metavar="LIMITS",
         help="with --journal: how long would a run take with jobs=8, or jobs=4,8,all, by the durations in it",
     )
+    add("--print-completion", choices=SHELLS, help="print a completion script for this shell; needs the package shtab")
     add("--schema", **flag, help="print the JSON schema of documents")
     section.add_last("--version", action="version", version=f"fastrun {__version__}")
+
+
+def completion(made: Parser, shell: str) -> str:
+    """The script that completes options and files in one of SHELLS. Raises ImportError without shtab."""
+    import shtab
+
+    for action in made.options:
+        if action.metavar in ("FILE", "DIR"):
+            # What shtab looks for.
+            vars(action)["complete"] = shtab.FILE if action.metavar == "FILE" else shtab.DIRECTORY
+    return str(shtab.complete(made, shell))
 
 
 def positive(text: str) -> int:
