@@ -254,6 +254,17 @@ def test_a_task_that_is_held_can_be_given_up():
     assert scheduler.finished
 
 
+def test_a_task_that_is_held_when_too_many_have_failed_is_not_waited_for():
+    edges, traits, pools = plain([], [], [0, 1], t2=Traits(when="always"))
+    scheduler = scheduler_of(edges, traits, pools, keep_going=1)
+    assert scheduler.start(0, 2) == [[0], [1]]
+    scheduler.hold(0)
+    scheduler.task_ended(1, Status.FAILED)
+    assert scheduler.task_ended(0, Status.FAILED) == []
+    assert run_all(scheduler) == [2]
+    assert scheduler.finished
+
+
 def test_the_order_leaves_out_what_waits_for_a_failure():
     edges, traits, pools = plain([], [0], [0], t1=Traits(when="failed"), t2=Traits(when="always"))
     graph = scheduler_of(edges, traits, pools)._graph

@@ -103,6 +103,13 @@ def test_a_command_whose_time_is_over_is_tried_again_and_leaves_nobody_beside_th
     assert not alive(int((tmp_path / "left").read_text()))
 
 
+def test_the_grace_of_one_attempt_does_not_end_the_next(tmp_path):
+    command = "if [ $FASTRUN_ATTEMPT = 1 ]; then exec sleep 1000; else sleep 0.6; fi"
+    task = exec_("a", command, retries=1, retry_delay=0, timeout=3)
+    result, report = run(tmp_path, task, options=["--grace", "0.3"])
+    assert (result.returncode, report["a"]) == (0, ("ok", ""))
+
+
 def test_a_snippet_whose_time_is_over_is_not_tried_beside_itself(tmp_path):
     source = "import time; time.sleep(1000)"
     result, report = run(tmp_path, eval_("a", source, retries=3, retry_delay=0, timeout=0.1))
@@ -127,6 +134,20 @@ def test_after_too_many_failures_nothing_is_tried_again(tmp_path):
     result, report = run(tmp_path, *tasks, options=["-k", "1"])
     assert result.returncode == 1
     assert (report["a"], report["b"]) == (("failed", "exit status 3"), ("failed", "exit status 4"))
+
+
+def test_the_cleanup_does_not_wait_for_an_attempt_that_never_comes(tmp_path):
+    tasks = [
+        exec_("a", "exit 3", retries=1, retry_delay=1000),
+        exec_("b", "true", "c"),
+        exec_("c", "sleep 0.1"),
+        exec_("d", "exit 4", "b"),
+        exec_("e", "true", "a", "d", when="always"),
+    ]
+    result, report = run(tmp_path, *tasks, options=["-k", "1"])
+    assert result.returncode == 1
+    assert report["a"] == ("failed", "exit status 3")
+    assert report["e"] == ("ok", "")
 
 
 def test_attempts_are_recorded_and_a_success_counts(tmp_path):
