@@ -106,6 +106,8 @@ class Scheduler:
         self._may_fail = {number for number, task in special if task.allow_failure}
         # Of those with another ``when``: of whose dependencies one is not ok.
         self._spoiled: set[int] = set()
+        # Tasks that will not run, for one that they depend on was not needed.
+        self._doomed: set[int] = set()
         # Tasks that are about to be tried again, which neither run nor are ready.
         self._held = 0
         self.statuses = bytearray(len(graph))
@@ -294,9 +296,16 @@ class Scheduler:
         """Why a task is skipped when one of those that it depends on has ended, None if it is not. As for ``_tell``."""
         when = self._when.get(task)
         if when is None:
-            if cause is None and closing and not self._waiting_on[task]:
-                return TOO_MANY
-            return cause
+            if cause == NOT_NEEDED:
+                # Not yet if others are to end: it may be that one of those fails, and is the better reason.
+                self._doomed.add(task)
+            elif cause is not None:
+                return cause
+            if self._waiting_on[task]:
+                return None
+            if task in self._doomed:
+                return NOT_NEEDED
+            return TOO_MANY if closing else None
         if cause is not None and cause != NOT_NEEDED:
             self._spoiled.add(task)
         if self._waiting_on[task] or when == "always" or task in self._spoiled:
