@@ -244,7 +244,7 @@ class Scheduler:
                     following = dependent
             if following < 0 or statuses[following] != _WAITING or self._lanes[following] != lane:
                 return
-            if following in self._when or following in self._pools:
+            if (self._when and (following in self._when or following in self._doomed)) or following in self._pools:
                 return
             self._next[task] = following
             chain.append(following)

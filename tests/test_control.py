@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -92,12 +93,14 @@ class Play:
         self.skipped: list[int] = list(self.scheduler.unneeded)
         attempts = dict.fromkeys(range(len(edges)), 1)
         held: list[int] = []
+        behind: dict[int, int] = {}
         scheduler = self.scheduler
         while True:
             before = self.running()
             for chain in scheduler.start(0, slots - len(before)):
                 # A head; what stands behind it starts only once it is ok.
                 self.check_may_start(chain[0])
+                behind.update(pairwise(chain))
             running = self.running()
             assert len(running) <= slots
             for pool, limit in pools.items():
@@ -116,6 +119,9 @@ class Play:
                 held.append(task)
             else:
                 self.skipped += scheduler.task_ended(task, Status.FAILED if traits[task].fails else Status.OK)
+                if task in behind and not traits[task].fails:
+                    # Who runs the chain starts it without asking.
+                    assert scheduler.statuses[behind[task]] == Status.RUNNING
         assert scheduler.finished
 
     def running(self) -> list[int]:
