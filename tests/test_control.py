@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from itertools import pairwise
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import fastrun as library
 from fastrun.graph import build
 from fastrun.protocols import Status
 from fastrun.scheduler import NOT_NEEDED, TOO_MANY, Scheduler, order
 from fastrun.spec import read
-from tests.helpers import exec_
+from tests.helpers import eval_, exec_, many
 from tests.strategies import graphs
+
+REAL = many("random documents with retries, pools and tasks that run after failures", 60, 1_000)
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,29 @@ def test_after_too_many_failures_only_what_is_for_them_starts(situation, random,
     else:
         assert scheduler.stopped
     assert set(scheduler.statuses) <= {Status.OK, Status.FAILED, Status.SKIPPED}
+
+
+@settings(max_examples=REAL, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(situations(), st.data(), st.sampled_from([None, 1, 3]), st.booleans())
+def test_real_runs_have_the_fates_that_the_model_says(situation, data, jobs, recorded):
+    edges, traits, pools = situation
+    tasks = []
+    for number, (needed, said) in enumerate(zip(edges, traits, strict=True)):
+        # Fails at each attempt but the last, or at all of them.
+        shell = f"[ $FASTRUN_ATTEMPT = {said.attempts} ]" if not said.fails else "false"
+        task = exec_(f"t{number}", shell, retries=said.attempts - 1, retry_delay=0)
+        if data.draw(st.booleans()):
+            task = eval_(f"t{number}", "1 / 0" if said.fails else "1 / 1")
+        task |= {"dependencies": [f"t{other}" for other in needed], "when": said.when, "allow_failure": said.may_fail}
+        tasks.append(task | ({"pool": said.pool} if said.pool else {}))
+    with TemporaryDirectory() as folder:
+        journal = os.path.join(folder, "journal") if recorded else None
+        report = library.run({"tasks": tasks, "pools": pools}, jobs=jobs, journal=journal)
+    model = expected(edges, traits)
+    assert [result.status.label for result in report] == ["skipped" if f == "not needed" else f for f in model]
+    assert report.not_needed == model.count("not needed")
+    fails = [fate == "failed" and not said.may_fail for fate, said in zip(model, traits, strict=True)]
+    assert report.exit_code == int(any(fails) or "skipped" in model)
 
 
 def run_all(scheduler: Scheduler, *failing: int) -> list[int]:
