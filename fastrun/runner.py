@@ -36,7 +36,7 @@ from fastrun.protocols import (
 )
 from fastrun.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
 
-_RUNNING = Status.RUNNING
+_RUNNING, _FAILED = Status.RUNNING, Status.FAILED
 
 _HOOKS = ("run_started", "task_started", "task_output", "task_ended", "run_ended")
 
@@ -98,7 +98,9 @@ class Run:
         self._draining = False
         self._observers = list(observers)
         self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
-        self._detailed = any(observer.detailed for observer in self._observers)
+        # Whether there is more to tell of a start than that.
+        retried = any(graph.tasks[number].retries for number in graph.special)
+        self._tells_starts = retried or any(observer.detailed for observer in self._observers)
 
     async def run(self) -> Report:
         """Run everything. Returns once every task has ended and the executors are closed.
@@ -195,7 +197,8 @@ class Run:
         if self._journal is not None:
             self._journal.task_started(number, pid)
             self._drain_soon()
-        self._notify("task_started", self._tasks[number], self._start(number, pid))
+        start = self._start(number, pid) if self._tells_starts else FIRST_START
+        self._notify("task_started", self._tasks[number], start)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
         """Pass on to the observers."""
@@ -211,12 +214,9 @@ class Run:
             self._skip(scheduler.put_back(number))
             self._drain_soon()
             return not (scheduler.stopped or scheduler.closing)
-        timed_out = self._timed_out.get(number)
         if self._has_timeouts:
             outcome = self._end_deadline(number, outcome)
-        delay = self._delay(number, outcome)
-        # A snippet whose time was over still runs: the next attempt would run beside it.
-        if delay is not None and not (outcome is timed_out and self._tasks[number].type == "eval"):
+        if outcome.status is _FAILED and (delay := self._delay(number, outcome)) is not None:
             self._hold(number, outcome, delay)
         elif self._journal is None:
             self._end(number, outcome)
@@ -228,19 +228,17 @@ class Run:
 
     def _start(self, number: int, pid: int | None) -> Start:
         """What the observers are told of a start."""
-        retries = self._tasks[number].retries
-        if not (self._detailed or retries):
-            return FIRST_START
         held_by = "pool" if number in self._scheduler.pooled else "slot"
-        return Start(self._attempts.get(number, 1), retries + 1, pid, held_by)
+        return Start(self._attempts.get(number, 1), self._tasks[number].retries + 1, pid, held_by)
 
     def _delay(self, number: int, outcome: Outcome) -> float | None:
         """Seconds until a task that has failed is tried again, None if it is not."""
         task = self._tasks[number]
         attempt = self._attempts.get(number, 1)
-        if outcome.status is not Status.FAILED or attempt > task.retries:
+        if attempt > task.retries or self._scheduler.stopped or self._scheduler.closing:
             return None
-        if self._scheduler.stopped or self._scheduler.closing:
+        if task.type == "eval" and outcome.reason == self._time_over(number):
+            # It still runs: the next attempt would run beside it.
             return None
         from random import uniform  # 5 ms, and most runs never need it
 
@@ -275,7 +273,7 @@ class Run:
     def _end(self, number: int, outcome: Outcome) -> None:
         """Act on how a task has ended."""
         scheduler = self._scheduler
-        if outcome.status is Status.FAILED and self._tasks[number].allow_failure:
+        if outcome.status is _FAILED and self._tasks[number].allow_failure:
             outcome = outcome._replace(reason=f"{outcome.reason} (allowed)")
         if outcome.reason:
             self._reasons[number] = outcome.reason
@@ -285,7 +283,8 @@ class Run:
             self._drain_soon()
         task = self._tasks[number]
         self._notify("task_ended", task, outcome)
-        self._skip(skipped)
+        if skipped:
+            self._skip(skipped)
 
     def _skip(self, skipped: Iterable[int]) -> None:
         """Tell of tasks that are skipped."""
@@ -348,10 +347,13 @@ class Run:
     def _time_is_over(self, number: int) -> None:
         """Have the task ended as an interrupt would; its executor says when it has."""
         executor = self._executors[self._lanes[number]]
-        self._timed_out[number] = Outcome(Status.FAILED, f"timed out after {self._timeout_of(number):g} s")
+        self._timed_out[number] = Outcome(Status.FAILED, self._time_over(number))
         # Not cancelled when the task has ended: what it left behind may live on.
         self._loop.call_later(self._grace, self._time_is_really_over, number, self._attempts.get(number))
         executor.interrupt(number, force=False)
+
+    def _time_over(self, number: int) -> str:
+        return f"timed out after {self._timeout_of(number) or 0.0:g} s"
 
     def _time_is_really_over(self, number: int, attempt: int | None) -> None:
         if attempt == self._attempts.get(number):

@@ -198,13 +198,13 @@ class Scheduler:
 
     def task_ended(self, task: int, status: Status) -> list[int]:
         """Note how a task has ended that runs or is held. Returns those that are skipped for it, see ``causes``."""
-        if self.statuses[task] == _WAITING:
-            self._held -= 1
         skipped: list[int] = []
         if status == _OK:
             self._set(task, status)
             self._let_go(task, skipped)
             return skipped
+        if self.statuses[task] == _WAITING:
+            self._held -= 1
         self._break_chain(task)
         self._set(task, status)
         if status == _FAILED and task in self._may_fail:

@@ -101,7 +101,8 @@ class Console(Observer):
         if outcome.again is not None:
             self._retry(task, outcome, outcome.again)
             return
-        self._attempts.pop(task.name, None)
+        if self._attempts:
+            self._attempts.pop(task.name, None)
         block = self._blocks.pop(task.name)
         if self._mode == "quiet":
             if outcome.status is Status.OK:
