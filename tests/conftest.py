@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
+from hypothesis import settings
 
 from tests.helpers import COUNTS, begin_stress
 
@@ -32,6 +33,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for what, count in COUNTS.items():
             terminalreporter.write_line(f"{count:>8,}  {what}")
 
+
+# How fast the machine is decides no test.
+settings.register_profile("fastrun")
+settings.load_profile("fastrun")
 
 # libuv makes a pipe for signals with its first loop and keeps it for the life of the process.
 uvloop.new_event_loop().close()

@@ -8,7 +8,7 @@ from itertools import pairwise
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastrun as library
@@ -175,7 +175,7 @@ def test_after_too_many_failures_only_what_is_for_them_starts(situation, random,
     assert set(scheduler.statuses) <= {Status.OK, Status.FAILED, Status.SKIPPED}
 
 
-@settings(max_examples=REAL, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=REAL)
 @given(situations(), st.data(), st.sampled_from([None, 1, 3]), st.booleans())
 def test_real_runs_have_the_fates_that_the_model_says(situation, data, jobs, recorded):
     edges, traits, pools = situation

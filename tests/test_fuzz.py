@@ -65,19 +65,19 @@ def check(data: bytes, folder: Any) -> None:
         assert out.buffer.getvalue() == b""
 
 
-@settings(max_examples=BYTES, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=BYTES, suppress_health_check=UNHURRIED)
 @given(st.binary(max_size=400))
 def test_any_bytes(tmp_path, data):
     check(data, tmp_path)
 
 
-@settings(max_examples=VALUES, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=VALUES, suppress_health_check=UNHURRIED)
 @given(values | st.fixed_dictionaries({"tasks": st.lists(values, max_size=4)}))
 def test_any_json(tmp_path, value):
     check(json.dumps(value).encode(), tmp_path)
 
 
-@settings(max_examples=MUTANTS, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=MUTANTS, suppress_health_check=UNHURRIED)
 @given(mutants(("arguments",)), st.randoms(use_true_random=False))
 def test_documents_with_something_wrong(tmp_path, value, choose: random.Random):
     data = bytearray(json.dumps(value).encode())
@@ -89,7 +89,7 @@ def test_documents_with_something_wrong(tmp_path, value, choose: random.Random):
     check(bytes(data), tmp_path)
 
 
-@settings(max_examples=RUNS, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=RUNS, suppress_health_check=UNHURRIED)
 @given(mutants())
 def test_documents_with_something_wrong_are_run_or_refused(tmp_path, value):
     # Commands and snippets are those of the strategy: nobody knows what random ones would do.

@@ -80,8 +80,6 @@ def check_order(tasks: list[dict[str, Any]], statuses: dict[str, str], recorder:
 
 @settings(
     max_examples=IN_PROCESS,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(documents(), st.sampled_from([None, 1, 3]), st.sampled_from([None, 1, 2]))
 def test_a_run_does_what_the_model_says(document, jobs, threads):
@@ -106,8 +104,7 @@ def test_a_run_does_what_the_model_says(document, jobs, threads):
 
 @settings(
     max_examples=BY_COMMAND_LINE,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(documents(), st.sampled_from(["stream", "group", "quiet"]))
 def test_the_command_line_prints_what_the_model_says(tmp_path, document, mode):
@@ -131,7 +128,7 @@ def test_the_command_line_prints_what_the_model_says(tmp_path, document, mode):
     assert sorted(lines[: lines.index("Report:")]) == sorted(expected)
 
 
-@settings(max_examples=TIMEOUTS, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=TIMEOUTS)
 @given(documents(hangs=True), st.sampled_from([None, 1, 3]))
 def test_what_hangs_fails_when_its_time_is_over(document, jobs):
     tasks = document["tasks"]
@@ -145,8 +142,7 @@ def test_what_hangs_fails_when_its_time_is_over(document, jobs):
 
 @settings(
     max_examples=SIGNALS,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(documents(hangs=True), st.sampled_from(["SIGINT", "SIGTERM", "SIGHUP"]), st.floats(0, 0.4), st.booleans())
 def test_a_signal_leaves_a_report_that_is_true(tmp_path, document, name, moment, twice):
