@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.helpers import COUNTS, begin_stress
 
@@ -35,7 +35,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 # How fast the machine is decides no test.
-settings.register_profile("fastrun")
+settings.register_profile("fastrun", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fastrun")
 
 # libuv makes a pipe for signals with its first loop and keeps it for the life of the process.

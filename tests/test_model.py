@@ -104,7 +104,7 @@ def test_a_run_does_what_the_model_says(document, jobs, threads):
 
 @settings(
     max_examples=BY_COMMAND_LINE,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(documents(), st.sampled_from(["stream", "group", "quiet"]))
 def test_the_command_line_prints_what_the_model_says(tmp_path, document, mode):
@@ -142,7 +142,7 @@ def test_what_hangs_fails_when_its_time_is_over(document, jobs):
 
 @settings(
     max_examples=SIGNALS,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(documents(hangs=True), st.sampled_from(["SIGINT", "SIGTERM", "SIGHUP"]), st.floats(0, 0.4), st.booleans())
 def test_a_signal_leaves_a_report_that_is_true(tmp_path, document, name, moment, twice):
