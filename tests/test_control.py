@@ -105,6 +105,8 @@ class Play:
             for chain in scheduler.start(0, slots - len(before)):
                 # A head; what stands behind it starts only once it is ok.
                 self.check_may_start(chain[0])
+                # Of a chain that was broken off something may be left.
+                behind.pop(chain[-1], None)
                 behind.update(pairwise(chain))
             running = self.running()
             assert len(running) <= slots
