@@ -188,7 +188,7 @@ def prepare(
         graph,
         {
             "exec": ProcessExecutor(guard, jobs, grace=grace, measured=measured),
-            "eval": SnippetExecutor(guard, eval_threads or DEFAULT_THREADS),
+            "eval": SnippetExecutor(guard, eval_threads or DEFAULT_THREADS, ahead=not keep_going),
         },
         watching,
         keep_going=keep_going,

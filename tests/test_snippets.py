@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 import uvloop
 
+import fastrun as library
 from fastrun import Status
 from fastrun.executors import shortage, snippets
 from fastrun.executors.guardian import Guardian
@@ -231,6 +232,15 @@ def test_one_thread_runs_one_snippet_at_a_time():
     ran = Evaluated(*(eval_(str(i), "print(1)") for i in range(5)), threads=1)
     hooks = [event[:2] for event in ran.recorder.events[1:-1]]
     assert hooks == [(h, str(i)) for i in range(5) for h in ("task_started", "task_output", "task_ended")]
+
+
+def test_no_snippet_starts_after_the_last_failure_that_is_taken():
+    # Though short ones are queued ahead of their thread where nothing may hold them back.
+    tasks = [eval_(f"t{n}", "1 / 0" if n == 500 else "x = 1") for n in range(1_000)]
+    recorder = Recorder()
+    report = library.run(document(*tasks), eval_threads=1, keep_going=1, observers=[recorder])
+    assert len([event for event in recorder.events if event[0] == "task_started"]) == 501
+    assert report.counts[Status.SKIPPED] == 499
 
 
 def test_only_work_that_has_waited_makes_another_thread(monkeypatch):

@@ -47,6 +47,11 @@ _LONGEST_KEPT = 1 << 14
 _UNCOLLECTED = 1 << 20
 _PAUSE = 0.002
 
+# Snippets queued ahead of threads while they end one within so many seconds of the other. A thread that has to ask the
+# loop for each takes ten times as long for trivial ones; long ones should be chosen as late as can be.
+_AHEAD = 64
+_SHORT = 0.001
+
 _ENDED_OK = (OK,)
 
 # What may stand in the news in the place of a stream.
@@ -56,8 +61,11 @@ _STARTED, _ENDED, _NOT_STARTED = 0, -1, -2
 class SnippetExecutor:
     """Runs snippets, each in a fresh namespace and context, in a bounded pool of threads."""
 
-    def __init__(self, guardian: Guardian, threads: int = DEFAULT_THREADS) -> None:
-        """``guardian``: who names the snippets that run if this process dies. ``threads``: at most so many at once."""
+    def __init__(self, guardian: Guardian, threads: int = DEFAULT_THREADS, *, ahead: bool = True) -> None:
+        """``guardian``: who names the snippets that run if this process dies. ``threads``: at most so many at once.
+
+        ``ahead``: whether short ones may wait in the pool itself, where they may start before a failure is noted.
+        """
         self._guardian = guardian
         self._table = guardian.table
         self._most = threads
@@ -68,6 +76,10 @@ class SnippetExecutor:
         self._threads: list[threading.Thread] = []
         self._submitted = 0
         self._taken = 0
+        # How many may be queued beside those that threads run, and when the last of them ended.
+        self._most_ahead = _AHEAD if ahead else 0
+        self._ahead = 0
+        self._last_end = 0.0
         self._watching = False
         # The tasks that count as running, by number.
         self._unfinished: dict[int, Task] = {}
@@ -83,7 +95,7 @@ class SnippetExecutor:
     @property
     def slots(self) -> int:
         """How many snippets may be queued or running at present."""
-        return self._slots.number
+        return self._slots.number + self._ahead
 
     def open(self, events: Events) -> None:
         """Route ``sys.stdout``, ``sys.stderr`` and new threads to the task that uses them."""
@@ -221,12 +233,13 @@ class SnippetExecutor:
         self._awake = False
         news = self._news
         events = self._events
-        collected = 0
+        collected = ended = 0
         while news:
             number, what, content = news.popleft()
             if what == _STARTED:
                 events.task_started(number)
             elif what == _ENDED:
+                ended += 1
                 self._end(number, *content)
             elif what == _NOT_STARTED:
                 self._end(number, None)
@@ -242,6 +255,10 @@ class SnippetExecutor:
         if collected:
             with self._lock:
                 self._uncollected -= collected
+        if ended:
+            now = time.monotonic()
+            self._ahead = self._most_ahead if now - self._last_end < ended * _SHORT else 0
+            self._last_end = now
 
     def _end(self, number: int, outcome: Outcome | None, following: Job | None = None) -> None:
         """End a task, None if it never started. ``following``: the next of its chain, which is its thread's too."""
