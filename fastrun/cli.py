@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from fastrun.options import EXIT_USAGE, Parser, completion, parser
+from fastrun.options import EXIT_USAGE, Parser, completion, is_watched, parser
 
 if TYPE_CHECKING:
     from fastrun.api import Prepared
     from fastrun.graph import Graph
     from fastrun.journal.resume import Plan
     from fastrun.observers.console import Console
+    from fastrun.protocols import Observer
     from fastrun.recovery import Journaling
 
 _T = TypeVar("_T")
@@ -83,11 +84,10 @@ def _run(options: argparse.Namespace) -> int:
     loaded = _elsewhere(functools.partial(_look if looks else _prepare, options))
     if isinstance(loaded, int):
         return loaded
-    run, console = loaded
     # The graph stays: the collector need not look at a million tasks again and again.
     gc.freeze()
     gc.enable()
-    return _execute(run, console)
+    return _execute(*loaded)
 
 
 def _elsewhere(function: Callable[[], _T]) -> _T:
@@ -221,7 +221,7 @@ def _say_plan(graph: "Graph", plan: "Plan", options: argparse.Namespace) -> None
     _say(f"fastrun: {printable(options.journal)}: {len(plan.reused)} of {len(graph)} tasks are ok, {len(plan.why)} run")
 
 
-def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console] | int":
+def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Observer]] | int":
     """Load the document and whatever it takes to run it."""
     graph = _load(options)
     if isinstance(graph, int):
@@ -233,6 +233,14 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console] | int":
     from fastrun.api import prepare
     from fastrun.observers.console import Console
 
+    watching: list[Observer] = []
+    if is_watched(options):
+        from fastrun.outputs import observers
+
+        try:
+            watching = observers(options)
+        except OSError as error:
+            return _usage_error(f"{error.filename}: {error.strerror}")
     # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
     out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
     console = Console(options.output, verbose=options.verbose, stdout=out, stderr=err)
@@ -245,7 +253,8 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console] | int":
             grace=options.grace,
             timeout=options.timeout,
             guardian=options.guardian,
-            observers=[console],
+            # The report, which the console prints, comes last.
+            observers=[*watching, console],
             journaling=_journaling(options),
             warn=console.warn,
         )
@@ -254,16 +263,22 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console] | int":
         return _journal_error(options, error)
     if prepared.plan is not None:
         _say_plan(graph, prepared.plan, options)
-    return prepared, console
+    return prepared, console, watching
 
 
-def _execute(run: "Prepared", console: "Console") -> int:
+def _execute(run: "Prepared", console: "Console", watching: "Sequence[Observer]") -> int:
     import uvloop
 
     # A parent that ignores it would have the kernel throw exit statuses away.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     report = uvloop.run(run.to_end(signals=True))
     written = console.close(None if report.signal is None else _LAST_WORDS)
+    if watching:
+        from fastrun.outputs import close
+
+        for failure in close(watching):
+            _say(f"fastrun: {failure}")
+            written = False
     code = EXIT_OUTPUT if report.signal is None and not written else report.exit_code
     if threading.active_count() > 1:
         # Left running by a snippet. The interpreter would wait for it, or crash while it prints.

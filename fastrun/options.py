@@ -20,6 +20,9 @@ SHELLS = ("bash", "zsh", "fish")
 # Before an option's name, for its default.
 VARIABLE = "FASTRUN_"
 
+# The options for which somebody beside the console watches the run.
+WATCHING: tuple[str, ...] = ()
+
 _DESCRIPTION = "Run a JSON document of shell commands and Python snippets as concurrently as their dependencies allow."
 
 _EPILOG = """\
@@ -142,6 +145,11 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
     _add_output(made.section("output"))
     _add_looking(made.section("looking, without running"))
     return made
+
+
+def is_watched(options: argparse.Namespace) -> bool:
+    """Whether one of the options WATCHING is given."""
+    return any(getattr(options, name) is not None for name in WATCHING)
 
 
 def _add_running(section: Section) -> None:

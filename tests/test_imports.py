@@ -27,6 +27,8 @@ ALLOWED = {
         "journal.resume",
         "observers.console",
         "options",
+        "outputs",
+        "protocols",
         "recovery",
         "scheduler",
         "selection",
@@ -36,6 +38,8 @@ ALLOWED = {
     },
     "whatif": {"graph", "protocols", "scheduler"},
     "options": {""},
+    # Which observers a run gets is its business.
+    "outputs": {"observers.output", "observers.timeline", "protocols"},
     "api": {
         "executors.guardian",
         "executors.processes",
