@@ -102,6 +102,16 @@ def test_the_critical_path_goes_back_to_what_ended_last(stage):
     assert [span.task.name for span in stage.timeline.critical_path()] == ["a", "c"]
 
 
+def test_a_cleanup_is_ready_when_what_it_waits_for_is_skipped(stage):
+    b = Task("b", "exec", "", ["a"])
+    c = Task("c", "exec", "", ["b"], when="always")
+    stage.at(0, A, FIRST)
+    stage.at(2, A, FAILED)
+    stage.at(2, b, Outcome(Status.SKIPPED, "a failed"))
+    stage.at(5, c, FIRST)
+    assert stage.times("c") == (2, 5, None)
+
+
 def test_nothing_that_ran_has_no_critical_path(stage):
     assert stage.timeline.critical_path() == []
 

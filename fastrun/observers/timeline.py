@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 
-from fastrun.protocols import Observer, Outcome, Report, Start, Status, Usage
+from fastrun.protocols import Observer, Outcome, Report, Start, Usage
 from fastrun.spec import Task
 
 
@@ -95,7 +95,7 @@ class Timeline(Observer):
             span.ended = now
             span.outcome = outcome
             heappush(self._free[task.type], span.slot)
-        if outcome.again is None and outcome.status is not Status.SKIPPED:
+        if outcome.again is None:
             self._ends[task.name] = now
 
     def run_ended(self, report: Report) -> None:  # noqa: ARG002
