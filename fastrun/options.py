@@ -21,7 +21,7 @@ SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "FASTRUN_"
 
 # The options for which somebody beside the console watches the run.
-WATCHING: tuple[str, ...] = ()
+WATCHING: tuple[str, ...] = ("html",)
 
 _DESCRIPTION = "Run a JSON document of shell commands and Python snippets as concurrently as their dependencies allow."
 
@@ -254,6 +254,7 @@ def _add_output(section: Section) -> None:
         default=False,
         help="show each command as it starts, and why tasks run again",
     )
+    add("--html", metavar="FILE", help="write a page about the run to FILE, which a browser opens without a network")
 
 
 def _add_looking(section: Section) -> None:

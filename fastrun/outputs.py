@@ -5,21 +5,30 @@ plain run pays for none of this.
 """
 
 import argparse
+import os
 from collections.abc import Iterator, Sequence
 
-from fastrun.observers.output import FileObserver
+from fastrun.observers.output import FileObserver, OutputFile
 from fastrun.observers.timeline import Timeline
 from fastrun.protocols import Observer
 
 
-def observers(options: argparse.Namespace) -> list[Observer]:  # noqa: ARG001  # the options come next
+def observers(options: argparse.Namespace) -> list[Observer]:
     """Those that the options ask for, each behind what it asks.
 
     The timeline is one for all. Raises OSError, with the path, for a file that cannot be made.
     """
     timeline = Timeline()
     found: list[Observer] = [timeline]
+    if options.html is not None:
+        from fastrun.observers.html import HtmlReport
+
+        found.append(HtmlReport(OutputFile(options.html), timeline, _title(options.file)))
     return found
+
+
+def _title(path: str) -> str:
+    return "<stdin>" if path == "-" else os.path.basename(path)
 
 
 def close(watching: Sequence[Observer]) -> Iterator[str]:

@@ -39,7 +39,7 @@ ALLOWED = {
     "whatif": {"graph", "protocols", "scheduler"},
     "options": {""},
     # Which observers a run gets is its business.
-    "outputs": {"observers.output", "observers.timeline", "protocols"},
+    "outputs": {"observers.html", "observers.output", "observers.timeline", "protocols"},
     "api": {
         "executors.guardian",
         "executors.processes",
@@ -77,7 +77,7 @@ ALLOWED = {
 }
 PARTS = {"protocols", "spec"}
 # What the modules of a folder may import beside those and, of the same folder, the named ones.
-MORE = {"journal": {"", "graph"}}
+MORE = {"journal": {"", "graph"}, "observers": {""}}
 HELPERS = {
     "executors": {
         "emergency",
@@ -94,7 +94,7 @@ HELPERS = {
         "watch",
     },
     "journal": {"file", "keys", "machine", "records"},
-    "observers": {"output", "spool", "timeline", "writer"},
+    "observers": {"facts", "output", "sketch", "spool", "tails", "timeline", "writer"},
 }
 
 

@@ -1,0 +1,135 @@
+"""A page about a run: one file that a browser opens without a network.
+
+Knows the files that a page is made of and how text is put into it. Does not know what is said there: ``facts`` puts
+that together, and the page's own scripts, in ``page/``, show it.
+"""
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from string import Template
+from typing import Any
+
+import orjson
+
+from fastrun import __version__
+from fastrun.observers.facts import Facts
+from fastrun.observers.output import FileObserver, OutputFile
+from fastrun.observers.tails import Tails
+from fastrun.observers.timeline import Span, Timeline
+from fastrun.protocols import Outcome, Report, Start, Status
+from fastrun.spec import Task, collector_off, printable
+
+PAGE = os.path.join(os.path.dirname(__file__), "page")
+
+# In the order in which they are put into the page. Those of others with their licences, which are shown in it.
+STYLES = ("vendor/uPlot.min.css", "style.css")
+SCRIPTS = (
+    "vendor/uPlot.iife.min.js",
+    "vendor/dagre.min.js",
+    "common.js",
+    "tasks.js",
+    "summary.js",
+    "details.js",
+    "chart.js",
+    "timeline.js",
+    "graph.js",
+    "table.js",
+    "report.js",
+)
+LICENCES = ("vendor/uPlot.LICENSE", "vendor/dagre.LICENSE")
+
+# Attempts that were followed by others, of which the timeline keeps none.
+_EARLIER = 20_000
+
+# What would end a script's element, begin a comment there or, in old browsers, a line: as JSON can write it too.
+_ESCAPES = {character: f"\\u{ord(character):04x}".encode() for character in "<>&\u2028\u2029"}
+
+
+class HtmlReport(FileObserver):
+    """Writes the page when the run ends."""
+
+    def __init__(self, file: OutputFile, timeline: Timeline, title: str) -> None:
+        """``timeline``: of the same run, before this in the list of observers. ``title``: of the page, any text.
+
+        ``complete``: whether the page is written; not if this raised, and no longer watches.
+        """
+        super().__init__(file)
+        self._timeline = timeline
+        self._title = printable(title)
+        self._tasks: Sequence[Task] = ()
+        self._tails = Tails()
+        self._earlier: list[Span] = []
+        self.complete = False
+
+    def run_started(self, tasks: Sequence[Task]) -> None:
+        """Note all of them: those that are skipped are told of as well."""
+        self._tasks = tasks
+
+    def task_started(self, task: Task, start: Start) -> None:  # noqa: ARG002
+        """Its output may be wanted."""
+        self._tails.begin(task.name)
+
+    def task_output(self, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
+        """Keep the end of it, both streams in one as in a terminal."""
+        self._tails.add(task.name, data)
+
+    def task_ended(self, task: Task, outcome: Outcome) -> None:
+        """Only the output of what did not go well is shown."""
+        self._tails.end(task.name, keep=outcome.again is None and outcome.status is not Status.OK)
+        if outcome.again is not None and len(self._earlier) < _EARLIER:
+            # The timeline makes another one for the next attempt.
+            self._earlier.append(self._timeline.spans[task.name])
+
+    def run_ended(self, report: Report) -> None:
+        """Write the page."""
+        with collector_off():
+            facts = Facts(self._tasks, self._timeline, report, earlier=self._earlier, tails=self._tails.kept).all()
+            for piece in page({"title": self._title, "version": __version__, **facts}):
+                self.file.write(piece)
+        self.complete = True
+
+    def close(self) -> str:
+        """Write what is left. A page that could not be put together is said as well."""
+        return super().close() or ("" if self.complete else f"{self.file.label} is not complete")
+
+
+def page(data: dict[str, Any]) -> Iterator[bytes]:
+    """The page, in pieces, for what JSON can hold."""
+    scripts = [_read(name) for name in SCRIPTS]
+    styles = [_read(name) for name in STYLES]
+    filled = Template(_read("page.html")).substitute(
+        policy=_policy(scripts, styles),
+        styles="\n".join(f"<style>{style}</style>" for style in styles),
+        licences="\n\n".join(_read(name) for name in LICENCES).replace("&", "&amp;").replace("<", "&lt;"),
+        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
+        data="\0",
+    )
+    before, _, after = filled.partition("\0")
+    yield before.encode()
+    yield embedded(data)
+    yield after.encode()
+
+
+def embedded(data: dict[str, Any]) -> bytes:
+    """Data as JSON that means the same within a script's element, whatever texts are in it."""
+    text = orjson.dumps(data)
+    for character, escape in _ESCAPES.items():
+        text = text.replace(character.encode(), escape)
+    return text
+
+
+def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
+    """What the browser is to allow: these very scripts and styles, no other and no request to anywhere."""
+    allowed = [" ".join(f"'sha256-{_digest(text)}'" for text in texts) for texts in (scripts, styles)]
+    return f"default-src 'none'; script-src {allowed[0]}; style-src {allowed[1]}; base-uri 'none'; form-action 'none'"
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _read(name: str) -> str:
+    with open(os.path.join(PAGE, name), encoding="utf-8", newline="") as file:
+        return file.read()

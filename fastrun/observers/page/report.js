@@ -1,0 +1,38 @@
+// Starts everything, and what is for the whole page: the search, keys, notes.
+"use strict";
+
+showHead();
+showFailures();
+showPath();
+timeline.start();
+table.start();
+
+// A large drawing takes a while to lay out: not before somebody comes near it.
+const near = new IntersectionObserver((entries) => {
+  if (!entries.some((entry) => entry.isIntersecting)) return;
+  near.disconnect();
+  graph.start();
+}, { rootMargin: "600px" });
+near.observe(byId("graph"));
+
+let typing = 0;
+byId("search").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => view.change({ words: byId("search").value }), 120);
+});
+byId("search").addEventListener("keydown", (event) => {
+  if (event.key === "Enter") byId("tasks").scrollIntoView();
+});
+
+document.addEventListener("keydown", (event) => {
+  const writes = event.target.closest("input, textarea");
+  if (event.key === "/" && !writes) {
+    event.preventDefault();
+    byId("search").focus();
+  } else if (event.key === "Escape" && !writes) {
+    details.close();
+  }
+});
+
+byId("notes").append(...data.notes.map((note) => make("li", {}, note)));
+byId("made").textContent = `Made by fastrun ${data.version}. This file needs nothing else and sends nothing anywhere.`;

@@ -1,0 +1,93 @@
+"""The end of what tasks printed, of those that failed: for reports that show it.
+
+Knows bytes and names. Memory is bounded whatever tasks print and however many of them fail.
+"""
+
+import re
+from typing import NamedTuple
+
+# Bytes that are kept of one task, and lines that are shown of them.
+EACH = 64 << 10
+LINES = 200
+
+# Bytes of all that ended, and of all that run.
+_ENDED = 3 << 20
+_RUNNING = 32 << 20
+
+# What a terminal would act on and not show: colours and other sequences of ECMA-48, titles.
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+
+
+class Tail(NamedTuple):
+    """The end of what a task printed, to both streams as it came.
+
+    ``cut``: whether there was more before it.
+    """
+
+    data: bytes
+    cut: bool
+
+    def text(self) -> tuple[str, bool]:
+        """Its last LINES as one may show them, and whether there was more before those."""
+        lines = self.data.decode(errors="replace").removesuffix("\n").split("\n")
+        if self.cut and len(lines) > 1:
+            # It begins somewhere within.
+            del lines[0]
+        # What a progress bar has written over is not shown, as on a terminal.
+        visible = [line.rstrip("\r").rpartition("\r")[2] for line in lines[-LINES:]]
+        return "\n".join(map(shown, visible)), self.cut or len(lines) > LINES
+
+
+class Tails:
+    """Keeps the end of the output of tasks that run, and then of those that are worth it.
+
+    ``kept``: by name, of those that have ended.
+    """
+
+    def __init__(self, *, each: int = EACH, running: int = _RUNNING, ended: int = _ENDED) -> None:
+        """``each``, ``running``, ``ended``: bytes, at the most, of one task, of all that run and of all in ``kept``."""
+        self._each = each
+        self._running = running
+        self._left = ended
+        self._names: set[str] = set()
+        # By task that runs and has printed something: the end of it, and the length of all.
+        self._tails: dict[str, bytearray] = {}
+        self._lengths: dict[str, int] = {}
+        self.kept: dict[str, Tail] = {}
+
+    def begin(self, name: str) -> None:
+        """The task runs from now on."""
+        self._names.add(name)
+
+    def add(self, name: str, data: bytes) -> None:
+        """Something that it printed. What those print that do not run is not kept."""
+        if name not in self._names:
+            return
+        tail = self._tails.setdefault(name, bytearray())
+        self._lengths[name] = self._lengths.get(name, 0) + len(data)
+        limit = min(self._each, self._running // (2 * len(self._tails)))
+        tail += data[-limit:]
+        # Not each time: what is kept would be moved for every line.
+        if len(tail) > 2 * limit:
+            del tail[:-limit]
+
+    def end(self, name: str, *, keep: bool) -> None:
+        """It runs no more. ``keep``: its output is worth it."""
+        self._names.discard(name)
+        tail = self._tails.pop(name, None)
+        length = self._lengths.pop(name, 0)
+        if tail is None or not keep:
+            return
+        # Where very many fail each gets less than the one before, and nobody takes all that is left.
+        limit = min(self._each, self._left // 16)
+        data = bytes(tail[-limit:]) if limit else b""
+        self._left -= len(data)
+        self.kept[name] = Tail(data, length > len(data))
+
+
+def shown(line: str) -> str:
+    """A line as one may show it: what acts on a terminal, or turns the direction of text, is taken out or escaped."""
+    if line.isprintable():
+        return line
+    line = _SEQUENCE.sub("", line)
+    return "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in line)

@@ -1,0 +1,91 @@
+"""The end of what tasks printed: what is kept of it, and how it is shown."""
+
+from __future__ import annotations
+
+from fastrun.observers.tails import EACH, LINES, Tail, Tails, shown
+
+
+def kept(*chunks: bytes, **bounds: int) -> Tail | None:
+    tails = Tails(**bounds)
+    tails.begin("a")
+    for chunk in chunks:
+        tails.add("a", chunk)
+    tails.end("a", keep=True)
+    return tails.kept.get("a")
+
+
+def text(data: bytes, *, cut: bool = False) -> tuple[str, bool]:
+    return Tail(data, cut).text()
+
+
+def test_short_output_is_kept_whole():
+    assert kept(b"one\n", b"two\n") == Tail(b"one\ntwo\n", cut=False)
+    assert kept() is None
+
+
+def test_the_end_of_long_output_is_kept():
+    lines = b"".join(b"%07d\n" % number for number in range(50_000))
+    for size in (3, 1000, EACH + 1, len(lines)):
+        tail = kept(*(lines[at : at + size] for at in range(0, len(lines), size)))
+        assert tail == Tail(lines[-EACH:], cut=True)
+
+
+def test_only_what_is_worth_it_is_kept():
+    tails = Tails()
+    tails.add("never started", b"x")
+    tails.begin("a")
+    tails.add("a", b"first attempt")
+    tails.end("a", keep=False)
+    tails.add("a", b"what it left behind")
+    assert tails.kept == {}
+    tails.begin("a")
+    tails.add("a", b"second")
+    tails.end("a", keep=True)
+    assert tails.kept["a"].data == b"second"
+
+
+def test_memory_is_bounded_while_many_tasks_run():
+    tails = Tails(each=1000, running=10_000)
+    for name in map(str, range(100)):
+        tails.begin(name)
+        for _ in range(10):
+            tails.add(name, b"x" * 1000)
+    # As long as few had printed each was allowed more.
+    assert sum(len(tail) for tail in tails._tails.values()) < 4 * 10_000
+
+
+def test_memory_is_bounded_however_many_tasks_fail():
+    tails = Tails(each=1000, ended=8000)
+    for name in map(str, range(1000)):
+        tails.begin(name)
+        tails.add(name, b"x" * 5000)
+        tails.end(name, keep=True)
+    assert len(tails.kept) == 1000
+    sizes = [len(tail.data) for tail in tails.kept.values()]
+    assert sum(sizes) <= 8000
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(tail.cut for tail in tails.kept.values())
+
+
+def test_the_last_lines_are_shown():
+    assert text(b"one\ntwo\n") == ("one\ntwo", False)
+    assert text(b"one\n\n") == ("one\n", False)
+    assert text(b"") == ("", False)
+    many = b"".join(b"%d\n" % number for number in range(LINES + 5))
+    shown_lines, cut = text(many)
+    assert (shown_lines.split("\n")[0], len(shown_lines.split("\n")), cut) == ("5", LINES, True)
+
+
+def test_a_line_that_was_cut_is_not_shown_unless_it_is_all_there_is():
+    assert text(b"lf of a line\nwhole\n", cut=True) == ("whole", True)
+    assert text(b"lf of a line", cut=True) == ("lf of a line", True)
+
+
+def test_progress_is_shown_as_a_terminal_would():
+    assert text(b"10 %\r50 %\rdone\r\nnext\n")[0] == "done\nnext"
+
+
+def test_what_acts_on_a_terminal_is_taken_out_and_what_deceives_is_escaped():
+    assert shown("\x1b[1;31merror\x1b[0m: \x1b]8;;http://x\x1b\\here\x1b]8;;\x07") == "error: here"
+    assert shown("a\tb \u202egnp.exe \x07") == "a\tb \\u202egnp.exe \\x07"
+    assert text(b"caf\xc3\xa9 \xff\xfe") == ("café ��", False)
