@@ -12,14 +12,21 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import isqrt
+from typing import TYPE_CHECKING
 
-from fastrun.spec import PROBLEMS_SHOWN, Document, Problem, Task, printable
+from fastrun.spec import PROBLEMS_SHOWN, Document, Problem, Source, Task, printable
+
+if TYPE_CHECKING:
+    from fastrun.places import Places
 
 # Steps of the search for the shortest cycle; a second or so. The first cycle met is found well before.
 _SEARCH_STEPS = 2_000_000
 
 # Names printed of a longer cycle.
 _CYCLE_SHOWN = 12
+
+# Bytes of a document that are kept to find the places of tasks in. To look into a longer one takes too long as well.
+_TEXT_KEPT = 1 << 22
 
 
 class Graph:
@@ -31,9 +38,21 @@ class Graph:
     ``dependents[offsets[i]:offsets[i + 1]]``, in the order of the document.
     ``ranks``: for each task a number of which the lower should start first, see ``_ranks``; empty if all are equal.
     ``special``, ``pools``: see ``Document``. ``whole``: for a part of a graph that one and which of its tasks are here.
+    ``source``: where the document came from, without its text if that is long.
     """
 
-    __slots__ = ("dependents", "offsets", "pools", "ranks", "special", "tasks", "waiting_on", "whole")
+    __slots__ = (
+        "_places",
+        "dependents",
+        "offsets",
+        "pools",
+        "ranks",
+        "source",
+        "special",
+        "tasks",
+        "waiting_on",
+        "whole",
+    )
 
     def __init__(self, tasks: list[Task], waiting_on: array[int], edges: array[int]) -> None:
         """``edges``: the dependencies of task 0, then those of task 1 and so on."""
@@ -44,6 +63,8 @@ class Graph:
         self.special: Sequence[int] = ()
         self.pools: Mapping[str, int] = {}
         self.whole: tuple[Graph, Sequence[int]] | None = None
+        self.source = Source("document")
+        self._places: Places | None = None
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -75,6 +96,19 @@ class Graph:
         Random(seed).shuffle(ranks)  # noqa: S311  # nobody gains by guessing it
         self.ranks = array("i", ranks)
 
+    def place(self, number: int) -> str:
+        """Where in its document a task is: ``FILE:LINE:COLUMN``, or its position if there is no text to look in."""
+        if self.whole is not None:
+            whole, numbers = self.whole
+            return whole.place(numbers[number])
+        if self.source.data is None:
+            return f"task {number + 1} of the document"
+        if self._places is None:
+            from fastrun.places import Places
+
+            self._places = Places(self.source)
+        return self._places.show(("tasks", number))
+
 
 def build(document: Document) -> Graph:
     """Resolve the names of a document.
@@ -104,6 +138,8 @@ def build(document: Document) -> Graph:
         graph.ranks = _ranks(waiting_on, edges, order)
     graph.special = document.special
     graph.pools = document.pools
+    if document.source.data is not None and len(document.source.data) <= _TEXT_KEPT:
+        graph.source = document.source
     return graph
 
 

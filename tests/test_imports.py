@@ -69,9 +69,10 @@ ALLOWED = {
     },
     "runner": {"graph", "protocols", "scheduler", "spec"},
     "scheduler": {"graph", "protocols"},
-    "graph": {"explain", "spec"},
+    "graph": {"explain", "places", "spec"},
     "protocols": {"spec"},
-    "explain": {"spec"},
+    "explain": {"places", "spec"},
+    "places": {"spec"},
     "spec": {"explain", "validator"},
     "validator": set(),
 }

@@ -1,0 +1,82 @@
+"""Where in a JSON text its values stand: for what is said about a document and its tasks.
+
+Knows JSON and a text that is known to be valid. Does not know what it means; imported once a place is asked for.
+"""
+
+import json
+import re
+
+from fastrun.spec import Source, printable
+
+Path = tuple[str | int, ...]
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+class Places:
+    """Lines and columns, both from 1 and columns in characters, of the values of a JSON text."""
+
+    def __init__(self, source: Source) -> None:
+        self._name = printable(source.name)
+        self._text = (source.data or b"").decode()
+        self._has_text = source.data is not None
+        self._children: dict[int, dict[str | int, tuple[int, int]]] = {}
+        # Numbers are passed over, not converted: one of 5,000 digits would raise.
+        self._decoder = json.JSONDecoder(parse_int=str, parse_float=str)
+
+    def show(self, path: Path, *, at_key: bool = False) -> str:
+        """``FILE:LINE:COLUMN``, or ``FILE: $.path`` where the document is no text."""
+        if self._has_text:
+            line, column = self.find(path, at_key=at_key)
+            return f"{self._name}:{line}:{column}"
+        steps = []
+        for step in path:
+            if isinstance(step, int):
+                steps.append(f"[{step}]")
+            else:
+                steps.append(f".{step}" if step.isidentifier() else f"[{printable(json.dumps(step))}]")
+        return f"{self._name}: ${''.join(steps)}"
+
+    def find(self, path: Path, *, at_key: bool = False) -> tuple[int, int]:
+        """Line and column of the value at a path, or of the key that leads to it. (0, 0) without a text."""
+        if not self._has_text:
+            return (0, 0)
+        start = self._skip_space(0)
+        key_start = start
+        for step in path:
+            try:
+                children = self._scan(start)
+            except RecursionError:
+                # Deeper than the scanner goes: the container's own place is near enough.
+                break
+            if step not in children:
+                break
+            key_start, start = children[step]
+        position = key_start if at_key else start
+        return (
+            self._text.count("\n", 0, position) + 1,
+            position - self._text.rfind("\n", 0, position),
+        )
+
+    def _skip_space(self, position: int) -> int:
+        match = _SPACE.match(self._text, position)
+        return position if match is None else match.end()
+
+    def _scan(self, start: int) -> dict[str | int, tuple[int, int]]:
+        """Where the keys and values directly inside a container begin. The last of two equal keys counts."""
+        found = self._children.get(start)
+        if found is None:
+            found = self._children[start] = {}
+            opening = self._text[start]
+            position = self._skip_space(start + 1)
+            while opening in "[{" and self._text[position] not in "]}":
+                key: str | int = len(found)
+                key_start = position
+                if opening == "{":
+                    key, position = self._decoder.raw_decode(self._text, position)
+                    position = self._skip_space(self._skip_space(position) + 1)
+                found[key] = (key_start, position)
+                position = self._skip_space(self._decoder.raw_decode(self._text, position)[1])
+                if self._text[position] == ",":
+                    position = self._skip_space(position + 1)
+        return found
