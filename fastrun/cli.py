@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from fastrun.options import EXIT_USAGE, Parser, completion, is_watched, parser
+from fastrun.options import EXIT_USAGE, Parser, completion, is_watched, parser, shows_times
 
 if TYPE_CHECKING:
     from fastrun.api import Prepared
@@ -233,17 +233,26 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
     from fastrun.api import prepare
     from fastrun.observers.console import Console
 
+    # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
+    out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
+    console = Console(
+        options.output,
+        verbose=options.verbose,
+        report=options.report or "all",
+        stdout=out,
+        stderr=err,
+        place=graph.place,
+    )
     watching: list[Observer] = []
     if is_watched(options):
-        from fastrun.outputs import observers
+        from fastrun.outputs import observers, times_of
 
         try:
             watching = observers(options)
         except OSError as error:
             return _usage_error(f"{error.filename}: {error.strerror}")
-    # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
-    out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
-    console = Console(options.output, verbose=options.verbose, stdout=out, stderr=err)
+        if shows_times(options):
+            console.times = times_of(watching)
     try:
         prepared = prepare(
             graph,

@@ -148,8 +148,13 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
 
 
 def is_watched(options: argparse.Namespace) -> bool:
-    """Whether one of the options WATCHING is given."""
-    return any(getattr(options, name) is not None for name in WATCHING)
+    """Whether one of the options WATCHING is given, or times are wanted."""
+    return shows_times(options) or any(getattr(options, name) is not None for name in WATCHING)
+
+
+def shows_times(options: argparse.Namespace) -> bool:
+    """Whether the report begins with times, which cost each task some microseconds: only where that is asked for."""
+    return bool(options.report == "all" or (options.verbose and options.report != "none"))
 
 
 def _add_running(section: Section) -> None:
@@ -247,12 +252,18 @@ def _add_output(section: Section) -> None:
         "quiet: only the output of tasks that failed",
     )
     add(
+        "--report",
+        choices=("all", "problems", "none"),
+        help="all: every task, and what failed in detail; given as such, or with -v, the times too (default: without); "
+        "problems: only the tasks that are not ok; none: only the counts",
+    )
+    add(
         "-v",
         "--verbose",
         action="store_const",
         const=True,
         default=False,
-        help="show each command as it starts, and why tasks run again",
+        help="show each command as it starts, why tasks run again, and at the end the times",
     )
     add("--html", metavar="FILE", help="write a page about the run to FILE, which a browser opens without a network")
 

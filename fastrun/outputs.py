@@ -6,7 +6,8 @@ plain run pays for none of this.
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from fastrun.observers.output import FileObserver, OutputFile
 from fastrun.observers.timeline import Timeline
@@ -29,6 +30,14 @@ def observers(options: argparse.Namespace) -> list[Observer]:
 
 def _title(path: str) -> str:
     return "<stdin>" if path == "-" else os.path.basename(path)
+
+
+def times_of(watching: Sequence[Observer]) -> Callable[[], Iterator[str]]:
+    """What gives the lines about times, once the run is over."""
+    from fastrun.observers.times import time_lines
+
+    (timeline,) = (observer for observer in watching if isinstance(observer, Timeline))
+    return partial(time_lines, timeline)
 
 
 def close(watching: Sequence[Observer]) -> Iterator[str]:

@@ -84,6 +84,9 @@ FIRST_START = Start()
 # The reason of a task that is ok without having run.
 FROM_JOURNAL = "from the journal"
 
+# That of one that is skipped because nothing that it is for has failed.
+NOTHING_FAILED = "nothing that it is for failed"
+
 
 class Result(NamedTuple):
     """One line of a report."""

@@ -25,6 +25,7 @@ from fastrun.protocols import (
     ATTEMPT,
     FIRST_START,
     FROM_JOURNAL,
+    NOTHING_FAILED,
     Executor,
     Job,
     Journal,
@@ -291,7 +292,7 @@ class Run:
         for number in skipped:
             cause = self._scheduler.causes[number]
             if cause == NOT_NEEDED:
-                reason = "nothing that it is for failed"
+                reason = NOTHING_FAILED
             elif cause == TOO_MANY:
                 reason = self._too_many()
             else:

@@ -153,24 +153,24 @@ class Document(NamedTuple):
     special: Sequence[int]
 
 
-def printable(text: str) -> str:
-    """Text on one line that cannot act on a terminal or pass for another line, at most 200 columns wide.
+def printable(text: str, columns: int = COLUMNS_SHOWN) -> str:
+    """Text on one line that cannot act on a terminal or pass for another line, at most ``columns`` wide.
 
     Control, bidirectional, separator and other characters that Unicode calls not printable are escaped
     as Python's ``repr`` escapes them; a longer text is cut and ends in ``…``.
     """
-    if text.isprintable() and len(text) <= COLUMNS_SHOWN // 2:
+    if text.isprintable() and len(text) <= columns // 2:
         return text
     # No character is narrower than a column here, so none behind these can be shown.
-    shown = [c if c.isprintable() else repr(c)[1:-1] for c in text[: COLUMNS_SHOWN + 1]]
-    columns = 0
+    shown = [c if c.isprintable() else repr(c)[1:-1] for c in text[: columns + 1]]
+    width = 0
     fitting = 0
     for number, piece in enumerate(shown, 1):
         # The wide characters, of two columns each, all lie above U+1100.
-        columns += len(piece) if piece < "\u1100" else 2
-        if columns < COLUMNS_SHOWN:
+        width += len(piece) if piece < "\u1100" else 2
+        if width < columns:
             fitting = number
-        elif columns > COLUMNS_SHOWN:
+        elif width > columns:
             return "".join([*shown[:fitting], "…"])
     return "".join(shown)
 

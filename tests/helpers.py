@@ -96,7 +96,9 @@ class Recorder(Observer):
 def environment(**more: str) -> dict[str, str]:
     """The environment for a fastrun process of ours, found where this one is found."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return {**os.environ, "PYTHONPATH": path, **more}
+    # What the outcome would depend on.
+    plain = {name: value for name, value in os.environ.items() if name not in ("CI", "FORCE_COLOR", "NO_COLOR")}
+    return {**plain, "PYTHONPATH": path, **more}
 
 
 def unmeasured() -> dict[str, str]:

@@ -21,6 +21,7 @@ def outcome(folder: Path) -> dict[str, str]:
     """What a case prints, with the seconds left out and without the carets that differ between Pythons."""
     result = fastrun(*shlex.split((folder / "command").read_text()), cwd=folder)
     out = re.sub(r" in \d+\.\d\d s$", " in N s", result.stdout.decode(), flags=re.MULTILINE)
+    out = re.sub(r"^    \| [ ~^]+\n", "", out, flags=re.MULTILINE)
     err = re.sub(r"^[ ~^]+\n", "", result.stderr.decode(), flags=re.MULTILINE)
     return {"stdout": out, "stderr": err, "exit": f"{result.returncode}\n"}
 

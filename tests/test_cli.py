@@ -113,6 +113,7 @@ def test_help_version_and_schema_go_to_standard_output():
         "--directory",
         "--dry-run",
         "--output",
+        "--report",
         "--grace",
         "--schema",
     ):

@@ -39,7 +39,7 @@ ALLOWED = {
     "whatif": {"graph", "protocols", "scheduler"},
     "options": {""},
     # Which observers a run gets is its business.
-    "outputs": {"observers.html", "observers.output", "observers.timeline", "protocols"},
+    "outputs": {"observers.html", "observers.output", "observers.timeline", "observers.times", "protocols"},
     "api": {
         "executors.guardian",
         "executors.processes",
@@ -95,7 +95,18 @@ HELPERS = {
         "watch",
     },
     "journal": {"file", "keys", "machine", "records"},
-    "observers": {"facts", "output", "sketch", "spool", "tails", "timeline", "writer"},
+    "observers": {
+        "facts",
+        "failures",
+        "lines",
+        "output",
+        "sketch",
+        "spool",
+        "tails",
+        "timeline",
+        "times",
+        "writer",
+    },
 }
 
 

@@ -51,7 +51,7 @@ def test_a_task_is_tried_again_and_each_attempt_is_shown(tmp_path):
 def test_the_attempts_of_a_block_stay_together(tmp_path, mode):
     result, _ = run(tmp_path, exec_("a", "echo x; exit 1", retries=1, retry_delay=0), options=["--output", mode])
     lines = result.stdout.decode().splitlines()
-    assert lines[: lines.index("Report:")] == ["Started: a", "x", "Retrying: a (attempt 2 of 2)", "x", "Ended : a"]
+    assert lines[: lines.index("Failures:")] == ["Started: a", "x", "Retrying: a (attempt 2 of 2)", "x", "Ended : a"]
 
 
 def test_after_the_last_attempt_it_has_failed(tmp_path):

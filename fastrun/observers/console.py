@@ -4,37 +4,69 @@ Knows lines and names; not how tasks run. What happens within one turn of the lo
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from fastrun.observers.spool import Spool
 from fastrun.observers.writer import Writer
-from fastrun.protocols import STDERR, STDOUT, Observer, Outcome, Report, Start, Status
+from fastrun.protocols import NOTHING_FAILED, STDERR, STDOUT, Observer, Outcome, Report, Start, Status
 from fastrun.spec import Task, printable
 
 MODES = ("stream", "group", "quiet")
+REPORTS = ("all", "problems", "none")
+
+_OK = Status.OK
 
 # Lines of the report that are joined before they are handed on.
 _LINES_AT_ONCE = 10_000
+
+# Bytes kept of the end of what a task prints while it runs: so many, and up to twice as many so that it is not cut each
+# time. And how many failures are shown with that.
+_TAIL = 1 << 12
+_FAILURES = 20
+
+# Select graphic rendition, ECMA-48 8.3.117.
+_COLORS = {Status.OK: "\x1b[32m", Status.FAILED: "\x1b[31m", Status.SKIPPED: "\x1b[33m", Status.INTERRUPTED: "\x1b[35m"}
+_FAINT = "\x1b[2m"
+_PLAIN = "\x1b[m"
 
 
 class Console(Observer):
     """Prints a run.
 
     ``stream``: a task's lines as they come. ``group``: as one block before its ``Ended`` line. ``quiet``: such
-    blocks, but only of tasks that failed or were interrupted.
+    blocks, but only of tasks that failed or were interrupted. ``times``: gives lines before the report, if it is set.
     """
 
-    def __init__(self, mode: str = "stream", *, verbose: bool = False, stdout: int = 1, stderr: int = 2) -> None:
-        """``mode``: one of MODES. ``verbose``: show each command as it starts.
+    def __init__(
+        self,
+        mode: str = "stream",
+        *,
+        verbose: bool = False,
+        report: str = "all",
+        color: bool = False,
+        stdout: int = 1,
+        stderr: int = 2,
+        writer: Writer | None = None,
+        place: Callable[[int], str] | None = None,
+    ) -> None:
+        """``mode``: one of MODES. ``verbose``: show each command as it starts. ``color``: of standard output.
 
-        ``stdout``, ``stderr``: file descriptors.
+        ``report``: one of REPORTS: every task and the failures, only those that are not ok, or only the counts.
+        ``stdout``, ``stderr``: file descriptors. ``writer``: of both, instead of one of its own. ``place``: says where
+        in the document a task is, by its number.
         """
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+        if report not in REPORTS:
+            raise ValueError(f"report must be one of {', '.join(REPORTS)}, not {report!r}")
         self._mode = mode
         self._verbose = verbose
-        self._writer = Writer({STDOUT: stdout, STDERR: stderr})
+        self._report = report
+        self._color = color
+        self._place = place
+        self.times: Callable[[], Iterable[str]] | None = None
+        self._writer = Writer({STDOUT: stdout, STDERR: stderr}) if writer is None else writer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
         # What is to be written: the pieces, and then these lines of STDOUT, which are most of all there is.
@@ -44,9 +76,16 @@ class Console(Observer):
         self._blocks: dict[str, Spool | None] = {}
         # By task and stream: the beginning of a line whose end has not come.
         self._beginnings: dict[tuple[str, int], Spool] = {}
+        # By task that runs and has printed something: the end of that.
+        self._tails: dict[str, bytes | bytearray] = {}
         # By task that is tried again: which attempt comes or runs.
         self._attempts: dict[str, int] = {}
-        # Tasks that failed, in quiet mode: what they left behind may still print.
+        # The first tasks that failed and may not: why, in which attempt, and the end of what it printed.
+        self._failures: list[tuple[Task, str, int, bytes]] = []
+        # By reason: how many were skipped.
+        self._skips: dict[str, int] = {}
+        self._tasks: Sequence[Task] = ()
+        # Tasks that did not end well: in quiet mode what they left behind may still print.
         self._failed_tasks: set[str] = set()
         self._complete = False
 
@@ -55,8 +94,9 @@ class Console(Observer):
         """Whether the terminal, or who reads the pipe, is behind."""
         return self._writer.congested
 
-    def run_started(self, tasks: Sequence[Task]) -> None:  # noqa: ARG002
+    def run_started(self, tasks: Sequence[Task]) -> None:
         """Write once per turn from now on."""
+        self._tasks = tasks
         self._loop = asyncio.get_running_loop()
 
     def task_started(self, task: Task, start: Start) -> None:
@@ -66,6 +106,8 @@ class Console(Observer):
         if start.attempt > 1:
             return
         line = f"Started: {printable(task.name)}\n".encode()
+        if self._color:
+            line = _colored(line, _FAINT)
         if self._mode == "stream":
             self._blocks[task.name] = None
             self._put_line(line)
@@ -78,13 +120,19 @@ class Console(Observer):
 
     def task_output(self, task: Task, stream: int, data: bytes) -> None:
         """Print the lines that are whole, keep the rest."""
-        key = (task.name, stream)
+        name = task.name
+        if name in self._tails or len(data) > _TAIL:
+            self._keep_tail(name, stream, data)
+        elif name in self._blocks:
+            # All that most tasks print.
+            self._tails[name] = data
+        key = (name, stream)
         end = data.rfind(b"\n") + 1
         if end:
             beginning = self._beginnings.pop(key, None)
             if beginning is not None:
-                self._put_lines(task.name, beginning)
-            self._put_lines(task.name, (stream, data if end == len(data) else data[:end]))
+                self._put_lines(name, beginning)
+            self._put_lines(name, (stream, data if end == len(data) else data[:end]))
         if end < len(data):
             beginning = self._beginnings.get(key)
             if beginning is None:
@@ -93,26 +141,61 @@ class Console(Observer):
 
     def task_ended(self, task: Task, outcome: Outcome) -> None:
         """Print what was kept and the ``Ended`` line; nothing for a task that never started."""
-        if task.name not in self._blocks:
+        name = task.name
+        if name not in self._blocks:
+            self._never_started(outcome)
             return
         if self._beginnings:
-            self._end_line(task.name, STDOUT)
-            self._end_line(task.name, STDERR)
+            self._end_line(name, STDOUT)
+            self._end_line(name, STDERR)
+        tail = self._tails.pop(name, b"") if self._tails else b""
         if outcome.again is not None:
             self._retry(task, outcome, outcome.again)
             return
-        if self._attempts:
-            self._attempts.pop(task.name, None)
-        block = self._blocks.pop(task.name)
-        if self._mode == "quiet":
-            if outcome.status is Status.OK:
-                if block is not None:
-                    block.close()
-                return
-            self._failed_tasks.add(task.name)
+        attempt = self._attempts.pop(name, 1) if self._attempts else 1
+        block = self._blocks.pop(name)
+        if outcome.status is not _OK:
+            self._note_failure(task, outcome, attempt, tail)
+        elif self._mode == "quiet":
+            if block is not None:
+                block.close()
+            return
         if block is not None:
             self._put(block)
-        self._put_line(f"Ended : {printable(task.name)}\n".encode())
+        line = f"Ended : {printable(name)}\n".encode()
+        if self._color:
+            line = _colored(line, _FAINT if outcome.status is _OK else _COLORS[outcome.status])
+        self._put_line(line)
+
+    def _note_failure(self, task: Task, outcome: Outcome, attempt: int, tail: bytes | bytearray) -> None:
+        self._failed_tasks.add(task.name)
+        if outcome.status is Status.FAILED and not task.allow_failure and len(self._failures) < _FAILURES:
+            self._failures.append((task, outcome.reason, attempt, bytes(tail)))
+
+    def _never_started(self, outcome: Outcome) -> None:
+        if outcome.status is Status.SKIPPED and outcome.reason != NOTHING_FAILED:
+            self._skips[outcome.reason] = self._skips.get(outcome.reason, 0) + 1
+
+    def tail(self, name: str) -> bytes:
+        """The end of what a task that runs has printed so far, on both streams."""
+        return bytes(self._tails.get(name, b""))
+
+    def _keep_tail(self, name: str, stream: int, data: bytes) -> None:
+        if name not in self._blocks:
+            # Of a process that outlived its task.
+            return
+        tail = self._tails.get(name)
+        if tail is None or len(data) > _TAIL:
+            self._tails[name] = data[-_TAIL:]
+            return
+        if type(tail) is not bytearray:
+            tail = self._tails[name] = bytearray(tail)
+        if self._beginnings and (name, STDOUT + STDERR - stream) in self._beginnings and tail[-1:] != b"\n":
+            # The other stream is within a line.
+            tail += b"\n"
+        tail += data
+        if len(tail) > 2 * _TAIL:
+            del tail[:-_TAIL]
 
     def _retry(self, task: Task, outcome: Outcome, seconds: float) -> None:
         """Say that a task is tried again, and on standard error why and when."""
@@ -128,15 +211,59 @@ class Console(Observer):
         for name, stream in list(self._beginnings):
             # Of processes that outlived their task.
             self._end_line(name, stream)
-        lines = _report_lines(report)
+        if self._report != "none":
+            self._put_section(lambda: self._failure_lines(report))
+            if self.times is not None:
+                self._put_section(self.times)
+        lines = self._report_lines(report)
         while batch := "\n".join(islice(lines, _LINES_AT_ONCE)):
             self._put_line(f"{batch}\n".encode())
             self._flush()
         self._complete = True
 
+    def _put_section(self, section: Callable[[], Iterable[str]]) -> None:
+        """Put some lines before the report, if they can be had: the report can in any case."""
+        try:
+            for line in list(section()):
+                self._put_line(f"{line}\n".encode())
+        except Exception as error:
+            # A snippet may have taken from Python what an import needs.
+            self.warn(f"part of the report is missing: {error!r}")
+
+    def _failure_lines(self, report: Report) -> Iterable[str]:
+        if not self._failures:
+            return ()
+        from fastrun.observers.failures import Failure, failure_lines
+
+        more = report.counts[Status.FAILED] - report.allowed - len(self._failures)
+        return failure_lines([Failure(*one) for one in self._failures], more, self._skips, self._place_of)
+
+    def _place_of(self, name: str) -> str:
+        """Where in the document a task is, as far as that is known."""
+        if self._place is None:
+            return ""
+        return self._place(next(number for number, task in enumerate(self._tasks) if task.name == name))
+
+    def _report_lines(self, report: Report) -> Iterator[str]:
+        yield "Report:"
+        labels = {status: f"{status.label:<8}" for status in Status}
+        if self._color:
+            labels |= {status: f"{color}{labels[status]}{_PLAIN}" for status, color in _COLORS.items()}
+        results = iter(report) if self._report != "none" else iter(())
+        for name, status, reason in results:
+            if status is Status.OK and self._report == "problems":
+                continue
+            line = f"{labels[status]} {printable(name)}"
+            yield f"{line}  {printable(reason)}" if reason else line
+        yield report.summary()
+
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
-        self._put((STDERR, f"fastrun: warning: {printable(text)}\n".encode()))
+        self.note(f"warning: {text}")
+
+    def note(self, text: str) -> None:
+        """Print a line of fastrun's own on standard error."""
+        self._put((STDERR, f"fastrun: {printable(text)}\n".encode()))
 
     def close(self, timeout: float | None = None) -> bool:
         """Wait until all is written, at most ``timeout`` seconds. Returns whether it is, report included."""
@@ -189,10 +316,5 @@ class Console(Observer):
             self._pieces = []
 
 
-def _report_lines(report: Report) -> Iterator[str]:
-    yield "Report:"
-    labels = {status: f"{status.label:<8}" for status in Status}
-    for name, status, reason in report:
-        line = f"{labels[status]} {printable(name)}"
-        yield f"{line}  {printable(reason)}" if reason else line
-    yield report.summary()
+def _colored(line: bytes, color: str) -> bytes:
+    return b"%b%b%b\n" % (color.encode(), line.removesuffix(b"\n"), _PLAIN.encode())

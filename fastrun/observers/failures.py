@@ -1,0 +1,64 @@
+"""What is said of failures before the report: what they led to, then of each what it was and what it printed last.
+
+Knows tasks, reasons and the end of what was printed. Does not know how tasks run; imported once one has failed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from fastrun.observers.lines import tail_lines
+from fastrun.spec import Task, printable
+
+# Reasons of skips that are shown.
+_REASONS = 20
+
+# Lines shown of what a task does.
+_SOURCE_LINES = 3
+
+
+class Failure(NamedTuple):
+    """A task that failed.
+
+    ``attempt``: the number of its last one. ``tail``: the end of what it printed, on both streams.
+    """
+
+    task: Task
+    reason: str
+    attempt: int
+    tail: bytes
+
+
+def failure_lines(
+    failures: Sequence[Failure], more: int, skips: Mapping[str, int], place: Callable[[str], str]
+) -> Iterator[str]:
+    """The lines before the report. None of them can be the line ``Report:``.
+
+    ``more``: how many others failed. ``skips``: by reason, how many were skipped. ``place``: where in the document the
+    task with a name is, empty if that is not known.
+    """
+    yield "Failures:"
+    causes = sorted(skips.items(), key=lambda item: -item[1])
+    for reason, count in causes[:_REASONS]:
+        yield f"  {count:,} skipped: {printable(reason)}"
+    if len(causes) > _REASONS:
+        yield f"  {sum(count for _, count in causes[_REASONS:]):,} skipped for {len(causes) - _REASONS:,} other reasons"
+    for failure in failures:
+        yield f"  {failure.task.label}  {printable(failure.reason)}"
+        yield from _details(failure, place)
+    if more:
+        yield f"  {more:,} more failed"
+
+
+def _details(failure: Failure, place: Callable[[str], str]) -> Iterator[str]:
+    task = failure.task
+    attempt = f"attempt {failure.attempt} of {task.retries + 1}" if task.retries else ""
+    said = ", ".join(filter(None, [place(task.name), attempt]))
+    if said:
+        yield f"    {said}"
+    source = [line for line in task.arguments.splitlines() if line.strip()]
+    for number, line in enumerate(source[:_SOURCE_LINES]):
+        yield f"    {f'{task.type}:' if not number else '':<5} {printable(line)}"
+    if len(source) > _SOURCE_LINES:
+        yield "          ..."
+    for line in tail_lines(failure.tail):
+        yield f"    | {line}".rstrip()

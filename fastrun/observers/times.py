@@ -1,0 +1,43 @@
+"""What is said of times before the report: how long the run took, why, and which tasks took longest.
+
+Knows the timeline. Imported only where times are asked for.
+"""
+
+from collections.abc import Iterator
+from heapq import nlargest
+
+from fastrun.observers.timeline import Timeline
+from fastrun.spec import printable
+
+_SLOWEST = 10
+
+# Names shown of a longer critical path, at each end.
+_ENDS = 4
+
+_KINDS = {"exec": "command", "eval": "snippet"}
+
+
+def time_lines(timeline: Timeline) -> Iterator[str]:
+    """The lines before the report."""
+    total = timeline.seconds
+    spans = list(timeline.spans.values())
+    yield "Times:"
+    together = f"  {total:.2f} s in all"
+    if spans and total > 0:
+        most = " and ".join(f"{n:,} {_KINDS.get(kind, kind)}{'s' * (n != 1)}" for kind, n in timeline.most.items())
+        average = sum(span.seconds for span in spans) / total
+        together += f"; {average:.1f} tasks at a time on average, {most} at the most"
+    yield together
+    path = timeline.critical_path()
+    if path and total > 0:
+        seconds = sum(span.seconds for span in path)
+        labels = [span.task.label for span in path]
+        if len(labels) > 2 * _ENDS + 1:
+            labels[_ENDS:-_ENDS] = [f"... {len(labels) - 2 * _ENDS:,} more ..."]
+        tasks = f"{len(path):,} task{'s' * (len(path) != 1)}"
+        yield f"  critical path {seconds:.2f} s ({seconds / total:.0%}), {tasks}: {printable(' -> '.join(labels))}"
+    slowest = nlargest(_SLOWEST, spans, key=lambda span: span.seconds)
+    if slowest:
+        yield "  slowest:"
+    for span in slowest:
+        yield f"    {span.seconds:8.2f} s  {span.task.label}"
