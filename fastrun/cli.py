@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastrun.graph import Graph
     from fastrun.journal.resume import Plan
     from fastrun.observers.console import Console
+    from fastrun.observers.status import Progress
     from fastrun.protocols import Observer
     from fastrun.recovery import Journaling
 
@@ -226,23 +227,11 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
     graph = _load(options)
     if isinstance(graph, int):
         return graph
-    import fcntl
-
     import uvloop  # noqa: F401  # needed next
 
     from fastrun.api import prepare
-    from fastrun.observers.console import Console
 
-    # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
-    out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
-    console = Console(
-        options.output,
-        verbose=options.verbose,
-        report=options.report or "all",
-        stdout=out,
-        stderr=err,
-        place=graph.place,
-    )
+    console, status = _console(options, graph)
     watching: list[Observer] = []
     if is_watched(options):
         from fastrun.outputs import observers, times_of
@@ -263,16 +252,50 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
             timeout=options.timeout,
             guardian=options.guardian,
             # The report, which the console prints, comes last.
-            observers=[*watching, console],
+            observers=[*watching, *([status] if status is not None else []), console],
             journaling=_journaling(options),
             warn=console.warn,
         )
     except (OSError, ValueError) as error:
         console.close()
         return _journal_error(options, error)
+    if status is not None:
+        prepared.run.before_stop = status.leave
     if prepared.plan is not None:
         _say_plan(graph, prepared.plan, options)
     return prepared, console, watching
+
+
+def _console(options: argparse.Namespace, graph: "Graph") -> "tuple[Console, Progress | None]":
+    """Who prints the run and, if somebody watches, who shows how it stands meanwhile."""
+    import fcntl
+
+    from fastrun.observers.console import Console
+
+    # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
+    out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
+    watched = None
+    if _may_be_watched(options):
+        from fastrun.terminal import Watched
+
+        watched = Watched(options, out, err)
+    console = Console(
+        options.output,
+        verbose=options.verbose,
+        report=options.report or "all",
+        color=watched is not None and watched.color,
+        stdout=out,
+        stderr=err,
+        writer=None if watched is None else watched.writer,
+        place=graph.place,
+    )
+    return console, None if watched is None else watched.status(console)
+
+
+def _may_be_watched(options: argparse.Namespace) -> bool:
+    if "always" in (options.status, options.color) or os.isatty(1) or os.isatty(2):
+        return True
+    return bool(os.environ.get("CI") or os.environ.get("FORCE_COLOR"))
 
 
 def _execute(run: "Prepared", console: "Console", watching: "Sequence[Observer]") -> int:
@@ -280,7 +303,12 @@ def _execute(run: "Prepared", console: "Console", watching: "Sequence[Observer]"
 
     # A parent that ignores it would have the kernel throw exit statuses away.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    report = uvloop.run(run.to_end(signals=True))
+    try:
+        report = uvloop.run(run.to_end(signals=True))
+    except BaseException:
+        # The traceback follows: on the screen, below what was printed.
+        console.close(_LAST_WORDS)
+        raise
     written = console.close(None if report.signal is None else _LAST_WORDS)
     if watching:
         from fastrun.outputs import close

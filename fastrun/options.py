@@ -258,6 +258,19 @@ def _add_output(section: Section) -> None:
         "problems: only the tasks that are not ok; none: only the counts",
     )
     add(
+        "--status",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="what runs, while it runs, on standard error: auto: if that is a terminal, or every 30 s a line with CI "
+        "set; always: if it is neither, a line too (default: auto)",
+    )
+    add(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="auto: where it goes to a terminal, unless NO_COLOR is set; FORCE_COLOR goes before (default: auto)",
+    )
+    add(
         "-v",
         "--verbose",
         action="store_const",

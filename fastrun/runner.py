@@ -43,7 +43,10 @@ _HOOKS = ("run_started", "task_started", "task_output", "task_ended", "run_ended
 
 
 class Run:
-    """One run of a graph. Is the ``Events`` of its executors."""
+    """One run of a graph. Is the ``Events`` of its executors.
+
+    ``before_stop``: called, if there is one, before this process stops itself for a SIGTSTP.
+    """
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class Run:
         self._keep_going = keep_going
         self._grace = grace
         self._warn = warn
+        self.before_stop: Callable[[], object] | None = None
         self._reasons: dict[int, str] = {}
         # By task that was tried before, the number of its present attempt.
         self._attempts: dict[int, int] = {}
@@ -170,6 +174,8 @@ class Run:
             deadline.cancel()
         for executor in self._executors:
             executor.suspend(resume=False)
+        if self.before_stop is not None:
+            self.before_stop()
         # To this thread: what is sent to a process may come when this has gone on.
         signal.raise_signal(signal.SIGSTOP)
         for executor in self._executors:

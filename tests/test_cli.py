@@ -114,6 +114,8 @@ def test_help_version_and_schema_go_to_standard_output():
         "--dry-run",
         "--output",
         "--report",
+        "--status",
+        "--color",
         "--grace",
         "--schema",
     ):

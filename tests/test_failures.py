@@ -13,7 +13,7 @@ from fastrun.observers.lines import shown_line, tail_lines
 from fastrun.observers.timeline import Timeline
 from fastrun.observers.times import time_lines
 from fastrun.protocols import FIRST_START
-from tests.helpers import document, eval_, exec_, fastrun, report_of, write_json
+from tests.helpers import document, environment, eval_, exec_, fastrun, report_of, write_json
 
 
 def before_report(stdout: bytes) -> list[str]:
@@ -300,6 +300,29 @@ def test_a_library_console_shows_failures_without_a_place(tmp_path):
 def test_a_report_that_does_not_exist():
     with pytest.raises(ValueError, match="report must be one of all, problems, none, not 'some'"):
         Console(report="some")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "colored"),
+    [
+        ([], {}, False),
+        (["--color", "always"], {"NO_COLOR": "1"}, True),
+        (["--color", "never"], {"FORCE_COLOR": "1"}, False),
+        ([], {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "dumb"}, True),
+        ([], {"FORCE_COLOR": ""}, False),
+    ],
+)
+def test_what_goes_to_no_terminal_is_coloured_only_if_that_is_asked_for(tmp_path, arguments, variables, colored):
+    tasks = document(exec_("a", "exit 1"), exec_("b", "true", "a"), exec_("c", "true"))
+    plain = fastrun("-j1", write_json(tmp_path, tasks)).stdout.rpartition(b" in ")[0]
+    found = fastrun("-j1", *arguments, write_json(tmp_path, tasks), env=environment(**variables)).stdout
+    assert (b"\x1b" in found) == colored
+    assert re.sub(rb"\x1b\[\d*m", b"", found).rpartition(b" in ")[0] == plain
+    if colored:
+        lines = found.decode().splitlines()
+        assert lines[:2] == ["\x1b[2mStarted: a\x1b[m", "\x1b[31mEnded : a\x1b[m"]
+        assert "\x1b[31mfailed  \x1b[m a  exit status 1" in lines
+        assert "\x1b[33mskipped \x1b[m b  a failed" in lines
 
 
 def test_a_snippet_that_breaks_imports_breaks_no_report(tmp_path):

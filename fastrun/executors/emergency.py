@@ -213,6 +213,11 @@ def account(cause: str, ended: int, left: int, rows: Sequence[Row]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def _erased_below() -> bytes:
+    """What takes off a terminal the lines that the runner may have had below the cursor; nothing else is there."""
+    return b"\x1b[J" if os.isatty(2) and os.environ.get("TERM", "dumb") not in ("", "dumb") else b""
+
+
 def main() -> None:
     """Called with the run's id, the runner's process, session and group, the table's descriptor there and here."""
     run_id, *numbers = sys.argv[1:]
@@ -230,7 +235,7 @@ def main() -> None:
         ended, left = Survivors(run_id, leaders, runner).end()
     else:
         ended, left = end_groups(leaders)
-    data = account(cause, ended, left, rows).encode("utf-8", "backslashreplace")
+    data = _erased_below() + account(cause, ended, left, rows).encode("utf-8", "backslashreplace")
     with suppress(OSError):
         # Nobody may be there any more to read it.
         while data:

@@ -24,7 +24,8 @@ _SHELL = "/bin/sh"
 _IGNORED = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
 _SCRIPT = "trap '' HUP INT QUIT TERM; read -r line; exec \"$@\""
 
-_LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH")
+# What Python may need to be found by, and what says whether the terminal's lines can be erased.
+_PASSED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH", "TERM")
 
 # By path, as neither the environment nor site's folders are looked at: both could hold it up.
 _FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -117,8 +118,8 @@ def _spawn(run_id: str, pipe: int, table: int) -> int:
     """Start the shell. Returns its process id. Raises OSError, or NotImplementedError without setsid."""
     # Above both, so that neither is replaced before it is copied.
     table_copy = max(pipe, table, 2) + 1
-    # No mark, and nothing but what Python may need to be found by: a copy of all would take 0.1 ms.
-    environment = {name: os.environ[name] for name in _LIBRARY_PATHS if name in os.environ}
+    # No mark, and nothing but what is needed: a copy of all would take 0.1 ms.
+    environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
     python = [sys.executable, "-I", "-S", "-B", "-c", _CODE, _FOLDER]
     known = [os.getpid(), os.getsid(0), os.getpgrp(), table, table_copy]
     return os.posix_spawn(

@@ -106,7 +106,11 @@ class Writer:
                 gathered = 0
             run.append(data)
             gathered += len(data)
-        self._write(last, run)
+        self._write_last(last, run)
+
+    def _write_last(self, stream: int, run: list[bytes]) -> None:
+        """Write what ends with the end of a line, as all that is handed over at once does."""
+        self._write(stream, run)
 
     def _write(self, stream: int, run: list[bytes]) -> None:
         if not run or stream in self._broken:

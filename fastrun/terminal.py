@@ -1,0 +1,73 @@
+"""What a run gets for those who watch it: colours, and a status on standard error.
+
+Knows what the streams are, and the options and variables that say what is wanted. Not imported by a run that nobody
+watches: no terminal, and nothing that asks for either.
+"""
+
+import argparse
+import os
+import stat
+from collections.abc import Mapping
+
+from fastrun.observers.console import Console
+from fastrun.observers.screen import ScreenWriter
+from fastrun.observers.status import Live, Progress, Spoken
+from fastrun.protocols import STDERR, STDOUT
+
+
+class Watched:
+    """What is shown of a run. ``color``: whether standard output is coloured. ``writer``: for the console, or None."""
+
+    def __init__(
+        self, options: argparse.Namespace, out: int, err: int, environ: Mapping[str, str] = os.environ
+    ) -> None:
+        """``out``, ``err``: descriptors of the streams."""
+        self._out = out
+        self._err = err
+        self._options = options
+        self._environ = environ
+        self._kind = self._kind_of(options.status)
+        self.color = self._is_colored(out)
+        self.writer = None
+        if self._kind == "live":
+            self.writer = ScreenWriter({STDOUT: out, STDERR: err}, shared=self._is_one_terminal())
+
+    def status(self, console: Console) -> Progress | None:
+        """Who shows how the run stands. ``console``: who prints it, with the ``writer``."""
+        if self.writer is not None:
+            color = self._is_colored(self._err)
+            return Live(self.writer, console.tail, terminal=self._err, color=color, places=self._options.jobs)
+        return Spoken(console.note, places=self._options.jobs) if self._kind else None
+
+    def _kind_of(self, wanted: str) -> str:
+        """How it is shown what runs: ``"live"`` on a terminal, as ``"lines"`` of a log, or not at all."""
+        always = wanted == "always"
+        if wanted == "never":
+            return ""
+        if self._is_capable(self._err) and (always or self._is_one_terminal() or self._goes_nowhere_else()):
+            return "live"
+        in_ci = self._environ.get("CI", "").lower() not in ("", "0", "false")
+        return "lines" if always or (in_ci and not os.isatty(self._err)) else ""
+
+    def _is_one_terminal(self) -> bool:
+        """Whether both streams go to the same terminal."""
+        if not (os.isatty(self._out) and os.isatty(self._err)):
+            return False
+        return os.fstat(self._out).st_rdev == os.fstat(self._err).st_rdev
+
+    def _goes_nowhere_else(self) -> bool:
+        """Whether nobody reads standard output who may write to the terminal between us, as tee and pagers do."""
+        mode = os.fstat(self._out).st_mode
+        return stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(self._out))
+
+    def _is_capable(self, descriptor: int) -> bool:
+        """Whether a descriptor is a terminal that does more than print."""
+        return os.isatty(descriptor) and self._environ.get("TERM", "dumb") not in ("", "dumb")
+
+    def _is_colored(self, descriptor: int) -> bool:
+        """Whether what goes to a descriptor is coloured (https://no-color.org, https://force-color.org)."""
+        if self._options.color != "auto":
+            return bool(self._options.color == "always")
+        if self._environ.get("FORCE_COLOR"):
+            return True
+        return not self._environ.get("NO_COLOR") and self._is_capable(descriptor)
