@@ -29,8 +29,8 @@ def _open_descriptors() -> int:
         return 32
 
 
-def _control_groups(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> list[tuple[int, int]]:
-    """``pids.max`` and ``pids.current`` of this process's control groups, both versions, up to the top."""
+def group_folders(controller: str, root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> list[str]:
+    """The folders of this process's control groups that can hold a controller's files, both versions, up to the top."""
     try:
         with open(own) as file:
             rows = [line.rstrip("\n").split(":", 2) for line in file]
@@ -38,15 +38,23 @@ def _control_groups(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup"
         return []
     found = []
     for _, controllers, path in rows:
-        if controllers and "pids" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
         top = os.path.join(root, controllers)
         folder = os.path.join(top, path.lstrip("/"))
         while len(folder) >= len(top):
-            most, now = _number(folder, "pids.max"), _number(folder, "pids.current")
-            if most is not None and now is not None:
-                found.append((most, now))
+            found.append(folder)
             folder = os.path.dirname(folder.rstrip("/"))
+    return found
+
+
+def _control_groups(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> list[tuple[int, int]]:
+    """``pids.max`` and ``pids.current`` of this process's control groups."""
+    found = []
+    for folder in group_folders("pids", root, own):
+        most, now = _number(folder, "pids.max"), _number(folder, "pids.current")
+        if most is not None and now is not None:
+            found.append((most, now))
     return found
 
 
