@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from fastrun.executors.groups import signal_group
 from fastrun.executors.marks import is_detached, mark, marked_environment, process_ids
-from fastrun.executors.table import EVAL, EXEC, Row, read_rows
+from fastrun.executors.table import EVAL, EXEC, TOKEN, Row, read_rows
 
 # Seconds between TERM and KILL, and after which what does not die is left. All are to be gone within one.
 _GRACE = 0.3
@@ -219,9 +219,12 @@ def _erased_below() -> bytes:
 
 
 def main() -> None:
-    """Called with the run's id, the runner's process, session and group, the table's descriptor there and here."""
+    """Called with the run's id, the runner's process, session and group, the table's descriptor there and here.
+
+    Last, where tokens are given back, or -1.
+    """
     run_id, *numbers = sys.argv[1:]
-    pid, session, group, table_there, table = map(int, numbers)
+    pid, session, group, table_there, table, tokens = map(int, numbers)
     # Whatever the shell took for the end of the pipe: this is it.
     while os.read(0, 1):
         pass
@@ -235,6 +238,9 @@ def main() -> None:
         ended, left = Survivors(run_id, leaders, runner).end()
     else:
         ended, left = end_groups(leaders)
+    if tokens >= 0:
+        with suppress(OSError):
+            os.write(tokens, bytes(row.pid for row in rows if row.kind == TOKEN))
     data = _erased_below() + account(cause, ended, left, rows).encode("utf-8", "backslashreplace")
     with suppress(OSError):
         # Nobody may be there any more to read it.

@@ -33,12 +33,16 @@ _CODE = "import sys; sys.path.append(sys.argv.pop(1)); from fastrun.executors.em
 
 
 class Guardian:
-    """Watches over one run. ``table``: for the executors to list what runs; usable whether it was started or not."""
+    """Watches over one run. ``table``: for the executors to list what runs; usable whether it was started or not.
+
+    ``tokens_go_to``: where it writes the tokens that are listed then, -1 for nowhere; set before it is started.
+    """
 
     def __init__(self, run_id: str, *, wanted: bool = True) -> None:
         """``run_id``: the mark that the run's commands carry. ``wanted``: False to never start it."""
         self.run_id = run_id
         self.table = Table()
+        self.tokens_go_to = -1
         self._begun = not wanted
         self._pid = 0
         self._pipe = -1
@@ -64,7 +68,7 @@ class Guardian:
         # Before it is there, so that a copy of the process made meanwhile leaves the pipe as well.
         _started.add(self)
         try:
-            self._pid = _spawn(self.run_id, read_end, self.table.descriptor)
+            self._pid = _spawn(self.run_id, read_end, self.table.descriptor, self.tokens_go_to)
         except NotImplementedError as error:
             raise OSError(errno.ENOSYS, str(error)) from None
         finally:
@@ -114,14 +118,15 @@ def _leave_all() -> None:
 os.register_at_fork(after_in_child=_leave_all)
 
 
-def _spawn(run_id: str, pipe: int, table: int) -> int:
+def _spawn(run_id: str, pipe: int, table: int, tokens: int) -> int:
     """Start the shell. Returns its process id. Raises OSError, or NotImplementedError without setsid."""
-    # Above both, so that neither is replaced before it is copied.
-    table_copy = max(pipe, table, 2) + 1
+    # Above all, so that none is replaced before it is copied.
+    table_copy = max(pipe, table, tokens, 2) + 1
+    tokens_copy = table_copy + 1 if tokens >= 0 else -1
     # No mark, and nothing but what is needed: a copy of all would take 0.1 ms.
     environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
     python = [sys.executable, "-I", "-S", "-B", "-c", _CODE, _FOLDER]
-    known = [os.getpid(), os.getsid(0), os.getpgrp(), table, table_copy]
+    known = [os.getpid(), os.getsid(0), os.getpgrp(), table, table_copy, tokens_copy]
     return os.posix_spawn(
         _SHELL,
         [_SHELL, "-c", _SCRIPT, "fastrun-guardian", *python, run_id, *map(str, known)],
@@ -129,6 +134,7 @@ def _spawn(run_id: str, pipe: int, table: int) -> int:
         file_actions=[
             *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()),
             (os.POSIX_SPAWN_DUP2, table, table_copy),
+            *([(os.POSIX_SPAWN_DUP2, tokens, tokens_copy)] if tokens >= 0 else []),
             (os.POSIX_SPAWN_DUP2, pipe, 0),
             (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
         ],

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 EXEC = 1
 EVAL = 2
+# Not a task: a byte that is owed to make's jobserver, in the place of a process id.
+TOKEN = 3
 
 # Rows, of which only those in use take memory. What runs beyond them is not listed.
 _ROWS = 4096
@@ -25,7 +27,7 @@ NO_ROW = -1
 
 
 class Row(NamedTuple):
-    """A task that runs.
+    """A task that runs, or a TOKEN.
 
     ``kind``: EXEC or EVAL. ``pid``: of a command, the number of its session and group as well; of a snippet 0.
     ``label``: the task's name as it may be shown, which may be empty.
