@@ -20,6 +20,7 @@ from fastrun.runner import Run, handle_signals, release_signals
 from fastrun.spec import Document, Task, collector_off, parse, read
 
 if TYPE_CHECKING:
+    from fastrun.executors.gates import Gates
     from fastrun.journal.resume import Plan
     from fastrun.recovery import Journaling
     from fastrun.selection import Selection
@@ -89,6 +90,9 @@ async def run_async(
     keep_going: int = 0,
     grace: float = 5.0,
     timeout: float | None = None,  # noqa: ASYNC109  # of each task, not of this call
+    load: float | None = None,
+    min_memory: int | None = None,
+    jobserver: str | None = None,
     guardian: bool = True,
     journal: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -106,6 +110,11 @@ async def run_async(
     ``keep_going``: start nothing more after so many failures; 0 for never.
     ``grace``: seconds between asking tasks to end and ending them, when the run is cancelled or their time is over.
     ``timeout``: seconds that a task may take which has none of its own; None for ever.
+    ``load``: while the machine's load is above it, and a command runs, no other starts. ``min_memory``: nor while
+    fewer bytes of memory are available.
+    ``jobserver``: share the limit ``jobs`` (or the number of processors) with make and others that commands call, by a
+    ``"fifo"``, a ``"pipe"`` or, ``"auto"``, what make can read. A run that make has started, without ``jobs``, shares
+    make's limit.
     ``guardian``: have a small process end the tasks' processes if this one is killed.
     ``journal``: a file that the run is recorded in, and that no run was recorded in before unless with ``resume``: then
     tasks that it has as ok, and that have not changed since, are ok without running, unless ``rerun`` names them.
@@ -133,6 +142,9 @@ async def run_async(
         keep_going=keep_going,
         grace=grace,
         timeout=timeout,
+        load=load,
+        min_memory=min_memory,
+        jobserver=jobserver,
         guardian=guardian,
         observers=observers,
         journaling=journaling(journal, resume=resume, rerun=rerun, durable=durable),
@@ -158,6 +170,9 @@ def prepare(
     keep_going: int,
     grace: float,
     timeout: float | None,
+    load: float | None,
+    min_memory: int | None,
+    jobserver: str | None,
     guardian: bool,
     observers: Iterable[Observer],
     journaling: "Journaling | None",
@@ -176,18 +191,23 @@ def prepare(
     if timeout is not None and not timeout > 0:
         raise ValueError(f"timeout must be more than 0, not {timeout}")
     run_id = os.urandom(8).hex()
-    journal, plan = None, None
-    if journaling is not None:
-        from fastrun.recovery import begin  # which a plain run does not need
-
-        journal, plan = begin(graph, journaling, run_id, warn)
     guard = Guardian(run_id, wanted=guardian)
+    gates, journal, plan = None, None, None
+    try:
+        gates = _gates(guard, jobs, load, min_memory, jobserver, warn)
+        if journaling is not None:
+            from fastrun.recovery import begin  # which a plain run does not need
+
+            journal, plan = begin(graph, journaling, run_id, warn)
+    except BaseException:
+        _give_back(guard, gates)
+        raise
     watching = list(observers)
     measured = any(observer.detailed for observer in watching)
     run = Run(
         graph,
         {
-            "exec": ProcessExecutor(guard, jobs, grace=grace, measured=measured),
+            "exec": ProcessExecutor(guard, jobs, grace=grace, measured=measured, gates=gates),
             "eval": SnippetExecutor(guard, eval_threads or DEFAULT_THREADS, ahead=not keep_going),
         },
         watching,
@@ -198,15 +218,46 @@ def prepare(
         reused=plan.reused if plan else (),
         warn=warn,
     )
-    return Prepared(run, guard, plan)
+    return Prepared(run, guard, plan, gates)
+
+
+def _gates(
+    guard: Guardian,
+    jobs: int | None,
+    load: float | None,
+    min_memory: int | None,
+    jobserver: str | None,
+    warn: Callable[[str], None],
+) -> "Gates | None":
+    """What decides beside ``jobs`` whether a command may start; a plain run has none, and does not load them."""
+    if load is not None and not load > 0:
+        raise ValueError(f"load must be more than 0, not {load}")
+    if min_memory is not None and min_memory < 1:
+        raise ValueError(f"min_memory must be 1 or more, not {min_memory}")
+    of_make = "--jobserver" in os.environ.get("MAKEFLAGS", "")
+    if load is None and min_memory is None and jobserver is None and not of_make:
+        return None
+    from fastrun.executors.gates import make_gates
+
+    return make_gates(guard, jobs, load, min_memory, jobserver, warn)
+
+
+def _give_back(guard: Guardian, gates: "Gates | None") -> None:
+    if gates is not None:
+        gates.close()
+    guard.stop()
 
 
 class Prepared(NamedTuple):
-    """A run that can be started, once, the guardian of its tasks and, with a journal, what is not run again."""
+    """A run that can be started, once, the guardian of its tasks and, with a journal, what is not run again.
+
+    ``gates``: closed by the run itself, unless that is broken off.
+    """
 
     run: Run
     guardian: Guardian
     plan: "Plan | None" = None
+    gates: "Gates | None" = None
 
     async def to_end(self, *, signals: bool = False) -> Report:
         """Run it and return the report. ``signals``: let SIGINT, SIGTERM and SIGHUP interrupt it, SIGTSTP stop it."""
@@ -215,7 +266,7 @@ class Prepared(NamedTuple):
         try:
             return await self.run.run()
         finally:
-            self.guardian.stop()
+            _give_back(self.guardian, self.gates)
             release_signals(handled, loop)
 
 

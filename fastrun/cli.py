@@ -250,6 +250,9 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
             keep_going=1 if options.fail_fast else options.keep_going,
             grace=options.grace,
             timeout=options.timeout,
+            load=options.load,
+            min_memory=options.min_memory,
+            jobserver=options.jobserver,
             guardian=options.guardian,
             # The report, which the console prints, comes last.
             observers=[*watching, *([status] if status is not None else []), console],

@@ -42,6 +42,9 @@ examples:
                                run what is not done yet, and note what is
 """
 
+# How job slots are shared; see ``api.run_async``.
+_JOBSERVERS = ("auto", "fifo", "pipe")
+
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("", "0", "false", "no", "off")
 
@@ -66,7 +69,7 @@ class Parser(argparse.ArgumentParser):
     def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
         """The options. Leaves by itself, as argparse does, after ``--help`` and with an error."""
         arguments = list(sys.argv[1:] if arguments is None else arguments)
-        options = self.parse_intermixed_args(_with_seed(arguments))
+        options = self.parse_intermixed_args(_with_values(arguments))
         if self._wrong:
             self.error(self._wrong[0])
         return options
@@ -123,12 +126,17 @@ def _value(action: argparse.Action, text: str) -> Any:
     return [value] if isinstance(action.default, list) else value
 
 
-def _with_seed(arguments: list[str]) -> list[str]:
-    """Tell ``--shuffle FILE`` from ``--shuffle SEED``."""
-    return [
-        "--shuffle=" if argument == "--shuffle" and not after.isdecimal() else argument
-        for argument, after in pairwise([*arguments, ""])
-    ]
+def _with_values(arguments: list[str]) -> list[str]:
+    """Tell ``--shuffle FILE`` from ``--shuffle SEED``, and ``--jobserver FILE`` from ``--jobserver STYLE``."""
+    given = []
+    for argument, after in pairwise([*arguments, ""]):
+        if argument == "--shuffle" and not after.isdecimal():
+            given.append("--shuffle=")
+        elif argument == "--jobserver" and after not in _JOBSERVERS:
+            given.append("--jobserver=auto")
+        else:
+            given.append(argument)
+    return given
 
 
 def parser(environ: Mapping[str, str] = os.environ) -> Parser:
@@ -174,6 +182,26 @@ def _add_running(section: Section) -> None:
         default=0,
         metavar="N",
         help="start nothing more after N failures but what runs after a failure (default: 0, never stop)",
+    )
+    add(
+        "-l",
+        "--load",
+        type=positive_number,
+        metavar="LOAD",
+        help="start no command while the machine's load is above LOAD and another one runs",
+    )
+    add(
+        "--min-memory",
+        type=size,
+        metavar="SIZE",
+        help="start no command while less memory is available (500M, 2G) and another one runs",
+    )
+    add(
+        "--jobserver",
+        choices=_JOBSERVERS,
+        metavar="STYLE",
+        help="share the limit of -j (or the number of processors) with make, ninja and cargo in commands; STYLE: fifo, "
+        "pipe or, if it is left out, auto: what make reads. In a makefile, and without -j, make's slots are shared",
     )
     add("--fail-fast", action="store_const", const=True, default=False, help="the same as -k 1")
     add(
@@ -346,6 +374,26 @@ def more_seconds(text: str) -> float:
     if not number:
         raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
     return number
+
+
+def positive_number(text: str) -> float:
+    """A number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def size(text: str) -> int:
+    """A number of bytes, 1 or more: ``1000000``, ``500M``, ``2G``."""
+    digits = text.rstrip("KMGTkmgt")
+    unit = text[len(digits) :].upper()
+    if not digits.isdecimal() or len(unit) > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size (500M, 2G)")
+    return positive(digits) << (10 * " KMGT".index(unit) if unit else 0)
 
 
 def seed(text: str) -> int:

@@ -68,7 +68,7 @@ class Start(NamedTuple):
     """That an attempt at a task starts: the how manieth, from 1, of how many there may be.
 
     Where an observer is ``detailed`` also ``pid``, of the command's process, and ``held_by``, what the task waited for
-    once its dependencies had ended, if it did: ``"slot"``, ``"pool"``, ``"load"`` or ``"memory"``.
+    once its dependencies had ended, if it did: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``.
     """
 
     attempt: int = 1
@@ -199,8 +199,11 @@ class Events(Protocol):
         """Whether those who take the output are behind: an executor then stops reading more."""
         ...
 
-    def task_started(self, number: int, pid: int | None = None) -> None:
-        """Before any output of the task. ``pid``: of its process, which leads a session and a group of its own."""
+    def task_started(self, number: int, pid: int | None = None, held_by: str = "slot") -> None:
+        """Before any output of the task. ``pid``: of its process, which leads a session and a group of its own.
+
+        ``held_by``: what those of the executor's tasks that were ready had to wait for until now, if they had.
+        """
         ...
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:

@@ -197,14 +197,14 @@ class Run:
             pass
         return False
 
-    def task_started(self, number: int, pid: int | None = None) -> None:
+    def task_started(self, number: int, pid: int | None = None, held_by: str = "slot") -> None:
         """Pass on to the observers; its time begins."""
         if self._has_timeouts:
             self._set_deadline(number)
         if self._journal is not None:
             self._journal.task_started(number, pid)
             self._drain_soon()
-        start = self._start(number, pid) if self._tells_starts else FIRST_START
+        start = self._start(number, pid, held_by) if self._tells_starts else FIRST_START
         self._notify("task_started", self._tasks[number], start)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
@@ -233,9 +233,10 @@ class Run:
             self._drain_soon()
         return not (scheduler.stopped or scheduler.closing)
 
-    def _start(self, number: int, pid: int | None) -> Start:
+    def _start(self, number: int, pid: int | None, held_by: str) -> Start:
         """What the observers are told of a start."""
-        held_by = "pool" if number in self._scheduler.pooled else "slot"
+        if number in self._scheduler.pooled:
+            held_by = "pool"
         return Start(self._attempts.get(number, 1), self._tasks[number].retries + 1, pid, held_by)
 
     def _delay(self, number: int, outcome: Outcome) -> float | None:

@@ -38,6 +38,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 settings.register_profile("fastrun", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fastrun")
 
+# Who runs the tests may be a make: its job slots are none of their business.
+os.environ.pop("MAKEFLAGS", None)
+
 # libuv makes a pipe for signals with its first loop and keeps it for the life of the process.
 uvloop.new_event_loop().close()
 

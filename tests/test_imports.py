@@ -44,6 +44,7 @@ ALLOWED = {
     "outputs": {"observers.html", "observers.output", "observers.timeline", "observers.times", "protocols"},
     "terminal": {"observers.console", "observers.screen", "observers.status", "protocols"},
     "api": {
+        "executors.gates",
         "executors.guardian",
         "executors.processes",
         "executors.snippets",
@@ -85,11 +86,14 @@ MORE = {"journal": {"", "graph"}, "observers": {""}}
 HELPERS = {
     "executors": {
         "emergency",
+        "gates",
         "groups",
         "guardian",
+        "jobserver",
         "leftovers",
         "limits",
         "marks",
+        "readings",
         "shortage",
         "spawner",
         "streams",
@@ -177,6 +181,7 @@ def test_a_plain_run_imports_two_packages(tmp_path):
     ours = {"fastrun", "uvloop", "cython_runtime", "orjson"}
     new = {name.split(".")[0] for name in loaded - _loaded_by("")}
     assert {name for name in new - ours if not name.startswith("_")} <= set(sys.stdlib_module_names)
+    assert not loaded & {f"fastrun.executors.{name}" for name in ("gates", "jobserver", "readings")}
 
 
 def test_unknown_public_names_are_attribute_errors():

@@ -33,6 +33,9 @@ def test_a_flag_goes_over_a_variable_and_that_over_the_default():
         ("FASTRUN_FROM", "a", "roots", ["a"]),
         ("FASTRUN_TIMEOUT", "0.5", "timeout", 0.5),
         ("FASTRUN_SHUFFLE", "7", "shuffle", 7),
+        ("FASTRUN_LOAD", "2.5", "load", 2.5),
+        ("FASTRUN_MIN_MEMORY", "2G", "min_memory", 2 << 30),
+        ("FASTRUN_JOBSERVER", "fifo", "jobserver", "fifo"),
     ],
 )
 def test_every_kind_of_option_has_a_variable(variable, value, option, expected):
@@ -139,3 +142,18 @@ def test_fail_fast_is_k_1(tmp_path):
     result = fastrun("-j", "1", "--fail-fast", path)
     assert report_of(result.stdout) == {"a": ("failed", "exit status 1"), "b": ("skipped", "stopped after 1 failure")}
     assert fastrun("--fail-fast", "-k", "2", path).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "style"),
+    [
+        (["x.json"], None),
+        (["--jobserver", "x.json"], "auto"),
+        (["x.json", "--jobserver"], "auto"),
+        (["--jobserver", "pipe", "x.json"], "pipe"),
+        (["--jobserver=fifo", "x.json"], "fifo"),
+    ],
+)
+def test_a_jobserver_needs_no_style(arguments, style):
+    options = parser({}).parse(arguments)
+    assert (options.file, options.names, options.jobserver) == ("x.json", [], style)

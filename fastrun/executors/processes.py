@@ -17,6 +17,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from fastrun.executors.groups import live_groups, signal_group
 from fastrun.executors.guardian import Guardian
@@ -37,6 +38,10 @@ from fastrun.protocols import (
     exit_outcome,
 )
 from fastrun.spec import printable
+
+if TYPE_CHECKING:
+    # Loaded where there are any.
+    from fastrun.executors.gates import Gates
 
 # Two pipes and a pidfd.
 _DESCRIPTORS_EACH = 3
@@ -70,12 +75,14 @@ class ProcessExecutor:
         grace: float = 5.0,
         measured: bool = False,
         portable: bool = False,
+        gates: "Gates | None" = None,
     ) -> None:
         """``guardian``: who ends what is left if this process dies.
 
         ``jobs``: at most so many at once, None for what the system grants. ``grace``: seconds between asking what
         outlived its task to end and ending it. ``measured``: tell what each command used, but for those that leave
         somebody behind. ``portable``: use no epoll, pidfd or posix_spawn; taken anyway where they do not exist.
+        ``gates``: what else must agree before a command starts, closed at the end.
         """
         self._guardian = guardian
         self._table = guardian.table
@@ -84,6 +91,9 @@ class ProcessExecutor:
         self._grace = grace
         self._measured = measured
         self._portable = portable or not has_pidfd()
+        self._gates = gates
+        # What tasks that were ready have last waited for.
+        self._held_by = "slot"
         self._running: set[Process] = set()
         self._lingering: set[Process] = set()
         # The next of chains, to be started once all is handled that is ready now.
@@ -95,13 +105,17 @@ class ProcessExecutor:
     @property
     def slots(self) -> int:
         """How many commands may run at present, or a few more than run already."""
-        return min(self._slots.number, len(self._running) + len(self._following) + _STARTS_PER_TURN)
+        more = _STARTS_PER_TURN if self._gates is None else self._gates.room(len(self._running))
+        return min(self._slots.number, len(self._running) + len(self._following) + more)
 
     def open(self, events: Events) -> None:
         """Begin to wait for processes and their output."""
         self._events = events
         self._loop = asyncio.get_running_loop()
-        self._spawner = Spawner(self._guardian.run_id, portable=self._portable)
+        if self._gates is not None:
+            self._gates.open(events)
+        more = None if self._gates is None else self._gates.environment
+        self._spawner = Spawner(self._guardian.run_id, portable=self._portable, more=more)
         self._oom_kills = oom_kills()
         watch = LoopWatch if self._portable else EpollWatch
         self._watch: LoopWatch | EpollWatch = watch(events, self, measured=self._measured)
@@ -113,13 +127,13 @@ class ProcessExecutor:
         until = self._loop.time() + CHAIN_SECONDS
         for chain in chains:
             self._start(Process(chain, 0, until))
-        if self._slots.number > _STARTS_PER_TURN:
+        if self._slots.number > _STARTS_PER_TURN or self._gates is not None:
             # More may run than was said before these did.
             self._events.slots_changed()
 
     def _start(self, process: Process) -> None:
         """Start a command, or say why it was not."""
-        if self._interrupted:
+        if self._interrupted or (self._gates is not None and not self._may_start(self._gates)):
             self._events.task_ended(process.number, None)
             return
         ends: list[int] = []
@@ -142,10 +156,24 @@ class ProcessExecutor:
         if not task.detach:
             process.row = self._table.add(EXEC, process.pid, task.name)
         self._slots.started()
-        self._events.task_started(process.number, process.pid)
+        self._events.task_started(process.number, process.pid, self._held_by)
+        if len(self._running) >= self._slots.number:
+            self._held_by = "slot"
         self._watch.add(process)
 
+    def _may_start(self, gates: "Gates") -> bool:
+        shut = gates.take(len(self._running))
+        if shut is not None:
+            self._held_by = shut
+        return shut is None
+
+    def _settle(self) -> None:
+        """Tell the gates what runs now."""
+        if self._gates is not None:
+            self._gates.settle(len(self._running), len(self._lingering))
+
     def _refused(self, process: Process, error: OSError) -> None:
+        self._settle()
         cause = printable(f"cannot start: {_cause(error)}")
         outcome: Outcome | None = Outcome(Status.FAILED, cause)
         if error.errno in SHORTAGES and not self._slots.refused(self._events, len(self._running), cause):
@@ -192,6 +220,8 @@ class ProcessExecutor:
             self._forget(process)
         self._watch.close()
         self._spawner.close()
+        if self._gates is not None:
+            self._gates.close()
 
     def _end_rest(self) -> asyncio.TimerHandle | None:
         """Name the processes that keep their output open and tell them to end. Returns what ends them later."""
@@ -264,6 +294,7 @@ class ProcessExecutor:
                 os.unlink(process.script)
         if lingers:
             self._lingering.add(process)
+        self._settle()
         outcome = self._outcome(process)
         go_on = self._events.task_ended(process.number, outcome)
         following = process.place + 1
@@ -337,6 +368,7 @@ class ProcessExecutor:
                 os.waitpid(process.pid, 0)
         for stream in list(process.pipes):
             self._watch.close_pipe(process, stream)
+        self._settle()
 
 
 def _cause(error: OSError) -> str:

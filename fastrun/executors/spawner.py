@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 
 from fastrun.executors.marks import DETACH, RUN_ID, TASK
@@ -26,13 +27,14 @@ _DEFAULT_SIGNALS = [int(getattr(signal, name)) for name in ("SIGPIPE", "SIGXFZ",
 class Spawner:
     """Starts commands, each in a session of its own, standard input from ``/dev/null``."""
 
-    def __init__(self, run_id: str, *, portable: bool = False) -> None:
-        """``run_id``: what commands are marked with. ``portable``: never use posix_spawn."""
+    def __init__(self, run_id: str, *, portable: bool = False, more: Mapping[str, str] | None = None) -> None:
+        """``run_id``: what commands are marked with. ``portable``: never use posix_spawn. ``more``: variables."""
         self._portable = portable
         self._null = os.open(os.devnull, os.O_RDWR)
         self._take_null = (os.POSIX_SPAWN_DUP2, self._null, 0) if hasattr(os, "posix_spawn") else ()
         self._environment = {
             **os.environb,
+            **{os.fsencode(name): os.fsencode(value) for name, value in (more or {}).items()},
             RUN_ID: run_id.encode(),
             ATTEMPT.encode(): b"1",
         }

@@ -1,0 +1,169 @@
+"""What has to agree that one more command starts, beside the slots: the load, the memory, make's jobserver.
+
+No gate holds up a run in which nothing runs, so none can bring it to a stop. Knows when to ask again; not what a
+command is, nor who waits. A plain run does not import it.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from fastrun.executors.guardian import Guardian
+from fastrun.executors.jobserver import join_or_serve
+from fastrun.executors.readings import Machine
+from fastrun.protocols import Events
+
+# Seconds between looks at a machine that is too busy.
+_LOOK_AGAIN = 0.25
+
+# Percent of the last ten seconds in which some process waited for memory: more than that is felt.
+_MOST_PRESSURE = 10.0
+
+
+class Gate(Protocol):
+    """Decides whether one more command may start. ``name``: what a task has waited for, see ``Start.held_by``."""
+
+    name: str
+
+    def open(self, events: Events, on_change: Callable[[], None]) -> None:
+        """Begin, inside the running loop. ``on_change``: to be called when ``take`` may say otherwise than before."""
+        ...
+
+    def take(self, running: int) -> bool:
+        """Whether a command may start beside so many that run, always if none does. It is then about to."""
+        ...
+
+    def settle(self, running: int, lingering: int) -> None:
+        """Take note that so many run, and of how many others something may be left."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back. May be called twice."""
+        ...
+
+
+class Gates:
+    """The gates of a run. ``environment``: variables that its commands need for them."""
+
+    def __init__(self, gates: Sequence[Gate], environment: dict[str, str] | None = None) -> None:
+        """``gates``: those that take something come last, for what they took is not given back if another is shut."""
+        self._gates = gates
+        self.environment = environment or {}
+        # Whether one has said no and not called since.
+        self._shut = False
+
+    def open(self, events: Events) -> None:
+        """Begin, inside the running loop."""
+        self._events = events
+        for gate in self._gates:
+            gate.open(events, self._changed)
+
+    def room(self, running: int) -> int:
+        """How many may be tried to start beside so many that run: one, as only then it is known whether another may."""
+        return 0 if self._shut and running else 1
+
+    def take(self, running: int) -> str | None:
+        """The name of the gate that is shut for one more beside so many that run; None if it may start."""
+        for gate in self._gates:
+            if not gate.take(running):
+                self._shut = True
+                return gate.name
+        self._shut = False
+        return None
+
+    def settle(self, running: int, lingering: int) -> None:
+        """Have all take note of what runs."""
+        for gate in self._gates:
+            gate.settle(running, lingering)
+
+    def close(self) -> None:
+        """Give everything back. May be called twice."""
+        for gate in self._gates:
+            gate.close()
+
+    def _changed(self) -> None:
+        self._shut = False
+        self._events.slots_changed()
+
+
+class Watched:
+    """A gate that is shut while the machine is too busy: looked at with each start, and now and then while it is."""
+
+    def __init__(self, name: str, is_busy: Callable[[], bool | None], unknown: str) -> None:
+        """``is_busy``: None if the system does not tell. ``unknown``: the warning for that, once."""
+        self.name = name
+        self._is_busy = is_busy
+        self._unknown = unknown
+        self._known = True
+        self._timer: asyncio.TimerHandle | None = None
+
+    def open(self, events: Events, on_change: Callable[[], None]) -> None:
+        """Begin, with a first look."""
+        self._on_change = on_change
+        self._known = self._is_busy() is not None
+        if not self._known:
+            events.warning(self._unknown)
+
+    def take(self, running: int) -> bool:
+        """Look, unless that was just done."""
+        if not (running and self._known):
+            return True
+        if self._timer is None and self._is_busy():
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._look_again)
+        return self._timer is None
+
+    def settle(self, running: int, lingering: int) -> None:
+        """Nothing is taken."""
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look_again(self) -> None:
+        self._timer = None
+        self._on_change()
+
+
+def load_gate(most: float, machine: Machine) -> Watched:
+    """Shut while the load is above ``most``."""
+
+    def is_busy() -> bool | None:
+        load = machine.load()
+        return None if load is None else load > most
+
+    return Watched("load", is_busy, "this system does not tell its load, which then does not limit anything")
+
+
+def memory_gate(least: int, machine: Machine) -> Watched:
+    """Shut while fewer than ``least`` bytes are available, or much of the time somebody waits for memory."""
+
+    def is_busy() -> bool | None:
+        available = machine.available_memory()
+        return None if available is None else available < least or (machine.memory_pressure() or 0.0) > _MOST_PRESSURE
+
+    return Watched("memory", is_busy, "this system does not tell its memory, which then does not limit anything")
+
+
+def make_gates(
+    guardian: Guardian,
+    jobs: int | None,
+    load: float | None,
+    min_memory: int | None,
+    jobserver: str | None,
+    warn: Callable[[str], None],
+) -> Gates:
+    """The gates for what is wanted; see ``api.run_async``. ``guardian``: for what it may have to give back.
+
+    Raises ValueError if a jobserver is wanted that cannot be made.
+    """
+    gates: list[Gate] = []
+    if load is not None:
+        gates.append(load_gate(load, Machine()))
+    if min_memory is not None:
+        gates.append(memory_gate(min_memory, Machine()))
+    slots = join_or_serve(os.environ.get("MAKEFLAGS", ""), guardian, jobs, jobserver, warn)
+    if slots is None:
+        return Gates(gates)
+    return Gates([*gates, slots], slots.environment)
