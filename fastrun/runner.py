@@ -235,9 +235,12 @@ class Run:
 
     def _start(self, number: int, pid: int | None, held_by: str) -> Start:
         """What the observers are told of a start."""
+        retries = self._tasks[number].retries
         if number in self._scheduler.pooled:
             held_by = "pool"
-        return Start(self._attempts.get(number, 1), self._tasks[number].retries + 1, pid, held_by)
+        if not retries and pid is None and held_by == "slot":
+            return FIRST_START
+        return Start(self._attempts.get(number, 1), retries + 1, pid, held_by)
 
     def _delay(self, number: int, outcome: Outcome) -> float | None:
         """Seconds until a task that has failed is tried again, None if it is not."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from fastrun import Observer, Outcome, Report, Start, Status, Task, Usage
@@ -128,3 +130,50 @@ def test_time_stands_still_at_the_end(stage):
 def test_it_is_told_everything():
     assert Timeline().detailed
     assert not Observer().detailed
+
+
+def test_who_follows_is_told_once_a_turn_and_of_the_rest_at_the_end():
+    now = 100.0
+    told = []
+
+    async def run() -> None:
+        nonlocal now
+        timeline = Timeline(clock=lambda: now, wall=lambda: 1e9)
+        timeline.follow(lambda moments: told.append([(at, task.name, outcome) for at, task, outcome, _ in moments]))
+        timeline.run_started([])
+        timeline.task_started(A, FIRST)
+        now = 101.0
+        timeline.task_ended(A, OK)
+        assert told == []
+        await asyncio.sleep(0)
+        timeline.task_started(B, FIRST)
+        timeline.run_ended(Report([], b"", {}, 1.0))
+
+    asyncio.run(run())
+    assert told == [[(0.0, "a", None), (1.0, "a", OK)], [(1.0, "b", None)]]
+
+
+def test_news_of_snippets_in_one_turn_are_of_one_time_and_commands_have_their_own():
+    now = 100.0
+    told: list[float] = []
+    snippet = Task("s", "eval", "")
+
+    async def run() -> None:
+        nonlocal now
+        timeline = Timeline(clock=lambda: now)
+        timeline.follow(lambda moments: told.extend(moment[0] for moment in moments))
+        timeline.run_started([])
+        timeline.task_started(snippet, FIRST)
+        now = 101.0
+        timeline.task_ended(snippet, OK)
+        now = 102.0
+        timeline.task_started(A, Start(pid=1))
+        now = 103.0
+        timeline.task_ended(A, OK)
+        now = 104.0
+        await asyncio.sleep(0)
+        timeline.task_started(snippet, FIRST)
+        timeline.run_ended(Report([], b"", {}, 1.0))
+
+    asyncio.run(run())
+    assert told == [0.0, 0.0, 2.0, 3.0, 4.0]
