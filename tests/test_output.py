@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from fastrun.observers.output import FileObserver, OutputFile
+from fastrun.observers.output import FileObserver, OutputFile, OutputStream, open_followed
 
 
 def test_a_new_file_is_its_owners_alone_and_one_that_exists_keeps_its_mode(tmp_path):
@@ -56,3 +56,35 @@ def test_a_path_that_cannot_be_written_is_an_error_at_once(tmp_path):
 def test_a_name_cannot_act_on_the_terminal(tmp_path):
     with OutputFile(str(tmp_path / "a\x1bb")) as file:
         assert file.label.endswith("a\\x1bb")
+
+
+def test_an_observer_that_did_not_come_to_its_end_says_so(tmp_path):
+    observer = FileObserver(OutputFile(str(tmp_path / "a")))
+    observer.complete = False
+    assert observer.close() == f"{tmp_path}/a is not complete"
+
+
+def test_only_what_may_have_a_slow_reader_is_a_stream(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    for name, kind in (("new", OutputFile), ("pipe", OutputStream)):
+        file = open_followed(str(tmp_path / name))
+        assert isinstance(file, kind)
+        file.write(b"x")
+        file.flush()
+        assert file.close() == ""
+    assert os.read(reader, 10) == b"x"
+    os.close(reader)
+
+
+def test_a_stream_whose_reader_sleeps_takes_all_at_once_and_says_that_nobody_reads():
+    reader, writer = os.pipe()
+    stream = OutputStream(writer, "the pipe")
+    stream.write(b"x" * (5 << 20))
+    assert stream.congested
+    stream.patience = 0.0
+    assert stream.close() == "cannot write to the pipe: nobody reads"
+    # Its thread ends, and says what it has met.
+    os.close(reader)
+    stream.patience = None
+    assert stream.close() == "cannot write to the pipe: Broken pipe"

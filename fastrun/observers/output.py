@@ -4,10 +4,18 @@ Knows bytes and a path. Does not know what is written.
 """
 
 import os
+import stat
 from typing import IO, Self, cast
 
-from fastrun.protocols import Observer
+from fastrun.observers.writer import Writer
+from fastrun.protocols import STDOUT, Observer
 from fastrun.spec import printable
+
+
+def open_private(path: str) -> int:
+    """A descriptor of a file that is made, readable by its owner alone, or emptied. Raises OSError."""
+    # What is there already keeps its mode: it is the user's.
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
 
 
 class OutputFile:
@@ -20,9 +28,7 @@ class OutputFile:
         """``path``: made, or emptied if it exists. ``compressed``: as gzip does it. Raises OSError."""
         self.label = printable(path)
         self.failure = ""
-        # What is there already keeps its mode: it is the user's.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        self._raw: IO[bytes] = open(descriptor, "wb")  # noqa: SIM115  # closed by close
+        self._raw: IO[bytes] = open(open_private(path), "wb")  # noqa: SIM115  # closed by close
         self._file: IO[bytes] = self._raw
         if compressed:
             import gzip  # 3 ms, and few need it
@@ -64,12 +70,67 @@ class OutputFile:
         self.close()
 
 
-class FileObserver(Observer):
-    """An observer with a file, which whoever made it closes once the run is over."""
+class OutputStream:
+    """The same for what somebody reads meanwhile, a pipe or a terminal: he may be slow, and the loop does not wait."""
 
-    def __init__(self, file: OutputFile) -> None:
+    def __init__(self, descriptor: int, label: str) -> None:
+        """``label``: what it is called."""
+        self.label = label
+        # Seconds that ``close`` waits for who reads, None for as long as it takes.
+        self.patience: float | None = None
+        self._descriptor = descriptor
+        self._writer = Writer({STDOUT: descriptor}, {STDOUT: label})
+
+    @property
+    def congested(self) -> bool:
+        """Whether who reads is behind."""
+        return self._writer.congested
+
+    @property
+    def failure(self) -> str:
+        """A line about the first error, empty if there is none."""
+        return self._writer.failure
+
+    def write(self, data: bytes) -> None:
+        """Write as much as fits, and the rest when it does."""
+        self._writer.write([(STDOUT, data)])
+
+    def flush(self) -> None:
+        """Nothing: there is no buffer."""
+
+    def close(self) -> str:
+        """Write what is left. Returns ``failure``."""
+        if self._writer.close(self.patience):
+            os.close(self._descriptor)
+            return self.failure
+        return self.failure or f"cannot write to {self.label}: nobody reads"
+
+
+# What is written to as an ``OutputFile`` is.
+Output = OutputFile | OutputStream
+
+
+def open_followed(path: str) -> Output:
+    """A file that others may read while it is written: if it is a pipe, its readers hold nothing up. Raises OSError."""
+    try:
+        regular = stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        regular = True
+    return OutputFile(path) if regular else OutputStream(open_private(path), printable(path))
+
+
+class FileObserver(Observer):
+    """An observer with a file, which whoever made it closes once the run is over.
+
+    ``complete``: whether it has come to its end; False only with those that say so, and until then.
+    """
+
+    complete = True
+
+    def __init__(self, file: Output) -> None:
         self.file = file
 
     def close(self) -> str:
         """Write what is left. Returns a line about what could not be written, empty if all is."""
-        return self.file.close()
+        # Not complete: it raised, and no longer watches.
+        return self.file.close() or ("" if self.complete else f"{self.file.label} is not complete")

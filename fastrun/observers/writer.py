@@ -28,12 +28,15 @@ _NAMES = {STDOUT: "standard output", STDERR: "standard error"}
 class Writer:
     """Takes pieces of output for STDOUT and STDERR and writes them in order.
 
-    ``failed``: whether something could not be written; what comes later for that stream is dropped.
+    ``failed``: whether something could not be written; what comes later for that stream is dropped. ``failure``: a
+    line about the first of them, which is also written to STDERR, where there is that stream.
     """
 
-    def __init__(self, descriptors: dict[int, int]) -> None:
-        """``descriptors``: the file descriptor of each stream."""
+    def __init__(self, descriptors: dict[int, int], names: dict[int, str] = _NAMES) -> None:
+        """``descriptors``: the file descriptor of each stream. ``names``: what they are called."""
         self._descriptors = descriptors
+        self._names = names
+        self.failure = ""
         self._queue: SimpleQueue[list[tuple[int, bytes] | Spool] | None] = SimpleQueue()
         self._broken: set[int] = set()
         # Each is counted up in one thread only, so that neither needs a lock.
@@ -119,8 +122,10 @@ class Writer:
             _write_all(self._descriptors[stream], run[0] if len(run) == 1 else b"".join(run))
         except OSError as error:
             self._broken.add(stream)
-            message = f"fastrun: cannot write to {_NAMES[stream]}: {error.strerror}; the tasks go on without it\n"
-            self._write(STDERR, [message.encode()])
+            failure = f"cannot write to {self._names[stream]}: {error.strerror}"
+            self.failure = self.failure or failure
+            if STDERR in self._descriptors:
+                self._write(STDERR, [f"fastrun: {failure}; the tasks go on without it\n".encode()])
 
 
 def _fits(descriptor: int) -> int:
