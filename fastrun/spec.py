@@ -17,12 +17,16 @@ import orjson
 from fastrun.validator import KEYS, Invalid, validate
 
 SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "schema.json")
+EVENTS_SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "events.schema.json")
 
 # As many problems as fit on a screen; a broken generator makes one per task.
 PROBLEMS_SHOWN = 20
 
 # A longer name would push everything else off the line it is printed on.
 COLUMNS_SHOWN = 200
+
+# What begins a command of GitHub Actions, Azure Pipelines and TeamCity.
+_CI_COMMAND = re.compile(r"##(?=\w*\[)")
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -157,10 +161,12 @@ def printable(text: str, columns: int = COLUMNS_SHOWN) -> str:
     """Text on one line that cannot act on a terminal or pass for another line, at most ``columns`` wide.
 
     Control, bidirectional, separator and other characters that Unicode calls not printable are escaped
-    as Python's ``repr`` escapes them; a longer text is cut and ends in ``…``.
+    as Python's ``repr`` escapes them; a longer text is cut and ends in ``…``. So is what CI systems take for a command
+    anywhere in a line: ``##[error]``, ``##vso[...]``.
     """
-    if text.isprintable() and len(text) <= columns // 2:
+    if text.isprintable() and len(text) <= columns // 2 and "##" not in text:
         return text
+    text = _CI_COMMAND.sub(r"#\\x23", text)
     # No character is narrower than a column here, so none behind these can be shown.
     shown = [c if c.isprintable() else repr(c)[1:-1] for c in text[: columns + 1]]
     width = 0

@@ -329,6 +329,11 @@ def test_the_generator_writes_a_validator_that_agrees():
         made["validate"](exec_("a", "true", cwd=""))
 
 
+def test_printable_text_is_no_command_to_a_ci_system():
+    assert printable("a ##[error]b ##vso[c]d ###[e] ## f") == r"a #\x23[error]b #\x23vso[c]d ##\x23[e] ## f"
+    assert "##" not in printable("##[x]" * 100)
+
+
 @given(st.text(max_size=400))
 def test_printable_text_is_one_harmless_line_of_bounded_width(text):
     shown = printable(text)
