@@ -177,10 +177,12 @@ def prepare(
     observers: Iterable[Observer],
     journaling: "Journaling | None",
     warn: Callable[[str], None],
+    run_id: str | None = None,
 ) -> "Prepared":
     """Make a run of a graph. Raises ValueError for options that make no sense; they are those of ``run_async``.
 
-    Raises JournalError or OSError if the journal cannot be used.
+    ``run_id``: by which its commands know it, see ``new_run_id``; one of its own without it. Raises JournalError or
+    OSError if the journal cannot be used.
     """
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be 1 or more, not {jobs}")
@@ -190,7 +192,7 @@ def prepare(
         raise ValueError("keep_going and grace must be 0 or more")
     if timeout is not None and not timeout > 0:
         raise ValueError(f"timeout must be more than 0, not {timeout}")
-    run_id = os.urandom(8).hex()
+    run_id = run_id or new_run_id()
     guard = Guardian(run_id, wanted=guardian)
     gates, journal, plan = None, None, None
     try:
@@ -246,6 +248,11 @@ def _give_back(guard: Guardian, gates: "Gates | None") -> None:
     if gates is not None:
         gates.close()
     guard.stop()
+
+
+def new_run_id() -> str:
+    """What tells a run from all others."""
+    return os.urandom(8).hex()
 
 
 class Prepared(NamedTuple):

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made = parser()
     options = made.parse(arguments)
     if options.schema:
-        return _print_schema()
+        return _print_schema(options.schema)
     if options.print_completion:
         return _print_completion(made, options.print_completion)
     _check(made, options)
@@ -227,17 +227,23 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
     graph = _load(options)
     if isinstance(graph, int):
         return graph
+    import fcntl
+
     import uvloop  # noqa: F401  # needed next
 
-    from fastrun.api import prepare
+    from fastrun.api import new_run_id, prepare
 
-    console, status = _console(options, graph)
+    # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
+    out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
+    # With the events on standard output, nothing else is.
+    console, status = _console(options, graph, err if options.json == "-" else out, err)
+    run_id = new_run_id()
     watching: list[Observer] = []
     if is_watched(options):
         from fastrun.outputs import observers, times_of
 
         try:
-            watching = observers(options)
+            watching = observers(options, run_id, console, out)
         except OSError as error:
             return _usage_error(f"{error.filename}: {error.strerror}")
         if shows_times(options):
@@ -258,6 +264,7 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
             observers=[*watching, *([status] if status is not None else []), console],
             journaling=_journaling(options),
             warn=console.warn,
+            run_id=run_id,
         )
     except (OSError, ValueError) as error:
         console.close()
@@ -269,14 +276,10 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
     return prepared, console, watching
 
 
-def _console(options: argparse.Namespace, graph: "Graph") -> "tuple[Console, Progress | None]":
+def _console(options: argparse.Namespace, graph: "Graph", out: int, err: int) -> "tuple[Console, Progress | None]":
     """Who prints the run and, if somebody watches, who shows how it stands meanwhile."""
-    import fcntl
-
     from fastrun.observers.console import Console
 
-    # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
-    out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
     watched = None
     if _may_be_watched(options):
         from fastrun.terminal import Watched
@@ -342,10 +345,10 @@ def _print_completion(made: Parser, shell: str) -> int:
         return _usage_error("--print-completion needs the package shtab: pip install 'fastrun[completion]'")
 
 
-def _print_schema() -> int:
-    from fastrun.spec import SCHEMA_PATH
+def _print_schema(what: str) -> int:
+    from fastrun.spec import EVENTS_SCHEMA_PATH, SCHEMA_PATH
 
-    with open(SCHEMA_PATH, encoding="utf-8") as file:
+    with open(EVENTS_SCHEMA_PATH if what == "events" else SCHEMA_PATH, encoding="utf-8") as file:
         return _print(file)
 
 

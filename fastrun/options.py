@@ -21,7 +21,10 @@ SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "FASTRUN_"
 
 # The options for which somebody beside the console watches the run.
-WATCHING: tuple[str, ...] = ("html",)
+WATCHING = ("json", "trace", "junit", "html")
+
+# What there is a schema of.
+SCHEMAS = ("document", "events")
 
 _DESCRIPTION = "Run a JSON document of shell commands and Python snippets as concurrently as their dependencies allow."
 
@@ -127,13 +130,15 @@ def _value(action: argparse.Action, text: str) -> Any:
 
 
 def _with_values(arguments: list[str]) -> list[str]:
-    """Tell ``--shuffle FILE`` from ``--shuffle SEED``, and ``--jobserver FILE`` from ``--jobserver STYLE``."""
+    """Tell ``--shuffle FILE`` from ``--shuffle SEED``, and so for others whose value may be missing."""
     given = []
     for argument, after in pairwise([*arguments, ""]):
         if argument == "--shuffle" and not after.isdecimal():
             given.append("--shuffle=")
         elif argument == "--jobserver" and after not in _JOBSERVERS:
             given.append("--jobserver=auto")
+        elif argument == "--schema" and after not in SCHEMAS:
+            given.append(f"--schema={SCHEMAS[0]}")
         else:
             given.append(argument)
     return given
@@ -151,18 +156,25 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
     _add_selecting(made.section("running a part"))
     _add_journal(made.section("going on from where a run ended"))
     _add_output(made.section("output"))
+    _add_files(made.section("files for other tools"))
     _add_looking(made.section("looking, without running"))
     return made
 
 
 def is_watched(options: argparse.Namespace) -> bool:
-    """Whether one of the options WATCHING is given, or times are wanted."""
-    return shows_times(options) or any(getattr(options, name) is not None for name in WATCHING)
+    """Whether somebody beside the console watches the run, or times are wanted."""
+    given = any(getattr(options, name) is not None for name in WATCHING)
+    return given or shows_times(options) or on_github(os.environ)
 
 
 def shows_times(options: argparse.Namespace) -> bool:
     """Whether the report begins with times, which cost each task some microseconds: only where that is asked for."""
     return bool(options.report == "all" or (options.verbose and options.report != "none"))
+
+
+def on_github(environ: Mapping[str, str]) -> bool:
+    """Whether this is a step of a GitHub Actions workflow."""
+    return environ.get("GITHUB_ACTIONS") == "true"
 
 
 def _add_running(section: Section) -> None:
@@ -306,7 +318,19 @@ def _add_output(section: Section) -> None:
         default=False,
         help="show each command as it starts, why tasks run again, and at the end the times",
     )
+
+
+def _add_files(section: Section) -> None:
+    add = section.add
+    add(
+        "--json",
+        metavar="FILE",
+        help="write what happens to FILE as JSON Lines; '-' writes to standard output, and what would be printed there "
+        "to standard error",
+    )
+    add("--trace", metavar="FILE", help="write a trace for Perfetto or chrome://tracing to FILE; compressed if .gz")
     add("--html", metavar="FILE", help="write a page about the run to FILE, which a browser opens without a network")
+    add("--junit", metavar="FILE", help="write a report for CI systems to FILE, as JUnit XML")
 
 
 def _add_looking(section: Section) -> None:
@@ -322,7 +346,13 @@ def _add_looking(section: Section) -> None:
         help="with --journal: how long would a run take with jobs=8, or jobs=4,8,all, by the durations in it",
     )
     add("--print-completion", choices=SHELLS, help="print a completion script for this shell; needs the package shtab")
-    add("--schema", **flag, help="print the JSON schema of documents")
+    add(
+        "--schema",
+        nargs="?",
+        choices=SCHEMAS,
+        metavar="WHAT",
+        help="print the JSON schema of documents, or of the 'events' that --json writes",
+    )
     section.add_last("--version", action="version", version=f"fastrun {__version__}")
 
 

@@ -8,23 +8,50 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-from fastrun.observers.output import FileObserver, OutputFile
+from fastrun.observers.output import FileObserver, OutputFile, OutputStream, open_followed
 from fastrun.observers.timeline import Timeline
+from fastrun.options import on_github, shows_times
 from fastrun.protocols import Observer
 
+if TYPE_CHECKING:
+    from fastrun.observers.console import Console
 
-def observers(options: argparse.Namespace) -> list[Observer]:
-    """Those that the options ask for, each behind what it asks.
 
-    The timeline is one for all. Raises OSError, with the path, for a file that cannot be made.
+def observers(options: argparse.Namespace, run_id: str, console: "Console", stdout: int) -> list[Observer]:
+    """Those that the options ask for, each behind what it asks; the timeline is one for all.
+
+    ``stdout``: a descriptor that is theirs. Raises OSError, with the path, for a file that cannot be made.
     """
     timeline = Timeline()
-    found: list[Observer] = [timeline]
+    found: list[Observer] = []
+    name = "stdin" if options.file == "-" else os.path.splitext(os.path.basename(options.file))[0]
+    if options.json is not None:
+        from fastrun.observers.events import EventLog
+
+        file = OutputStream(stdout, "standard output") if options.json == "-" else open_followed(options.json)
+        found.append(EventLog(file, timeline, run_id))
+    if options.trace is not None:
+        from fastrun.observers.trace import Trace
+
+        compressed = options.trace.endswith(".gz")
+        found.append(Trace(OutputFile(options.trace, compressed=compressed), timeline, run_id))
+    if options.junit is not None:
+        from fastrun.observers.junit import JUnit
+
+        found.append(JUnit(OutputFile(options.junit), timeline, name, run_id))
     if options.html is not None:
         from fastrun.observers.html import HtmlReport
 
         found.append(HtmlReport(OutputFile(options.html), timeline, _title(options.file)))
+    if found or shows_times(options):
+        found.insert(0, timeline)
+    if on_github(os.environ):
+        from fastrun.observers.github import GitHub
+
+        summary = os.environ.get("GITHUB_STEP_SUMMARY") or None
+        found.append(GitHub(console.print_line, console.warn, f"fastrun {name}", summary))
     return found
 
 
@@ -43,5 +70,10 @@ def times_of(watching: Sequence[Observer]) -> Callable[[], Iterator[str]]:
 def close(watching: Sequence[Observer]) -> Iterator[str]:
     """Have them write what is left, once the run is over. Yields a line for each file that is not whole."""
     for observer in watching:
-        if isinstance(observer, FileObserver) and (failure := observer.close()):
-            yield failure
+        if isinstance(observer, FileObserver):
+            try:
+                failure = observer.close()
+            except Exception as error:
+                failure = f"{type(observer).__name__} failed: {error!r}"
+            if failure:
+                yield failure

@@ -40,6 +40,8 @@ settings.load_profile("fastrun")
 
 # Who runs the tests may be a make: its job slots are none of their business.
 os.environ.pop("MAKEFLAGS", None)
+# What is tested is not what the tests run in.
+os.environ.pop("GITHUB_ACTIONS", None)
 
 # libuv makes a pipe for signals with its first loop and keeps it for the life of the process.
 uvloop.new_event_loop().close()

@@ -40,20 +40,20 @@ def test_a_failure_is_shown_with_its_place_its_command_and_the_end_of_its_output
     path = write_json(tmp_path, BUILD)
     lines = before_report(fastrun("-j1", "--eval-threads", "1", path).stdout)
     assert lines[:3] == ["Failures:", "  2 skipped: compile failed", "  1 skipped: check failed"]
-    compiled = lines.index("  compile  exit status 3")
+    compiled = lines.index("  failed: compile  exit status 3")
     assert lines[compiled + 1 : compiled + 3] == [
         f"    {path}:3:5",
         "    exec: echo one; echo two >&2; exit 3",
     ]
     # Two pipes: in which order they are read is not known.
     assert set(lines[compiled + 3 : compiled + 5]) == {"    | one", "    | two"}
-    checked = lines.index("  check  SystemExit: no good")
+    checked = lines.index("  failed: check  SystemExit: no good")
     assert lines[checked + 1 : checked + 6] == [
         f"    {path}:6:5",
         "    eval: import sys",
-        "          x = 1",
-        "          y = 2",
-        "          ...",
+        "    eval: x = 1",
+        "    eval: y = 2",
+        "    eval: ...",
     ]
     assert "fine" not in "".join(lines)
 
@@ -70,7 +70,7 @@ def test_a_part_of_a_document_has_the_places_of_the_whole(tmp_path):
 def test_a_long_document_gives_the_position(tmp_path):
     tasks = document(eval_("big", f"#{'x' * (1 << 22)}"), exec_("bad", "exit 1"))
     lines = before_report(fastrun(write_json(tmp_path, tasks)).stdout)
-    assert lines == ["Failures:", "  bad  exit status 1", "    task 2 of the document", "    exec: exit 1"]
+    assert lines == ["Failures:", "  failed: bad  exit status 1", "    task 2 of the document", "    exec: exit 1"]
 
 
 def test_an_attempt_is_counted_and_only_the_last_one_is_shown(tmp_path):
@@ -78,7 +78,7 @@ def test_an_attempt_is_counted_and_only_the_last_one_is_shown(tmp_path):
     tasks = document(exec_("a", command, retries=2, retry_delay=0))
     path = write_json(tmp_path, tasks)
     assert before_report(fastrun(path).stdout)[1:] == [
-        "  a  exit status 1",
+        "  failed: a  exit status 1",
         f"    {path}:1:12, attempt 3 of 3",
         f"    exec: {command}",
         "    | attempt 3",
@@ -94,8 +94,8 @@ def test_a_failure_that_is_allowed_is_none_and_what_is_not_needed_is_no_skip(tmp
     )
     result = fastrun(write_json(tmp_path, tasks))
     lines = before_report(result.stdout)
-    assert lines[:3] == ["Failures:", "  1 skipped: b failed", "  b  exit status 2"]
-    assert not [line for line in lines if line.startswith("  a ")]
+    assert lines[:3] == ["Failures:", "  1 skipped: b failed", "  failed: b  exit status 2"]
+    assert not [line for line in lines if line.startswith("  failed: a ")]
     fine = fastrun(write_json(tmp_path, document(tasks["tasks"][0], tasks["tasks"][2])))
     assert (fine.returncode, before_report(fine.stdout)) == (0, [])
 
@@ -129,7 +129,7 @@ def test_many_failures_are_counted_and_the_first_are_shown(tmp_path):
         "  10 skipped for 10 other reasons",
     ]
     assert [line for line in lines if line.endswith("exit status 1")] == [
-        f"  t{number}  exit status 1" for number in range(20)
+        f"  failed: t{number}  exit status 1" for number in range(20)
     ]
     assert lines[-1] == "  10 more failed"
 
@@ -293,7 +293,7 @@ def test_a_library_console_shows_failures_without_a_place(tmp_path):
         console.close()
         out.seek(0)
         assert out.read().decode().partition("Failures:\n")[2] == (
-            "  b  exit status 1\nReport:\nfailed   b  exit status 1\n2 tasks: 1 ok, 1 failed in 1.00 s\n"
+            "  failed: b  exit status 1\nReport:\nfailed   b  exit status 1\n2 tasks: 1 ok, 1 failed in 1.00 s\n"
         )
 
 

@@ -41,7 +41,19 @@ ALLOWED = {
     "whatif": {"graph", "protocols", "scheduler"},
     "options": {""},
     # Which observers a run gets is its business.
-    "outputs": {"observers.html", "observers.output", "observers.timeline", "observers.times", "protocols"},
+    "outputs": {
+        "observers.console",
+        "observers.events",
+        "observers.github",
+        "observers.html",
+        "observers.junit",
+        "observers.output",
+        "observers.timeline",
+        "observers.times",
+        "observers.trace",
+        "options",
+        "protocols",
+    },
     "terminal": {"observers.console", "observers.screen", "observers.status", "protocols"},
     "api": {
         "executors.gates",
@@ -103,6 +115,7 @@ HELPERS = {
     },
     "journal": {"file", "keys", "machine", "records"},
     "observers": {
+        "details",
         "estimate",
         "facts",
         "failures",
@@ -111,6 +124,7 @@ HELPERS = {
         "screen",
         "sketch",
         "spool",
+        "tail",
         "tails",
         "timeline",
         "times",
@@ -182,6 +196,8 @@ def test_a_plain_run_imports_two_packages(tmp_path):
     new = {name.split(".")[0] for name in loaded - _loaded_by("")}
     assert {name for name in new - ours if not name.startswith("_")} <= set(sys.stdlib_module_names)
     assert not loaded & {f"fastrun.executors.{name}" for name in ("gates", "jobserver", "readings")}
+    watching = {"fastrun.outputs", *(f"fastrun.observers.{name}" for name in ("output", "timeline", "events"))}
+    assert not loaded & watching
 
 
 def test_unknown_public_names_are_attribute_errors():

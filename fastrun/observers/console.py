@@ -257,6 +257,10 @@ class Console(Observer):
             yield f"{line}  {printable(reason)}" if reason else line
         yield report.summary()
 
+    def print_line(self, line: str) -> None:
+        """Print a line on standard output."""
+        self._put_line(f"{line}\n".encode())
+
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
         self.note(f"warning: {text}")

@@ -43,7 +43,8 @@ def failure_lines(
     if len(causes) > _REASONS:
         yield f"  {sum(count for _, count in causes[_REASONS:]):,} skipped for {len(causes) - _REASONS:,} other reasons"
     for failure in failures:
-        yield f"  {failure.task.label}  {printable(failure.reason)}"
+        # Behind a word: what begins with a name may be a command to a CI system.
+        yield f"  failed: {failure.task.label}  {printable(failure.reason)}"
         yield from _details(failure, place)
     if more:
         yield f"  {more:,} more failed"
@@ -56,9 +57,9 @@ def _details(failure: Failure, place: Callable[[str], str]) -> Iterator[str]:
     if said:
         yield f"    {said}"
     source = [line for line in task.arguments.splitlines() if line.strip()]
-    for number, line in enumerate(source[:_SOURCE_LINES]):
-        yield f"    {f'{task.type}:' if not number else '':<5} {printable(line)}"
+    for line in source[:_SOURCE_LINES]:
+        yield f"    {task.type}: {printable(line)}"
     if len(source) > _SOURCE_LINES:
-        yield "          ..."
+        yield f"    {task.type}: ..."
     for line in tail_lines(failure.tail):
         yield f"    | {line}".rstrip()

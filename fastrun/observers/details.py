@@ -1,0 +1,58 @@
+"""How an attempt at a task went, as members of a JSON object: the same words for all files that tell of it.
+
+Knows spans and JSON. Does not know where the members go.
+"""
+
+import json
+import math
+from json.encoder import encode_basestring_ascii
+
+from fastrun.observers.timeline import Span
+from fastrun.protocols import FIRST_START, OK, Outcome
+
+# A text in quotes, in ASCII alone: so a lone surrogate, which a name may hold, is no harm. orjson would refuse it, and
+# for one short text takes no less time.
+quoted = encode_basestring_ascii
+
+
+class Details:
+    """Gives the members for one attempt after the other.
+
+    Snippets that start and end within a turn of the loop differ in nothing but their names: what is the same as for the
+    attempt before is not put together again.
+    """
+
+    def __init__(self) -> None:
+        self._began = self._ended = self._ready = math.nan
+        self._last = ""
+
+    def of(self, outcome: Outcome, span: Span | None) -> str:
+        """The members, as text without the braces. ``span``: None for a task that did not run."""
+        if span is None or span.start is not FIRST_START or outcome is not OK or span.ended is None:
+            return _members(outcome, span)
+        if span.began != self._began or span.ended != self._ended or span.ready != self._ready:
+            self._began, self._ended, self._ready = span.began, span.ended, span.ready
+            self._last = _members(outcome, span)
+        return self._last
+
+
+def _members(outcome: Outcome, span: Span | None) -> str:
+    """Put together by hand: orjson gives 17 digits of a time, and has to be handed an object that is made for it."""
+    result = f'"status":"{outcome.status.label}","reason":{quoted(outcome.reason)}'
+    if span is None:
+        return (
+            f'{result},"duration":null,"cpu_seconds":null,"peak_bytes":null,'
+            '"attempt":null,"attempts":null,"retry_in":null,"wait":null'
+        )
+    start, usage = span.start, outcome.usage
+    cpu, peak = (None, None) if usage is None else usage
+    after = span.began - span.ready
+    return (
+        f'{result},"duration":{span.seconds:.6f},"cpu_seconds":{_number(cpu)},"peak_bytes":{_number(peak)},'
+        f'"attempt":{start.attempt},"attempts":{start.attempts},"retry_in":{_number(outcome.again)},'
+        f'"wait":{{"dependencies":{span.ready:.6f},"after":{after:.6f},"for":{quoted(start.held_by)}}}'
+    )
+
+
+def _number(value: float | None) -> str:
+    return "null" if value is None else json.dumps(round(value, 6))

@@ -1,0 +1,112 @@
+"""What happens, as JSON Lines: for programs that follow a run, or read of it later.
+
+Knows the timeline and JSON; docs/events.md and events.schema.json say what is in a line. Does not know where the file
+is. What happens within one turn of the loop is written at once, whole lines, and flushed: it outlives this process.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastrun import __version__
+from fastrun.observers.details import Details, quoted
+from fastrun.observers.output import FileObserver, Output, OutputStream
+from fastrun.observers.timeline import Moment, Timeline
+from fastrun.protocols import FIRST_START, Report, Start
+from fastrun.spec import Task
+
+# Of the format. It changes only when a key is gone or means something else.
+VERSION = 1
+
+# Seconds that who has interrupted the run waits for somebody who reads nothing.
+_PATIENCE = 1.0
+
+_HEAD = f'{{"v":{VERSION},"n":'
+
+
+class EventLog(FileObserver):
+    """Writes an event per line. Stands behind the timeline."""
+
+    def __init__(self, file: Output, timeline: Timeline, run_id: str) -> None:
+        """``run_id``: as the commands see it."""
+        super().__init__(file)
+        self.complete = False
+        self._timeline = timeline
+        self._run_id = run_id
+        self._details = Details()
+        # The number of the last line.
+        self._number = 0
+        # The last second that was written, since the epoch and as text.
+        self._second = -1
+        self._wall = ""
+        timeline.follow(self._take)
+
+    @property
+    def congested(self) -> bool:
+        """Whether who reads the pipe is behind."""
+        return isinstance(self.file, OutputStream) and self.file.congested
+
+    def run_started(self, tasks: Sequence[Task]) -> None:
+        """Write the first line."""
+        about = {"fastrun": __version__, "run_id": self._run_id, "pid": os.getpid(), "tasks": len(tasks)}
+        self._write(self._line(0.0, "run_started", about))
+
+    def run_ended(self, report: Report) -> None:
+        """Write the last line."""
+        about = {
+            "counts": {status.label: count for status, count in report.counts.items()},
+            "exit_code": report.exit_code,
+            "signal": report.signal,
+        }
+        self._write(self._line(self._timeline.seconds, "run_ended", about))
+        if report.signal is not None and isinstance(self.file, OutputStream):
+            self.file.patience = _PATIENCE
+        self.complete = True
+
+    def _take(self, moments: Sequence[Moment]) -> None:
+        """Write what has happened in a turn."""
+        lines: list[str] = []
+        count, head, members = self._number, _HEAD, self._details.of
+        last = math.nan
+        started = ended = ""
+        for at, task, outcome, span in moments:
+            count += 1
+            if at != last:
+                last = at
+                when = self._when(at)
+                started, ended = (f',"type":"{type_}",{when},"name":' for type_ in ("task_started", "task_ended"))
+            if outcome is not None:
+                lines.append(f"{head}{count}{ended}{quoted(task.name)},{members(outcome, span)}}}\n")
+            elif span is not None:
+                more = _FIRST if span.start is FIRST_START else _started(span.start)
+                lines.append(f"{head}{count}{started}{quoted(task.name)},{more}}}\n")
+        self._number = count
+        self._write("".join(lines))
+
+    def _line(self, at: float, type_: str, about: Mapping[str, Any]) -> str:
+        self._number += 1
+        members = json.dumps(about, separators=(",", ":"))[1:-1]
+        return f'{_HEAD}{self._number},"type":"{type_}",{self._when(at)},{members}}}\n'
+
+    def _when(self, at: float) -> str:
+        """The members for the time, to the microsecond."""
+        seconds, micros = divmod(int((self._timeline.started_at + at) * 1e6), 1_000_000)
+        if seconds != self._second:
+            self._second = seconds
+            self._wall = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+        return f'"time":"{self._wall}.{micros:06d}Z","seconds":{at:.6f}'
+
+    def _write(self, lines: str) -> None:
+        self.file.write(lines.encode())
+        self.file.flush()
+
+
+def _started(start: Start) -> str:
+    pid = "null" if start.pid is None else start.pid
+    return f'"attempt":{start.attempt},"attempts":{start.attempts},"pid":{pid}'
+
+
+_FIRST = _started(FIRST_START)

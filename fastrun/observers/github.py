@@ -1,0 +1,92 @@
+"""What GitHub Actions shows of a run: annotations for tasks that failed, and a summary of the step.
+
+Knows the syntax of workflow commands and of Markdown. Does not know where the commands are printed.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from fastrun.protocols import Observer, Report, Result, Status
+from fastrun.spec import Task, printable
+
+# GitHub shows no more annotations of one step.
+_ANNOTATIONS = 10
+
+# A summary of more than 1 MiB is not shown at all; more rows than this are not read.
+_ROWS = 100
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#!|~&@:$])")
+
+
+class GitHub(Observer):
+    """Tells at the end of the run. Stands before the console, so that the report comes last."""
+
+    def __init__(
+        self, say: Callable[[str], None], warn: Callable[[str], None], title: str, summary: str | None
+    ) -> None:
+        """``say``: takes a line for standard output. ``warn``: takes a warning.
+
+        ``title``: of the summary. ``summary``: the file that it is added to, None for none.
+        """
+        self._say = say
+        self._warn = warn
+        self._title = title
+        self._summary = summary
+        self._tasks: Sequence[Task] = ()
+
+    def run_started(self, tasks: Sequence[Task]) -> None:
+        """Note them."""
+        self._tasks = tasks
+
+    def run_ended(self, report: Report) -> None:
+        """Print the annotations and write the summary."""
+        failures = report.counts[Status.FAILED] - report.allowed
+        shown: list[Result] = []
+        if failures:
+            failed = (
+                result
+                for task, result in zip(self._tasks, report, strict=True)
+                if result.status is Status.FAILED and not task.allow_failure
+            )
+            shown = list(islice(failed, _ROWS))
+        self._annotate(shown, failures)
+        if self._summary is not None:
+            try:
+                with open(self._summary, "ab") as file:
+                    file.write(_summary(self._title, report, shown, failures).encode())
+            except OSError as error:
+                # Nobody asked for it by an option: no reason for another exit status.
+                self._warn(f"cannot write {self._summary}: {error.strerror}")
+
+    def _annotate(self, shown: Sequence[Result], failures: int) -> None:
+        one_by_one = failures if failures <= _ANNOTATIONS else _ANNOTATIONS - 1
+        for name, _, reason in shown[:one_by_one]:
+            self._say(f"::error title={_property(printable(name))}::{_data(printable(reason))}")
+        if failures > one_by_one:
+            self._say(f"::error title=fastrun::{failures - one_by_one} more tasks failed")
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _summary(title: str, report: Report, shown: Sequence[Result], failures: int) -> str:
+    lines = [f"### {_markdown(title)}", "", _markdown(report.summary()), ""]
+    lines += ["| status | tasks |", "| --- | ---: |"]
+    lines += [f"| {status.label} | {count} |" for status, count in report.counts.items() if count]
+    if shown:
+        lines += ["", "| failed | reason |", "| --- | --- |"]
+        lines += [f"| {_markdown(name)} | {_markdown(reason)} |" for name, _, reason in shown]
+    if failures > len(shown):
+        lines.append(f"| and {failures - len(shown)} more | |")
+    return "\n".join([*lines, "", ""])
+
+
+def _markdown(text: str) -> str:
+    """Text on one line that Markdown takes as it is: punctuation behind a backslash has no meaning."""
+    return _MARKDOWN.sub(r"\\\1", printable(text))

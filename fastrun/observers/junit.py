@@ -1,0 +1,132 @@
+"""The run as JUnit XML, which CI systems read: each task is a test case.
+
+Knows the timeline and the elements that Ant's and Jenkins' schemas both allow. Does not know who reads it.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from fastrun import __version__
+from fastrun.observers.output import FileObserver, Output
+from fastrun.observers.tail import Tail
+from fastrun.observers.timeline import Timeline
+from fastrun.protocols import Outcome, Report, Result, Start, Status
+from fastrun.spec import Task
+
+# Of a larger document only what failed is listed: readers take seconds for 10,000 cases, and show none of them well.
+MOST_CASES = 10_000
+
+# Failures of which the output is kept.
+MOST_OUTPUTS = 1_000
+
+_CASES_AT_ONCE = 400
+
+# What XML 1.0 has no way to write.
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"})
+# A reader makes spaces of these in an attribute.
+_MORE_ESCAPES = {**_ESCAPES, ord("\n"): "&#10;", ord("\t"): "&#9;"}
+
+
+class JUnit(FileObserver):
+    """Writes the file at the end of the run. Stands behind the timeline."""
+
+    def __init__(self, file: Output, timeline: Timeline, suite: str, run_id: str) -> None:
+        """``suite``: what the whole is called. ``run_id``: as the commands see it."""
+        super().__init__(file)
+        self.complete = False
+        self._timeline = timeline
+        self._suite = suite
+        self._run_id = run_id
+        self._tasks: Sequence[Task] = ()
+        # By name: the output of tasks that run, and that of those that failed.
+        self._tails: dict[str, Tail] = {}
+        self._outputs: dict[str, str] = {}
+
+    def run_started(self, tasks: Sequence[Task]) -> None:
+        """Note how many there are."""
+        self._tasks = tasks
+
+    def task_started(self, task: Task, start: Start) -> None:  # noqa: ARG002
+        """Keep what it prints from now on, and not what an attempt before has printed."""
+        self._tails[task.name] = Tail()
+
+    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+        """Keep the end of it, but not what processes print that outlived their task."""
+        tail = self._tails.get(task.name)
+        if tail is not None:
+            tail.add(stream, data)
+
+    def task_ended(self, task: Task, outcome: Outcome) -> None:
+        """Keep what a task that failed has printed, and drop that of all others."""
+        tail = self._tails.pop(task.name, None)
+        if tail is None or outcome.status is not Status.FAILED or outcome.again is not None:
+            return
+        if len(self._outputs) < MOST_OUTPUTS:
+            self._outputs[task.name] = tail.text()
+
+    def run_ended(self, report: Report) -> None:
+        """Write the file."""
+        all_listed = len(self._tasks) <= MOST_CASES
+        self.file.write(self._head(report, all_listed).encode())
+        cases = self._cases(report, all_listed)
+        while batch := "".join(islice(cases, _CASES_AT_ONCE)):
+            self.file.write(batch.encode())
+        self.file.write(b"<system-out/>\n<system-err/>\n</testsuite>\n</testsuites>\n")
+        self.complete = True
+
+    def _head(self, report: Report, all_listed: bool) -> str:
+        counts = report.counts
+        began = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._timeline.started_at))
+        properties = {
+            "fastrun": __version__,
+            "run_id": self._run_id,
+            "exit_code": str(report.exit_code),
+            "listed": "all tasks" if all_listed else "tasks that failed",
+        }
+        lines = "".join(
+            f'<property name="{name}" value="{_attribute(value)}"/>\n' for name, value in properties.items()
+        )
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
+            f'<testsuite name="{_attribute(self._suite)}" package="fastrun" id="0" timestamp="{began}" '
+            f'hostname="{_attribute(os.uname().nodename or "localhost")}" tests="{len(report)}" '
+            f'failures="{counts[Status.FAILED] - report.allowed}" errors="{counts[Status.INTERRUPTED]}" '
+            f'skipped="{counts[Status.SKIPPED] + report.allowed}" time="{report.seconds:.6f}">\n'
+            f"<properties>\n{lines}</properties>\n"
+        )
+
+    def _cases(self, report: Report, all_listed: bool) -> Iterator[str]:
+        class_name = _attribute(f"fastrun.{self._suite}")
+        spans = self._timeline.spans
+        for task, result in zip(self._tasks, report, strict=True):
+            content = self._content(task, result)
+            if all_listed or content.startswith("<failure"):
+                span = spans.get(task.name)
+                seconds = 0.0 if span is None else span.seconds
+                head = f'<testcase name="{_attribute(task.name)}" classname="{class_name}" time="{seconds:.6f}"'
+                yield f"{head}>{content}</testcase>\n" if content else f"{head}/>\n"
+
+    def _content(self, task: Task, result: Result) -> str:
+        """The element that says why a case is not a success, empty if it is one."""
+        status, message = result.status, _attribute(result.reason)
+        if status is Status.OK:
+            return ""
+        if status is Status.INTERRUPTED:
+            return '<error type="interrupted" message="interrupted"/>'
+        if status is Status.SKIPPED or task.allow_failure:
+            return f'<skipped message="{message}"/>'
+        output = _text(self._outputs.get(task.name, ""))
+        return f'<failure type="failed" message="{message}">{output}</failure>'
+
+
+def _attribute(text: str) -> str:
+    return _ILLEGAL.sub("\ufffd", text).translate(_MORE_ESCAPES)
+
+
+def _text(text: str) -> str:
+    return _ILLEGAL.sub("\ufffd", text).translate(_ESCAPES)
