@@ -45,11 +45,9 @@ examples:
                                run what is not done yet, and note what is
 """
 
-# How job slots are shared; see ``api.run_async``.
-_JOBSERVERS = ("auto", "fifo", "pipe")
-
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("", "0", "false", "no", "off")
+_JOBSERVERS = ("auto", "fifo", "pipe")
 
 
 class Parser(argparse.ArgumentParser):

@@ -4,7 +4,14 @@
 const data = JSON.parse(byId("data").textContent);
 
 const STATUSES = ["ok", "failed", "skipped", "interrupted"];
-const WAITS = { slot: "a slot", pool: "its pool", load: "lower load", memory: "free memory", retry: "another attempt" };
+const WAITS = {
+  slot: "a slot",
+  pool: "its pool",
+  load: "lower load",
+  memory: "free memory",
+  jobserver: "a job slot",
+  retry: "another attempt",
+};
 
 // Seconds that a wait must last to be called one: less is what starting many at once takes.
 const NOTABLE_WAIT = 0.05;
