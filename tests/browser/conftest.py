@@ -21,7 +21,7 @@ def _nothing_left_over() -> None:
     """The browser is a child, and its connections are kept from test to test."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def driver() -> Iterator[Any]:
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     from selenium.webdriver.chrome.service import Service
