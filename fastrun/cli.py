@@ -273,6 +273,8 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
         prepared.run.before_stop = status.leave
     if prepared.plan is not None:
         _say_plan(graph, prepared.plan, options)
+        if status is not None:
+            status.expect(prepared.plan.seconds)
     return prepared, console, watching
 
 

@@ -8,11 +8,14 @@ import re
 import signal
 import socket
 import sys
+from contextlib import closing
 
 import pytest
 
 import fastrun as library
 from fastrun import Outcome, Report, Start, Status, Task
+from fastrun.journal.file import JournalFile
+from fastrun.journal.records import end_record, run_record
 from fastrun.observers.screen import ScreenWriter
 from fastrun.observers.status import Live, Spoken
 from fastrun.options import parser
@@ -28,7 +31,7 @@ FAILED = Outcome(Status.FAILED, "exit status 1")
 class Stage:
     """A status whose clock, terminal and output are set by hand."""
 
-    def __init__(self, total: int, columns: int = 80, rows: int = 24, **options) -> None:
+    def __init__(self, total: int, columns: int = 80, rows: int = 24, expected=None, **options) -> None:
         self.now = 1_000.0
         self.size = (columns, rows)
         self.tails: dict[str, bytes] = {}
@@ -42,6 +45,7 @@ class Stage:
             clock=lambda: self.now,
             **options,
         )
+        self.live.expect(expected or {})
         self.live.begin([Task(f"t{number}", "exec", "") for number in range(total)])
 
     def start(self, *names: str, start: Start = FIRST_START) -> None:
@@ -400,6 +404,17 @@ def test_what_is_typed_meanwhile_does_no_harm(tmp_path, terminal):
     (tmp_path / "go").touch()
     assert terminal.finish(process) == 0
     assert not shows_status(terminal)
+
+
+def test_durations_of_an_earlier_run_say_what_is_left(tmp_path, terminal):
+    path = write_json(tmp_path, document(exec_("a", WAIT)))
+    with closing(JournalFile.open(tmp_path / "j", False)) as file:
+        file.append(run_record("r", "h"))
+        file.append(end_record("a", "another key", 1, Outcome(Status.OK), 36_000.0))
+    process = terminal.fastrun("--journal", "j", "--resume", path, cwd=tmp_path)
+    terminal.wait_for_line("about 10 h left")
+    (tmp_path / "go").touch()
+    assert terminal.finish(process) == 0
 
 
 def test_after_kill_9_nothing_of_it_is_left(tmp_path, terminal):

@@ -41,15 +41,15 @@ class Progress(Observer, ABC):
     def __init__(
         self,
         *,
-        expected: Mapping[str, float] | None = None,
         places: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``expected``: seconds that tasks took in an earlier run, by name. ``clock``: seconds that only grow.
+        """``clock``: seconds that only grow.
 
         ``places``: how many tasks may run at once, None if as many as are ready.
         """
-        self._expected = expected
+        # Seconds that tasks took in earlier runs, by name.
+        self._expected: Mapping[str, float] = {}
         self._places = places
         self._clock = clock
         self._began = 0.0
@@ -62,6 +62,10 @@ class Progress(Observer, ABC):
     @abstractmethod
     def look(self) -> None:
         """Show how it stands."""
+
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        """Go by how long tasks took in earlier runs. Before the run starts. ``seconds``: by name."""
+        self._expected = seconds
 
     def leave(self) -> None:
         """Leave the terminal to others for now."""
@@ -130,7 +134,6 @@ class Live(Progress):
         terminal: int,
         color: bool = False,
         size: Callable[[], tuple[int, int]] | None = None,
-        expected: Mapping[str, float] | None = None,
         places: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -138,7 +141,7 @@ class Live(Progress):
 
         ``terminal``: its descriptor. ``size``: its columns and lines, asked before each draw.
         """
-        super().__init__(expected=expected, places=places, clock=clock)
+        super().__init__(places=places, clock=clock)
         self._writer = writer
         self._tail = tail
         self._terminal = terminal
@@ -203,12 +206,11 @@ class Spoken(Progress):
         self,
         say: Callable[[str], None],
         *,
-        expected: Mapping[str, float] | None = None,
         places: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``say``: takes a line."""
-        super().__init__(expected=expected, places=places, clock=clock)
+        super().__init__(places=places, clock=clock)
         self._say = say
 
     def look(self) -> None:
