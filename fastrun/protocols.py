@@ -51,7 +51,8 @@ class Outcome(NamedTuple):
     """How a task ended, or an attempt at it.
 
     ``status``: one of the last four. ``reason``: in one line, where there is one. ``usage``: of a command, where an
-    observer is ``detailed`` and it is known. ``again``: seconds until the next attempt, None when the task has ended.
+    observer is ``detailed`` and it is known. ``again``: seconds until the next attempt, None when the task has ended;
+    an executor sets it where the attempt was lost through no fault of the task.
     """
 
     status: Status
@@ -69,12 +70,15 @@ class Start(NamedTuple):
 
     Where an observer is ``detailed`` also ``pid``, of the command's process, and ``held_by``, what the task waited for
     once its dependencies had ended, if it did: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``.
+
+    ``worker``: on a cluster, the name of the worker that it runs on, in one line; a process id would be that worker's.
     """
 
     attempt: int = 1
     attempts: int = 1
     pid: int | None = None
     held_by: str = "slot"
+    worker: str | None = None
 
 
 # That of nearly every task: it need not be made each time.
@@ -199,10 +203,13 @@ class Events(Protocol):
         """Whether those who take the output are behind: an executor then stops reading more."""
         ...
 
-    def task_started(self, number: int, pid: int | None = None, held_by: str = "slot") -> None:
+    def task_started(
+        self, number: int, pid: int | None = None, held_by: str = "slot", worker: str | None = None
+    ) -> None:
         """Before any output of the task. ``pid``: of its process, which leads a session and a group of its own.
 
         ``held_by``: what those of the executor's tasks that were ready had to wait for until now, if they had.
+        ``worker``: on a cluster, the name of the worker that it runs on.
         """
         ...
 

@@ -36,6 +36,7 @@ from fastrun.protocols import (
     Status,
 )
 from fastrun.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
+from fastrun.spec import Task
 
 _RUNNING, _FAILED = Status.RUNNING, Status.FAILED
 
@@ -59,17 +60,22 @@ class Run:
         timeout: float | None = None,
         journal: Journal | None = None,
         reused: Sequence[int] = (),
+        lane_of: Callable[[Task], str] | None = None,
         warn: Callable[[str], None],
     ) -> None:
-        """``executors``: by task type. ``grace``: seconds between asking tasks to end and ending them.
+        """``executors``: by task type, or by what ``lane_of`` says of a task.
 
+        ``grace``: seconds between asking tasks to end and ending them.
         ``keep_going``: start nothing more after so many failures, 0 for never. ``timeout``: seconds that a task may
         take which does not say so itself, None for ever. ``journal``: what happens is recorded there. ``reused``: tasks
         that are ok and need not run, each behind all that it depends on. ``warn``: takes one line.
         """
         self._tasks = graph.tasks
         lanes = {type_: lane for lane, type_ in enumerate(executors)}
-        of_tasks = bytes([lanes[task.type] for task in graph.tasks])
+        if lane_of is None:
+            of_tasks = bytes([lanes[task.type] for task in graph.tasks])
+        else:
+            of_tasks = bytes([lanes[lane_of(task)] for task in graph.tasks])
         # In a chain the next task runs before the end of the last is recorded.
         longest = LONGEST_CHAIN if journal is None else 1
         self._scheduler = Scheduler(graph, of_tasks, len(lanes), keep_going, reused=reused, longest_chain=longest)
@@ -95,6 +101,8 @@ class Run:
         self._reasons: dict[int, str] = {}
         # By task that was tried before, the number of its present attempt.
         self._attempts: dict[int, int] = {}
+        # By task, how many of its attempts were lost through no fault of its own.
+        self._lost: dict[int, int] = {}
         # Of tasks that are to be tried again: when, and how the last attempt ended.
         self._held: dict[int, tuple[asyncio.TimerHandle, Outcome]] = {}
         self._signal: int | None = None
@@ -197,14 +205,17 @@ class Run:
             pass
         return False
 
-    def task_started(self, number: int, pid: int | None = None, held_by: str = "slot") -> None:
+    def task_started(
+        self, number: int, pid: int | None = None, held_by: str = "slot", worker: str | None = None
+    ) -> None:
         """Pass on to the observers; its time begins."""
         if self._has_timeouts:
             self._set_deadline(number)
         if self._journal is not None:
             self._journal.task_started(number, pid)
             self._drain_soon()
-        start = self._start(number, pid, held_by) if self._tells_starts else FIRST_START
+        tells = self._tells_starts or worker is not None
+        start = self._start(number, pid, held_by, worker) if tells else FIRST_START
         self._notify("task_started", self._tasks[number], start)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
@@ -223,9 +234,14 @@ class Run:
             return not (scheduler.stopped or scheduler.closing)
         if self._has_timeouts:
             outcome = self._end_deadline(number, outcome)
-        if outcome.status is _FAILED and (delay := self._delay(number, outcome)) is not None:
-            self._hold(number, outcome, delay)
-        elif self._journal is None:
+        if outcome.status is _FAILED:
+            delay = self._delay(number, outcome)
+            if outcome.again is not None:
+                outcome = outcome._replace(again=None)
+            if delay is not None:
+                self._hold(number, outcome, delay)
+                return not (scheduler.stopped or scheduler.closing)
+        if self._journal is None:
             self._end(number, outcome)
         else:
             self._unrecorded[number] = (self._journal.task_ended(number, outcome), outcome)
@@ -233,20 +249,27 @@ class Run:
             self._drain_soon()
         return not (scheduler.stopped or scheduler.closing)
 
-    def _start(self, number: int, pid: int | None, held_by: str) -> Start:
+    def _start(self, number: int, pid: int | None, held_by: str, worker: str | None) -> Start:
         """What the observers are told of a start."""
         retries = self._tasks[number].retries
         if number in self._scheduler.pooled:
             held_by = "pool"
-        if not retries and pid is None and held_by == "slot":
+        if not retries and pid is None and held_by == "slot" and worker is None:
             return FIRST_START
-        return Start(self._attempts.get(number, 1), retries + 1, pid, held_by)
+        attempts = retries + 1 + self._lost.get(number, 0)
+        return Start(self._attempts.get(number, 1), attempts, pid, held_by, worker)
 
     def _delay(self, number: int, outcome: Outcome) -> float | None:
         """Seconds until a task that has failed is tried again, None if it is not."""
         task = self._tasks[number]
-        attempt = self._attempts.get(number, 1)
-        if attempt > task.retries or self._scheduler.stopped or self._scheduler.closing:
+        if self._scheduler.stopped or self._scheduler.closing:
+            return None
+        if outcome.again is not None:
+            # Not one of the task's own attempts.
+            self._lost[number] = self._lost.get(number, 0) + 1
+            return outcome.again
+        attempt = self._attempts.get(number, 1) - self._lost.get(number, 0)
+        if attempt > task.retries:
             return None
         if task.type == "eval" and outcome.reason == self._time_over(number):
             # It still runs: the next attempt would run beside it.

@@ -202,7 +202,10 @@ class Console(Observer):
         attempt = self._attempts[task.name] = self._attempts.get(task.name, 1) + 1
         self._put_lines(
             task.name,
-            (STDOUT, f"Retrying: {printable(task.name)} (attempt {attempt} of {task.retries + 1})\n".encode()),
+            (
+                STDOUT,
+                f"Retrying: {printable(task.name)} (attempt {attempt} of {max(attempt, task.retries + 1)})\n".encode(),
+            ),
         )
         self._put((STDERR, f"fastrun: {task.label}: {outcome.reason}; tried again in {seconds:.1f} s\n".encode()))
 
