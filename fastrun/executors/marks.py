@@ -6,8 +6,9 @@ not who started a process, nor what is to become of it.
 
 import os
 
-# The variables: which run, which of its tasks, and whether the process may outlive the run.
+# The variables: which run, which part of it, which of its tasks, and whether the process may outlive the run.
 RUN_ID = b"FASTRUN_RUN_ID"
+PART = b"FASTRUN_PART"
 TASK = b"FASTRUN_TASK"
 DETACH = b"FASTRUN_DETACH"
 
@@ -23,9 +24,16 @@ def process_ids() -> list[int]:
         return []
 
 
+def variables(run_id: str) -> dict[bytes, bytes]:
+    """What commands are marked with. ``run_id``: of a run, or ``RUN:PART`` for what one of several processes does."""
+    run, _, part = run_id.encode().partition(b":")
+    return {RUN_ID: run, PART: part} if part else {RUN_ID: run}
+
+
 def mark(run_id: str) -> bytes:
-    """What stands in the environment of a run's processes."""
-    return b"\0%s=%s\0" % (RUN_ID, run_id.encode())
+    """What stands in the environment of a run's processes, or of those of a part of it."""
+    # The last: the part, where there is one.
+    return b"\0%s=%s\0" % list(variables(run_id).items())[-1]
 
 
 def marked_environment(pid: int, wanted: bytes) -> bytes | None:

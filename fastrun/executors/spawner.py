@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 
-from fastrun.executors.marks import DETACH, RUN_ID, TASK
+from fastrun.executors.marks import DETACH, TASK, variables
 from fastrun.protocols import ATTEMPT
 from fastrun.spec import Task
 
@@ -35,7 +35,7 @@ class Spawner:
         self._environment = {
             **os.environb,
             **{os.fsencode(name): os.fsencode(value) for name, value in (more or {}).items()},
-            RUN_ID: run_id.encode(),
+            **variables(run_id),
             ATTEMPT.encode(): b"1",
         }
         try:
