@@ -60,6 +60,8 @@ class Task(NamedTuple):
     ``allow_failure``: whether its failure counts neither for those that depend on it nor for the run.
     ``pool``: the name of a limit of the document that it counts against, or None.
     ``description``: for people, or None. ``tags``: words to select it by.
+    ``where``: ``"cluster"`` or ``"local"``, where it runs if there is a cluster; None for what its type says.
+    ``resources``: names and amounts that its worker must have free, or None.
     """
 
     name: str
@@ -77,6 +79,8 @@ class Task(NamedTuple):
     pool: str | None = None
     description: str | None = None
     tags: Sequence[str] = ()
+    where: str | None = None
+    resources: Mapping[str, float] | None = None
 
     @property
     def label(self) -> str:
@@ -91,7 +95,7 @@ TOP_KEYS = frozenset(["$schema", "pools", "tasks"])
 # others run nor of how often the task does.
 _PLAIN = frozenset(Task._fields[:4])
 _DEFAULTS = tuple(Task._field_defaults[key] for key in Task._fields[4:])
-_ORDINARY = _PLAIN | {"cwd", "env", "timeout", "detach", "description", "tags"}
+_ORDINARY = _PLAIN | {"cwd", "env", "timeout", "detach", "description", "tags", "where", "resources"}
 
 
 class Problem(NamedTuple):

@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 # Of the schema.json that this was made from.
-SCHEMA_SHA256 = "23e1d1c7a59c98be8f1feee10deef700cb52f7b1c2bcf47a2e84846884b67366"
+SCHEMA_SHA256 = "28d32416f48ef41d84d06ed1ee728b2d55ee4d0882623a939f7073d45de24cbb"
 
 # The keys of a task that the schema knows.
-KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'description', 'detach', 'env', 'name', 'pool', 'retries', 'retry_delay', 'tags', 'timeout', 'type', 'when'])
+KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'description', 'detach', 'env', 'name', 'pool', 'resources', 'retries', 'retry_delay', 'tags', 'timeout', 'type', 'when', 'where'])
 
 
 class Invalid(Exception):
@@ -188,4 +188,27 @@ def validate(data: Any) -> Any:
                 for data__tags_x, data__tags_item in enumerate(data__tags):
                     if not isinstance(data__tags_item, str):
                         raise Invalid
+        if 'where' in data_keys:
+            data_keys.remove('where')
+            data__where = data['where']
+            if not isinstance(data__where, str):
+                raise Invalid
+            if not (isinstance(data__where, str) and data__where == 'cluster' or (isinstance(data__where, str) and data__where == 'local')):
+                raise Invalid
+        if 'resources' in data_keys:
+            data_keys.remove('resources')
+            data__resources = data['resources']
+            if not isinstance(data__resources, dict):
+                raise Invalid
+            data__resources_is_dict = isinstance(data__resources, dict)
+            if data__resources_is_dict:
+                data__resources_keys = set(data__resources.keys())
+                for data__resources_key in data__resources_keys:
+                    if data__resources_key not in []:
+                        data__resources_value = data__resources.get(data__resources_key)
+                        if not isinstance(data__resources_value, (int, float)) or isinstance(data__resources_value, bool):
+                            raise Invalid
+                        if isinstance(data__resources_value, (int, float)) and (not isinstance(data__resources_value, bool)):
+                            if data__resources_value <= 0:
+                                raise Invalid
     return data
