@@ -15,15 +15,20 @@ from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import DEFAULT_THREADS, SnippetExecutor
 from fastrun.graph import Graph, build
-from fastrun.protocols import Observer, Report
+from fastrun.protocols import Executor, Observer, Report
 from fastrun.runner import Run, handle_signals, release_signals
 from fastrun.spec import Document, Task, collector_off, parse, read
 
 if TYPE_CHECKING:
+    from fastrun.cluster.connection import DaskCluster
     from fastrun.executors.gates import Gates
+    from fastrun.journal.recording import RunJournal
     from fastrun.journal.resume import Plan
     from fastrun.recovery import Journaling
     from fastrun.selection import Selection
+
+# How often a task runs again whose worker was lost, where nothing else is said.
+WORKER_RETRIES = 2
 
 # A path, a parsed document or tasks.
 Input = str | os.PathLike[str] | Mapping[str, Any] | Iterable[Task]
@@ -100,6 +105,8 @@ async def run_async(
     durable: bool = False,
     select: "Selection | None" = None,
     shuffle: int | None = None,
+    cluster: str | None = None,
+    worker_retries: int = WORKER_RETRIES,
     observers: Iterable[Observer] = (),
 ) -> Report:
     """Run a document inside the running loop, any loop, and return the report.
@@ -120,11 +127,13 @@ async def run_async(
     tasks that it has as ok, and that have not changed since, are ok without running, unless ``rerun`` names them.
     ``durable``: nothing starts before what it depends on is recorded on the disk.
     ``select``: run only these tasks. ``shuffle``: a seed; tasks that are ready start in a random order.
+    ``cluster``: run commands there: the address of a Dask scheduler, its file, or ``local`` or ``local:N`` for N
+    processes on this machine. ``worker_retries``: how often a task runs again whose worker was lost.
     ``observers``: who is told what happens; nothing is printed without one, see ``Console``.
 
     Cancelling it ends the tasks, with grace, and raises CancelledError then; cancelling it twice ends them at
     once. Raises, before anything starts, SpecError or OSError if the document cannot be run or read, JournalError or
-    OSError if the journal cannot be used, and ValueError or TypeError for arguments that make no sense.
+    OSError if the journal or the cluster cannot be used, and ValueError or TypeError for arguments that make no sense.
     Warnings, such as an observer that failed, are RuntimeWarnings.
     """
     graph = load_graph(source)
@@ -148,6 +157,8 @@ async def run_async(
         guardian=guardian,
         observers=observers,
         journaling=journaling(journal, resume=resume, rerun=rerun, durable=durable),
+        cluster=cluster,
+        worker_retries=worker_retries,
         warn=_warn,
     )
     return await prepared.to_end()
@@ -176,13 +187,15 @@ def prepare(
     guardian: bool,
     observers: Iterable[Observer],
     journaling: "Journaling | None",
+    cluster: str | None = None,
+    worker_retries: int = WORKER_RETRIES,
     warn: Callable[[str], None],
     run_id: str | None = None,
 ) -> "Prepared":
     """Make a run of a graph. Raises ValueError for options that make no sense; they are those of ``run_async``.
 
     ``run_id``: by which its commands know it, see ``new_run_id``; one of its own without it. Raises JournalError or
-    OSError if the journal cannot be used.
+    OSError if the journal cannot be used, ClusterError, an OSError, if the cluster cannot.
     """
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be 1 or more, not {jobs}")
@@ -192,6 +205,10 @@ def prepare(
         raise ValueError("keep_going and grace must be 0 or more")
     if timeout is not None and not timeout > 0:
         raise ValueError(f"timeout must be more than 0, not {timeout}")
+    if cluster is not None:
+        from fastrun.cluster.address import check  # which a run on one machine does not need
+
+        check(cluster)
     run_id = run_id or new_run_id()
     guard = Guardian(run_id, wanted=guardian)
     gates, journal, plan = None, None, None
@@ -206,21 +223,31 @@ def prepare(
         raise
     watching = list(observers)
     measured = any(observer.detailed for observer in watching)
+    executors: dict[str, Executor] = {
+        "exec": ProcessExecutor(guard, jobs, grace=grace, measured=measured, gates=gates),
+        "eval": SnippetExecutor(guard, eval_threads or DEFAULT_THREADS, ahead=not keep_going),
+    }
+    remote, lane_of = None, None
+    if cluster is not None:
+        from fastrun.cluster.connection import DaskCluster, Wanted
+        from fastrun.cluster.lanes import add_lanes
+
+        wanted = Wanted(cluster, worker_retries, jobs, grace, timeout, guardian)
+        remote = DaskCluster(wanted, run_id, measured=measured)
+        lane_of = add_lanes(executors, graph.tasks, remote, worker_retries)
     run = Run(
         graph,
-        {
-            "exec": ProcessExecutor(guard, jobs, grace=grace, measured=measured, gates=gates),
-            "eval": SnippetExecutor(guard, eval_threads or DEFAULT_THREADS, ahead=not keep_going),
-        },
+        executors,
         watching,
         keep_going=keep_going,
         grace=grace,
         timeout=timeout,
         journal=journal,
         reused=plan.reused if plan else (),
+        lane_of=lane_of,
         warn=warn,
     )
-    return Prepared(run, guard, plan, gates)
+    return Prepared(run, guard, plan, gates, remote, journal)
 
 
 def _gates(
@@ -258,21 +285,38 @@ def new_run_id() -> str:
 class Prepared(NamedTuple):
     """A run that can be started, once, the guardian of its tasks and, with a journal, what is not run again.
 
-    ``gates``: closed by the run itself, unless that is broken off.
+    ``gates``: closed by the run itself, unless that is broken off. ``cluster``: what is to be connected to before, and
+    ``journal``, which is let go of where that fails.
     """
 
     run: Run
     guardian: Guardian
     plan: "Plan | None" = None
     gates: "Gates | None" = None
+    cluster: "DaskCluster | None" = None
+    journal: "RunJournal | None" = None
 
     async def to_end(self, *, signals: bool = False) -> Report:
-        """Run it and return the report. ``signals``: let SIGINT, SIGTERM and SIGHUP interrupt it, SIGTSTP stop it."""
+        """Run it and return the report. ``signals``: let SIGINT, SIGTERM and SIGHUP interrupt it, SIGTSTP stop it.
+
+        Raises ClusterError, an OSError, with nothing started.
+        """
+        if self.cluster is not None:
+            try:
+                await self.cluster.connect()
+            except BaseException:
+                if self.journal is not None:
+                    self.journal.abandon()
+                _give_back(self.guardian, self.gates)
+                raise
         loop = asyncio.get_running_loop()
         handled = handle_signals(self.run, loop) if signals else []
         try:
             return await self.run.run()
         finally:
+            if self.cluster is not None:
+                # Where no task was for it nobody else has.
+                await self.cluster.close()
             _give_back(self.guardian, self.gates)
             release_signals(handled, loop)
 

@@ -205,7 +205,10 @@ def _journaling(options: argparse.Namespace) -> "Journaling | None":
 
 
 def _journal_error(options: argparse.Namespace, error: OSError | ValueError) -> int:
-    return _usage_error(f"{options.journal}: {error.strerror}" if isinstance(error, OSError) else str(error))
+    # Those of a cluster have no number, and say all.
+    if isinstance(error, OSError) and error.errno is not None:
+        return _usage_error(f"{options.journal}: {error.strerror}")
+    return _usage_error(str(error))
 
 
 def _say_plan(graph: "Graph", plan: "Plan", options: argparse.Namespace) -> None:
@@ -263,6 +266,8 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
             # The report, which the console prints, comes last.
             observers=[*watching, *([status] if status is not None else []), console],
             journaling=_journaling(options),
+            cluster=options.cluster,
+            worker_retries=options.worker_retries,
             warn=console.warn,
             run_id=run_id,
         )
@@ -313,9 +318,14 @@ def _execute(run: "Prepared", console: "Console", watching: "Sequence[Observer]"
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         report = uvloop.run(run.to_end(signals=True))
-    except BaseException:
+    except BaseException as error:
         # The traceback follows: on the screen, below what was printed.
         console.close(_LAST_WORDS)
+        if run.cluster is not None and isinstance(error, OSError):
+            from fastrun.cluster.address import ClusterError
+
+            if isinstance(error, ClusterError):
+                return _usage_error(str(error))
         raise
     written = console.close(None if report.signal is None else _LAST_WORDS)
     if watching:

@@ -151,6 +151,7 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
         "names", nargs="*", metavar="NAME", help="run these tasks, and all that they need; may be patterns ('test-*')"
     )
     _add_running(made.section("running"))
+    _add_cluster(made.section("running on a cluster"))
     _add_selecting(made.section("running a part"))
     _add_journal(made.section("going on from where a run ended"))
     _add_output(made.section("output"))
@@ -243,6 +244,23 @@ def _add_running(section: Section) -> None:
         help="start no process that ends the commands if fastrun is killed",
     )
     add("-C", "--directory", metavar="DIR", help="change to DIR before anything else")
+
+
+def _add_cluster(section: Section) -> None:
+    add = section.add
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help="run commands on a Dask cluster: its scheduler's address or file, or local:N for N processes on this "
+        "machine; needs pip install 'fastrun[cluster]'",
+    )
+    add(
+        "--worker-retries",
+        type=count,
+        default=2,
+        metavar="N",
+        help="run a task whose worker was lost again on another, N times at the most (default: 2)",
+    )
 
 
 def _add_selecting(section: Section) -> None:

@@ -22,6 +22,7 @@ ALLOWED = {
     "__main__": {"cli"},
     "cli": {
         "api",
+        "cluster.address",
         "explain",
         "graph",
         "journal.resume",
@@ -56,11 +57,15 @@ ALLOWED = {
     },
     "terminal": {"observers.console", "observers.screen", "observers.status", "protocols"},
     "api": {
+        "cluster.address",
+        "cluster.connection",
+        "cluster.lanes",
         "executors.gates",
         "executors.guardian",
         "executors.processes",
         "executors.snippets",
         "graph",
+        "journal.recording",
         "journal.resume",
         "protocols",
         "recovery",
@@ -94,8 +99,20 @@ ALLOWED = {
 }
 PARTS = {"protocols", "spec"}
 # What the modules of a folder may import beside those and, of the same folder, the named ones.
-MORE = {"journal": {"", "graph"}, "observers": {""}}
+MORE = {
+    "cluster": {
+        "",
+        "executors.cluster",
+        "executors.guardian",
+        "executors.processes",
+        "executors.seats",
+        "executors.snippets",
+    },
+    "journal": {"", "graph"},
+    "observers": {""},
+}
 HELPERS = {
+    "cluster": {"address", "link", "outbox", "worker"},
     "executors": {
         "emergency",
         "gates",
@@ -106,6 +123,7 @@ HELPERS = {
         "limits",
         "marks",
         "readings",
+        "seats",
         "shortage",
         "spawner",
         "streams",

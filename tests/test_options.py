@@ -36,6 +36,8 @@ def test_a_flag_goes_over_a_variable_and_that_over_the_default():
         ("FASTRUN_LOAD", "2.5", "load", 2.5),
         ("FASTRUN_MIN_MEMORY", "2G", "min_memory", 2 << 30),
         ("FASTRUN_JOBSERVER", "fifo", "jobserver", "fifo"),
+        ("FASTRUN_CLUSTER", "local:2", "cluster", "local:2"),
+        ("FASTRUN_WORKER_RETRIES", "0", "worker_retries", 0),
     ],
 )
 def test_every_kind_of_option_has_a_variable(variable, value, option, expected):

@@ -148,6 +148,11 @@ class JournalFile:
         os.close(self._fd)
         self._fd = -1
 
+    def abandon(self) -> None:
+        """Forget what was appended and not written, then close."""
+        self._records.clear()
+        self.close()
+
     def _start_thread(self) -> None:
         if self._thread is None:
             thread = threading.Thread(target=self._sync_repeatedly, name="fastrun-journal", daemon=True)

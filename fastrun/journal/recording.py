@@ -77,3 +77,7 @@ class RunJournal:
         self._file.close()
         if self._file.failed is not None:
             raise self._file.failed.with_traceback(None)
+
+    def abandon(self) -> None:
+        """Let go of the file: there was no run."""
+        self._file.abandon()

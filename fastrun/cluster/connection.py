@@ -1,0 +1,354 @@
+"""A Dask cluster, as the executors see it: seats are granted by its scheduler, each a task of Dask's that waits.
+
+Knows Dask's client. Does not know which task goes to which seat.
+"""
+
+import asyncio
+import itertools
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastrun.cluster.address import ClusterError, local_cluster, local_workers, scheduler_address
+from fastrun.executors.seats import CLOSE, RELEASE, Command, News, Owner, Resources, Worker
+from fastrun.protocols import Events
+from fastrun.spec import printable
+
+if TYPE_CHECKING:
+    from fastrun.cluster.link import Link
+    from fastrun.cluster.worker import Terms
+
+# Seconds in which a scheduler must answer, and all its workers.
+_CONNECT = 2.5
+
+# Seats asked for beyond the threads that the cluster has: a cluster that can grow sees that it should.
+_MORE_SEATS = 16
+
+# Seconds between looks at the scheduler.
+_LOOK = 0.5
+
+# Seconds beyond the grace period that workers have at the end.
+_LAST_WORDS = 10.0
+
+# More connections than there will be workers: each has a question open all the time.
+_CONNECTIONS = 1 << 16
+
+# Seats that may fail in a row, where none is open, until the cluster is given up on.
+_MOST_FAILURES = 20
+
+LOST = "the cluster's scheduler was lost"
+
+
+class Wanted(NamedTuple):
+    """What is wanted of a cluster.
+
+    ``address``: of a scheduler, a scheduler's file, or ``local`` or ``local:N``. ``worker_retries``: how often a task
+    runs again whose worker was lost. The others as for a run.
+    """
+
+    address: str
+    worker_retries: int
+    jobs: int | None
+    grace: float
+    timeout: float | None
+    guardian: bool
+
+
+class DaskCluster:
+    """Is the ``Cluster`` of executors. Connected before the run starts, see ``connect``."""
+
+    def __init__(self, wanted: Wanted, run_id: str, *, measured: bool) -> None:
+        """``measured``: have workers tell what each command used."""
+        self._wanted = wanted
+        self._run = run_id
+        self._measured = measured
+        self._directory = os.getcwd()
+        self._numbers = itertools.count()
+        self._owners: dict[int, Owner] = {}
+        self._following: dict[int, asyncio.Task[None]] = {}
+        # Where seats are open.
+        self._open: dict[int, Worker] = {}
+        self._links: dict[str, Link] = {}
+        self._lost_links: list[Link] = []
+        self._local: Any = None
+        self._client: Any = None
+        self._watching: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._lost = False
+        self._why = ""
+        self._failures = 0
+        self._threads = 1
+        self._told: set[str] = set()
+
+    async def connect(self) -> None:
+        """Connect, inside the running loop. Raises ClusterError."""
+        from distributed import Client
+
+        for name in list(logging.root.manager.loggerDict):
+            if name.partition(".")[0] == "distributed":
+                # What they have to say is said in lines of ours.
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        workers = local_workers(self._wanted.address)
+        try:
+            if workers is not None:
+                self._local = await local_cluster(workers)
+            address = self._local or scheduler_address(self._wanted.address)
+            self._client = Client(
+                address,
+                asynchronous=True,
+                timeout=_CONNECT,
+                connection_limit=_CONNECTIONS,
+                set_as_default=False,
+                direct_to_workers=False,
+            )
+            await asyncio.wait_for(self._client, _CONNECT)
+            await self._check_versions()
+        except asyncio.CancelledError:
+            await self._disconnect(_CONNECT)
+            raise
+        except Exception as error:
+            # Whatever answers there may be no scheduler, and say anything.
+            await self._disconnect(_CONNECT / 4)
+            if isinstance(error, ClusterError):
+                raise
+            why = "no answer of a scheduler" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+            raise ClusterError(f"{printable(self._wanted.address)}: cannot use it: {printable(why)}") from None
+
+    async def _check_versions(self) -> None:
+        from fastrun import __version__
+        from fastrun.cluster.worker import version_here
+
+        try:
+            versions = await asyncio.wait_for(self._client.run(version_here, on_error="return"), _CONNECT)
+        except TimeoutError:
+            # One of them is busy. Each looks for itself when it is asked for a seat.
+            return
+        for address, version in versions.items():
+            if version != __version__:
+                raise ClusterError(f"{_wrong_version(address, version)}; here is {__version__}")
+
+    # What the executors want
+
+    def open(self, events: Events) -> None:
+        """Hear of seats from now on."""
+        if self._watching is None:
+            self._events = events
+            self._client.subscribe_topic(self._topic, self._announced)
+            self._watching = asyncio.get_running_loop().create_task(self._watch())
+            self._watching.add_done_callback(self._check)
+
+    def request(self, owner: Owner, resources: Resources) -> int | None:
+        """Have Dask run a task that is a seat."""
+        from fastrun.cluster.worker import take_seat
+
+        if self._lost:
+            owner.lost(self._why)
+            return None
+        most = self._threads + _MORE_SEATS
+        if self._wanted.jobs is not None:
+            most = min(most, self._wanted.jobs)
+        if len(self._following) >= most:
+            return None
+        seat = next(self._numbers)
+        future = self._client.submit(
+            take_seat,
+            self._terms,
+            seat,
+            key=f"fastrun-{self._run}-{seat}",
+            pure=False,
+            resources=dict(resources) or None,
+        )
+        self._owners[seat] = owner
+        self._following[seat] = asyncio.get_running_loop().create_task(self._follow(seat, future))
+        self._following[seat].add_done_callback(self._check)
+        return seat
+
+    def send(self, worker: str | None, command: Command) -> None:
+        """Pass it on."""
+        if command[0] == RELEASE:
+            self._owners.pop(command[1], None)
+        links = self._links.values() if worker is None else filter(None, [self._links.get(worker)])
+        for link in links:
+            link.send(command)
+
+    async def close(self) -> None:
+        """Once, for all executors."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    # What links tell
+
+    def heard(self, worker: Worker, news: News) -> None:
+        """Pass it on to who has the seat."""
+        owner = self._owners.get(news[1])
+        if owner is not None and self._open.get(news[1]) == worker:
+            owner.news(news)
+
+    def link_lost(self, link: "Link") -> None:
+        """All seats of a worker are gone; Dask opens them elsewhere."""
+        if self._links.get(link.worker.address) is not link or self._closing is not None or self._lost:
+            return
+        del self._links[link.worker.address]
+        self._lost_links.append(link)
+        link.end()
+        self._events.warning(f"worker {link.worker.label} was lost")
+        for seat in [seat for seat, where in self._open.items() if where == link.worker]:
+            del self._open[seat]
+            if seat in self._owners:
+                self._owners[seat].seat_closed(seat, again=True)
+
+    async def knows(self, address: str) -> bool:
+        """Whether the scheduler has this worker."""
+        try:
+            return address in await asyncio.wait_for(self._client.nthreads(), _CONNECT)
+        except (OSError, TimeoutError):
+            return False
+
+    # What Dask tells
+
+    @property
+    def _topic(self) -> str:
+        return f"fastrun-{self._run}"
+
+    @property
+    def _terms(self) -> "Terms":
+        from fastrun import __version__
+        from fastrun.cluster.worker import Terms
+
+        wanted = self._wanted
+        return Terms(
+            self._run,
+            self._topic,
+            __version__,
+            self._directory,
+            wanted.grace,
+            wanted.timeout,
+            wanted.guardian,
+            self._measured,
+        )
+
+    def _announced(self, event: tuple[float, Any]) -> None:
+        """A seat is open."""
+        said = event[1]
+        if not isinstance(said, dict) or said.get("run") != self._run or self._lost or self._closing is not None:
+            return
+        seat, address, name = said["seat"], said["worker"], str(said["name"])
+        before = self._open.get(seat)
+        if before is not None:
+            # Dask has noticed before us.
+            self.link_lost(self._links[before.address])
+        worker = Worker(address, printable(address if not name or name.isdecimal() else name))
+        if address not in self._links:
+            self._links[address] = self._new_link(worker)
+        owner = self._owners.get(seat)
+        if owner is None:
+            # Given back to a worker that was lost before it heard of it.
+            self.send(address, (RELEASE, seat))
+            return
+        self._open[seat] = worker
+        self._failures = 0
+        owner.seat_opened(seat, worker)
+
+    def _new_link(self, worker: Worker) -> "Link":
+        from fastrun.cluster.link import Link
+
+        return Link(self._client, self._run, worker, self._events, self)
+
+    async def _follow(self, seat: int, future: Any) -> None:
+        """Wait for the end of a seat: it was given back, or cannot be had."""
+        error = await future.exception()
+        if future.cancelled():
+            # Dask does so when the connection is lost.
+            if self._closing is None:
+                self._lose(LOST)
+            return
+        # Dask gives a seat up whose workers were lost again and again; another is asked for.
+        if error is not None and type(error).__name__ != "KilledWorker":
+            await self._refused(f"{type(error).__name__}: {error}")
+        del self._following[seat]
+        self._open.pop(seat, None)
+        owner = self._owners.pop(seat, None)
+        if owner is not None:
+            owner.seat_closed(seat, again=False)
+        for other in set(self._owners.values()) | ({owner} if owner else set()):
+            other.look()
+
+    def _check(self, task: "asyncio.Task[None]") -> None:
+        """Give the cluster up if we have failed ourselves: the run must not wait for ever."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._lose(f"internal error: {error!r}")
+
+    async def _refused(self, why: str) -> None:
+        """Say why a worker has no seat for us, and ask no more for a while."""
+        if why not in self._told:
+            self._told.add(why)
+            self._events.warning(f"a worker cannot be used: {why}")
+        self._failures += 1
+        if self._failures > _MOST_FAILURES and not self._open:
+            self._lose(f"no worker can be used: {printable(why)}")
+        await asyncio.sleep(_LOOK)
+
+    async def _watch(self) -> None:
+        """Look now and then whether the scheduler is there, and how many threads it has."""
+        while not self._lost:
+            if self._client.status != "running":
+                self._lose(LOST)
+                return
+            with suppress(Exception):
+                # What a client that is just closing itself raises is not told by Dask.
+                self._threads = sum((await asyncio.wait_for(self._client.nthreads(), _CONNECT)).values())
+            await asyncio.sleep(_LOOK)
+
+    def _lose(self, why: str) -> None:
+        if self._lost:
+            return
+        self._lost = True
+        self._why = why
+        self._events.warning(why)
+        owners = set(self._owners.values())
+        self._owners.clear()
+        for owner in owners:
+            owner.lost(why)
+
+    async def _close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+        links = list(self._links.values())
+        if not self._lost:
+            for link in links:
+                link.send((CLOSE,))
+            await self._wait_for_ends(links)
+        await asyncio.gather(*(link.close() for link in [*links, *self._lost_links]))
+        for task in self._following.values():
+            task.cancel()
+        await asyncio.gather(*self._following.values(), return_exceptions=True)
+        if self._watching is not None and not self._lost:
+            self._client.unsubscribe_topic(self._topic)
+        await self._disconnect()
+
+    async def _wait_for_ends(self, links: Sequence["Link"]) -> None:
+        """Wait for the last words of workers, the grace period and a bit; longer if nobody reads them."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._wanted.grace + _LAST_WORDS
+        waiting = {asyncio.ensure_future(link.ended.wait()) for link in links}
+        while waiting and loop.time() < until:
+            _, waiting = await asyncio.wait(waiting, timeout=_LOOK)
+            if self._events.congested:
+                until = loop.time() + self._wanted.grace + _LAST_WORDS
+        for end in waiting:
+            end.cancel()
+
+    async def _disconnect(self, seconds: float = _LAST_WORDS) -> None:
+        """Let go of the client, and of the cluster if it is ours, each in so many seconds."""
+        for one in filter(None, (self._client, self._local)):
+            with suppress(OSError, TimeoutError, RuntimeError):
+                await asyncio.wait_for(one.close(), seconds)
+
+
+def _wrong_version(address: str, version: object) -> str:
+    if isinstance(version, str):
+        return f"worker {printable(address)} has fastrun {printable(version)}"
+    return f"worker {printable(address)} has no fastrun that can be used ({printable(str(version))})"
