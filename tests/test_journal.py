@@ -298,7 +298,7 @@ OTHER: dict[str, Any] = {
     "detach": True,
 }
 
-# When, how often and how long a task may run, and what is said of it beside its name, is no part of what it does.
+# When, where, how often and how long a task may run is no part of what it does, nor what is said of it beside its name.
 IGNORED: dict[str, Any] = {
     "timeout": 5.0,
     "retries": 2,
@@ -308,6 +308,8 @@ IGNORED: dict[str, Any] = {
     "pool": "p",
     "description": "what it is for",
     "tags": ["t"],
+    "where": "cluster",
+    "resources": {"GPU": 1},
 }
 
 
