@@ -238,8 +238,7 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
 
     # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
     out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
-    # With the events on standard output, nothing else is.
-    console, status = _console(options, graph, err if options.json == "-" else out, err)
+    console, status = _console(options, graph, out, err)
     run_id = new_run_id()
     watching: list[Observer] = []
     if is_watched(options):
@@ -287,17 +286,19 @@ def _console(options: argparse.Namespace, graph: "Graph", out: int, err: int) ->
     """Who prints the run and, if somebody watches, who shows how it stands meanwhile."""
     from fastrun.observers.console import Console
 
+    # With the events on standard output, nothing else is.
+    said = err if options.json == "-" else out
     watched = None
     if _may_be_watched(options):
         from fastrun.terminal import Watched
 
-        watched = Watched(options, out, err)
+        watched = Watched(options, said, err, other=out if said != out else None)
     console = Console(
         options.output,
         verbose=options.verbose,
         report=options.report or "all",
         color=watched is not None and watched.color,
-        stdout=out,
+        stdout=said,
         stderr=err,
         writer=None if watched is None else watched.writer,
         place=graph.place,

@@ -19,10 +19,17 @@ class Watched:
     """What is shown of a run. ``color``: whether standard output is coloured. ``writer``: for the console, or None."""
 
     def __init__(
-        self, options: argparse.Namespace, out: int, err: int, environ: Mapping[str, str] = os.environ
+        self,
+        options: argparse.Namespace,
+        out: int,
+        err: int,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        other: int | None = None,
     ) -> None:
-        """``out``, ``err``: descriptors of the streams."""
+        """``out``, ``err``: descriptors of the streams. ``other``: one that somebody beside the console writes to."""
         self._out = out
+        self._other = other
         self._err = err
         self._options = options
         self._environ = environ
@@ -44,7 +51,7 @@ class Watched:
         always = wanted == "always"
         if wanted == "never":
             return ""
-        if self._is_capable(self._err) and (always or self._is_one_terminal() or self._goes_nowhere_else()):
+        if self._is_capable(self._err) and (always or self._is_alone()):
             return "live"
         in_ci = self._environ.get("CI", "").lower() not in ("", "0", "false")
         return "lines" if always or (in_ci and not os.isatty(self._err)) else ""
@@ -55,10 +62,11 @@ class Watched:
             return False
         return os.fstat(self._out).st_rdev == os.fstat(self._err).st_rdev
 
-    def _goes_nowhere_else(self) -> bool:
-        """Whether nobody reads standard output who may write to the terminal between us, as tee and pagers do."""
-        mode = os.fstat(self._out).st_mode
-        return stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(self._out))
+    def _is_alone(self) -> bool:
+        """Whether all that is printed goes past nobody who may write to the terminal, as tee and pagers do."""
+        if self._other is not None and not _ends_there(self._other):
+            return False
+        return self._is_one_terminal() or _ends_there(self._out)
 
     def _is_capable(self, descriptor: int) -> bool:
         """Whether a descriptor is a terminal that does more than print."""
@@ -71,3 +79,9 @@ class Watched:
         if self._environ.get("FORCE_COLOR"):
             return True
         return not self._environ.get("NO_COLOR") and self._is_capable(descriptor)
+
+
+def _ends_there(descriptor: int) -> bool:
+    """Whether it is a file or the like, and neither a terminal nor a pipe."""
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(descriptor))

@@ -349,6 +349,23 @@ def test_another_size_of_the_terminal_is_kept_to(tmp_path, terminal):
     assert terminal.lines()[-1].startswith("10 tasks: 10 ok in ")
 
 
+def test_events_on_the_terminal_are_not_drawn_over(tmp_path, terminal):
+    path = write_json(tmp_path, document(exec_("a", "sleep 0.4")))
+    assert terminal.finish(terminal.fastrun("--json", "-", path)) == 0
+    assert b"running" not in terminal.raw
+    assert b'"type":"run_ended"' in terminal.raw
+
+
+def test_events_in_a_file_leave_the_terminal_to_the_status(tmp_path, terminal):
+    path = write_json(tmp_path, document(exec_("a", WAIT)))
+    with open(tmp_path / "events", "wb") as out:
+        process = terminal.fastrun("--json", "-", "--color", "never", path, cwd=tmp_path, stdout=out)
+        terminal.wait_for_line("0/1 done, 1 running; ")
+        (tmp_path / "go").touch()
+        assert terminal.finish(process) == 0
+    assert terminal.lines()[:-1] == ["Started: a", "Ended : a", "Report:", "ok       a"]
+
+
 def test_output_to_a_file_is_what_it_is_without_a_terminal(tmp_path, terminal):
     path = write_json(tmp_path, document(exec_("a", f"echo out; echo err >&2; {WAIT}")))
     with open(tmp_path / "out", "wb") as out:
