@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastrun.observers.tails import EACH, LINES, Tail, Tails, shown
+from fastrun.observers.lines import shown
+from fastrun.observers.tails import EACH, LINES, Tail, Tails
 
 
 def kept(*chunks: bytes, **bounds: int) -> Tail | None:
@@ -70,6 +71,7 @@ def test_memory_is_bounded_however_many_tasks_fail():
 def test_the_last_lines_are_shown():
     assert text(b"one\ntwo\n") == ("one\ntwo", False)
     assert text(b"one\n\n") == ("one\n", False)
+    assert Tail(b"one\ntwo\n", cut=False).text(1) == ("two", True)
     assert text(b"") == ("", False)
     many = b"".join(b"%d\n" % number for number in range(LINES + 5))
     shown_lines, cut = text(many)

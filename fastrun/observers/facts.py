@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from fastrun.observers.lines import shown
 from fastrun.observers.sketch import Sketch, sketch
-from fastrun.observers.tails import Tail, shown
+from fastrun.observers.tails import Tail
 from fastrun.observers.timeline import Span, Timeline
 from fastrun.protocols import Report, Result, Status
 from fastrun.spec import Task, printable

@@ -90,10 +90,6 @@ class HtmlReport(FileObserver):
                 self.file.write(piece)
         self.complete = True
 
-    def close(self) -> str:
-        """Write what is left. A page that could not be put together is said as well."""
-        return super().close() or ("" if self.complete else f"{self.file.label} is not complete")
-
 
 def page(data: dict[str, Any]) -> Iterator[bytes]:
     """The page, in pieces, for what JSON can hold."""

@@ -11,7 +11,7 @@ from itertools import islice
 
 from fastrun import __version__
 from fastrun.observers.output import FileObserver, Output
-from fastrun.observers.tail import Tail
+from fastrun.observers.tails import Tails
 from fastrun.observers.timeline import Timeline
 from fastrun.protocols import Outcome, Report, Result, Start, Status
 from fastrun.spec import Task
@@ -19,8 +19,9 @@ from fastrun.spec import Task
 # Of a larger document only what failed is listed: readers take seconds for 10,000 cases, and show none of them well.
 MOST_CASES = 10_000
 
-# Failures of which the output is kept.
-MOST_OUTPUTS = 1_000
+# Bytes that are kept of what a task prints, and lines that are listed of them.
+_BYTES = 16 << 10
+_LINES = 20
 
 _CASES_AT_ONCE = 400
 
@@ -43,9 +44,7 @@ class JUnit(FileObserver):
         self._suite = suite
         self._run_id = run_id
         self._tasks: Sequence[Task] = ()
-        # By name: the output of tasks that run, and that of those that failed.
-        self._tails: dict[str, Tail] = {}
-        self._outputs: dict[str, str] = {}
+        self._tails = Tails(each=_BYTES)
 
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Note how many there are."""
@@ -53,21 +52,15 @@ class JUnit(FileObserver):
 
     def task_started(self, task: Task, start: Start) -> None:  # noqa: ARG002
         """Keep what it prints from now on, and not what an attempt before has printed."""
-        self._tails[task.name] = Tail()
+        self._tails.begin(task.name)
 
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:
-        """Keep the end of it, but not what processes print that outlived their task."""
-        tail = self._tails.get(task.name)
-        if tail is not None:
-            tail.add(stream, data)
+    def task_output(self, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
+        """Keep the end of it, both streams in one as in a terminal."""
+        self._tails.add(task.name, data)
 
     def task_ended(self, task: Task, outcome: Outcome) -> None:
         """Keep what a task that failed has printed, and drop that of all others."""
-        tail = self._tails.pop(task.name, None)
-        if tail is None or outcome.status is not Status.FAILED or outcome.again is not None:
-            return
-        if len(self._outputs) < MOST_OUTPUTS:
-            self._outputs[task.name] = tail.text()
+        self._tails.end(task.name, keep=outcome.again is None and outcome.status is Status.FAILED)
 
     def run_ended(self, report: Report) -> None:
         """Write the file."""
@@ -120,7 +113,8 @@ class JUnit(FileObserver):
             return '<error type="interrupted" message="interrupted"/>'
         if status is Status.SKIPPED or task.allow_failure:
             return f'<skipped message="{message}"/>'
-        output = _text(self._outputs.get(task.name, ""))
+        tail = self._tails.kept.get(task.name)
+        output = "" if tail is None else _text(tail.text(_LINES)[0])
         return f'<failure type="failed" message="{message}">{output}</failure>'
 
 

@@ -1,6 +1,6 @@
-"""How the end of what a task printed is shown within lines of fastrun's own.
+"""How what a task printed is shown within lines of fastrun's own, and in its reports.
 
-Knows bytes and what acts on a terminal.
+Knows lines and what acts on a terminal.
 """
 
 import re
@@ -16,12 +16,25 @@ _CONTROLS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_].*?(?:\x07|\x1b\\|$)|
 
 def tail_lines(tail: bytes, most: int = _LINES) -> list[str]:
     """The last lines of what was printed, as they may be shown: without colours, one line each, cut."""
-    # A line feed alone ends a line here; of what was written over itself, as bars of progress are, the end counts.
+    # A line feed alone ends a line here.
     lines = tail.removesuffix(b"\n").split(b"\n")[-most:] if tail else []
     return [shown_line(line) for line in lines]
 
 
 def shown_line(line: bytes) -> str:
-    """A line that a task printed as it may be shown."""
-    text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "backslashreplace")
+    """A line that a task printed as it may be shown beside others on a terminal, cut where it is too wide."""
+    text = seen(line.decode("utf-8", "backslashreplace"))
     return printable(_CONTROLS.sub("", text).expandtabs())
+
+
+def shown(line: str) -> str:
+    """A line, whole: what acts on a terminal, or turns the direction of text, is taken out or escaped."""
+    if line.isprintable():
+        return line
+    line = _CONTROLS.sub("", line)
+    return "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in line)
+
+
+def seen(line: str) -> str:
+    """What is left of a line on a terminal that was written over itself, as bars of progress are."""
+    return line.rstrip("\r").rpartition("\r")[2]

@@ -3,19 +3,17 @@
 Knows bytes and names. Memory is bounded whatever tasks print and however many of them fail.
 """
 
-import re
 from typing import NamedTuple
 
-# Bytes that are kept of one task, and lines that are shown of them.
+from fastrun.observers.lines import seen, shown
+
+# Bytes that are kept of one task, and lines that are shown of them, where nothing else is said.
 EACH = 64 << 10
 LINES = 200
 
 # Bytes of all that ended, and of all that run.
 _ENDED = 3 << 20
 _RUNNING = 32 << 20
-
-# What a terminal would act on and not show: colours and other sequences of ECMA-48, titles.
-_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 
 
 class Tail(NamedTuple):
@@ -27,15 +25,13 @@ class Tail(NamedTuple):
     data: bytes
     cut: bool
 
-    def text(self) -> tuple[str, bool]:
-        """Its last LINES as one may show them, and whether there was more before those."""
+    def text(self, most: int = LINES) -> tuple[str, bool]:
+        """Its last lines as one may show them, and whether there was more before those."""
         lines = self.data.decode(errors="replace").removesuffix("\n").split("\n")
         if self.cut and len(lines) > 1:
             # It begins somewhere within.
             del lines[0]
-        # What a progress bar has written over is not shown, as on a terminal.
-        visible = [line.rstrip("\r").rpartition("\r")[2] for line in lines[-LINES:]]
-        return "\n".join(map(shown, visible)), self.cut or len(lines) > LINES
+        return "\n".join(shown(seen(line)) for line in lines[-most:]), self.cut or len(lines) > most
 
 
 class Tails:
@@ -83,11 +79,3 @@ class Tails:
         data = bytes(tail[-limit:]) if limit else b""
         self._left -= len(data)
         self.kept[name] = Tail(data, length > len(data))
-
-
-def shown(line: str) -> str:
-    """A line as one may show it: what acts on a terminal, or turns the direction of text, is taken out or escaped."""
-    if line.isprintable():
-        return line
-    line = _SEQUENCE.sub("", line)
-    return "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in line)
