@@ -16,7 +16,8 @@ from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import DEFAULT_THREADS, SnippetExecutor
 from fastrun.graph import Graph, build
 from fastrun.protocols import Executor, Observer, Report
-from fastrun.runner import Run, handle_signals, release_signals
+from fastrun.runner import Run
+from fastrun.signals import handle_signals, release_signals
 from fastrun.spec import Document, Task, collector_off, parse, read
 
 if TYPE_CHECKING:

@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from fastrun.attempts import Attempts
+from fastrun.deadlines import Deadlines
 from fastrun.graph import Graph
 from fastrun.protocols import (
-    ATTEMPT,
     FIRST_START,
     FROM_JOURNAL,
     NOTHING_FAILED,
@@ -87,24 +88,15 @@ class Run:
         self._ended = [0] * len(lanes)
         self._lanes = of_tasks
         self._executors = list(executors.values())
-        self._timeout = timeout
         self._has_timeouts = timeout is not None or any(task.timeout is not None for task in graph.tasks)
-        # Of the tasks that run and have one.
-        self._deadlines: dict[int, asyncio.TimerHandle] = {}
-        # Of those whose time is over.
-        self._timed_out: dict[int, Outcome] = {}
+        self._deadlines = Deadlines(timeout, grace, self._end_task)
         self._journal_error: OSError | None = None
         self._keep_going = keep_going
         self._grace = grace
         self._warn = warn
         self.before_stop: Callable[[], object] | None = None
         self._reasons: dict[int, str] = {}
-        # By task that was tried before, the number of its present attempt.
-        self._attempts: dict[int, int] = {}
-        # By task, how many of its attempts were lost through no fault of its own.
-        self._lost: dict[int, int] = {}
-        # Of tasks that are to be tried again: when, and how the last attempt ended.
-        self._held: dict[int, tuple[asyncio.TimerHandle, Outcome]] = {}
+        self._attempts = Attempts(graph.tasks, self._try_again)
         self._signal: int | None = None
         self._grace_timer: asyncio.TimerHandle | None = None
         self._forced = False
@@ -176,10 +168,7 @@ class Run:
 
     def suspend(self) -> None:
         """Stop the tasks and this process, as Ctrl-Z does, until it is continued. That time is nobody's timeout."""
-        now = self._loop.time()
-        left = [(number, deadline.when() - now) for number, deadline in self._deadlines.items()]
-        for deadline in self._deadlines.values():
-            deadline.cancel()
+        self._deadlines.pause()
         for executor in self._executors:
             executor.suspend(resume=False)
         if self.before_stop is not None:
@@ -189,7 +178,7 @@ class Run:
         for executor in self._executors:
             executor.suspend(resume=True)
         # In the loop's next turn: in this one it still has the time of before.
-        self._loop.call_soon(self._set_deadlines_again, left)
+        self._loop.call_soon(self._deadlines.go_on)
 
     @property
     def congested(self) -> bool:
@@ -210,7 +199,7 @@ class Run:
     ) -> None:
         """Pass on to the observers; its time begins."""
         if self._has_timeouts:
-            self._set_deadline(number)
+            self._deadlines.begin(number, self._tasks[number])
         if self._journal is not None:
             self._journal.task_started(number, pid)
             self._drain_soon()
@@ -233,14 +222,14 @@ class Run:
             self._drain_soon()
             return not (scheduler.stopped or scheduler.closing)
         if self._has_timeouts:
-            outcome = self._end_deadline(number, outcome)
+            outcome = self._deadlines.end(number, self._tasks[number], outcome)
         if outcome.status is _FAILED:
             delay = self._delay(number, outcome)
             if outcome.again is not None:
                 outcome = outcome._replace(again=None)
             if delay is not None:
                 self._hold(number, outcome, delay)
-                return not (scheduler.stopped or scheduler.closing)
+                return True
         if self._journal is None:
             self._end(number, outcome)
         else:
@@ -251,58 +240,39 @@ class Run:
 
     def _start(self, number: int, pid: int | None, held_by: str, worker: str | None) -> Start:
         """What the observers are told of a start."""
-        retries = self._tasks[number].retries
         if number in self._scheduler.pooled:
             held_by = "pool"
-        if not retries and pid is None and held_by == "slot" and worker is None:
+        attempt, attempts = self._attempts.place(number)
+        if attempts == 1 and pid is None and held_by == "slot" and worker is None:
             return FIRST_START
-        attempts = retries + 1 + self._lost.get(number, 0)
-        return Start(self._attempts.get(number, 1), attempts, pid, held_by, worker)
+        return Start(attempt, attempts, pid, held_by, worker)
 
     def _delay(self, number: int, outcome: Outcome) -> float | None:
         """Seconds until a task that has failed is tried again, None if it is not."""
-        task = self._tasks[number]
         if self._scheduler.stopped or self._scheduler.closing:
             return None
-        if outcome.again is not None:
-            # Not one of the task's own attempts.
-            self._lost[number] = self._lost.get(number, 0) + 1
-            return outcome.again
-        attempt = self._attempts.get(number, 1) - self._lost.get(number, 0)
-        if attempt > task.retries:
-            return None
-        if task.type == "eval" and outcome.reason == self._time_over(number):
-            # It still runs: the next attempt would run beside it.
-            return None
-        from random import uniform  # 5 ms, and most runs never need it
-
-        # So that those which failed together do not come back together.
-        return task.retry_delay * 2.0 ** (attempt - 1) * uniform(1.0, 1.25)  # noqa: S311  # nobody gains by guessing it
+        task = self._tasks[number]
+        # A snippet goes on when its time is over.
+        still_runs = task.type == "eval" and self._deadlines.missed(task, outcome)
+        return self._attempts.delay(number, outcome, still_runs=still_runs)
 
     def _hold(self, number: int, outcome: Outcome, delay: float) -> None:
         """Try a task again, later."""
         if self._journal is not None:
             self._journal.task_ended(number, outcome)
-        self._held[number] = self._loop.call_later(delay, self._try_again, number), outcome
-        self._attempts[number] = self._attempts.get(number, 1) + 1
+        self._attempts.hold(number, outcome, delay)
         self._scheduler.hold(number)
         self._drain_soon()
         self._notify("task_ended", self._tasks[number], outcome._replace(again=delay))
 
     def _try_again(self, number: int) -> None:
         # What the last attempt left behind does not run beside the next.
-        self._executors[self._lanes[number]].interrupt(number, force=True)
-        del self._held[number]
+        self._end_task(number, True)
         self._scheduler.release(number)
         self._drain_soon()
 
-    def _give_up_held(self) -> None:
-        """Nothing more starts: what was to be tried again has failed."""
-        while self._held:
-            number = next(iter(self._held))
-            timer, outcome = self._held.pop(number)
-            timer.cancel()
-            self._end(number, outcome)
+    def _end_task(self, number: int, force: bool) -> None:
+        self._executors[self._lanes[number]].interrupt(number, force=force)
 
     def _end(self, number: int, outcome: Outcome) -> None:
         """Act on how a task has ended."""
@@ -313,7 +283,7 @@ class Run:
             self._reasons[number] = outcome.reason
         skipped = scheduler.task_ended(number, outcome.status)
         # Not within a chain, whose next task runs already, as the scheduler sees it.
-        if scheduler.has_work or self._held:
+        if scheduler.has_work or self._attempts.any_held:
             self._drain_soon()
         task = self._tasks[number]
         self._notify("task_ended", task, outcome)
@@ -363,45 +333,6 @@ class Run:
             self.warning(f"cannot write the journal: {error.strerror}; nothing more is started")
             self._scheduler.stop()
 
-    def _timeout_of(self, number: int) -> float | None:
-        timeout = self._tasks[number].timeout
-        return self._timeout if timeout is None else timeout
-
-    def _set_deadline(self, number: int) -> None:
-        timeout = self._timeout_of(number)
-        if timeout is not None:
-            self._deadlines[number] = self._loop.call_later(timeout, self._time_is_over, number)
-
-    def _set_deadlines_again(self, left: Iterable[tuple[int, float]]) -> None:
-        """``left``: seconds that tasks may still take, of which some may have ended."""
-        for number, seconds in left:
-            if number in self._deadlines:
-                self._deadlines[number] = self._loop.call_later(seconds, self._time_is_over, number)
-
-    def _time_is_over(self, number: int) -> None:
-        """Have the task ended as an interrupt would; its executor says when it has."""
-        executor = self._executors[self._lanes[number]]
-        self._timed_out[number] = Outcome(Status.FAILED, self._time_over(number))
-        # Not cancelled when the task has ended: what it left behind may live on.
-        self._loop.call_later(self._grace, self._time_is_really_over, number, self._attempts.get(number))
-        executor.interrupt(number, force=False)
-
-    def _time_over(self, number: int) -> str:
-        return f"timed out after {self._timeout_of(number) or 0.0:g} s"
-
-    def _time_is_really_over(self, number: int, attempt: int | None) -> None:
-        if attempt == self._attempts.get(number):
-            self._executors[self._lanes[number]].interrupt(number, force=True)
-
-    def _end_deadline(self, number: int, outcome: Outcome) -> Outcome:
-        """What a task has ended as, in view of its time."""
-        deadline = self._deadlines.pop(number, None)
-        if deadline is not None:
-            deadline.cancel()
-        timed_out = self._timed_out.pop(number, None)
-        # Not if it came to its own end before it was told.
-        return timed_out if timed_out is not None and outcome.status is Status.INTERRUPTED else outcome
-
     def slots_changed(self) -> None:
         """Look for more to start."""
         self._drain_soon()
@@ -420,8 +351,9 @@ class Run:
         if self._journal is not None:
             self._settle(self._journal)
         scheduler = self._scheduler
-        if self._held and (scheduler.stopped or scheduler.closing):
-            self._give_up_held()
+        if self._attempts.any_held and (scheduler.stopped or scheduler.closing):
+            for number, outcome in self._attempts.give_up():
+                self._end(number, outcome)
         self._draining = False
         tasks = self._tasks
         for lane, executor in enumerate(self._executors):
@@ -429,21 +361,13 @@ class Run:
             if free <= 0:
                 continue
             chains = [[(number, tasks[number]) for number in chain] for chain in scheduler.start(lane, free)]
-            if self._attempts:
-                chains = [[self._job(number) for number, _ in chain] for chain in chains]
+            if self._attempts.any_again:
+                chains = [[self._attempts.job(number) for number, _ in chain] for chain in chains]
             if chains:
                 start = self._loop.create_task(executor.start(chains))
                 start.add_done_callback(functools.partial(self._started, chains))
         if scheduler.finished and not self._finished.done():
             self._finished.set_result(None)
-
-    def _job(self, number: int) -> Job:
-        """A task as it is run: a further attempt at a command sees in its environment that it is one."""
-        task = self._tasks[number]
-        attempt = self._attempts.get(number)
-        if attempt is not None and task.type == "exec":
-            task = task._replace(env={**(task.env or {}), ATTEMPT: str(attempt)})
-        return number, task
 
     def _started(self, chains: list[list[Job]], start: "asyncio.Task[None]") -> None:
         """Look after tasks whose start failed: without an end of theirs the run would wait for ever."""
@@ -513,26 +437,3 @@ def _implementations(observers: Sequence[Observer], hook: str) -> list[tuple[Obs
         for observer in observers
         if getattr(type(observer), hook, None) is not getattr(Observer, hook)
     ]
-
-
-def handle_signals(run: Run, loop: asyncio.AbstractEventLoop) -> list[int]:
-    """Let SIGINT, SIGTERM and SIGHUP interrupt a run, and SIGTSTP stop it. Returns the signals that are handled now.
-
-    One that was ignored when the program started stays so: ``nohup``, and a shell's background jobs.
-    """
-    handled = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            if number == signal.SIGTSTP:
-                loop.add_signal_handler(number, run.suspend)
-            else:
-                loop.add_signal_handler(number, run.interrupt, number)
-            handled.append(int(number))
-    return handled
-
-
-def release_signals(handled: Iterable[int], loop: asyncio.AbstractEventLoop) -> None:
-    """Take back what ``handle_signals`` did."""
-    for number in handled:
-        with suppress(ValueError, RuntimeError):
-            loop.remove_signal_handler(number)

@@ -71,6 +71,7 @@ ALLOWED = {
         "recovery",
         "runner",
         "selection",
+        "signals",
         "spec",
     },
     "selection": {"explain", "graph", "spec"},
@@ -88,7 +89,10 @@ ALLOWED = {
         "selection",
         "spec",
     },
-    "runner": {"graph", "protocols", "scheduler", "spec"},
+    "runner": {"attempts", "deadlines", "graph", "protocols", "scheduler", "spec"},
+    "attempts": {"protocols", "spec"},
+    "deadlines": {"protocols", "spec"},
+    "signals": {"runner"},
     "scheduler": {"graph", "protocols"},
     "graph": {"explain", "places", "spec"},
     "protocols": {"spec"},
@@ -102,6 +106,7 @@ PARTS = {"protocols", "spec"}
 MORE = {
     "cluster": {
         "",
+        "deadlines",
         "executors.cluster",
         "executors.guardian",
         "executors.processes",

@@ -354,9 +354,9 @@ async def test_a_task_that_ended_by_itself_has_not_timed_out():
 async def test_a_task_that_is_in_time_is_left_alone():
     async with Stage([[], []], timeout=60.0) as stage:
         await stage.end("0")
-        assert len(stage.run._deadlines) == 1
+        assert len(stage.run._deadlines._timers) == 1
         await stage.end("1")
-    assert not stage.run._deadlines
+    assert not stage.run._deadlines._timers
     assert stage.executor.calls == ["open", "close"]
 
 

@@ -20,6 +20,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from fastrun import __version__
 from fastrun.cluster.outbox import Outbox
+from fastrun.deadlines import Deadlines
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.seats import (
@@ -143,8 +144,7 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         self._places: dict[int, _Place] = {}
         # By the number of a task that runs or is about to.
         self._running: dict[int, _Place] = {}
-        self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._timed_out: set[int] = set()
+        self._deadlines = Deadlines(terms.timeout, terms.grace, self._end_task)
         self._starting: list[list[Job]] = []
         self._heard = 0
         self.outbox = Outbox()
@@ -309,10 +309,7 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
     def task_started(self, number: int, *_: object) -> None:
         """Its time begins."""
         place = self._running[number]
-        task = place.chain[0][1]
-        timeout = self._terms.timeout if task.timeout is None else task.timeout
-        if timeout is not None:
-            self._timers[number] = self._loop.call_later(timeout, self._time_is_over, number, task.type)
+        self._deadlines.begin(number, place.chain[0][1])
         self._tell(STARTED, place.seat, number)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
@@ -328,18 +325,11 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
             # Refused by the system for now.
             self._loop.call_later(_RETRY, self._advance, place)
             return True
-        timer = self._timers.pop(number, None)
-        if timer is not None:
-            timer.cancel()
         chain, place.chain = place.chain, []
         if outcome is None:
             self._tell(RETURNED, place.seat, number, urgent=True)
             return False
-        if number in self._timed_out:
-            self._timed_out.discard(number)
-            if outcome.status is Status.INTERRUPTED and not self._interrupted:
-                timeout = self._terms.timeout if chain[0][1].timeout is None else chain[0][1].timeout
-                outcome = Outcome(Status.FAILED, f"timed out after {timeout:g} s")
+        outcome = self._deadlines.end(number, chain[0][1], outcome)
         if outcome.status is Status.OK and not self._interrupted:
             place.chain = chain[1:]
         seconds = self._loop.time() - place.since
@@ -356,16 +346,9 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         """Pass on to the user."""
         self._tell(WARNING, text, urgent=True)
 
-    def _time_is_over(self, number: int, type_: str) -> None:
-        self._timed_out.add(number)
-        self._executors[type_].interrupt(number, force=False)
-        began = self._running[number].since if number in self._running else 0.0
-        self._loop.call_later(self._terms.grace, self._time_is_really_over, number, type_, began)
-
-    def _time_is_really_over(self, number: int, type_: str, began: float) -> None:
-        # Not a further attempt at it.
-        if number not in self._running or self._running[number].since == began:
-            self._executors[type_].interrupt(number, force=True)
+    def _end_task(self, number: int, force: bool) -> None:
+        for executor in self._executors.values():
+            executor.interrupt(number, force=force)
 
     # The end
 
