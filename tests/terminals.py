@@ -77,6 +77,11 @@ class Terminal:
             found.pop()
         return found
 
+    def cells(self) -> list[list[Any]]:
+        """All characters on the screen, row by row, with their colours as pyte has them."""
+        columns, lines, buffer = range(self._screen.columns), range(self._screen.lines), self._screen.buffer
+        return [[buffer[line][column] for column in columns] for line in lines]
+
     def below(self) -> list[str]:
         """The lines below the cursor, without the empty ones at the end."""
         found = [line.rstrip() for line in self._screen.display[self._screen.cursor.y + 1 :]]
