@@ -186,6 +186,20 @@ def journal_cases(setting: Setting) -> Iterator[Case]:
     yield Case("journal", f"{n:,} different snippets, recorded", n, 2, contenders, targets, "snippet")
 
 
+def insight_cases(setting: Setting) -> Iterator[Case]:
+    """What the files for other tools cost, where they cost the most."""
+    n = setting.sizes.snippets
+    folder = document_folder(setting, "wide", n, "distinct")
+    files = {name: os.path.join(folder, f"run.{name}") for name in ("json", "trace", "html")}
+    contenders = [fastrun_contender(folder)]
+    for names in (("json",), ("trace",), ("json", "trace"), ("html",)):
+        options = [f"--{name}" for name in names]
+        found = fastrun_contender(folder, None, *[part for name in names for part in (f"--{name}", files[name])])
+        contenders.append(found._replace(name=" ".join([FASTRUN, *options])))
+    targets = [Target(f"{FASTRUN} --json --trace", 1.15, FASTRUN)]
+    yield Case("insight", f"{n:,} different snippets, told to files", n, 3, contenders, targets, "snippet")
+
+
 def peers_cases(setting: Setting) -> Iterator[Case]:
     """All who run commands, on the same ones."""
     n = setting.sizes.peers
@@ -223,6 +237,7 @@ CASES: dict[str, Callable[[Setting], Iterator[Case]]] = {
     "million": million_cases,
     "output": output_cases,
     "journal": journal_cases,
+    "insight": insight_cases,
     "peers": peers_cases,
     "workflows": workflow_cases,
     "growth": growth_cases,
