@@ -6,17 +6,23 @@ import asyncio
 import gc
 import os
 import resource
+import socket
 import threading
 import warnings
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fastrun import Console, Outcome, Report, Status, Task
+from fastrun.observers import console as console_module
 from fastrun.observers import spool as spool_module
 from fastrun.observers import writer as writer_module
 from fastrun.observers.spool import Spool
 from fastrun.observers.writer import Writer
 from fastrun.protocols import FIRST_START
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OK = Outcome(Status.OK)
 A, B = Task("a", "exec", ""), Task("b", "exec", "")
@@ -174,26 +180,92 @@ def test_a_run_that_never_reported_is_not_written(tmp_path):
     assert not printed.written
 
 
-def test_what_happens_in_one_turn_is_one_write(tmp_path):
-    # A datagram socket keeps the borders of writes.
-    import socket
+class Clockwork:
+    """A loop whose time stands still until ``turn``; it says what was written in between."""
 
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-
-    async def turns() -> None:
-        console = Console(stdout=theirs.fileno(), stderr=theirs.fileno())
+    def __init__(self, console: Console, written: socket.socket) -> None:
         console.run_started([])
-        console.task_started(A, FIRST_START)
-        console.task_output(A, 1, b"x\n")
-        await asyncio.sleep(0)
-        console.task_output(A, 1, b"y\n")
-        console.task_ended(A, OK)
-        await asyncio.sleep(0)
-        console.close()
+        console._loop = self  # type: ignore[assignment]
+        self._written = written
+        self._now = 0.0
+        self._due: list[tuple[float, Callable[[], object]]] = []
+
+    def time(self) -> float:
+        return self._now
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        self._due.append((self._now, callback))
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> None:
+        self._due.append((self._now + delay, callback))
+
+    def turn(self, later: float = 0.0) -> bytes:
+        self._now += later
+        due, self._due = self._due, []
+        for when, callback in due:
+            if when <= self._now:
+                callback()
+            else:
+                self._due.append((when, callback))
+        try:
+            return self._written.recv(1 << 20)
+        except BlockingIOError:
+            return b""
+
+
+@pytest.fixture
+def clockwork():
+    # A datagram socket keeps the borders of writes.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    console = Console(stdout=theirs.fileno(), stderr=theirs.fileno())
+    # What it writes by itself, and at once.
+    console._writer._fits = 1 << 20
+
+    async def begin() -> Clockwork:
+        return Clockwork(console, ours)
 
     with ours, theirs:
-        asyncio.run(turns())
-        assert [ours.recv(1 << 16) for _ in range(2)] == [b"Started: a\nx\n", b"y\nEnded : a\n"]
+        yield console, asyncio.run(begin())
+
+
+def test_what_comes_after_a_pause_is_written_at_once_and_more_of_it_together(clockwork):
+    console, loop = clockwork
+    console.task_started(A, FIRST_START)
+    console.task_output(A, 1, b"x\n")
+    assert loop.turn() == b"Started: a\nx\n"
+    for _ in range(2):
+        console.task_output(A, 1, b"y\n")
+        assert loop.turn(0.001) == b""
+    console.task_ended(A, OK)
+    assert loop.turn(0.01) == b"y\ny\nEnded : a\n"
+    assert loop.turn(1.0) == b""
+    console.task_started(A, FIRST_START)
+    assert loop.turn() == b"Started: a\n"
+
+
+def test_much_output_is_written_in_every_turn(clockwork, monkeypatch):
+    monkeypatch.setattr(console_module, "_ENOUGH", 250)
+    console, loop = clockwork
+    console.task_started(A, FIRST_START)
+    assert loop.turn() == b"Started: a\n"
+    much = b"x" * 70 + b"\n"
+    for _ in range(3):
+        console.task_output(A, 1, much)
+        assert loop.turn() == b""
+    console.task_output(A, 1, much)
+    console.task_output(A, 1, b"y\n")
+    assert loop.turn() == 4 * much + b"y\n"
+    console.close()
+
+
+def test_what_waits_is_written_when_it_ends(clockwork):
+    console, loop = clockwork
+    console.task_started(A, FIRST_START)
+    assert loop.turn() == b"Started: a\n"
+    console.task_ended(A, OK)
+    console.close()
+    assert loop.turn() == b"Ended : a\n"
 
 
 @pytest.mark.parametrize("mode", ["stream", "group"])
