@@ -242,9 +242,9 @@ class Run:
         """What the observers are told of a start."""
         if number in self._scheduler.pooled:
             held_by = "pool"
-        attempt, attempts = self._attempts.place(number)
-        if attempts == 1 and pid is None and held_by == "slot" and worker is None:
+        if pid is None and held_by == "slot" and worker is None and not self._tasks[number].retries:
             return FIRST_START
+        attempt, attempts = self._attempts.place(number)
         return Start(attempt, attempts, pid, held_by, worker)
 
     def _delay(self, number: int, outcome: Outcome) -> float | None:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastrun import Observer, Outcome, Report, Start, Status, Task, Usage
-from fastrun.observers.timeline import Timeline
+from fastrun.observers import timeline as timeline_module
+from fastrun.observers.events import EventLog
+from fastrun.observers.output import OutputFile
+from fastrun.observers.timeline import Moment, Timeline, Together
+from fastrun.observers.trace import Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 OK = Outcome(Status.OK)
 FAILED = Outcome(Status.FAILED, "exit status 1")
@@ -20,7 +31,7 @@ class Stage:
     def __init__(self) -> None:
         self.now = 100.0
         self.timeline = Timeline(clock=lambda: self.now, wall=lambda: 1e9)
-        self.timeline.run_started([])
+        self.timeline.run_started([Task("c", "exec", "", ["a"])])
 
     def at(self, moment: float, task: Task, what: Start | Outcome) -> None:
         self.now = 100.0 + moment
@@ -139,7 +150,7 @@ def test_who_follows_is_told_once_a_turn_and_of_the_rest_at_the_end():
     async def run() -> None:
         nonlocal now
         timeline = Timeline(clock=lambda: now, wall=lambda: 1e9)
-        timeline.follow(lambda moments: told.append([(at, task.name, outcome) for at, task, outcome, _ in moments]))
+        timeline.follow(lambda moments: told.append([moment[:3] for moment in moments]))
         timeline.run_started([])
         timeline.task_started(A, FIRST)
         now = 101.0
@@ -150,7 +161,7 @@ def test_who_follows_is_told_once_a_turn_and_of_the_rest_at_the_end():
         timeline.run_ended(Report([], b"", {}, 1.0))
 
     asyncio.run(run())
-    assert told == [[(0.0, "a", None), (1.0, "a", OK)], [(1.0, "b", None)]]
+    assert told == [[(0.0, A, None), (1.0, A, OK)], [(1.0, B, None)]]
 
 
 def test_news_of_snippets_in_one_turn_are_of_one_time_and_commands_have_their_own():
@@ -177,3 +188,96 @@ def test_news_of_snippets_in_one_turn_are_of_one_time_and_commands_have_their_ow
 
     asyncio.run(run())
     assert told == [0.0, 0.0, 2.0, 3.0, 4.0]
+
+
+SNIPPETS = [Task(f"s{n}", "eval", "", [f"s{n - 2}"] * (n % 5 == 4)) for n in range(20)]
+
+
+def told_of(turns: Sequence[Sequence[tuple[Task, Start | Outcome]]], folder: Path) -> tuple[Timeline, list[bytes]]:
+    """A timeline that was told this, turn by turn, and the files of those who follow it."""
+    now = 100.0
+    timeline = Timeline(clock=lambda: now, wall=lambda: 1e9)
+    log = EventLog(OutputFile(str(folder / "events")), timeline, "id")
+    trace = Trace(OutputFile(str(folder / "trace")), timeline, "id")
+    observers = [timeline, log, trace]
+
+    async def run() -> None:
+        nonlocal now
+        for observer in observers:
+            observer.run_started(SNIPPETS)
+        for turn in turns:
+            now += 1
+            for task, what in turn:
+                if isinstance(what, Start):
+                    timeline.task_started(task, what)
+                else:
+                    timeline.task_ended(task, what)
+            await asyncio.sleep(0)
+        for observer in observers:
+            observer.run_ended(Report([], b"", {}, 1.0))
+
+    asyncio.run(run())
+    assert log.close() == trace.close() == ""
+    return timeline, [(folder / name).read_bytes() for name in ("events", "trace")]
+
+
+@st.composite
+def turns_of_snippets(draw: st.DrawFn) -> list[list[tuple[Task, Start | Outcome]]]:
+    """Most start and end at once and well, some fail, and some end later."""
+    turns: list[list[tuple[Task, Start | Outcome]]] = [[]]
+    late: list[Task] = []
+    for task in SNIPPETS:
+        turns[-1].append((task, FIRST))
+        how = draw(st.sampled_from(["well"] * 8 + ["failed", "late"]))
+        if how == "late":
+            late.append(task)
+        else:
+            turns[-1].append((task, OK if how == "well" else FAILED))
+        one_ends = draw(st.booleans())
+        if late and one_ends:
+            turns[-1].append((late.pop(), OK))
+        if not draw(st.integers(0, 5)):
+            turns.append([])
+            # The border of a turn lies between a start and its end, too.
+            if draw(st.booleans()) and turns[-2]:
+                turns[-1].append(turns[-2].pop())
+    return [*turns, [(task, OK) for task in late]]
+
+
+@given(turns=turns_of_snippets())
+def test_what_ran_together_is_told_as_if_it_came_one_by_one(tmp_path_factory, turns):
+    folder = tmp_path_factory.mktemp("told")
+    together, files = told_of(turns, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        # Nothing is ever equal to it.
+        patch.setattr(timeline_module, "_WELL", [])
+        one_by_one, expected = told_of(turns, folder)
+    for one, other in zip(files, expected, strict=True):
+        assert one.splitlines() == other.splitlines()
+    assert together.most == one_by_one.most
+    fields = ("task", "start", "ready", "began", "ended", "slot", "outcome")
+    spans = [
+        {name: [getattr(span, field) for field in fields] for name, span in timeline.spans.items()}
+        for timeline in (together, one_by_one)
+    ]
+    assert spans[0] == spans[1]
+
+
+def test_small_snippets_of_a_turn_are_one_moment():
+    told: list[Moment | Together] = []
+
+    async def run() -> None:
+        timeline = Timeline(clock=lambda: 100.0)
+        timeline.follow(told.extend)
+        timeline.run_started(SNIPPETS)
+        timeline.task_started(SNIPPETS[0], FIRST)
+        await asyncio.sleep(0)
+        for task in SNIPPETS[1:4]:
+            timeline.task_ended(SNIPPETS[int(task.name[1:]) - 1], OK)
+            timeline.task_started(task, FIRST)
+        timeline.run_ended(Report([], b"", {}, 1.0))
+
+    asyncio.run(run())
+    kinds = [type(moment).__name__ for moment in told]
+    assert kinds == ["tuple", "tuple", "Together", "tuple"]
+    assert told[2] == (0.0, SNIPPETS[1:3], [0.0, 0.0], 0)

@@ -14,8 +14,8 @@ from typing import Any
 from fastrun import __version__
 from fastrun.observers.details import Details, quoted
 from fastrun.observers.output import FileObserver, Output, OutputStream
-from fastrun.observers.timeline import Moment, Timeline
-from fastrun.protocols import FIRST_START, Report, Start
+from fastrun.observers.timeline import Moment, Timeline, Together
+from fastrun.protocols import FIRST_START, OK, Report, Start
 from fastrun.spec import Task
 
 # Of the format. It changes only when a key is gone or means something else.
@@ -66,25 +66,47 @@ class EventLog(FileObserver):
             self.file.patience = _PATIENCE
         self.complete = True
 
-    def _take(self, moments: Sequence[Moment]) -> None:
+    def _take(self, moments: Sequence[Moment | Together]) -> None:
         """Write what has happened in a turn."""
         lines: list[str] = []
-        count, head, members = self._number, _HEAD, self._details.of
+        head, members = _HEAD, self._details.of
         last = math.nan
         started = ended = ""
-        for at, task, outcome, span in moments:
-            count += 1
-            if at != last:
-                last = at
-                when = self._when(at)
+        for moment in moments:
+            if moment[0] != last:
+                last = moment[0]
+                when = self._when(last)
                 started, ended = (f',"type":"{type_}",{when},"name":' for type_ in ("task_started", "task_ended"))
+            if isinstance(moment, Together):
+                lines += self._together(moment, started, ended)
+                continue
+            _, task, outcome, span = moment
+            self._number = count = self._number + 1
             if outcome is not None:
                 lines.append(f"{head}{count}{ended}{quoted(task.name)},{members(outcome, span)}}}\n")
             elif span is not None:
                 more = _FIRST if span.start is FIRST_START else _started(span.start)
                 lines.append(f"{head}{count}{started}{quoted(task.name)},{more}}}\n")
-        self._number = count
         self._write("".join(lines))
+
+    def _together(self, moment: Together, started: str, ended: str) -> list[str]:
+        """The lines of many snippets, two in a text. ``started``, ``ended``: what stands before the names."""
+        tasks, head = moment.tasks, _HEAD
+        numbers = range(self._number + 1, self._number + 1 + 2 * len(tasks), 2)
+        self._number += 2 * len(tasks)
+        names = [quoted(task.name) for task in tasks]
+        began = f",{_FIRST}}}\n{head}"
+        if moment.ready.count(moment.ready[0]) == len(tasks):
+            went = f",{self._details.of(OK, moment.span(0))}}}\n"
+            return [
+                f"{head}{number}{started}{name}{began}{number + 1}{ended}{name}{went}"
+                for number, name in zip(numbers, names, strict=True)
+            ]
+        members = [self._details.of(OK, moment.span(place)) for place in range(len(tasks))]
+        return [
+            f"{head}{number}{started}{name}{began}{number + 1}{ended}{name},{went}}}\n"
+            for number, name, went in zip(numbers, names, members, strict=True)
+        ]
 
     def _line(self, at: float, type_: str, about: Mapping[str, Any]) -> str:
         self._number += 1

@@ -9,8 +9,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from itertools import repeat
+from typing import NamedTuple
 
-from fastrun.protocols import Observer, Outcome, Report, Start, Usage
+from fastrun.protocols import FIRST_START, OK, Observer, Outcome, Report, Start, Usage
 from fastrun.spec import Task
 
 
@@ -44,10 +46,34 @@ class Span:
         return self.outcome.usage if self.outcome is not None else None
 
 
+class Together(NamedTuple):
+    """Small snippets that ran one after the other within one turn of the loop, and all are ok.
+
+    ``at``: when they began and ended, as far as that is known. ``tasks``: in their order. ``ready``: since when each.
+    ``slot``: that of them all. Times and slots are those of a ``Span``.
+    """
+
+    at: float
+    tasks: list[Task]
+    ready: list[float]
+    slot: int
+
+    def span(self, place: int) -> Span:
+        """Of one of them."""
+        span = Span(self.tasks[place], FIRST_START, self.ready[place], self.at, self.slot)
+        span.ended = self.at
+        span.outcome = OK
+        return span
+
+
 # What happened to a task: when, the task, its outcome (None for a start), the attempt (None where it did not run).
 Moment = tuple[float, Task, Outcome | None, Span | None]
 
-Follower = Callable[[Sequence[Moment]], None]
+# Two entries for each snippet of many would take four times as long as one for all.
+Follower = Callable[[Sequence[Moment | Together]], None]
+
+# How a snippet of those is noted.
+_WELL = [FIRST_START, OK]
 
 
 class Timeline(Observer):
@@ -56,10 +82,9 @@ class Timeline(Observer):
     ``spans``: by name, for tasks that have started. ``started_at``: when the run began, seconds since the epoch.
     ``seconds``: how long the run has lasted, now or in all. ``most``: attempts at once, at the most, of each type.
 
-    What happens is noted by the hooks, and gone through once somebody asks: a third less time than to do it at once.
-    Where there are followers that is at the end of each turn of the loop. The clock is read once a turn, but for
-    commands always: a turn starts up to 16 of them, which takes some milliseconds, whereas news of snippets have come
-    when the turn begins.
+    What happens is noted by the hooks, and gone through once somebody asks: much comes together by then. Where there
+    are followers that is at the end of each turn of the loop. The clock is read once a turn, but for commands always: a
+    turn starts up to 16 of them, which takes some milliseconds, whereas news of snippets have come when it begins.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
@@ -70,14 +95,20 @@ class Timeline(Observer):
         self._total: float | None = None
         self._followers: list[Follower] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        # What has come since it was last gone through, and the time; whether that is of another turn.
-        self._news: list[tuple[float, Task, Start | Outcome]] = []
+        # What has come since it was last gone through: when, to which task, and what.
+        self._times: list[float] = []
+        self._tasks: list[Task] = []
+        self._whats: list[Start | Outcome] = []
+        # The time, and whether that is of another turn.
         self._now = 0.0
         self._old = True
         self._free: defaultdict[str, list[int]] = defaultdict(list)
         self._spans: dict[str, Span] = {}
-        # When those ended that never ran.
-        self._skipped: dict[str, float] = {}
+        # Of whose tasks nobody has asked for the spans yet.
+        self._together: list[Together] = []
+        # When tasks ended, by name, where some wait for others.
+        self._ended: dict[str, float] = {}
+        self._connected = True
         self._most: dict[str, int] = {}
         self.started_at = 0.0
 
@@ -95,6 +126,10 @@ class Timeline(Observer):
     def spans(self) -> dict[str, Span]:
         """The last attempt at each task that has started, by name."""
         self._settle()
+        together, self._together = self._together, []
+        for moment in together:
+            for place, task in enumerate(moment.tasks):
+                self._spans[task.name] = moment.span(place)
         return self._spans
 
     @property
@@ -107,8 +142,9 @@ class Timeline(Observer):
         """Have all that happens told once a turn, and the rest before the ``run_ended`` of who stands behind this."""
         self._followers.append(follower)
 
-    def run_started(self, tasks: Sequence[Task]) -> None:  # noqa: ARG002
+    def run_started(self, tasks: Sequence[Task]) -> None:
         """Time counts from now."""
+        self._connected = any(task.dependencies or task.retries for task in tasks)
         self._began = self._clock()
         self.started_at = self._wall()
         if self._followers:
@@ -118,13 +154,17 @@ class Timeline(Observer):
         """An attempt begins."""
         if self._old or start.pid is not None:
             self._look()
-        self._news.append((self._now, task, start))
+        self._times.append(self._now)
+        self._tasks.append(task)
+        self._whats.append(start)
 
     def task_ended(self, task: Task, outcome: Outcome) -> None:
         """It has ended, or was skipped."""
         if self._old or task.type == "exec":
             self._look()
-        self._news.append((self._now, task, outcome))
+        self._times.append(self._now)
+        self._tasks.append(task)
+        self._whats.append(outcome)
 
     def run_ended(self, report: Report) -> None:  # noqa: ARG002
         """Time stands still."""
@@ -144,14 +184,44 @@ class Timeline(Observer):
 
     def _settle(self) -> None:
         """Go through what was noted, and tell it."""
-        if not self._news:
+        times, tasks, whats = self._times, self._tasks, self._whats
+        if not whats:
             return
-        news, self._news = self._news, []
+        self._times, self._tasks, self._whats = [], [], []
+        # An end of what began in another turn, pairs of starts and ends, a start of what ends in another: as small
+        # snippets come.
+        first = int(not isinstance(whats[0], Start))
+        count = (len(whats) - first) // 2
+        end = first + 2 * count
+        pairs = tasks[first:end:2]
+        moments: list[Moment | Together] = []
+        if (
+            count > 1
+            and whats[first:end] == _WELL * count
+            and pairs == tasks[first + 1 : end : 2]
+            and times[first] == times[end - 1]
+            and {task.type for task in pairs} == {"eval"}
+        ):
+            self._note(moments, times[:first], tasks[:first], whats[:first])
+            moments.append(self._note_together(times[first], pairs))
+            self._note(moments, times[end:], tasks[end:], whats[end:])
+        else:
+            self._note(moments, times, tasks, whats)
+        for follower in self._followers:
+            follower(moments)
+
+    def _note(
+        self,
+        moments: list[Moment | Together],
+        times: Sequence[float],
+        tasks: Sequence[Task],
+        whats: Sequence[Start | Outcome],
+    ) -> None:
+        """Note what happened to one task after the other, and add it to ``moments``."""
         spans = self._spans
-        moments: list[Moment] = []
-        for at, task, what in news:
+        for at, task, what in zip(times, tasks, whats, strict=True):
             if isinstance(what, Start):
-                ready = self._ready(task, what) if task.dependencies or what.attempt > 1 else 0.0
+                ready = self._ready(task, what.attempt)
                 span = spans[task.name] = Span(task, what, ready, at, self._take_slot(task.type))
                 moments.append((at, task, None, span))
                 continue
@@ -162,18 +232,28 @@ class Timeline(Observer):
                 heappush(self._free[task.type], ran.slot)
             else:
                 ran = None
-                self._skipped[task.name] = at
+            if self._connected:
+                self._ended[task.name] = at
             moments.append((at, task, what, ran))
-        for follower in self._followers:
-            follower(moments)
 
-    def _ready(self, task: Task, start: Start) -> float:
+    def _note_together(self, at: float, tasks: list[Task]) -> Together:
+        """Note snippets that began and ended one after the other."""
+        slot = self._take_slot("eval")
+        heappush(self._free["eval"], slot)
+        ready = [0.0] * len(tasks)
+        if self._connected:
+            # In the order in which they ran, as one may wait for another.
+            for place, task in enumerate(tasks):
+                ready[place] = self._ready(task, 1)
+                self._ended[task.name] = at
+        together = Together(at, tasks, ready, slot)
+        self._together.append(together)
+        return together
+
+    def _ready(self, task: Task, attempt: int) -> float:
         """When an attempt could have begun."""
-        names = task.dependencies if start.attempt == 1 else [task.name]
-        spans, skipped = self._spans, self._skipped
-        return max(
-            [spans[name].ended or 0.0 if name in spans else skipped.get(name, 0.0) for name in names], default=0.0
-        )
+        names = task.dependencies if attempt == 1 else [task.name]
+        return max(map(self._ended.get, names, repeat(0.0)), default=0.0) if names else 0.0
 
     def _take_slot(self, type_: str) -> int:
         free = self._free[type_]

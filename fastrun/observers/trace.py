@@ -4,19 +4,21 @@ Knows the timeline and the Trace Event Format. Does not know who looks at it.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from fastrun import __version__
 from fastrun.observers.details import Details, quoted
 from fastrun.observers.output import FileObserver, OutputFile
-from fastrun.observers.timeline import Moment, Span, Timeline
-from fastrun.protocols import OK, Report
+from fastrun.observers.timeline import Moment, Span, Timeline, Together
+from fastrun.protocols import OK, Outcome, Report
 
 # Each type of task is a process of the trace, and its slots are that one's threads.
 _PROCESSES = {"exec": 1, "eval": 2}
 
 _NANOS = [f"{nano:03d}" for nano in range(1000)]
+_LAST = 999
 
 # What is written at once.
 _EVENTS_AT_ONCE = 400
@@ -31,7 +33,7 @@ class Trace(FileObserver):
         self.complete = False
         self._timeline = timeline
         self._run_id = run_id
-        self._spans: list[Span] = []
+        self._spans: list[Span | Together] = []
         timeline.follow(self._take)
 
     def run_ended(self, report: Report) -> None:  # noqa: ARG002
@@ -49,8 +51,14 @@ class Trace(FileObserver):
         self.file.write(b"\n]}\n")
         return super().close()
 
-    def _take(self, moments: Sequence[Moment]) -> None:
-        self._spans += [span for _, _, outcome, span in moments if outcome is not None and span is not None]
+    def _take(self, moments: Sequence[Moment | Together]) -> None:
+        for moment in moments:
+            if isinstance(moment, Together):
+                self._spans.append(moment)
+                continue
+            _, _, outcome, span = moment
+            if outcome is not None and span is not None:
+                self._spans.append(span)
 
 
 def _tracks(slots: dict[str, int]) -> Iterator[str]:
@@ -67,25 +75,34 @@ def _metadata(name: str, process: int, thread: int, key: str, value: str | int) 
     return json.dumps({"ph": "M", "pid": process, "tid": thread, "name": name, "args": {key: value}})
 
 
-def _events(spans: Sequence[Span]) -> Iterator[str]:
+def _events(spans: Sequence[Span | Together]) -> Iterator[str]:
     """A complete event for each attempt."""
     members = Details().of
-    tracks: dict[tuple[int, int], _Track] = {}
-    track = _Track()
-    last = middle = tail = ""
-    slot = -1
-    for span in spans:
-        text = members(OK if span.outcome is None else span.outcome, span)
-        if text is last and span.slot == slot:
-            began = track.again()
-        else:
-            last, slot, type_ = text, span.slot, span.task.type
-            process = _PROCESSES[type_]
-            track = tracks.setdefault((process, slot), _Track())
-            began, duration = track.place(span)
-            middle = f',"dur":{duration},"pid":{process},"tid":{slot + 1},"cat":"{type_}","name":'
-            tail = f',"args":{{{text}}}}}'
+    tracks: defaultdict[tuple[int, int], _Track] = defaultdict(_Track)
+    for one in spans:
+        span = one.span(0) if isinstance(one, Together) else one
+        process, thread = _PROCESSES[span.task.type], span.slot + 1
+        track = tracks[process, thread]
+        began, duration = track.place(span)
+        middle = f',"dur":{duration},"pid":{process},"tid":{thread},"cat":"{span.task.type}","name":'
+        tail = f',"args":{{{members(span.outcome or OK, span)}}}}}'
         yield f'{{"ph":"X","ts":{began}{middle}{quoted(span.task.name)}{tail}'
+        if isinstance(one, Together):
+            yield from _others(one, track, middle, tail, members)
+
+
+def _others(
+    together: Together, track: "_Track", middle: str, tail: str, members: Callable[[Outcome, Span], str]
+) -> list[str]:
+    """The events of all but the first. ``middle`` and ``tail`` are those of the first."""
+    names = [quoted(task.name) for task in together.tasks[1:]]
+    starts = track.more(len(names))
+    if together.ready.count(together.ready[0]) == len(together.ready):
+        return [f'{{"ph":"X","ts":{start}{middle}{name}{tail}' for start, name in zip(starts, names, strict=True)]
+    tails = [f',"args":{{{members(OK, together.span(place + 1))}}}}}' for place in range(len(names))]
+    return [
+        f'{{"ph":"X","ts":{start}{middle}{name}{tail}' for start, name, tail in zip(starts, names, tails, strict=True)
+    ]
 
 
 class _Track:
@@ -105,11 +122,11 @@ class _Track:
         ended = began if span.ended is None else round(span.ended * 1e6)
         self._place = self._place + 1 if began == self._micros else 0
         self._micros = began
-        start = self.again(0)
         nanos = max((ended - began) * 1000 - self._place, 1)
-        return start, f"{nanos // 1000}.{nanos % 1000:03d}"
+        return f"{began}.{_NANOS[min(self._place, _LAST)]}", f"{nanos // 1000}.{nanos % 1000:03d}"
 
-    def again(self, step: int = 1) -> str:
-        """When the next attempt begins that is no other than the last in its times."""
-        self._place = min(self._place + step, len(_NANOS) - 1)
-        return f"{self._micros}.{_NANOS[self._place]}"
+    def more(self, count: int) -> list[str]:
+        """When so many more begin that are no others than the last in their times."""
+        places = range(self._place + 1, self._place + 1 + count)
+        self._place += count
+        return [f"{self._micros}.{_NANOS[min(place, _LAST)]}" for place in places]
