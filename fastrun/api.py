@@ -17,7 +17,6 @@ from fastrun.executors.snippets import DEFAULT_THREADS, SnippetExecutor
 from fastrun.graph import Graph, build
 from fastrun.protocols import Executor, Observer, Report
 from fastrun.runner import Run
-from fastrun.signals import handle_signals, release_signals
 from fastrun.spec import Document, Task, collector_off, parse, read
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from fastrun.journal.resume import Plan
     from fastrun.recovery import Journaling
     from fastrun.selection import Selection
+    from fastrun.signals import Signals
 
 # How often a task runs again whose worker was lost, where nothing else is said.
 WORKER_RETRIES = 2
@@ -297,8 +297,8 @@ class Prepared(NamedTuple):
     cluster: "DaskCluster | None" = None
     journal: "RunJournal | None" = None
 
-    async def to_end(self, *, signals: bool = False) -> Report:
-        """Run it and return the report. ``signals``: let SIGINT, SIGTERM and SIGHUP interrupt it, SIGTSTP stop it.
+    async def to_end(self, signals: "Signals | None" = None) -> Report:
+        """Run it and return the report. ``signals``: let them interrupt it.
 
         Raises ClusterError, an OSError, with nothing started.
         """
@@ -310,8 +310,8 @@ class Prepared(NamedTuple):
                     self.journal.abandon()
                 _give_back(self.guardian, self.gates)
                 raise
-        loop = asyncio.get_running_loop()
-        handled = handle_signals(self.run, loop) if signals else []
+        if signals is not None:
+            signals.handle()
         try:
             return await self.run.run()
         finally:
@@ -319,7 +319,8 @@ class Prepared(NamedTuple):
                 # Where no task was for it nobody else has.
                 await self.cluster.close()
             _give_back(self.guardian, self.gates)
-            release_signals(handled, loop)
+            if signals is not None:
+                signals.run_ended()
 
 
 def _read(source: Input) -> Document:

@@ -24,13 +24,11 @@ if TYPE_CHECKING:
     from fastrun.observers.status import Progress
     from fastrun.protocols import Observer
     from fastrun.recovery import Journaling
+    from fastrun.signals import Signals
 
 _T = TypeVar("_T")
 
 EXIT_OUTPUT = 3
-
-# Seconds that the report of an interrupted run waits for a terminal that takes nothing.
-_LAST_WORDS = 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -313,33 +311,48 @@ def _may_be_watched(options: argparse.Namespace) -> bool:
 
 
 def _execute(run: "Prepared", console: "Console", watching: "Sequence[Observer]") -> int:
-    import uvloop
+    from fastrun.signals import Signals
 
     # A parent that ignores it would have the kernel throw exit statuses away.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signals = Signals(run.run)
     try:
-        report = uvloop.run(run.to_end(signals=True))
+        code = _run_and_write(run, signals, console, watching)
+    finally:
+        signals.restore()
+    if threading.active_count() > 1:
+        # Left running by a snippet. The interpreter would wait for it, or crash while it prints.
+        os._exit(code)
+    return code
+
+
+def _run_and_write(run: "Prepared", signals: "Signals", console: "Console", watching: "Sequence[Observer]") -> int:
+    """Run it, and see to it that all is written. Returns the exit code."""
+    import uvloop
+
+    from fastrun.signals import LAST_WORDS
+
+    try:
+        report = uvloop.run(run.to_end(signals))
     except BaseException as error:
         # The traceback follows: on the screen, below what was printed.
-        console.close(_LAST_WORDS)
+        console.close(LAST_WORDS)
         if run.cluster is not None and isinstance(error, OSError):
             from fastrun.cluster.address import ClusterError
 
             if isinstance(error, ClusterError):
                 return _usage_error(str(error))
         raise
-    written = console.close(None if report.signal is None else _LAST_WORDS)
+    patience = None if signals.first is None else LAST_WORDS
+    written = console.close(patience)
     if watching:
         from fastrun.outputs import close
 
-        for failure in close(watching):
+        for failure in close(watching, patience):
             _say(f"fastrun: {failure}")
             written = False
-    code = EXIT_OUTPUT if report.signal is None and not written else report.exit_code
-    if threading.active_count() > 1:
-        # Left running by a snippet. The interpreter would wait for it, or crash while it prints.
-        os._exit(code)
-    return code
+    report.signal = report.signal or signals.first
+    return EXIT_OUTPUT if report.signal is None and not written else report.exit_code
 
 
 def _open_standard_descriptors() -> None:

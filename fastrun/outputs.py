@@ -67,10 +67,15 @@ def times_of(watching: Sequence[Observer]) -> Callable[[], Iterator[str]]:
     return partial(time_lines, timeline)
 
 
-def close(watching: Sequence[Observer]) -> Iterator[str]:
-    """Have them write what is left, once the run is over. Yields a line for each file that is not whole."""
+def close(watching: Sequence[Observer], patience: float | None = None) -> Iterator[str]:
+    """Have them write what is left, once the run is over. Yields a line for each file that is not whole.
+
+    ``patience``: seconds that each waits for who reads what it writes, None for as long as it takes.
+    """
     for observer in watching:
         if isinstance(observer, FileObserver):
+            if isinstance(observer.file, OutputStream):
+                observer.file.patience = patience
             try:
                 failure = observer.close()
             except Exception as error:

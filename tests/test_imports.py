@@ -35,6 +35,7 @@ ALLOWED = {
         "scheduler",
         "selection",
         "show",
+        "signals",
         "spec",
         "terminal",
         "whatif",

@@ -8,6 +8,7 @@ Knows descriptors and bytes; not what they mean.
 
 import os
 import select
+import signal
 import stat
 import threading
 from collections.abc import Iterator
@@ -88,6 +89,8 @@ class Writer:
         return len(self._writable.poll(0)) == len(set(self._descriptors.values()))
 
     def _work(self) -> None:
+        # Else one may come here, and nobody wakes the main thread, which alone acts on it, as it waits for this one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while (pieces := self._queue.get()) is not None:
             size = _size(pieces)
             try:
