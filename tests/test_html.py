@@ -132,7 +132,7 @@ def test_earlier_attempts_are_drawn_and_their_output_is_forgotten(tmp_path):
     story.prints("a", b"second\n")
     story.end(3.5, "a", FAILED)
     data = story.data(3.5)
-    assert data["earlier"] == [[0, 0, 0, 0, 1_000_000]]
+    assert data["earlier"] == [[0, 0, 0, 0, 1_000_000, ""]]
     assert column(data, "attempt") == [2]
     assert column(data, "heldBy") == ["retry"]
     assert data["failures"][0]["output"] == "second"

@@ -42,7 +42,7 @@ def _members(outcome: Outcome, span: Span | None) -> str:
     if span is None:
         return (
             f'{result},"duration":null,"cpu_seconds":null,"peak_bytes":null,'
-            '"attempt":null,"attempts":null,"retry_in":null,"wait":null'
+            '"attempt":null,"attempts":null,"retry_in":null,"worker":null,"wait":null'
         )
     start, usage = span.start, outcome.usage
     cpu, peak = (None, None) if usage is None else usage
@@ -50,6 +50,7 @@ def _members(outcome: Outcome, span: Span | None) -> str:
     return (
         f'{result},"duration":{span.seconds:.6f},"cpu_seconds":{_number(cpu)},"peak_bytes":{_number(peak)},'
         f'"attempt":{start.attempt},"attempts":{start.attempts},"retry_in":{_number(outcome.again)},'
+        f'"worker":{"null" if start.worker is None else quoted(start.worker)},'
         f'"wait":{{"dependencies":{span.ready:.6f},"after":{after:.6f},"for":{quoted(start.held_by)}}}'
     )
 

@@ -21,9 +21,6 @@ from fastrun.spec import Task
 # Of the format. It changes only when a key is gone or means something else.
 VERSION = 1
 
-# Seconds that who has interrupted the run waits for somebody who reads nothing.
-_PATIENCE = 1.0
-
 _HEAD = f'{{"v":{VERSION},"n":'
 
 
@@ -62,8 +59,6 @@ class EventLog(FileObserver):
             "signal": report.signal,
         }
         self._write(self._line(self._timeline.seconds, "run_ended", about))
-        if report.signal is not None and isinstance(self.file, OutputStream):
-            self.file.patience = _PATIENCE
         self.complete = True
 
     def _take(self, moments: Sequence[Moment | Together]) -> None:
@@ -128,7 +123,8 @@ class EventLog(FileObserver):
 
 def _started(start: Start) -> str:
     pid = "null" if start.pid is None else start.pid
-    return f'"attempt":{start.attempt},"attempts":{start.attempts},"pid":{pid}'
+    worker = "null" if start.worker is None else quoted(start.worker)
+    return f'"attempt":{start.attempt},"attempts":{start.attempts},"pid":{pid},"worker":{worker}'
 
 
 _FIRST = _started(FIRST_START)

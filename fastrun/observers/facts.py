@@ -145,6 +145,7 @@ class Facts:
             "began": [span and _micro(span.began) for span in spans],
             "ended": [span and _micro(self._ended(span)) for span in spans],
             "slot": [span and span.slot for span in spans],
+            "worker": _coded(_worker(span) for span in spans),
             "heldBy": _coded(_held_by(span) for span in spans),
             "attempt": [span and span.start.attempt for span in spans],
             "cpu": [_micro(span.usage.cpu_seconds) if span and span.usage else None for span in spans],
@@ -154,14 +155,14 @@ class Facts:
             "needs": self._needs_rows(rows, places),
         }
 
-    def _earlier_attempts(self, places: Mapping[int, int]) -> list[list[int]]:
-        """Attempts that were followed by others: row, slot, and when they were ready, began and ended."""
-        found = []
+    def _earlier_attempts(self, places: Mapping[int, int]) -> list[list[int | str]]:
+        """Attempts that were followed by others: row, slot, when they were ready, began and ended, and the worker."""
+        found: list[list[int | str]] = []
         for span in self._earlier:
             row = places.get(self._numbers[span.task.name])
             if row is not None:
                 times = map(_micro, (span.ready, span.began, self._ended(span)))
-                found.append([row, span.slot, *times])
+                found.append([row, span.slot, *times, _worker(span)])
         return found
 
     def _ended(self, span: Span) -> float:
@@ -279,6 +280,11 @@ def _held_by(span: Span | None) -> str:
     if span is None:
         return ""
     return "retry" if span.start.attempt > 1 else span.start.held_by
+
+
+def _worker(span: Span | None) -> str:
+    """The worker of a cluster on which an attempt ran, empty for this machine."""
+    return "" if span is None else printable(span.start.worker or "")
 
 
 def _coded(values: Iterable[str]) -> dict[str, list[Any]]:

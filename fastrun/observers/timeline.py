@@ -15,13 +15,16 @@ from typing import NamedTuple
 from fastrun.protocols import FIRST_START, OK, Observer, Outcome, Report, Start, Usage
 from fastrun.spec import Task
 
+# Where attempts run: of which type, and on which worker of a cluster, None for this machine.
+Place = tuple[str, str | None]
+
 
 class Span:
     """One attempt at a task, all times in seconds since the beginning of the run.
 
     ``ready``: when the last dependency had ended, for a further attempt when the one before had; ``began``, ``ended``:
     of the attempt itself, the latter None while it runs. ``slot``: its place among those that run at the same time, the
-    lowest that was free, from 0, counted for ``exec`` and ``eval`` apart. ``outcome``: None while it runs.
+    lowest that was free, from 0, counted for each ``place`` apart. ``outcome``: None while it runs.
     """
 
     __slots__ = ("began", "ended", "outcome", "ready", "slot", "start", "task")
@@ -39,6 +42,11 @@ class Span:
     def seconds(self) -> float:
         """How long it took; 0 while it runs."""
         return 0.0 if self.ended is None else self.ended - self.began
+
+    @property
+    def place(self) -> Place:
+        """Where it ran."""
+        return self.task.type, self.start.worker
 
     @property
     def usage(self) -> Usage | None:
@@ -81,6 +89,7 @@ class Timeline(Observer):
 
     ``spans``: by name, for tasks that have started. ``started_at``: when the run began, seconds since the epoch.
     ``seconds``: how long the run has lasted, now or in all. ``most``: attempts at once, at the most, of each type.
+    ``slots``: how many slots were needed, by place.
 
     What happens is noted by the hooks, and gone through once somebody asks: much comes together by then. Where there
     are followers that is at the end of each turn of the loop. The clock is read once a turn, but for commands always: a
@@ -102,7 +111,9 @@ class Timeline(Observer):
         # The time, and whether that is of another turn.
         self._now = 0.0
         self._old = True
-        self._free: defaultdict[str, list[int]] = defaultdict(list)
+        self._free: defaultdict[Place, list[int]] = defaultdict(list)
+        self._slots: dict[Place, int] = {}
+        self._running: dict[str, int] = {}
         self._spans: dict[str, Span] = {}
         # Of whose tasks nobody has asked for the spans yet.
         self._together: list[Together] = []
@@ -137,6 +148,12 @@ class Timeline(Observer):
         """How many attempts ran at once, at the most, of each type."""
         self._settle()
         return self._most
+
+    @property
+    def slots(self) -> dict[Place, int]:
+        """How many slots each place has had."""
+        self._settle()
+        return self._slots
 
     def follow(self, follower: Follower) -> None:
         """Have all that happens told once a turn, and the rest before the ``run_ended`` of who stands behind this."""
@@ -222,14 +239,14 @@ class Timeline(Observer):
         for at, task, what in zip(times, tasks, whats, strict=True):
             if isinstance(what, Start):
                 ready = self._ready(task, what.attempt)
-                span = spans[task.name] = Span(task, what, ready, at, self._take_slot(task.type))
+                span = spans[task.name] = Span(task, what, ready, at, self._take_slot((task.type, what.worker)))
                 moments.append((at, task, None, span))
                 continue
             ran = spans.get(task.name)
             if ran is not None and ran.ended is None:
                 ran.ended = at
                 ran.outcome = what
-                heappush(self._free[task.type], ran.slot)
+                self._give_back(ran.place, ran.slot)
             else:
                 ran = None
             if self._connected:
@@ -238,13 +255,14 @@ class Timeline(Observer):
 
     def _note_together(self, at: float, tasks: list[Task]) -> Together:
         """Note snippets that began and ended one after the other."""
-        slot = self._take_slot("eval")
-        heappush(self._free["eval"], slot)
+        place: Place = ("eval", None)
+        slot = self._take_slot(place)
+        self._give_back(place, slot)
         ready = [0.0] * len(tasks)
         if self._connected:
             # In the order in which they ran, as one may wait for another.
-            for place, task in enumerate(tasks):
-                ready[place] = self._ready(task, 1)
+            for number, task in enumerate(tasks):
+                ready[number] = self._ready(task, 1)
                 self._ended[task.name] = at
         together = Together(at, tasks, ready, slot)
         self._together.append(together)
@@ -255,13 +273,21 @@ class Timeline(Observer):
         names = task.dependencies if attempt == 1 else [task.name]
         return max(map(self._ended.get, names, repeat(0.0)), default=0.0) if names else 0.0
 
-    def _take_slot(self, type_: str) -> int:
-        free = self._free[type_]
+    def _take_slot(self, place: Place) -> int:
+        type_ = place[0]
+        running = self._running[type_] = self._running.get(type_, 0) + 1
+        if running > self._most.get(type_, 0):
+            self._most[type_] = running
+        free = self._free[place]
         if free:
             return heappop(free)
-        slot = self._most.get(type_, 0)
-        self._most[type_] = slot + 1
+        slot = self._slots.get(place, 0)
+        self._slots[place] = slot + 1
         return slot
+
+    def _give_back(self, place: Place, slot: int) -> None:
+        self._running[place[0]] -= 1
+        heappush(self._free[place], slot)
 
     def critical_path(self) -> list[Span]:
         """The chain of tasks that determined how long the run took, the first one first.

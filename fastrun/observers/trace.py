@@ -1,21 +1,20 @@
 """A picture of the run for trace viewers, Perfetto or chrome://tracing: one track for each slot.
 
+Commands, snippets and each worker of a cluster are a process of the trace, and the slots are its threads.
+
 Knows the timeline and the Trace Event Format. Does not know who looks at it.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from fastrun import __version__
 from fastrun.observers.details import Details, quoted
 from fastrun.observers.output import FileObserver, OutputFile
-from fastrun.observers.timeline import Moment, Span, Timeline, Together
+from fastrun.observers.timeline import Moment, Place, Span, Timeline, Together
 from fastrun.protocols import OK, Outcome, Report
-
-# Each type of task is a process of the trace, and its slots are that one's threads.
-_PROCESSES = {"exec": 1, "eval": 2}
 
 _NANOS = [f"{nano:03d}" for nano in range(1000)]
 _LAST = 999
@@ -44,8 +43,9 @@ class Trace(FileObserver):
         """Write it all. Returns a line about what could not be written."""
         about = {"fastrun": __version__, "run_id": self._run_id, "started": self._timeline.started_at}
         self.file.write(b'{"displayTimeUnit":"ms","otherData":%b,"traceEvents":[\n' % json.dumps(about).encode())
-        self.file.write(",\n".join(_tracks(self._timeline.most)).encode())
-        events = _events(self._spans)
+        tracks = _tracks(self._timeline.slots)
+        self.file.write(",\n".join(_names(tracks, self._timeline.slots)).encode())
+        events = _events(self._spans, tracks)
         while batch := ",\n".join(islice(events, _EVENTS_AT_ONCE)):
             self.file.write(b",\n%b" % batch.encode())
         self.file.write(b"\n]}\n")
@@ -61,28 +61,46 @@ class Trace(FileObserver):
                 self._spans.append(span)
 
 
-def _tracks(slots: dict[str, int]) -> Iterator[str]:
-    """The names of processes and threads. ``slots``: how many, by type."""
-    for type_, process in _PROCESSES.items():
-        yield _metadata("process_name", process, 0, "name", type_)
-        yield _metadata("process_sort_index", process, 0, "sort_index", process)
-        for slot in range(slots.get(type_, 0)):
-            yield _metadata("thread_name", process, slot + 1, "name", f"slot {slot + 1}")
-            yield _metadata("thread_sort_index", process, slot + 1, "sort_index", slot + 1)
+def _tracks(slots: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
+    """The process of each place, and its first thread less one.
+
+    What runs here is by type; on a worker both types are one process. ``slots``: how many each place has.
+    """
+    tracks: dict[Place, tuple[int, int]] = {("exec", None): (1, 0), ("eval", None): (2, 0)}
+    workers: dict[str, tuple[int, int]] = {}
+    for place, count in sorted(slots.items(), key=lambda item: (item[0][1] or "", item[0][0] != "exec")):
+        worker = place[1]
+        if worker is not None:
+            process, threads = workers.get(worker, (len(workers) + 3, 0))
+            tracks[place] = process, threads
+            workers[worker] = process, threads + count
+    return tracks
+
+
+def _names(tracks: Mapping[Place, tuple[int, int]], slots: Mapping[Place, int]) -> Iterator[str]:
+    """The names of processes and threads. ``slots``: how many each place has."""
+    for (type_, worker), (process, before) in tracks.items():
+        if not before:
+            yield _metadata("process_name", process, 0, "name", type_ if worker is None else f"worker {worker}")
+            yield _metadata("process_sort_index", process, 0, "sort_index", process)
+        for thread in range(before + 1, before + 1 + slots.get((type_, worker), 0)):
+            yield _metadata("thread_name", process, thread, "name", f"slot {thread}")
+            yield _metadata("thread_sort_index", process, thread, "sort_index", thread)
 
 
 def _metadata(name: str, process: int, thread: int, key: str, value: str | int) -> str:
     return json.dumps({"ph": "M", "pid": process, "tid": thread, "name": name, "args": {key: value}})
 
 
-def _events(spans: Sequence[Span | Together]) -> Iterator[str]:
-    """A complete event for each attempt."""
+def _events(spans: Sequence[Span | Together], tracks: Mapping[Place, tuple[int, int]]) -> Iterator[str]:
+    """A complete event for each attempt. ``tracks``: where they go, by place."""
     members = Details().of
-    tracks: defaultdict[tuple[int, int], _Track] = defaultdict(_Track)
+    used: defaultdict[tuple[int, int], _Track] = defaultdict(_Track)
     for one in spans:
         span = one.span(0) if isinstance(one, Together) else one
-        process, thread = _PROCESSES[span.task.type], span.slot + 1
-        track = tracks[process, thread]
+        process, before = tracks[span.place]
+        thread = before + span.slot + 1
+        track = used[process, thread]
         began, duration = track.place(span)
         middle = f',"dur":{duration},"pid":{process},"tid":{thread},"cat":"{span.task.type}","name":'
         tail = f',"args":{{{members(span.outcome or OK, span)}}}}}'

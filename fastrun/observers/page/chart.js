@@ -103,6 +103,7 @@ function tipLines(row) {
   lines.push(`${tasks.status(row)}${reason ? `: ${reason}` : ""}`);
   if (tasks.ran(row)) {
     lines.push(`${duration(tasks.seconds(row))}, from ${duration(tasks.began(row))} to ${duration(tasks.ended(row))}`);
+    if (tasks.worker(row)) lines.push(`on worker ${tasks.worker(row)}`);
     const held = tasks.heldBy(row);
     if (held) lines.push(`waited ${duration(tasks.wait(row))} for ${held}`);
     if (tasks.cpu(row) !== null) lines.push(`${duration(tasks.cpu(row))} of processor time`);

@@ -26,7 +26,8 @@ const details = (() => {
       fact("Ran", `from ${duration(tasks.began(row))} to ${duration(tasks.ended(row))}`);
       const held = tasks.heldBy(row);
       fact("Waited", held ? `${duration(tasks.wait(row))} for ${held}` : "");
-      fact("Slot", `${tasks.type(row)} ${tasks.slot(row) + 1}`);
+      fact("Worker", tasks.worker(row));
+      fact("Slot", `${tasks.worker(row) ? "" : tasks.type(row)} ${tasks.slot(row) + 1}`);
       fact("Attempt", tasks.attempt(row) > 1 ? String(tasks.attempt(row)) : "");
       fact("Processor", duration(tasks.cpu(row)));
       fact("Peak memory", bytes(tasks.peak(row)));

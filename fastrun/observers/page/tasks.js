@@ -40,6 +40,8 @@ const tasks = (() => {
     seconds: (row) => (began[row] === null ? null : ended[row] - began[row]),
     wait: (row) => (began[row] === null ? null : began[row] - ready[row]),
     slot: (row) => columns.slot[row],
+    // On a cluster; empty for what ran here.
+    worker: coded(columns.worker),
     attempt: (row) => columns.attempt[row],
     cpu: (row) => seconds(columns.cpu[row]),
     peak: (row) => columns.peak[row],

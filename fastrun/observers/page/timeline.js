@@ -6,6 +6,8 @@ const timeline = (() => {
   const scroll = byId("timeline-scroll");
   const canvas = byId("timeline-canvas");
   const AXIS = 26;
+  // Characters of a worker's name before its slots.
+  const WORKER_NAME = 6;
   const END = data.run.seconds || 1;
   // Which of the bars that share a pixel is seen: what is most worth a look.
   const KINDS = ["exec", "eval", "path", "again", "interrupted", "failed"];
@@ -23,20 +25,23 @@ const timeline = (() => {
   let context = null;
   let chart = { setRange() {} };
 
-  // Per slot its bars, by time; commands first. A bar is an attempt at a task.
+  // Per slot its bars, by time; commands first, workers last. A bar is an attempt at a task.
   function makeLanes() {
     const found = new Map();
-    const add = (row, slot, ready, began, ended, kind) => {
+    const add = (row, slot, ready, began, ended, worker, kind) => {
       const type = tasks.type(row);
-      const key = `${type} ${slot}`;
-      if (!found.has(key)) found.set(key, { type, slot, bars: [] });
+      const key = JSON.stringify([type, slot, worker]);
+      if (!found.has(key)) found.set(key, { type, slot, worker, bars: [] });
       found.get(key).bars.push({ row, ready, began, ended, kind });
     };
     for (let row = 0; row < tasks.count; row++) {
-      if (tasks.ran(row)) add(row, tasks.slot(row), tasks.ready(row), tasks.began(row), tasks.ended(row), kindOf(row));
+      if (tasks.ran(row)) add(row, tasks.slot(row), tasks.ready(row), tasks.began(row), tasks.ended(row), tasks.worker(row), kindOf(row));
     }
-    for (const [row, slot, ...times] of data.earlier) add(row, slot, ...times.map((time) => time / 1e6), "again");
-    const sorted = [...found.values()].sort((a, b) => b.type.localeCompare(a.type) || a.slot - b.slot);
+    for (const [row, slot, ready, began, ended, worker] of data.earlier) {
+      add(row, slot, ready / 1e6, began / 1e6, ended / 1e6, worker, "again");
+    }
+    const sorted = [...found.values()].sort((a, b) =>
+      a.worker.localeCompare(b.worker) || b.type.localeCompare(a.type) || a.slot - b.slot);
     for (const lane of sorted) lane.bars.sort((a, b) => a.began - b.began);
     return sorted;
   }
@@ -168,14 +173,20 @@ const timeline = (() => {
     context.setLineDash([]);
   }
 
+  // Of a long name the end, in which workers differ.
+  function laneName(type, slot, worker) {
+    if (!worker) return `${type} ${slot + 1}`;
+    return `${worker.length > WORKER_NAME ? `…${worker.slice(-WORKER_NAME)}` : worker}: ${slot + 1}`;
+  }
+
   function drawNames(first, last) {
     const every = Math.ceil(16 / height);
     context.textAlign = "left";
     context.fillStyle = colours.muted;
     for (let lane = first; lane < last; lane++) {
       const y = AXIS + lane * height - scroll.scrollTop + height / 2;
-      const { type, slot } = lanes[lane];
-      if (slot % every === 0 && y > AXIS + 4) context.fillText(`${type} ${slot + 1}`, 8, y);
+      const { type, slot, worker } = lanes[lane];
+      if (slot % every === 0 && y > AXIS + 4) context.fillText(laneName(type, slot, worker), 8, y);
     }
   }
 
@@ -284,7 +295,8 @@ const timeline = (() => {
   // Brings a task into sight that was chosen elsewhere.
   function reveal(row) {
     if (row === null || !tasks.ran(row)) return;
-    const lane = lanes.findIndex((other) => other.type === tasks.type(row) && other.slot === tasks.slot(row));
+    const lane = lanes.findIndex((other) =>
+      other.type === tasks.type(row) && other.slot === tasks.slot(row) && other.worker === tasks.worker(row));
     const y = lane * height;
     if (y < scroll.scrollTop || y > scroll.scrollTop + canvas.clientHeight - AXIS - height) {
       scroll.scrollTop = y - (canvas.clientHeight - AXIS) / 2;
