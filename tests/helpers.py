@@ -126,9 +126,12 @@ def fastrun(*arguments: str | Path, **options: Any) -> subprocess.CompletedProce
 
 @contextmanager
 def fastrun_process(*arguments: str | Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """The real command line, running; its standard output can be read. Killed if it does not end."""
+    """The real command line, running; its standard output can be read. Killed if it does not end.
+
+    ``prefix``: what stands before it.
+    """
     options.setdefault("env", environment())
-    command = [sys.executable, "-m", "fastrun", *map(str, arguments)]
+    command = [*options.pop("prefix", ()), sys.executable, "-m", "fastrun", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
         timer = threading.Timer(LIMIT, process.kill)
         timer.start()

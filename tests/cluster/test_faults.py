@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.helpers import processes
+from tests.cluster.helpers import processes, run_a_thousand
 from tests.helpers import (
     LIMIT,
     alive,
@@ -153,6 +153,11 @@ def test_tasks_of_a_worker_that_is_lost_run_again_on_another(tmp_path, how):
         assert out.count(b"Started: a\n") == 1
         assert b"Retrying: a (attempt 2 of 2)\n" in out
         assert not any(map(alive, pids))
+
+
+def test_a_kill_in_a_run_of_a_thousand_tasks_loses_nothing(tmp_path):
+    with processes(tmp_path, "one", "two") as cluster:
+        run_a_thousand(cluster, tmp_path, cluster.workers["one"].kill)
 
 
 def test_a_task_that_loses_too_many_workers_has_failed(tmp_path):
