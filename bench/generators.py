@@ -106,12 +106,12 @@ def random_dag(n: int, edges_per_task: int, make: Make, seed: int = 0) -> Docume
 def gated(n: int, before: int, make: Make) -> Document:
     """Tasks that run with others in memory that never do.
 
-    The first ``before`` are independent; task number ``before``, the gate, depends on all of them and fails; the
-    rest depend on the gate.
+    The first ``before`` are independent; task number ``before``, the gate, depends on all of them and fails, once there
+    was time to print that it has started; the rest depend on the gate.
     """
 
     def make_gated(i: int) -> tuple[str, str]:
-        return ("exec", "false") if i == before else make(i)
+        return ("exec", "sleep 0.1; false") if i == before else make(i)
 
     def dependencies(i: int) -> Iterable[int]:
         if i <= before:

@@ -124,7 +124,7 @@ def test_random_dag_depends_on_so_many_tasks_before():
 def test_gated_has_a_gate_that_fails_behind_the_first_and_before_the_rest():
     document = gated(5, 2, true_command)
     assert _edges(document) == [[], [], [0, 1], [2], [2]]
-    assert [task["arguments"] for task in document["tasks"]] == ["true", "true", "false", "true", "true"]
+    assert [task["arguments"] for task in document["tasks"]] == ["true", "true", "sleep 0.1; false", "true", "true"]
 
 
 def test_tasks_are_what_make_says():
