@@ -22,7 +22,7 @@ _OK = Status.OK
 # Linux on the writer's processor, where commands then run before fastrun can start another: with two at a time that
 # took a fifth of a run of trivial ones.
 _PAUSE = 0.005
-_ENOUGH = 1 << 18
+_ENOUGH = 1 << 15
 
 # Lines of the report that are joined before they are handed on.
 _LINES_AT_ONCE = 10_000
