@@ -103,9 +103,10 @@ class Run:
         self._draining = False
         self._observers = list(observers)
         self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
-        # Whether there is more to tell of a start than that.
+        # Whether there is more to tell of a start than that: of any, and of one with a process.
         retried = any(graph.tasks[number].retries for number in graph.special)
-        self._tells_starts = retried or any(observer.detailed for observer in self._observers)
+        self._tells_pids = any(observer.detailed for observer in self._observers)
+        self._tells_starts = retried or (self._tells_pids and bool(graph.special))
 
     async def run(self) -> Report:
         """Run everything. Returns once every task has ended and the executors are closed.
@@ -203,7 +204,7 @@ class Run:
         if self._journal is not None:
             self._journal.task_started(number, pid)
             self._drain_soon()
-        tells = self._tells_starts or worker is not None
+        tells = self._tells_starts or worker is not None or (self._tells_pids and pid is not None)
         start = self._start(number, pid, held_by, worker) if tells else FIRST_START
         self._notify("task_started", self._tasks[number], start)
 

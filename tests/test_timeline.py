@@ -15,14 +15,14 @@ from fastrun.observers.events import EventLog
 from fastrun.observers.output import OutputFile
 from fastrun.observers.timeline import Moment, Timeline, Together
 from fastrun.observers.trace import Trace
+from fastrun.protocols import FIRST_START as FIRST
+from fastrun.protocols import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-OK = Outcome(Status.OK)
 FAILED = Outcome(Status.FAILED, "exit status 1")
-FIRST = Start()
 
 
 class Stage:
@@ -280,4 +280,4 @@ def test_small_snippets_of_a_turn_are_one_moment():
     asyncio.run(run())
     kinds = [type(moment).__name__ for moment in told]
     assert kinds == ["tuple", "tuple", "Together", "tuple"]
-    assert told[2] == (0.0, SNIPPETS[1:3], [0.0, 0.0], 0)
+    assert told[2] == (0.0, SNIPPETS[1:3], [0.0, 0.0], 0, ['"s1"', '"s2"'])

@@ -5,14 +5,9 @@ Knows spans and JSON. Does not know where the members go.
 
 import json
 import math
-from json.encoder import encode_basestring_ascii
 
-from fastrun.observers.timeline import Span
+from fastrun.observers.timeline import Span, quoted
 from fastrun.protocols import FIRST_START, OK, Outcome
-
-# A text in quotes, in ASCII alone: so a lone surrogate, which a name may hold, is no harm. orjson would refuse it, and
-# for one short text takes no less time.
-quoted = encode_basestring_ascii
 
 
 class Details:

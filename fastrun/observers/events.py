@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastrun import __version__
-from fastrun.observers.details import Details, quoted
+from fastrun.observers.details import Details
 from fastrun.observers.output import FileObserver, Output, OutputStream
-from fastrun.observers.timeline import Moment, Timeline, Together
+from fastrun.observers.timeline import Moment, Timeline, Together, quoted
 from fastrun.protocols import FIRST_START, OK, Report, Start
 from fastrun.spec import Task
 
@@ -89,7 +89,7 @@ class EventLog(FileObserver):
         tasks, head = moment.tasks, _HEAD
         numbers = range(self._number + 1, self._number + 1 + 2 * len(tasks), 2)
         self._number += 2 * len(tasks)
-        names = [quoted(task.name) for task in tasks]
+        names = moment.names
         began = f",{_FIRST}}}\n{head}"
         if moment.ready.count(moment.ready[0]) == len(tasks):
             went = f",{self._details.of(OK, moment.span(0))}}}\n"

@@ -10,10 +10,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from itertools import repeat
+from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
 from fastrun.protocols import FIRST_START, OK, Observer, Outcome, Report, Start, Usage
 from fastrun.spec import Task
+
+# A text in quotes, in ASCII alone: so a lone surrogate, which a name may hold, is no harm. orjson would refuse it, and
+# for one short text takes no less time.
+quoted = encode_basestring_ascii
 
 # Where attempts run: of which type, and on which worker of a cluster, None for this machine.
 Place = tuple[str, str | None]
@@ -58,13 +63,14 @@ class Together(NamedTuple):
     """Small snippets that ran one after the other within one turn of the loop, and all are ok.
 
     ``at``: when they began and ended, as far as that is known. ``tasks``: in their order. ``ready``: since when each.
-    ``slot``: that of them all. Times and slots are those of a ``Span``.
+    ``slot``: that of them all. Times and slots are those of a ``Span``. ``names``: of the tasks, in quotes, as JSON.
     """
 
     at: float
     tasks: list[Task]
     ready: list[float]
     slot: int
+    names: list[str]
 
     def span(self, place: int) -> Span:
         """Of one of them."""
@@ -104,10 +110,12 @@ class Timeline(Observer):
         self._total: float | None = None
         self._followers: list[Follower] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        # What has come since it was last gone through: when, to which task, and what.
-        self._times: list[float] = []
+        # What has come since it was last gone through: to which task, what, and from which place on it was what time.
         self._tasks: list[Task] = []
         self._whats: list[Start | Outcome] = []
+        self._times: list[tuple[int, float]] = [(0, 0.0)]
+        self._note_task = self._tasks.append
+        self._note_what = self._whats.append
         # The time, and whether that is of another turn.
         self._now = 0.0
         self._old = True
@@ -161,7 +169,7 @@ class Timeline(Observer):
 
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Time counts from now."""
-        self._connected = any(task.dependencies or task.retries for task in tasks)
+        self._connected = any(task.dependencies for task in tasks) or any(task.retries for task in tasks)
         self._began = self._clock()
         self.started_at = self._wall()
         if self._followers:
@@ -169,19 +177,17 @@ class Timeline(Observer):
 
     def task_started(self, task: Task, start: Start) -> None:
         """An attempt begins."""
-        if self._old or start.pid is not None:
+        if self._old or start is not FIRST_START:
             self._look()
-        self._times.append(self._now)
-        self._tasks.append(task)
-        self._whats.append(start)
+        self._note_task(task)
+        self._note_what(start)
 
     def task_ended(self, task: Task, outcome: Outcome) -> None:
         """It has ended, or was skipped."""
         if self._old or task.type == "exec":
             self._look()
-        self._times.append(self._now)
-        self._tasks.append(task)
-        self._whats.append(outcome)
+        self._note_task(task)
+        self._note_what(outcome)
 
     def run_ended(self, report: Report) -> None:  # noqa: ARG002
         """Time stands still."""
@@ -191,6 +197,7 @@ class Timeline(Observer):
     def _look(self) -> None:
         """Look at the clock."""
         self._now = self._clock() - self._began
+        self._times.append((len(self._whats), self._now))
         if self._old and self._loop is not None:
             self._old = False
             self._loop.call_soon(self._turn)
@@ -201,10 +208,12 @@ class Timeline(Observer):
 
     def _settle(self) -> None:
         """Go through what was noted, and tell it."""
-        times, tasks, whats = self._times, self._tasks, self._whats
-        if not whats:
+        if not self._whats:
             return
-        self._times, self._tasks, self._whats = [], [], []
+        tasks, whats, times = self._tasks[:], self._whats[:], self._times
+        self._tasks.clear()
+        self._whats.clear()
+        self._times = [(0, self._now)]
         # An end of what began in another turn, pairs of starts and ends, a start of what ends in another: as small
         # snippets come.
         first = int(not isinstance(whats[0], Start))
@@ -216,12 +225,13 @@ class Timeline(Observer):
             count > 1
             and whats[first:end] == _WELL * count
             and pairs == tasks[first + 1 : end : 2]
-            and times[first] == times[end - 1]
-            and {task.type for task in pairs} == {"eval"}
+            and times[-1][0] <= first
         ):
-            self._note(moments, times[:first], tasks[:first], whats[:first])
-            moments.append(self._note_together(times[first], pairs))
-            self._note(moments, times[end:], tasks[end:], whats[end:])
+            # No command: those have a process, or a worker, to be told.
+            at = self._now
+            self._note(moments, times, tasks[:first], whats[:first])
+            moments.append(self._note_together(at, pairs))
+            self._note(moments, [(0, at)], tasks[end:], whats[end:])
         else:
             self._note(moments, times, tasks, whats)
         for follower in self._followers:
@@ -230,13 +240,17 @@ class Timeline(Observer):
     def _note(
         self,
         moments: list[Moment | Together],
-        times: Sequence[float],
+        times: Sequence[tuple[int, float]],
         tasks: Sequence[Task],
         whats: Sequence[Start | Outcome],
     ) -> None:
-        """Note what happened to one task after the other, and add it to ``moments``."""
+        """Note what happened to one task after the other, and add it to ``moments``. ``times``: from which place on."""
         spans = self._spans
-        for at, task, what in zip(times, tasks, whats, strict=True):
+        at = 0.0
+        changes = [*times[::-1]]
+        for place, (task, what) in enumerate(zip(tasks, whats, strict=True)):
+            while changes and changes[-1][0] <= place:
+                at = changes.pop()[1]
             if isinstance(what, Start):
                 ready = self._ready(task, what.attempt)
                 span = spans[task.name] = Span(task, what, ready, at, self._take_slot((task.type, what.worker)))
@@ -264,7 +278,8 @@ class Timeline(Observer):
             for number, task in enumerate(tasks):
                 ready[number] = self._ready(task, 1)
                 self._ended[task.name] = at
-        together = Together(at, tasks, ready, slot)
+        names = [quoted(task.name) for task in tasks] if self._followers else []
+        together = Together(at, tasks, ready, slot, names)
         self._together.append(together)
         return together
 

@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from fastrun import __version__
-from fastrun.observers.details import Details, quoted
+from fastrun.observers.details import Details
 from fastrun.observers.output import FileObserver, OutputFile
-from fastrun.observers.timeline import Moment, Place, Span, Timeline, Together
+from fastrun.observers.timeline import Moment, Place, Span, Timeline, Together, quoted
 from fastrun.protocols import OK, Outcome, Report
 
 _NANOS = [f"{nano:03d}" for nano in range(1000)]
 _LAST = 999
 
 # What is written at once.
-_EVENTS_AT_ONCE = 400
+_EVENTS_AT_ONCE = 100
 
 
 class Trace(FileObserver):
@@ -47,7 +47,7 @@ class Trace(FileObserver):
         self.file.write(",\n".join(_names(tracks, self._timeline.slots)).encode())
         events = _events(self._spans, tracks)
         while batch := ",\n".join(islice(events, _EVENTS_AT_ONCE)):
-            self.file.write(b",\n%b" % batch.encode())
+            self.file.write(f",\n{batch}".encode())
         self.file.write(b"\n]}\n")
         return super().close()
 
@@ -93,7 +93,7 @@ def _metadata(name: str, process: int, thread: int, key: str, value: str | int) 
 
 
 def _events(spans: Sequence[Span | Together], tracks: Mapping[Place, tuple[int, int]]) -> Iterator[str]:
-    """A complete event for each attempt. ``tracks``: where they go, by place."""
+    """A complete event for each attempt, some with others. ``tracks``: where they go, by place."""
     members = Details().of
     used: defaultdict[tuple[int, int], _Track] = defaultdict(_Track)
     for one in spans:
@@ -106,21 +106,20 @@ def _events(spans: Sequence[Span | Together], tracks: Mapping[Place, tuple[int, 
         tail = f',"args":{{{members(span.outcome or OK, span)}}}}}'
         yield f'{{"ph":"X","ts":{began}{middle}{quoted(span.task.name)}{tail}'
         if isinstance(one, Together):
-            yield from _others(one, track, middle, tail, members)
+            yield ",\n".join(_others(one, track, middle, tail, members))
 
 
 def _others(
     together: Together, track: "_Track", middle: str, tail: str, members: Callable[[Outcome, Span], str]
 ) -> list[str]:
-    """The events of all but the first. ``middle`` and ``tail`` are those of the first."""
-    names = [quoted(task.name) for task in together.tasks[1:]]
-    starts = track.more(len(names))
+    """The events of all but the first, of which there are some. ``middle`` and ``tail`` are those of the first."""
+    names = together.names[1:]
+    micros, nanos = track.more(len(names))
+    head = f'{{"ph":"X","ts":{micros}.'
     if together.ready.count(together.ready[0]) == len(together.ready):
-        return [f'{{"ph":"X","ts":{start}{middle}{name}{tail}' for start, name in zip(starts, names, strict=True)]
+        return [f"{head}{nano}{middle}{name}{tail}" for nano, name in zip(nanos, names, strict=True)]
     tails = [f',"args":{{{members(OK, together.span(place + 1))}}}}}' for place in range(len(names))]
-    return [
-        f'{{"ph":"X","ts":{start}{middle}{name}{tail}' for start, name, tail in zip(starts, names, tails, strict=True)
-    ]
+    return [f"{head}{nano}{middle}{name}{tail}" for nano, name, tail in zip(nanos, names, tails, strict=True)]
 
 
 class _Track:
@@ -143,8 +142,8 @@ class _Track:
         nanos = max((ended - began) * 1000 - self._place, 1)
         return f"{began}.{_NANOS[min(self._place, _LAST)]}", f"{nanos // 1000}.{nanos % 1000:03d}"
 
-    def more(self, count: int) -> list[str]:
-        """When so many more begin that are no others than the last in their times."""
-        places = range(self._place + 1, self._place + 1 + count)
+    def more(self, count: int) -> tuple[int, list[str]]:
+        """When so many more begin that are no others than the last in their times: microseconds, and parts of one."""
+        nanos = _NANOS[self._place + 1 : self._place + 1 + count]
         self._place += count
-        return [f"{self._micros}.{_NANOS[min(place, _LAST)]}" for place in places]
+        return self._micros, nanos + _NANOS[-1:] * (count - len(nanos))
