@@ -93,6 +93,13 @@ def test_a_further_attempt_is_ready_when_the_one_before_has_ended(stage):
     assert stage.timeline.spans["a"].usage == Usage(0.5, 1000)
 
 
+def test_snippets_that_ran_at_other_times_are_not_told_together(stage):
+    for number, task in enumerate(SNIPPETS[:3]):
+        stage.at(2 * number, task, FIRST)
+        stage.at(2 * number + 1, task, OK)
+    assert [stage.times(task.name) for task in SNIPPETS[:3]] == [(0, 0, 1), (0, 2, 3), (0, 4, 5)]
+
+
 def test_tasks_that_never_started_have_no_span(stage):
     b = Task("b", "exec", "", ["a"])
     stage.at(0, A, FIRST)
