@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from heapq import heappop, heappush
 from itertools import repeat
 from json.encoder import encode_basestring_ascii
@@ -97,9 +98,9 @@ class Timeline(Observer):
     ``seconds``: how long the run has lasted, now or in all. ``most``: attempts at once, at the most, of each type.
     ``slots``: how many slots were needed, by place.
 
-    What happens is noted by the hooks, and gone through once somebody asks: much comes together by then. Where there
-    are followers that is at the end of each turn of the loop. The clock is read once a turn, but for commands always: a
-    turn starts up to 16 of them, which takes some milliseconds, whereas news of snippets have come when it begins.
+    What happens is noted by the hooks, and gone through at the end of each turn of the loop, or when somebody asks:
+    much comes together by then. The clock is read once a turn, but for commands always: a turn starts up to 16 of
+    them, which takes some milliseconds, whereas news of snippets have come when it begins.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
@@ -172,7 +173,8 @@ class Timeline(Observer):
         self._connected = any(task.dependencies for task in tasks) or any(task.retries for task in tasks)
         self._began = self._clock()
         self.started_at = self._wall()
-        if self._followers:
+        with suppress(RuntimeError):
+            # None where somebody else than a run tells what happens.
             self._loop = asyncio.get_running_loop()
 
     def task_started(self, task: Task, start: Start) -> None:
