@@ -104,6 +104,11 @@ class Processes:
         """What stands before a command that runs there."""
         return [] if self._network is None else self._network.on(machine)
 
+    @property
+    def here(self) -> dict[str, Any]:
+        """How a fastrun is started beside the scheduler."""
+        return {"prefix": self.on("hub"), "env": environment(**self._more)}
+
     def start_worker(self, name: str, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
         """``more``: variables."""
         worker = self._start(
@@ -158,7 +163,7 @@ def run_a_thousand(cluster: Processes, folder: Path, happen: Callable[[], object
     tasks = [exec_(name, f"echo {name} was here", *needed) for name, needed in zip(names, needs, strict=True)]
     path = write_json(folder, document(*tasks))
     lines: list[str] = []
-    with fastrun_process("--cluster", cluster.address, *options, path, cwd=folder, prefix=cluster.on("hub")) as process:
+    with fastrun_process("--cluster", cluster.address, *options, path, cwd=folder, **cluster.here) as process:
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line.decode())

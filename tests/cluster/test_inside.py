@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 
 import pytest
 
 import fastrun as library
+from fastrun.observers.events import EventLog
+from fastrun.observers.html import HtmlReport
+from fastrun.observers.output import FileObserver, OutputFile
+from fastrun.observers.timeline import Timeline
+from fastrun.observers.trace import Trace
 from tests.cluster.helpers import Placed, run_inside
 from tests.helpers import document, eval_, exec_
+from tests.pages import column, data_of
 
 worker = pytest.importorskip("fastrun.cluster.worker")
 
@@ -147,6 +154,36 @@ def test_commands_are_measured_for_who_wants_to_know():
     report, _ = run_inside(document(exec_("a", "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done")), more=[curious])
     assert report.ok
     assert curious.usage.cpu_seconds > 0
+
+
+def test_each_attempt_is_told_with_its_worker(tmp_path):
+    # As many at once as there are workers, and one here.
+    tasks = [exec_(name, "sleep 0.3; exit 3") for name in "ab"]
+    timeline = Timeline()
+    files = {name: OutputFile(str(tmp_path / name)) for name in ("json", "trace", "html")}
+    watching = [
+        timeline,
+        EventLog(files["json"], timeline, "id"),
+        Trace(files["trace"], timeline, "id"),
+        HtmlReport(files["html"], timeline, "x"),
+    ]
+    run_inside(document(*tasks, exec_("here", "true", where="local")), more=watching)
+    assert [observer.close() for observer in watching[1:] if isinstance(observer, FileObserver)] == [""] * 3
+
+    events = [json.loads(line) for line in (tmp_path / "json").read_text().splitlines()]
+    ended = {event["name"]: event["worker"] for event in events if event["type"] == "task_ended"}
+    started = {event["name"]: event["worker"] for event in events if event["type"] == "task_started"}
+    workers = {started["a"], started["b"]}
+    assert ended == started
+    assert (len(workers), started["here"]) == (2, None)
+    assert None not in workers
+
+    trace = json.loads((tmp_path / "trace").read_text())["traceEvents"]
+    rows = {event["pid"]: event["args"]["name"] for event in trace if event["name"] == "process_name"}
+    where = {event["name"]: rows[event["pid"]] for event in trace if event["ph"] == "X"}
+    assert where == {"here": "exec", **{name: f"worker {started[name]}" for name in "ab"}}
+
+    assert column(data_of(tmp_path / "html"), "worker") == [started["a"], started["b"], ""]
 
 
 def test_a_command_too_long_for_an_argument_runs():

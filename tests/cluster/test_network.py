@@ -8,8 +8,8 @@ from tests.cluster.helpers import processes, run_a_thousand
 from tests.cluster.network import Network
 from tests.helpers import alive, document, exec_, fastrun_process, report_of, wait_for, write_json
 
-# After so long a silence Dask takes a connection, and a worker, for lost: 30 s and 5 minutes otherwise.
-SOON = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "2s", "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "4s"}
+# After so long a silence Dask takes a connection, and a worker, for lost: 30 s and 5 minutes otherwise, 11 s at least.
+SOON = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "11s", "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "12s"}
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_tasks_run_on_each_of_the_machines(cluster, tmp_path):
     made, network = cluster
     tasks = [exec_(name, "ip -o -4 address show dev hub | grep -o '10[0-9.]*'; sleep 0.5") for name in "abcd"]
     path = write_json(tmp_path, document(*tasks))
-    with fastrun_process("--cluster", made.address, path, cwd=tmp_path, prefix=made.on("hub")) as process:
+    with fastrun_process("--cluster", made.address, path, cwd=tmp_path, **made.here) as process:
         out, errors = process.communicate()
     assert process.returncode == 0, errors
     found = {line for line in out.decode().splitlines() if line.startswith("10.")}
@@ -49,7 +49,7 @@ def test_what_runs_behind_a_cable_that_is_pulled_out_is_ended_there(cluster, tmp
     path = write_json(
         tmp_path, document(exec_("a", "echo $$ > pid-$FASTRUN_ATTEMPT; exec sleep 1000", where="cluster"))
     )
-    with fastrun_process("--cluster", made.address, path, cwd=tmp_path, prefix=made.on("hub")) as process:
+    with fastrun_process("--cluster", made.address, path, cwd=tmp_path, **made.here) as process:
         wait_for(lambda: (tmp_path / "pid-1").exists() and (tmp_path / "pid-1").read_text().endswith("\n"))
         pid = int((tmp_path / "pid-1").read_text())
         space = network.of_process(pid)
