@@ -169,7 +169,7 @@ def output_cases(setting: Setting) -> Iterator[Case]:
             fastrun_contender(folder),
         ]
         targets = [Target(FASTRUN, 2.0, "cat"), Target(FASTRUN, GROWTH, little, "excess", "peak")]
-        yield Case("output", f"{tasks} x {megabytes:,} MB printed", tasks, 2, contenders, targets)
+        yield Case("output", f"{tasks} x {megabytes:,} MB printed", tasks, 7, contenders, targets)
 
 
 def journal_cases(setting: Setting) -> Iterator[Case]:
