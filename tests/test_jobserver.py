@@ -565,7 +565,8 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        found = environment(PATH=f"{self.bin}:{os.environ['PATH']}")
+        # Where make has its fifos, named by its process id: one that is killed leaves its own, and ids are used again.
+        found = environment(PATH=f"{self.bin}:{os.environ['PATH']}", TMPDIR=str(self.folder))
         return {name: value for name, value in found.items() if not name.startswith(("MAKE", "MFLAGS"))}
 
     def write(self, *commands: str, jobs: int = 0) -> Path:
