@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 # Nothing that works takes nearly as long; a hang must not take the suite with it.
 LIMIT = 60
 
+# A program whose first thread ends, while the process goes on with another one.
+WITHOUT_FIRST_THREAD = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
 
 # How often is done what is random: a few times, or many in the long form (``--stress``).
 COUNTS: dict[str, int] = {}
@@ -102,7 +109,11 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def unmeasured() -> dict[str, str]:
-    """The environment for one that is not to have its coverage measured: it could not write it."""
+    """The environment for one that is not to have its coverage measured.
+
+    It could not write it. Or it would have to beside a snippet that never lets go of the interpreter's lock by itself:
+    that takes the lock for 5 ms at each row of the thousands that are written, half a minute in all.
+    """
     return {name: value for name, value in environment().items() if not name.startswith("COVERAGE_PROCESS")}
 
 
@@ -163,10 +174,11 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
+    """Whether a process runs; a zombie does not, unless only its first thread has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+            fields = file.read().rpartition(b")")[2].split()
+            return fields[0] not in (b"Z", b"X") or int(fields[17]) > 1
     except (FileNotFoundError, ProcessLookupError):
         # The latter when it is reaped while it is looked at.
         return False

@@ -12,7 +12,7 @@ import pytest
 
 from fastrun.executors.emergency import Process, Runner, Survivors, _send, _start, account, end_groups
 from fastrun.executors.table import EVAL, EXEC, Row
-from tests.helpers import alive
+from tests.helpers import WITHOUT_FIRST_THREAD, alive, wait_for
 
 RUN = os.urandom(8).hex()
 # Nobody: what is spared besides is the test's own process.
@@ -71,6 +71,13 @@ def test_who_is_stopped_is_continued_to_end_by_itself(start, tmp_path):
     os.waitid(os.P_PID, pid, os.WSTOPPED)
     assert survivors().end() == (1, 0)
     assert said.read_text() == "term\n"
+
+
+def test_who_goes_on_without_his_first_thread_is_ended(start):
+    pid = start(f"echo $$; exec {sys.executable} -c '{WITHOUT_FIRST_THREAD}'", FASTRUN_RUN_ID=RUN)
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}/exe"))
+    assert survivors().end() == (1, 0)
+    assert _killed_by(pid) == signal.SIGTERM
 
 
 def test_nobody_is_told_to_end_twice(start, tmp_path):

@@ -154,7 +154,7 @@ def test_whatever_a_dead_runner_leaves_is_ended_within_a_second(death):
         errors = runner.errors()
         # The leader of a bare child's session, and the one marked child of a leader that has gone.
         assert errors[-2:] == [
-            "fastrun: the runner died; ended 10 processes of its tasks",
+            "fastrun: fastrun died; ended 10 processes of its tasks",
             "fastrun: commands that ran then: plain, deaf, stopped, bare",
         ]
         assert runner.living() == set(runner.pids) - tasks
@@ -168,7 +168,7 @@ guardian.table.remove(rows[1])
     with Runner(scenario) as runner:
         runner.tell(DEATHS["exits"])
         assert runner.errors() == [
-            "fastrun: the runner died; ended 0 processes of its tasks",
+            "fastrun: fastrun died; ended 0 processes of its tasks",
             "fastrun: snippets that ran then: a, c",
         ]
 
@@ -184,7 +184,7 @@ def test_a_copy_of_the_runner_does_not_keep_the_guardian_from_noticing():
     scenario = 'task("plain", "echo $$; exec sleep 1000"); pids["copy"] = copy()'
     with Runner(scenario) as runner:
         runner.tell(DEATHS["killed"])
-        assert runner.errors() == ["fastrun: the runner died; ended 1 process of its tasks"]
+        assert runner.errors() == ["fastrun: fastrun died; ended 1 process of its tasks"]
         # Whoever made it: not a snippet.
         assert runner.living() == {"copy"}
 
@@ -193,7 +193,7 @@ def test_a_copy_that_a_snippet_made_is_a_process_of_its_task():
     scenario = 'OUTPUT.set((print, 0)); pids["copy"] = copy()'
     with Runner(scenario) as runner:
         runner.tell(DEATHS["killed"])
-        assert runner.errors() == ["fastrun: the runner died; ended 1 process of its tasks"]
+        assert runner.errors() == ["fastrun: fastrun died; ended 1 process of its tasks"]
         assert runner.living() == set()
 
 
@@ -225,7 +225,7 @@ task("plain", "echo $$; exec sleep 1000")
         assert wait_until(lambda: runner.living() == {"runner"})
         runner.process.kill()
         assert runner.errors() == [
-            "fastrun: the runner has become another program or closed its descriptors; ended 1 process of its tasks"
+            "fastrun: fastrun has become another program or closed its descriptors; ended 1 process of its tasks"
         ]
 
 
@@ -253,7 +253,7 @@ os.killpg(guardian._pid, {number})
 """
     with Runner(scenario) as runner:
         runner.tell(DEATHS["killed"])
-        assert runner.errors() == ["fastrun: the runner died; ended 1 process of its tasks"]
+        assert runner.errors() == ["fastrun: fastrun died; ended 1 process of its tasks"]
 
 
 def test_nobody_has_to_listen():
@@ -296,6 +296,12 @@ def test_a_pipe_that_a_snippet_has_closed_holds_nobody_up(guardian):
     guardian.stop()
 
 
+def _waits(pid: int) -> bool:
+    """Whether a process sleeps until something comes, as the guardian does once it reads from its pipe."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] == b"S"
+
+
 def _open_files(pid: int) -> list[str]:
     """What a process has open, but for which pipe it is."""
     found = []
@@ -316,8 +322,8 @@ def test_the_guardian_has_no_mark_and_no_descriptors_but_its_own(guardian, monke
         os.close(write_end)
         os.close(read_end)
     expected = [os.readlink("/proc/self/fd/2"), "/dev/null", "/memfd:fastrun-table (deleted)", "pipe:"]
-    # The shell itself opens libraries at first.
-    wait_until(lambda: _open_files(guardian._pid) == sorted(expected), 5)
+    # Before it opens libraries, which it closes again.
+    assert wait_until(lambda: _waits(guardian._pid))
     assert _open_files(guardian._pid) == sorted(expected)
     with open(f"/proc/{guardian._pid}/environ", "rb") as file:
         assert b"FASTRUN_RUN_ID" not in file.read()

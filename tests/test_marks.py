@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from contextlib import contextmanager
 
 import pytest
 
 from fastrun.executors.marks import is_detached, mark, marked_environment, marked_processes
+from tests.helpers import WITHOUT_FIRST_THREAD, environment, wait_for
 
 RUN = os.urandom(8).hex()
 
@@ -16,7 +18,6 @@ RUN = os.urandom(8).hex()
 @contextmanager
 def sleeper(*variables: str):
     """A process with exactly these variables, in this order. Yields its id."""
-    # A shell that waits by itself: one that becomes another program has no environment for a moment.
     command = ["/usr/bin/env", "-i", *variables, "sh", "-c", "echo; read -r line"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout is not None
@@ -50,6 +51,57 @@ def test_marked_processes_are_found_with_the_names_of_their_tasks():
 def test_processes_without_the_mark_and_detached_ones_are_not_found(variables):
     with sleeper(*variables):
         assert marked_processes(RUN) == []
+
+
+# Starts a command that has the mark and looks for it: the marks found, of which there is to be only one.
+RESTLESS = f"""
+import subprocess
+from fastrun.executors.marks import marked_processes
+with subprocess.Popen(["sh", "restless"], env={{"PATH": {os.environ["PATH"]!r}, "FASTRUN_RUN_ID": {RUN!r}}}) as process:
+    try:
+        found = [marked_processes({RUN!r}) for _ in range(200)]
+    finally:
+        process.kill()
+print(found == [[(process.pid, "")]] * 200)
+"""
+
+NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+
+
+@pytest.mark.parametrize("prefix", [[], NAMESPACE], ids=["here", "in a container that it came into from outside"])
+def test_who_becomes_another_program_all_the_time_is_found_at_each_look(tmp_path, prefix):
+    if prefix and subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("no namespaces may be made here")
+    (tmp_path / "restless").write_text('exec sh "$0"')
+    result = subprocess.run(
+        [*prefix, sys.executable, "-c", RESTLESS],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.stdout, result.stderr) == ("True\n", "")
+
+
+def test_who_goes_on_without_his_first_thread_is_found():
+    with subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_FIRST_THREAD], env={**os.environ, "FASTRUN_RUN_ID": RUN, "FASTRUN_TASK": "a"}
+    ) as process:
+        try:
+            wait_for(lambda: not os.path.exists(f"/proc/{process.pid}/exe"))
+            assert marked_processes(RUN) == [(process.pid, "a")]
+        finally:
+            process.kill()
+    assert marked_processes(RUN) == []
+
+
+def test_who_has_an_empty_environment_is_nobody():
+    with subprocess.Popen(["sleep", "1000"], env={}) as process:
+        try:
+            assert marked_processes(RUN) == []
+        finally:
+            process.kill()
 
 
 def test_a_name_that_is_not_utf_8_is_replaced():

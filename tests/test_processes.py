@@ -25,7 +25,7 @@ from fastrun.graph import build
 from fastrun.protocols import Executor, exit_outcome
 from fastrun.runner import Run
 from fastrun.spec import read
-from tests.helpers import LIMIT, Recorder, alive, document, environment, eval_, exec_, wait_for
+from tests.helpers import LIMIT, WITHOUT_FIRST_THREAD, Recorder, alive, document, environment, eval_, exec_, wait_for
 
 
 @pytest.fixture(params=["epoll", "portable"])
@@ -313,7 +313,21 @@ DAEMON = "setsid sh -c '{}> left; exec sleep 1000' & echo $!; while [ ! -e left 
 def test_a_daemon_is_named_and_ended_at_the_end_of_the_run(portable, tmp_path, quiet):
     ran = Ran(exec_("a", DAEMON.format(quiet), cwd=str(tmp_path)), portable=portable)
     assert not alive(int(ran.recorder.out("a")))
-    assert ran.warnings == ["a: left a process behind in a session of its own; it is ended"]
+    assert ran.warnings == ["a: left a process behind; it is ended"]
+
+
+@pytest.mark.parametrize("program", ["sh -c '> ready; exec sleep 1000'", f"{sys.executable} first.py"])
+@pytest.mark.parametrize("session", ["", "setsid "])
+def test_who_writes_nothing_and_stays_is_named_and_ended_at_the_end_of_the_run(portable, tmp_path, program, session):
+    # The second one goes on without the thread that it began with, and looks like a zombie.
+    (tmp_path / "first.py").write_text(f"open('ready', 'w')\n{WITHOUT_FIRST_THREAD}")
+    # What runs has its output elsewhere by then.
+    waits = "while [ ! -e ready ]; do sleep 0.01; done"
+    ends = "; while [ -e /proc/$!/exe ]; do sleep 0.01; done" if "first" in program else ""
+    command = f"{session}{program} > /dev/null 2>&1 & echo $!; {waits}{ends}"
+    ran = Ran(exec_("a", command, cwd=str(tmp_path)), portable=portable)
+    assert not alive(int(ran.recorder.out("a")))
+    assert ran.warnings == ["a: left a process behind; it is ended"]
 
 
 def test_a_daemon_that_ignores_sigterm_is_killed(portable, tmp_path):

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from fastrun.executors.groups import signal_group
+from fastrun.executors.groups import has_ended, signal_group
 from fastrun.executors.marks import is_detached, mark, marked_environment, process_ids
 from fastrun.executors.table import EVAL, EXEC, TOKEN, Row, read_rows
 
@@ -23,7 +23,7 @@ _PATIENCE = 5.0
 # Seconds between looks.
 _PAUSE = 0.02
 
-# Looks in a row that find nobody before it is believed: a process is not seen while it is being started.
+# Looks in a row that find nobody before it is believed: who forks and ends during one is not seen, nor is the child.
 _QUIET_LOOKS = 2
 
 _LABELS_SHOWN = 10
@@ -152,7 +152,7 @@ def _start(pid: int) -> int:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return 0
-    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+    return 0 if has_ended(fields) else int(fields[19])
 
 
 def _send(process: Process, numbers: Sequence[signal.Signals]) -> None:
@@ -229,7 +229,9 @@ def main() -> None:
     while os.read(0, 1):
         pass
     died = os.getppid() != pid
-    cause = "the runner died" if died else "the runner has become another program or closed its descriptors"
+    # A part of a run is what a worker of a cluster does.
+    who = "a worker" if ":" in run_id else "fastrun"
+    cause = f"{who} died" if died else f"{who} has become another program or closed its descriptors"
     rows = read_rows(table)
     leaders = [row.pid for row in rows if row.kind == EXEC]
     if process_ids():

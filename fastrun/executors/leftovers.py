@@ -1,4 +1,4 @@
-"""At the end of a run: ends the processes that commands left behind in sessions of their own.
+"""At the end of a run: ends the processes that commands left behind, in whatever session and with whatever output.
 
 They are found by their mark. Knows marks and signals; not how commands are run.
 """
@@ -39,7 +39,7 @@ async def end_leftovers(run_id: str, known: Collection[int], grace: float, warn:
             met.add(pid)
             if task not in named:
                 named.add(task)
-                warn(f"{printable(task)}: left a process behind in a session of its own; it is ended")
+                warn(f"{printable(task)}: left a process behind; it is ended")
         looks_left -= loop.time() - began >= grace
         await asyncio.sleep(_PAUSE)
 
