@@ -1,5 +1,26 @@
-"""``python -m fastrun``: the exit code is all that happens here."""
+"""The command: its exit code, and what an interrupt does before a run and after it."""
 
-from fastrun.cli import console_script
+import os
+import signal
+import sys
+from typing import NoReturn
 
-console_script()
+
+def console_script() -> NoReturn:
+    """Exit with the code of ``cli.main``."""
+    # Not a KeyboardInterrupt: it is lost within a weak reference's callback, and one of an import then leaves a lock
+    # taken for which the next thread that imports waits for ever. Source: _get_module_lock in CPython's importlib.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+    from fastrun.cli import main
+
+    sys.exit(main())
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    """While loading, or when all is written: nothing runs that would have to be ended."""
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    console_script()

@@ -4,12 +4,13 @@ Names the concrete executors, as ``cli`` names the concrete observers; nothing b
 """
 
 import asyncio
+import functools
 import os
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
@@ -31,61 +32,27 @@ if TYPE_CHECKING:
 # How often a task runs again whose worker was lost, where nothing else is said.
 WORKER_RETRIES = 2
 
+_P = ParamSpec("_P")
+
 # A path, a parsed document or tasks.
 Input = str | os.PathLike[str] | Mapping[str, Any] | Iterable[Task]
 
 
-def load(source: Input) -> list[Task]:
-    """Read and check a document: a path (``"-"`` for standard input), a dict as JSON would give, or Tasks.
+class Tasks(list[Task]):
+    """The tasks of a document in their order. ``pools``: how many of each of its pools may run at once."""
 
-    Returns its tasks in their order. Raises SpecError if it cannot be run, OSError if it cannot be read.
+    def __init__(self, tasks: Iterable[Task] = (), pools: Mapping[str, int] | None = None) -> None:
+        super().__init__(tasks)
+        self.pools = dict(pools or {})
+
+
+def load(source: Input) -> Tasks:
+    """Read and check a document: a path (``"-"`` for standard input), a dict as JSON would give, or tasks.
+
+    Returns its tasks, which may be run. Raises SpecError if it cannot be run, OSError if it cannot be read.
     """
-    return load_graph(source).tasks
-
-
-def run(source: Input, **options: Any) -> Report:
-    """Run a document to its end and return the report. Options and errors as for ``run_async``.
-
-    Runs on uvloop; where this thread's loop is running already, in a thread of its own, and that loop waits.
-    """
-    import uvloop  # run_async works on any loop
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return uvloop.run(run_async(source, **options))
-    reports: list[Report] = []
-    errors: list[BaseException] = []
-
-    tasks: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
-
-    async def main() -> Report:
-        task = asyncio.current_task()
-        if task is not None:
-            tasks.append((asyncio.get_running_loop(), task))
-        return await run_async(source, **options)
-
-    def work() -> None:
-        try:
-            reports.append(uvloop.run(main()))
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work, name="fastrun-run")
-    thread.start()
-    try:
-        thread.join()
-    except BaseException:
-        # Ctrl-C: the run is told, and ends its tasks first.
-        while thread.is_alive():
-            with suppress(RuntimeError, KeyboardInterrupt):
-                for loop, task in tasks:
-                    loop.call_soon_threadsafe(task.cancel)
-                thread.join()
-        raise
-    if errors:
-        raise errors[0]
-    return reports[0]
+    graph = load_graph(source)
+    return Tasks(graph.tasks, graph.pools)
 
 
 async def run_async(
@@ -163,6 +130,59 @@ async def run_async(
         warn=_warn,
     )
     return await prepared.to_end()
+
+
+def _with_parameters_of(
+    model: Callable[_P, Coroutine[Any, Any, Report]],
+) -> Callable[[Callable[..., Report]], Callable[_P, Report]]:
+    """Tell type checkers, editors and ``help`` that a function takes what another takes."""
+    return functools.partial(functools.update_wrapper, wrapped=model, assigned=(), updated=())
+
+
+@_with_parameters_of(run_async)
+def run(source: Input, **options: Any) -> Report:
+    """Run a document to its end and return the report. Options and errors as for ``run_async``.
+
+    Runs on uvloop; where this thread's loop is running already, in a thread of its own, and that loop waits.
+    """
+    import uvloop  # run_async works on any loop
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return uvloop.run(run_async(source, **options))
+    reports: list[Report] = []
+    errors: list[BaseException] = []
+
+    tasks: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def main() -> Report:
+        task = asyncio.current_task()
+        if task is not None:
+            tasks.append((asyncio.get_running_loop(), task))
+        return await run_async(source, **options)
+
+    def work() -> None:
+        try:
+            reports.append(uvloop.run(main()))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="fastrun-run")
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        # Ctrl-C: the run is told, and ends its tasks first.
+        while thread.is_alive():
+            with suppress(RuntimeError, KeyboardInterrupt):
+                for loop, task in tasks:
+                    loop.call_soon_threadsafe(task.cancel)
+                thread.join()
+        raise
+    if errors:
+        raise errors[0]
+    return reports[0]
 
 
 def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Graph:
@@ -327,7 +347,8 @@ def _read(source: Input) -> Document:
     if isinstance(source, Mapping):
         return read(dict(source), "document")
     if not isinstance(source, (str, os.PathLike)):
-        return read({"tasks": [_as_dict(task) for task in source]}, "tasks")
+        pools = source.pools if isinstance(source, Tasks) else {}
+        return read({"pools": pools, "tasks": [_as_dict(task) for task in source]}, "tasks")
     if source == "-":
         # Not sys.stdin, which is None where it was closed.
         with open(0, "rb", closefd=False) as file:

@@ -5,6 +5,7 @@ Imports nothing but argparse until it is known that there is something to run, s
 """
 
 import argparse
+import errno
 import functools
 import os
 import signal
@@ -12,9 +13,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from fastrun.options import EXIT_USAGE, Parser, completion, is_watched, parser, shows_times
+from fastrun.options import (
+    EXIT_USAGE,
+    LOOKING,
+    OF_ONE_RUN,
+    SCHEMAS,
+    Parser,
+    completion,
+    is_watched,
+    parser,
+    shows_times,
+)
 
 if TYPE_CHECKING:
     from fastrun.api import Prepared
@@ -36,7 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_standard_descriptors()
     made = parser()
     options = made.parse(arguments)
+    for line in made.misspelled():
+        from fastrun.spec import printable
+
+        _say(f"fastrun: warning: {printable(line)}")
+    for name in OF_ONE_RUN:
+        os.environ.pop(name, None)
     if options.schema:
+        if options.file is not None and not os.path.exists(options.file):
+            made.error(f"there is a schema of {' and of '.join(SCHEMAS)}, none of {options.file!r}")
         return _print_schema(options.schema)
     if options.print_completion:
         return _print_completion(made, options.print_completion)
@@ -46,17 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.chdir(options.directory)
         except OSError as error:
             return _usage_error(f"{options.directory}: {error.strerror}")
+    _check_files(made, options)
     return _run(options)
-
-
-def console_script() -> NoReturn:
-    """Exit with the code of ``main``."""
-    try:
-        code = main()
-    except KeyboardInterrupt:
-        # While loading, or while the last output is written: nothing runs.
-        code = 128 + signal.SIGINT
-    sys.exit(code)
 
 
 def _check(made: Parser, options: argparse.Namespace) -> None:
@@ -66,12 +76,34 @@ def _check(made: Parser, options: argparse.Namespace) -> None:
     for option in ("resume", "rerun", "durable"):
         if getattr(options, option) and options.journal is None:
             made.error(f"--{option} needs --journal FILE")
-    if options.what_if and options.journal is None:
+    if options.what_if is not None and options.journal is None:
         made.error("--what-if needs --journal FILE")
     if options.rerun and not options.resume:
         made.error("--rerun needs --resume")
-    if options.fail_fast and options.keep_going > 1:
-        made.error("--fail-fast stops after the first failure, -k says otherwise")
+    looks = [f"--{option.replace('_', '-')}" for option in LOOKING if _is_given(options, option)]
+    if len(looks) > 1:
+        made.error(f"{' and '.join(looks)}: one at a time")
+
+
+def _is_given(options: argparse.Namespace, option: str) -> bool:
+    return getattr(options, option) not in (None, False)
+
+
+def _check_files(made: Parser, options: argparse.Namespace) -> None:
+    """Leave with an error if a file that is to be written is the document, or another such file."""
+    taken = {} if options.file == "-" else {os.path.realpath(options.file): "the document"}
+    for option in ("journal", "json", "trace", "junit", "html"):
+        file = getattr(options, option)
+        if file == "-" and option != "json":
+            made.error(f"--{option} needs a file: standard output is for what is printed, or for --json")
+        # A device may be named as often as one likes.
+        if file in (None, "-") or (os.path.exists(file) and not os.path.isfile(file)):
+            continue
+        place = os.path.realpath(file)
+        # A journal is opened by who refuses what is none.
+        if place in taken and option != "journal":
+            made.error(f"--{option} would write over {taken[place]}: {file}")
+        taken[place] = f"the file of --{option}"
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -79,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
 
     # Until the graph is frozen: the first collection would look at all of it, half a second for a million tasks.
     gc.disable()
-    looks = options.dry_run or options.list or options.graph or options.explain or options.what_if
+    looks = any(_is_given(options, option) for option in LOOKING)
     loaded = _elsewhere(functools.partial(_look if looks else _prepare, options))
     if isinstance(loaded, int):
         return loaded
@@ -149,7 +181,7 @@ def _look(options: argparse.Namespace) -> int:
         return graph
     if options.dry_run:
         return _dry_run(graph, options)
-    if options.what_if:
+    if options.what_if is not None:
         return _what_if(graph, options)
     from fastrun.show import drawn, explain_lines, list_lines
 
@@ -170,6 +202,11 @@ def _what_if(graph: "Graph", options: argparse.Namespace) -> int:
 
     try:
         limits = parse_limits(options.what_if)
+    except ValueError as error:
+        return _usage_error(f"--what-if: {error}")
+    if not os.path.exists(options.journal):
+        return _usage_error(f"{options.journal}: {os.strerror(errno.ENOENT)}")
+    try:
         seconds, unknown = known_seconds(graph, read(options.journal).seconds)
     except (OSError, ValueError) as error:
         return _journal_error(options, error)
@@ -181,6 +218,7 @@ def _what_if(graph: "Graph", options: argparse.Namespace) -> int:
 
 def _dry_run(graph: "Graph", options: argparse.Namespace) -> int:
     from fastrun.scheduler import order
+    from fastrun.show import names_of, order_lines
 
     reused: Sequence[int] = ()
     wanted = _journaling(options)
@@ -193,7 +231,11 @@ def _dry_run(graph: "Graph", options: argparse.Namespace) -> int:
             return _journal_error(options, error)
         _say_plan(graph, plan, options)
         reused = plan.reused
-    return _print(f"{graph.tasks[number].label}\n" for number in order(graph, reused))
+    starting = order(graph, reused)
+    if len(starting) + len(reused) < len(graph):
+        others = {*range(len(graph))}.difference(starting, reused)
+        _say(f"fastrun: {len(others)} more if something fails: {names_of(graph, sorted(others))}")
+    return _print(f"{line}\n" for line in order_lines(graph, starting, verbose=options.verbose))
 
 
 def _journaling(options: argparse.Namespace) -> "Journaling | None":
@@ -243,7 +285,7 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
         from fastrun.outputs import observers, times_of
 
         try:
-            watching = observers(options, run_id, console, out)
+            watching = observers(options, run_id, console, out, graph.position)
         except OSError as error:
             return _usage_error(f"{error.filename}: {error.strerror}")
         if shows_times(options):
@@ -253,7 +295,7 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
             graph,
             jobs=options.jobs,
             eval_threads=options.eval_threads,
-            keep_going=1 if options.fail_fast else options.keep_going,
+            keep_going=options.keep_going,
             grace=options.grace,
             timeout=options.timeout,
             load=options.load,
@@ -273,6 +315,8 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
         return _journal_error(options, error)
     if status is not None:
         prepared.run.before_stop = status.leave
+        if prepared.gates is not None:
+            status.held_by = prepared.gates.holds_up
     if prepared.plan is not None:
         _say_plan(graph, prepared.plan, options)
         if status is not None:
@@ -368,7 +412,9 @@ def _print_completion(made: Parser, shell: str) -> int:
     try:
         return _print([completion(made, shell), "\n"])
     except ImportError:
-        return _usage_error("--print-completion needs the package shtab: pip install 'fastrun[completion]'")
+        return _usage_error(
+            "--print-completion needs the package shtab: pip install '.[completion]' in fastrun's checkout"
+        )
 
 
 def _print_schema(what: str) -> int:

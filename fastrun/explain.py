@@ -22,7 +22,6 @@ from fastrun.spec import (
     Problem,
     Source,
     Task,
-    are_pools,
     has_nul,
     is_special,
     printable,
@@ -125,7 +124,8 @@ def read_bad(raw: Any, source: Source) -> Document:
         place = places.show(paths[0], at_key=True)
         warnings.append(f'{place}: warning: unknown key "{printable(key)}" is ignored{many}')
     pools = raw.get("pools", {}) if isinstance(raw, dict) else {}
-    return Document(source, tasks, positions, problems, warnings, pools if are_pools(pools) else {}, special)
+    # Whatever their limits are: with a wrong one nothing is run.
+    return Document(source, tasks, positions, problems, warnings, pools if isinstance(pools, dict) else {}, special)
 
 
 def _is_list(raw: Any) -> bool:

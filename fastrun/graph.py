@@ -103,11 +103,21 @@ class Graph:
             return whole.place(numbers[number])
         if self.source.data is None:
             return f"task {number + 1} of the document"
+        return self._all_places().show(("tasks", number))
+
+    def position(self, number: int) -> tuple[int, int] | None:
+        """The line and the column at which a task begins in its document, from 1; None if there is no text."""
+        if self.whole is not None:
+            whole, numbers = self.whole
+            return whole.position(numbers[number])
+        return None if self.source.data is None else self._all_places().find(("tasks", number))
+
+    def _all_places(self) -> Places:
         if self._places is None:
             from fastrun.places import Places
 
             self._places = Places(self.source)
-        return self._places.show(("tasks", number))
+        return self._places
 
 
 def build(document: Document) -> Graph:

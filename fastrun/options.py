@@ -6,7 +6,7 @@ Knows argparse. Does not know what any of it does.
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NoReturn
 
@@ -22,6 +22,41 @@ VARIABLE = "FASTRUN_"
 
 # The options for which somebody beside the console watches the run.
 WATCHING = ("json", "trace", "junit", "html")
+
+# The variables of options that are about one document or one run: a fastrun in a command has its own.
+OF_ONE_RUN = (
+    "FASTRUN_CLUSTER",
+    "FASTRUN_DIRECTORY",
+    "FASTRUN_DRY_RUN",
+    "FASTRUN_DURABLE",
+    "FASTRUN_EXCLUDE",
+    "FASTRUN_EXPLAIN",
+    "FASTRUN_FROM",
+    "FASTRUN_GRAPH",
+    "FASTRUN_HTML",
+    "FASTRUN_JOURNAL",
+    "FASTRUN_JSON",
+    "FASTRUN_JUNIT",
+    "FASTRUN_LIST",
+    "FASTRUN_ONLY",
+    "FASTRUN_PRINT_COMPLETION",
+    "FASTRUN_RERUN",
+    "FASTRUN_RESUME",
+    "FASTRUN_SCHEMA",
+    "FASTRUN_SHUFFLE",
+    "FASTRUN_TAG",
+    "FASTRUN_TRACE",
+    "FASTRUN_WHAT_IF",
+)
+
+# The variables that commands get, which are those of no option.
+OF_COMMANDS = ("FASTRUN_ATTEMPT", "FASTRUN_DETACH", "FASTRUN_PART", "FASTRUN_RUN_ID", "FASTRUN_TASK")
+
+# A name this similar (difflib's ratio) is taken for a slip of the keyboard.
+_SIMILAR = 0.75
+
+# The options that print something about the document, instead of running it.
+LOOKING = ("dry_run", "list", "graph", "explain", "what_if")
 
 # What there is a schema of.
 SCHEMAS = ("document", "events")
@@ -46,7 +81,7 @@ examples:
 """
 
 _TRUE = ("1", "true", "yes", "on")
-_FALSE = ("", "0", "false", "no", "off")
+_FALSE = ("0", "false", "no", "off")
 _JOBSERVERS = ("auto", "fifo", "pipe")
 
 
@@ -65,15 +100,29 @@ class Parser(argparse.ArgumentParser):
         )
         self._environ = environ
         self._wrong: list[str] = []
+        self._variables: list[str] = []
         self.options: list[argparse.Action] = []
 
     def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
         """The options. Leaves by itself, as argparse does, after ``--help`` and with an error."""
         arguments = list(sys.argv[1:] if arguments is None else arguments)
-        options = self.parse_intermixed_args(_with_values(arguments))
+        options, unknown = self.parse_known_intermixed_args(_with_values(arguments))
+        if unknown:
+            flags = [flag for action in self.options for flag in action.option_strings]
+            near = _nearest(unknown[0].partition("=")[0], flags)
+            meant = f"; did you mean {near}?" if near is not None else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
         if self._wrong:
             self.error(self._wrong[0])
         return options
+
+    def misspelled(self) -> Iterator[str]:
+        """A line for each variable that is no option's, but nearly so: as it is, it does nothing."""
+        others = [name for name, text in self._environ.items() if text and name.startswith(VARIABLE)]
+        for name in sorted(set(others).difference(self._variables, OF_COMMANDS)):
+            near = _nearest(name.removeprefix(VARIABLE), [one.removeprefix(VARIABLE) for one in self._variables])
+            if near is not None:
+                yield f"there is no variable {name}; did you mean {VARIABLE}{near}?"
 
     def section(self, title: str) -> "Section":
         """A heading of the help, to which options are added."""
@@ -83,11 +132,16 @@ class Parser(argparse.ArgumentParser):
         """Take the default of an option from its variable, if that is set."""
         self.options.append(action)
         name = VARIABLE + action.option_strings[-1].lstrip("-").replace("-", "_").upper()
+        self._variables.append(name)
         text = self._environ.get(name)
-        if text is None:
+        if not text:
+            # Empty is as good as unset: ``FASTRUN_JOBS= fastrun ...``.
             return
         try:
-            action.default = _value(action, text)
+            value = _value(action, text)
+            if value != action.default:
+                # Of all options that set the same.
+                self.set_defaults(**{action.dest: value})
         except (argparse.ArgumentTypeError, ValueError) as error:
             # Told only if the arguments are good: --help is to work with any environment.
             self._wrong.append(f"{name}: {error}")
@@ -112,6 +166,13 @@ class Section:
     def add_last(self, *names: str, **how: Any) -> None:
         """Add an option that prints something and leaves, which no variable should do."""
         self._group.add_argument(*names, **how)
+
+
+def _nearest(name: str, names: Sequence[str]) -> str | None:
+    """The name that was probably meant, or None."""
+    from difflib import get_close_matches  # 6 ms
+
+    return next(iter(get_close_matches(name, names, 1, _SIMILAR)), None)
 
 
 def _value(action: argparse.Action, text: str) -> Any:
@@ -210,11 +271,11 @@ def _add_running(section: Section) -> None:
     add(
         "--jobserver",
         choices=_JOBSERVERS,
-        metavar="STYLE",
+        metavar="[STYLE]",
         help="share the limit of -j (or the number of processors) with make, ninja and cargo in commands; STYLE: fifo, "
         "pipe or, if it is left out, auto: what make reads. In a makefile, and without -j, make's slots are shared",
     )
-    add("--fail-fast", action="store_const", const=True, default=False, help="the same as -k 1")
+    add("--fail-fast", dest="keep_going", action="store_const", const=1, default=0, help="the same as -k 1")
     add(
         "--timeout",
         type=more_seconds,
@@ -231,7 +292,7 @@ def _add_running(section: Section) -> None:
     add(
         "--shuffle",
         type=seed,
-        metavar="SEED",
+        metavar="[SEED]",
         help="start tasks that are ready in a random order, to find dependencies that are missing; SEED, a number that "
         "is printed, brings the same order again",
     )
@@ -252,7 +313,7 @@ def _add_cluster(section: Section) -> None:
         "--cluster",
         metavar="ADDRESS",
         help="run commands on a Dask cluster: its scheduler's address or file, or local:N for N processes on this "
-        "machine; needs pip install 'fastrun[cluster]'",
+        "machine; needs the extra 'cluster'",
     )
     add(
         "--worker-retries",
@@ -305,7 +366,7 @@ def _add_output(section: Section) -> None:
         choices=("stream", "group", "quiet"),
         default="stream",
         help="stream: lines as they come (default); group: each task's output as one block at its end; "
-        "quiet: only the output of tasks that failed",
+        "quiet: only the output of tasks that failed or were interrupted",
     )
     add(
         "--report",
@@ -359,7 +420,8 @@ def _add_looking(section: Section) -> None:
     add(
         "--what-if",
         metavar="LIMITS",
-        help="with --journal: how long would a run take with jobs=8, or jobs=4,8,all, by the durations in it",
+        help="with --journal: how long would a run take with jobs=8, jobs=4,8,all or 'jobs=8 eval-threads=1', by the "
+        "durations in it",
     )
     add("--print-completion", choices=SHELLS, help="print a completion script for this shell; needs the package shtab")
     add(
@@ -385,20 +447,21 @@ def completion(made: Parser, shell: str) -> str:
 
 def positive(text: str) -> int:
     """A whole number of 1 or more."""
-    number = count(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be 1 or more")
-    return number
+    return _whole(text, 1)
 
 
 def count(text: str) -> int:
     """A whole number of 0 or more."""
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
     try:
         number = int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text}: must be 0 or more")
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text}: must be {least} or more")
     return number
 
 

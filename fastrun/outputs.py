@@ -18,11 +18,17 @@ from fastrun.protocols import Observer
 if TYPE_CHECKING:
     from fastrun.observers.console import Console
 
+# What says where a task is, None where that is not known.
+Position = Callable[[int], tuple[int, int] | None]
 
-def observers(options: argparse.Namespace, run_id: str, console: "Console", stdout: int) -> list[Observer]:
+
+def observers(
+    options: argparse.Namespace, run_id: str, console: "Console", stdout: int, position: Position
+) -> list[Observer]:
     """Those that the options ask for, each behind what it asks; the timeline is one for all.
 
-    ``stdout``: a descriptor that is theirs. Raises OSError, with the path, for a file that cannot be made.
+    ``stdout``: a descriptor that is theirs. ``position``: line and column of a task in the document, by its number.
+    Raises OSError, with the path, for a file that cannot be made.
     """
     timeline = Timeline()
     found: list[Observer] = []
@@ -51,8 +57,17 @@ def observers(options: argparse.Namespace, run_id: str, console: "Console", stdo
         from fastrun.observers.github import GitHub
 
         summary = os.environ.get("GITHUB_STEP_SUMMARY") or None
-        found.append(GitHub(console.print_line, console.warn, f"fastrun {name}", summary))
+        document = _in_repository(options.file)
+        found.append(GitHub(console.print_line, console.warn, f"fastrun {name}", summary, document, position))
     return found
+
+
+def _in_repository(path: str) -> str | None:
+    """Where in the repository that is worked on a file is; None for one outside, and for standard input."""
+    if path == "-":
+        return None
+    inside = os.path.relpath(path, os.environ.get("GITHUB_WORKSPACE") or ".")
+    return None if inside.startswith("..") else inside
 
 
 def _title(path: str) -> str:

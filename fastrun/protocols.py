@@ -52,13 +52,15 @@ class Outcome(NamedTuple):
 
     ``status``: one of the last four. ``reason``: in one line, where there is one. ``usage``: of a command, where an
     observer is ``detailed`` and it is known. ``again``: seconds until the next attempt, None when the task has ended;
-    an executor sets it where the attempt was lost through no fault of the task.
+    an executor sets it where the attempt was lost through no fault of the task. ``ago``: seconds since it ended, where
+    word of that has come late.
     """
 
     status: Status
     reason: str = ""
     usage: Usage | None = None
     again: float | None = None
+    ago: float = 0.0
 
 
 # That of nearly every task: it need not be made each time.
@@ -72,6 +74,7 @@ class Start(NamedTuple):
     once its dependencies had ended, if it did: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``.
 
     ``worker``: on a cluster, the name of the worker that it runs on, in one line; a process id would be that worker's.
+    ``ago``: seconds since it began, where word of that has come late.
     """
 
     attempt: int = 1
@@ -79,6 +82,7 @@ class Start(NamedTuple):
     pid: int | None = None
     held_by: str = "slot"
     worker: str | None = None
+    ago: float = 0.0
 
 
 # That of nearly every task: it need not be made each time.
@@ -88,8 +92,8 @@ FIRST_START = Start()
 # The reason of a task that is ok without having run.
 FROM_JOURNAL = "from the journal"
 
-# That of one that is skipped because nothing that it is for has failed.
-NOTHING_FAILED = "nothing that it is for failed"
+# That of one that is skipped because nothing has failed that it is for.
+NOTHING_FAILED = "not needed, as nothing failed"
 
 
 class Result(NamedTuple):
@@ -204,12 +208,17 @@ class Events(Protocol):
         ...
 
     def task_started(
-        self, number: int, pid: int | None = None, held_by: str = "slot", worker: str | None = None
+        self,
+        number: int,
+        pid: int | None = None,
+        held_by: str = "slot",
+        worker: str | None = None,
+        ago: float = 0.0,
     ) -> None:
         """Before any output of the task. ``pid``: of its process, which leads a session and a group of its own.
 
         ``held_by``: what those of the executor's tasks that were ready had to wait for until now, if they had.
-        ``worker``: on a cluster, the name of the worker that it runs on.
+        ``worker``: on a cluster, the name of the worker that it runs on. ``ago``: seconds since then.
         """
         ...
 

@@ -39,7 +39,10 @@ from fastrun.protocols import (
 from fastrun.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
 from fastrun.spec import Task
 
-_RUNNING, _FAILED = Status.RUNNING, Status.FAILED
+_RUNNING, _OK, _FAILED = Status.RUNNING, Status.OK, Status.FAILED
+
+# Seconds after an interruption in which nothing is said of what still runs.
+PATIENCE = 1.0
 
 _HOOKS = ("run_started", "task_started", "task_output", "task_ended", "run_ended")
 
@@ -98,7 +101,8 @@ class Run:
         self._reasons: dict[int, str] = {}
         self._attempts = Attempts(graph.tasks, self._try_again)
         self._signal: int | None = None
-        self._grace_timer: asyncio.TimerHandle | None = None
+        # Set by an interruption.
+        self._timers: list[asyncio.TimerHandle] = []
         self._forced = False
         self._draining = False
         self._observers = list(observers)
@@ -128,8 +132,8 @@ class Run:
         cancelled = await self._shielded(self._finished)
         closing = asyncio.gather(*(executor.close() for executor in self._executors))
         cancelled = await self._shielded(closing) or cancelled
-        if self._grace_timer is not None:
-            self._grace_timer.cancel()
+        for timer in self._timers:
+            timer.cancel()
         self._close_tasks()
         report = Report(
             self._tasks,
@@ -162,7 +166,10 @@ class Run:
             self._scheduler.stop()
             for executor in self._executors:
                 executor.interrupt(force=False)
-            self._grace_timer = self._loop.call_later(self._grace, self._force)
+            self._timers = [
+                self._loop.call_later(self._grace, self._force),
+                self._loop.call_later(PATIENCE, self._say_what_is_waited_for),
+            ]
             self._drain_soon()
         elif signal_number in (signal.SIGINT, self._signal):
             self._force()
@@ -196,7 +203,12 @@ class Run:
         return False
 
     def task_started(
-        self, number: int, pid: int | None = None, held_by: str = "slot", worker: str | None = None
+        self,
+        number: int,
+        pid: int | None = None,
+        held_by: str = "slot",
+        worker: str | None = None,
+        ago: float = 0.0,
     ) -> None:
         """Pass on to the observers; its time begins."""
         if self._has_timeouts:
@@ -205,7 +217,7 @@ class Run:
             self._journal.task_started(number, pid)
             self._drain_soon()
         tells = self._tells_starts or worker is not None or (self._tells_pids and pid is not None)
-        start = self._start(number, pid, held_by, worker) if tells else FIRST_START
+        start = self._start(number, pid, held_by, worker, ago) if tells else FIRST_START
         self._notify("task_started", self._tasks[number], start)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
@@ -239,14 +251,14 @@ class Run:
             self._drain_soon()
         return not (scheduler.stopped or scheduler.closing)
 
-    def _start(self, number: int, pid: int | None, held_by: str, worker: str | None) -> Start:
+    def _start(self, number: int, pid: int | None, held_by: str, worker: str | None, ago: float) -> Start:
         """What the observers are told of a start."""
         if number in self._scheduler.pooled:
             held_by = "pool"
         if pid is None and held_by == "slot" and worker is None and not self._tasks[number].retries:
             return FIRST_START
         attempt, attempts = self._attempts.place(number)
-        return Start(attempt, attempts, pid, held_by, worker)
+        return Start(attempt, attempts, pid, held_by, worker, ago)
 
     def _delay(self, number: int, outcome: Outcome) -> float | None:
         """Seconds until a task that has failed is tried again, None if it is not."""
@@ -280,6 +292,11 @@ class Run:
         scheduler = self._scheduler
         if outcome.status is _FAILED and self._tasks[number].allow_failure:
             outcome = outcome._replace(reason=f"{outcome.reason} (allowed)")
+        elif outcome.status is _OK and not outcome.reason and self._attempts.any_again:
+            attempt, attempts = self._attempts.place(number)
+            if attempt > 1:
+                # What goes well the second time only is worth a look.
+                outcome = outcome._replace(reason=f"attempt {attempt} of {attempts}")
         if outcome.reason:
             self._reasons[number] = outcome.reason
         skipped = scheduler.task_ended(number, outcome.status)
@@ -400,6 +417,13 @@ class Run:
             if outcome.reason:
                 self._reasons[number] = outcome.reason
             self._notify("task_ended", self._tasks[number], outcome)
+
+    def _say_what_is_waited_for(self) -> None:
+        running = sum(self._scheduler.running)
+        if running and not self._forced:
+            tasks = f"{running:,} task{'s' * (running != 1)}"
+            left = self._grace - PATIENCE
+            self.warning(f"waiting for {tasks} to end, {left:g} s more at the most; the same signal again kills them")
 
     def _force(self) -> None:
         self._forced = True

@@ -26,6 +26,15 @@ def list_lines(graph: Graph) -> Iterator[str]:
         yield f"{task.label:<{width}}  {printable(what.strip())}{tags}".rstrip()
 
 
+def order_lines(graph: Graph, numbers: Iterable[int], *, verbose: bool) -> Iterator[str]:
+    """The tasks of these numbers in their order, with ``verbose`` each with what it does."""
+    for number in numbers:
+        task = graph.tasks[number]
+        yield task.label
+        for line in task.arguments.splitlines() if verbose else ():
+            yield f"    {task.type}: {printable(line)}"
+
+
 def drawn(graph: Graph, form: str) -> Iterator[str]:
     """The tasks and their dependencies as one of FORMATS, in pieces."""
     return {"dot": _dot, "mermaid": _mermaid, "json": _json}[form](graph)
@@ -82,13 +91,14 @@ def explain_lines(graph: Graph, name: str) -> Iterator[str]:
         direct = edges[number]
         more = len(_reached(number, edges)) - len(direct)
         beyond = f", and through them {more} more" if more else ""
-        yield f"{title} {_names(graph, direct)}{beyond}"
+        yield f"{title} {names_of(graph, direct)}{beyond}"
     before, behind = _longest(number, needs), _longest(number, dependents)
     path = [*reversed(before), number, *behind]
     yield f"longest path through it, {len(path)} tasks: {_path(graph, path)}"
     places = {task_number: place for place, task_number in enumerate(order(graph), 1)}
     if number in places:
-        yield f"starts as number {places[number]} of {len(places)} when one task runs at a time"
+        none_fails = " and none fails" if len(places) < len(graph) else ""
+        yield f"starts as number {places[number]} of {len(places)} when one task runs at a time{none_fails}"
     else:
         yield "starts only when something that it depends on has failed"
 
@@ -108,7 +118,8 @@ def _how(task: Task) -> str:
     return f" ({'; '.join(said)})" if said else ""
 
 
-def _names(graph: Graph, numbers: Sequence[int]) -> str:
+def names_of(graph: Graph, numbers: Sequence[int]) -> str:
+    """The tasks of these numbers, the first few by name."""
     if not numbers:
         return "nothing"
     shown = ", ".join(graph.tasks[number].label for number in numbers[:_NAMES_SHOWN])

@@ -1,15 +1,15 @@
 """What signals do to a run, and to what is written after it.
 
-A loop calls its handlers some turns after a signal has come; one that comes when the run has no more turns would be
-lost, and so would a KeyboardInterrupt that happens to be raised within a weak reference's callback. So a handler of
-Python's notes each as well, which is called before anything else and raises nothing.
+They are handled by handlers of Python's, which tell the loop, and not by its own. A loop calls those some turns after a
+signal has come, so that one would be lost that comes when the run has no more turns; and while they are removed, the
+signal ends the process. A KeyboardInterrupt would be lost that happens to be raised within a weak reference's callback.
 """
 
 import asyncio
 import os
 import signal
 import threading
-from contextlib import suppress
+from typing import Any
 
 from fastrun.runner import Run
 
@@ -26,48 +26,51 @@ class Signals:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._handled: list[int] = []
+        # By number, what was done before.
+        self._before: dict[int, Any] = {}
         self._timer: threading.Timer | None = None
-        self._over = False
+        # While the run lasts.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.first: int | None = None
 
     def handle(self) -> None:
         """Begin, in the main thread and its running loop."""
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP):
-            if signal.getsignal(number) is signal.SIG_IGN:
+            before = signal.getsignal(number)
+            if before is signal.SIG_IGN:
                 continue
-            self._handled.append(int(number))
-            if number == signal.SIGTSTP:
-                loop.add_signal_handler(number, self._run.suspend)
-            else:
-                loop.add_signal_handler(number, self._run.interrupt, number)
-                # In the place of one that does nothing: loops go by the bytes that Python writes for each signal.
-                signal.signal(number, self._note)
-                signal.siginterrupt(number, False)
+            self._before[int(number)] = before or signal.SIG_DFL
+            signal.signal(number, self._suspend if number == signal.SIGTSTP else self._note)
+            # What snippets call is not to fail for it. The loop is woken by the byte that Python writes.
+            signal.siginterrupt(number, False)
 
     def run_ended(self) -> None:
         """The run is over: one more signal leaves a second for what is to be written, the next one nothing."""
-        self._over = True
-        loop = asyncio.get_running_loop()
-        for number in self._handled:
-            with suppress(ValueError, RuntimeError):
-                loop.remove_signal_handler(number)
-                if number != signal.SIGTSTP:
-                    # Unlike the loop's it interrupts what waits for a thread.
-                    signal.signal(number, self._note)
+        self._loop = None
+        for number in self._before:
+            if number == signal.SIGTSTP:
+                signal.signal(number, signal.SIG_DFL)
+            else:
+                # Of what waits for a thread.
+                signal.siginterrupt(number, True)
 
     def restore(self) -> None:
-        """Let them do what they do in any program."""
+        """Let them do what they did before."""
         if self._timer is not None:
             self._timer.cancel()
-        for number in self._handled:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _suspend(self, *_: object) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._run.suspend)
 
     def _note(self, number: int, _: object) -> None:
         again = self.first is not None
         self.first = self.first or number
-        if not self._over:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._run.interrupt, number)
             return
         if again:
             os._exit(128 + number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import signal
 import subprocess
@@ -160,6 +161,12 @@ def test_a_document_can_come_from_standard_input():
 def test_arguments_that_make_no_sense_are_value_errors(options):
     with pytest.raises(ValueError, match="must be"):
         fastrun.run(TASKS, **options)
+
+
+def test_both_ways_to_run_take_the_same_options():
+    assert inspect.signature(fastrun.run) == inspect.signature(fastrun.run_async)
+    with pytest.raises(TypeError, match="job"):
+        fastrun.run([], job=2)  # type: ignore[call-arg]  # the type checker says so as well, or this is an error
 
 
 def test_a_list_of_dicts_is_a_type_error_and_an_unknown_mode_a_value_error():

@@ -8,10 +8,11 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
-from fastrun import __version__, cli
+from fastrun import __version__
 from tests.helpers import (
     LIMIT,
     alive,
@@ -22,6 +23,7 @@ from tests.helpers import (
     fastrun,
     fastrun_process,
     report_of,
+    unmeasured,
     wait_for,
     write_json,
 )
@@ -145,6 +147,29 @@ def test_a_dry_run_prints_the_order_and_runs_nothing(tmp_path):
     assert not (tmp_path / "made").exists()
 
 
+def test_a_dry_run_that_is_verbose_shows_what_each_task_does(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "make x\n\nmake \x1by\n"), eval_("b", "print(1)", "a")))
+    result = fastrun("-n", "-v", path)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.decode().splitlines() == [
+        "a",
+        "    exec: make x",
+        "    exec: ",
+        "    exec: make \\x1by",
+        "b",
+        "    eval: print(1)",
+    ]
+
+
+def test_a_dry_run_tells_what_runs_after_a_failure_alone(tmp_path):
+    tasks = document(exec_("a", "true"), exec_("tell", "true", "a", when="failed"), exec_("b", "true", "tell"))
+    path = write_json(tmp_path, tasks)
+    result = fastrun("-n", path)
+    assert (result.stdout, result.stderr) == (b"a\n", b"fastrun: 2 more if something fails: tell, b\n")
+    explained = fastrun("--explain", "a", path).stdout
+    assert b"starts as number 1 of 1 when one task runs at a time and none fails" in explained
+
+
 def test_the_directory_is_changed_before_the_file_is_read(tmp_path):
     write_json(tmp_path, document(exec_("a", "pwd"), eval_("b", "import os; print(os.getcwd())")))
     result = fastrun("-C", tmp_path, "tasks.json")
@@ -233,6 +258,22 @@ def test_a_second_sigint_kills_at_once(tmp_path):
     assert not alive(int(pid))
 
 
+def test_who_waits_for_the_end_is_told_for_what_and_what_would_end_it(tmp_path):
+    command = "trap '' TERM; echo; while :; do sleep 1000 & wait; done"
+    tasks = document(exec_("a", command), exec_("b", command), exec_("c", "true", "a"))
+    with fastrun_process("--grace", "1000", write_json(tmp_path, tasks)) as process:
+        lines_until(process, 4)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=LIMIT)
+    assert process.returncode == 130
+    assert said == (
+        b"fastrun: warning: waiting for 2 tasks to end, 999 s more at the most; the same signal again kills them\n"
+    )
+
+
 def test_a_child_that_outlives_its_shell_has_the_grace_period_too(tmp_path):
     # The shell dies of TERM at once; the child, whose output goes elsewhere, cleans up after it.
     child = "trap 'echo cleaned > cleaned; exit' TERM; echo > ready; while :; do sleep 0.01; done"
@@ -249,7 +290,8 @@ def test_a_snippet_that_never_ends_does_not_keep_the_run(tmp_path):
     source = (
         "import threading\nthreading.Thread(target=threading.Event().wait).start()\nprint('ready')\nwhile True: pass"
     )
-    with fastrun_process("--grace", "0.1", write_json(tmp_path, document(eval_("a", source)))) as process:
+    path = write_json(tmp_path, document(eval_("a", source)))
+    with fastrun_process("--grace", "0.1", path, env=unmeasured()) as process:
         lines_until(process, 2)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=LIMIT)
@@ -346,14 +388,22 @@ def test_order_does_not_depend_on_the_hash_seed(tmp_path):
     assert orders[0] == orders[1] != b""
 
 
-def test_an_interrupt_before_anything_runs_is_exit_130(monkeypatch):
-    def interrupted() -> int:
-        raise KeyboardInterrupt
+def test_an_interrupt_before_anything_runs_is_exit_130(tmp_path):
+    path = tmp_path / "tasks.json"
+    os.mkfifo(path)
+    ends: list[int] = []
 
-    monkeypatch.setattr(cli, "main", interrupted)
-    with pytest.raises(SystemExit) as caught:
-        cli.console_script()
-    assert caught.value.code == 130
+    def is_read() -> bool:
+        with suppress(OSError):
+            ends.append(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(ends)
+
+    with fastrun_process(path) as process:
+        wait_for(is_read)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=LIMIT) == (b"", b"")
+    os.close(ends[0])
+    assert process.returncode == 130
 
 
 def test_an_interrupt_ends_and_names_what_left_its_session(tmp_path):
@@ -363,7 +413,7 @@ def test_an_interrupt_ends_and_names_what_left_its_session(tmp_path):
         _, pid, _ = lines_until(process, 3)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=LIMIT)
-    assert errors == b"fastrun: warning: a: left a process behind in a session of its own; it is ended\n"
+    assert errors == b"fastrun: warning: a: left a process behind; it is ended\n"
     assert not alive(int(pid))
     assert process.returncode == 130
 
@@ -380,7 +430,7 @@ def test_commands_of_a_fastrun_that_was_killed_are_ended_unless_there_is_no_guar
         try:
             if guarded:
                 assert process.stderr.read() == (
-                    b"fastrun: the runner died; ended 1 process of its tasks\nfastrun: commands that ran then: a\n"
+                    b"fastrun: fastrun died; ended 1 process of its tasks\nfastrun: commands that ran then: a\n"
                 )
                 wait_for(lambda: not alive(int(pid)))
             else:

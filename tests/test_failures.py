@@ -58,6 +58,18 @@ def test_a_failure_is_shown_with_its_place_its_command_and_the_end_of_its_output
     assert "fine" not in "".join(lines)
 
 
+def test_what_could_not_start_is_a_failure_like_any_other(tmp_path):
+    tasks = document(exec_("a", "true", cwd="missing"), exec_("b", "true", "a"))
+    path = write_json(tmp_path, tasks)
+    assert before_report(fastrun(path, cwd=tmp_path).stdout) == [
+        "Failures:",
+        "  1 skipped: a failed",
+        f"  failed: a  cannot start: No such file or directory: {tmp_path / 'missing'}",
+        f"    {path}:1:12",
+        "    exec: true",
+    ]
+
+
 def test_a_document_from_standard_input_has_places_too():
     assert "    <stdin>:3:5" in before_report(fastrun("-", input=BUILD).stdout)
 

@@ -157,7 +157,9 @@ def test_a_busy_machine_is_looked_at_again_until_it_is_not(tmp_path, loop_run):
         gates.open(told)
         # Something always runs.
         assert (gates.take(0), gates.room(0)) == (None, 1)
+        assert gates.holds_up() is None
         assert (gates.take(1), gates.room(1), gates.room(0)) == ("load", 0, 1)
+        assert gates.holds_up() == "load"
         # Not looked at with each try.
         loadavg.write_text("1.00 0.00 0.00 1/100 1\n")
         assert gates.take(1) == "load"
@@ -166,7 +168,7 @@ def test_a_busy_machine_is_looked_at_again_until_it_is_not(tmp_path, loop_run):
             await asyncio.sleep(0.01)
             if told.changes:
                 break
-        assert gates.room(1) == 1
+        assert (gates.room(1), gates.holds_up()) == (1, None)
         assert gates.take(1) is None
         loadavg.write_text("1.00 0.00 0.00 3/100 1\n")
         assert gates.take(2) == "load"

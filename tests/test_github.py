@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 def on_github(
     tmp_path: Path, content: dict[str, Any], *options: str, **variables: str
 ) -> subprocess.CompletedProcess[bytes]:
-    variables = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": f"{tmp_path}/summary", **variables}
+    # The document is outside of the repository, if nothing else is said.
+    github = {"GITHUB_STEP_SUMMARY": f"{tmp_path}/summary", "GITHUB_WORKSPACE": f"{tmp_path}/elsewhere"}
+    variables = {"GITHUB_ACTIONS": "true", **github, **variables}
     return fastrun(*options, write_json(tmp_path, content), env=environment(**variables))
 
 
@@ -31,6 +34,21 @@ def test_a_failure_is_an_annotation_before_the_report(tmp_path):
     lines = result.stdout.decode().splitlines()
     assert lines.index("::error title=a::exit status 3") < lines.index("Failures:") < lines.index("Report:")
     assert result.returncode == 1
+
+
+def test_an_annotation_is_at_the_task_in_the_document(tmp_path):
+    path = tmp_path / "ci" / "a,b.json"
+    path.parent.mkdir()
+    path.write_text(
+        '{"tasks": [\n  {"name": "a", "type": "exec", "arguments": "true"},\n'
+        '  {"name": "b", "type": "exec", "arguments": "exit 3"}\n]}'
+    )
+    told = environment(GITHUB_ACTIONS="true", GITHUB_WORKSPACE=os.fspath(tmp_path))
+    expected = ["::error file=ci/a%2Cb.json,line=3,col=3,title=b::exit status 3"]
+    assert commands(fastrun("-C", "ci", "a,b.json", env=told, cwd=tmp_path).stdout) == expected
+    # A part has the places of the whole, and what comes from a pipe has none.
+    assert commands(fastrun("--only", "b", path, env=told).stdout) == expected
+    assert commands(fastrun("-", env=told, input=path.read_bytes()).stdout) == ["::error title=b::exit status 3"]
 
 
 def test_elsewhere_there_is_none_of_it(tmp_path):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 
 import pytest
 
-from fastrun.options import parser
+from fastrun.executors import marks
+from fastrun.options import OF_COMMANDS, OF_ONE_RUN, parser
+from fastrun.protocols import ATTEMPT
 from tests.helpers import LIMIT, document, environment, exec_, fastrun, report_of, write_json
 
 
@@ -27,6 +31,10 @@ def test_a_flag_goes_over_a_variable_and_that_over_the_default():
         ("FASTRUN_KEEP_GOING", "2", "keep_going", 2),
         ("FASTRUN_VERBOSE", "1", "verbose", True),
         ("FASTRUN_VERBOSE", "Off", "verbose", False),
+        ("FASTRUN_VERBOSE", "", "verbose", False),
+        ("FASTRUN_JOBS", "", "jobs", None),
+        ("FASTRUN_SHUFFLE", "", "shuffle", None),
+        ("FASTRUN_JOBSERVER", "", "jobserver", None),
         ("FASTRUN_NO_GUARDIAN", "yes", "guardian", False),
         ("FASTRUN_NO_GUARDIAN", "0", "guardian", True),
         ("FASTRUN_OUTPUT", "group", "output", "group"),
@@ -65,8 +73,68 @@ def test_a_wrong_option_says_where_all_are():
     assert result.returncode == 2
     assert result.stderr.decode().splitlines() == [
         "usage: fastrun [options] FILE [NAME ...]",
-        "fastrun: error: unrecognized arguments: --jbos (fastrun --help shows all options)",
+        "fastrun: error: unrecognized arguments: --jbos; did you mean --jobs? (fastrun --help shows all options)",
     ]
+    other = fastrun("--output-synch=line", "x.json").stderr.decode().splitlines()[1]
+    assert other == "fastrun: error: unrecognized arguments: --output-synch=line (fastrun --help shows all options)"
+
+
+def test_a_variable_that_is_nearly_an_options_is_warned_of(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "true")))
+    told = {
+        "FASTRUN_JBOS": "1",
+        "FASTRUN_KEEP_GONIG": "1",
+        "FASTRUN_LOUD": "",
+        "FASTRUN_CACHE": "x",
+        "FASTRUN_TASK": "a",
+        "FASTRUN_LOAD": "9",
+    }
+    result = fastrun("-n", path, env=environment(**told))
+    assert (result.returncode, result.stdout) == (0, b"a\n")
+    assert result.stderr.decode().splitlines() == [
+        "fastrun: warning: there is no variable FASTRUN_JBOS; did you mean FASTRUN_JOBS?",
+        "fastrun: warning: there is no variable FASTRUN_KEEP_GONIG; did you mean FASTRUN_KEEP_GOING?",
+    ]
+
+
+def test_a_fastrun_in_a_command_is_warned_of_nothing_that_the_command_was_given(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", f"{sys.executable} -m fastrun -n tasks.json", detach=True)))
+    result = fastrun(path, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_the_variables_of_commands_are_none_of_options():
+    assert set(OF_COMMANDS) == {
+        ATTEMPT,
+        *(name.decode() for name in (marks.DETACH, marks.PART, marks.RUN_ID, marks.TASK)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-j", "-3"], "argument -j/--jobs: -3: must be 1 or more"),
+        (["-k", "-1"], "argument -k/--keep-going: -1: must be 0 or more"),
+        (["--list", "--graph", "dot"], "--list and --graph: one at a time"),
+        (["-n", "--explain", ""], "--dry-run and --explain: one at a time"),
+        (["--junit", "-"], "--junit needs a file: standard output is for what is printed, or for --json"),
+        (["--journal", "-"], "--journal needs a file: standard output is for what is printed, or for --json"),
+        (["--what-if", ""], "--what-if needs --journal FILE"),
+    ],
+)
+def test_what_is_wrong_with_options_is_said_before_anything_is_done(tmp_path, arguments, said):
+    write_json(tmp_path, document(exec_("a", "touch made")))
+    result = fastrun(*arguments, "tasks.json", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr.decode().splitlines()[-1] == f"fastrun: error: {said} (fastrun --help shows all options)"
+    assert os.listdir(tmp_path) == ["tasks.json"]
+
+
+def test_a_schema_of_something_else_is_an_error(tmp_path):
+    result = fastrun("--schema", "event", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert "there is a schema of document and of events, none of 'event'" in result.stderr.decode()
+    assert fastrun("--schema", write_json(tmp_path, document()), cwd=tmp_path).returncode == 0
 
 
 def test_every_option_is_in_the_help():
@@ -135,7 +203,7 @@ def test_without_the_library_completion_is_one_line(tmp_path):
     result = fastrun("--print-completion", "bash", env=environment(PYTHONPATH=path))
     assert (result.returncode, result.stdout) == (2, b"")
     assert result.stderr == (
-        b"fastrun: --print-completion needs the package shtab: pip install 'fastrun[completion]'\n"
+        b"fastrun: --print-completion needs the package shtab: pip install '.[completion]' in fastrun's checkout\n"
     )
 
 
@@ -143,7 +211,31 @@ def test_fail_fast_is_k_1(tmp_path):
     path = write_json(tmp_path, document(exec_("a", "false"), exec_("b", "true")))
     result = fastrun("-j", "1", "--fail-fast", path)
     assert report_of(result.stdout) == {"a": ("failed", "exit status 1"), "b": ("skipped", "stopped after 1 failure")}
-    assert fastrun("--fail-fast", "-k", "2", path).returncode == 2
+    assert parsed("--fail-fast").keep_going == 1
+    # The last one counts, and any of them over a variable.
+    assert parsed("--fail-fast", "-k", "2").keep_going == 2
+    assert parsed("-k", "2", "--fail-fast").keep_going == 1
+    assert parsed("-k", "0", FASTRUN_FAIL_FAST="1").keep_going == 0
+    assert parsed(FASTRUN_FAIL_FAST="1").keep_going == parsed("--fail-fast", FASTRUN_KEEP_GOING="2").keep_going == 1
+    assert parsed(FASTRUN_FAIL_FAST="0", FASTRUN_KEEP_GOING="2").keep_going == 2
+
+
+def test_a_fastrun_in_a_command_does_not_write_to_the_files_of_the_one_around(tmp_path):
+    inner = tmp_path / "inner.json"
+    inner.write_text(json.dumps(document(exec_("x", "echo $FASTRUN_OUTPUT"))))
+    path = write_json(tmp_path, document(exec_("a", f"{sys.executable} -m fastrun --journal own inner.json")))
+    files = {"FASTRUN_JOURNAL": "j", "FASTRUN_JSON": "events", "FASTRUN_TRACE": "trace", "FASTRUN_ONLY": "a"}
+    result = fastrun(path, cwd=tmp_path, env=environment(**files, FASTRUN_OUTPUT="group"))
+    assert result.returncode == 0, result.stdout
+    # What is of no document is passed on.
+    assert b"\ngroup\n" in result.stdout
+    events = [json.loads(line) for line in (tmp_path / "events").read_bytes().splitlines()]
+    assert [event.get("name") for event in events] == [None, "a", "a", None]
+
+
+def test_the_variables_that_are_not_passed_on_are_those_of_options():
+    names = {action.option_strings[-1] for action in parser({})._actions if action.option_strings}
+    assert {"--" + name.removeprefix("FASTRUN_").replace("_", "-").lower() for name in OF_ONE_RUN} <= names
 
 
 @pytest.mark.parametrize(
@@ -159,3 +251,25 @@ def test_fail_fast_is_k_1(tmp_path):
 def test_a_jobserver_needs_no_style(arguments, style):
     options = parser({}).parse(arguments)
     assert (options.file, options.names, options.jobserver) == ("x.json", [], style)
+
+
+@pytest.mark.parametrize("option", ["--json", "--trace", "--junit", "--html"])
+def test_no_file_about_the_run_replaces_the_document(tmp_path, option):
+    path = write_json(tmp_path, document(exec_("a", "true")))
+    content = path.read_bytes()
+    (tmp_path / "linked").symlink_to(path)
+    for name in (str(path), path.name, "linked"):
+        result = fastrun(option, name, "-C", tmp_path, path.name)
+        assert (result.returncode, result.stdout) == (2, b"")
+        assert f"{option} would write over the document: {name}".encode() in result.stderr
+        assert path.read_bytes() == content
+
+
+def test_two_files_about_the_run_are_not_one(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "true")))
+    for first, second in (("--json", "--trace"), ("--journal", "--html")):
+        result = fastrun(first, "same", second, "./same", path, cwd=tmp_path)
+        assert (result.returncode, result.stdout) == (2, b"")
+        assert f"{second} would write over the file of {first}: ./same".encode() in result.stderr
+    assert not (tmp_path / "same").exists()
+    assert fastrun("--json", "/dev/null", "--trace", "/dev/null", path).returncode == 0

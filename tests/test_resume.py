@@ -100,7 +100,7 @@ def test_the_plan_says_why_a_task_runs():
         2: "0 runs",
         3: "2 runs",
         4: "asked for",
-        5: "failed",
+        5: "failed the last time",
         6: "its end is not recorded",
     }
     assert set(make_plan(graph, keys, Recorded()).why.values()) == {"not recorded"}
@@ -359,7 +359,7 @@ def test_interrupted_run_is_gone_on_with(folder):
     (folder.path / "ready").touch()
     result = folder.run("-v")
     assert (result.returncode, folder.log()) == (0, "b")
-    assert b"fastrun: b: runs: interrupted\n" in result.stderr
+    assert b"fastrun: b: runs: interrupted the last time\n" in result.stderr
 
 
 @pytest.mark.parametrize("how", ["plain", "without its mark", "in a session of its own"])

@@ -34,7 +34,7 @@ def run(tmp_path, *tasks, options=(), **more):
 
 def test_a_task_is_tried_again_and_each_attempt_is_shown(tmp_path):
     result, report = run(tmp_path, exec_("a", THIRD, retries=2, retry_delay=0), exec_("b", "true", "a"))
-    assert (result.returncode, report) == (0, {"a": ("ok", ""), "b": ("ok", "")})
+    assert (result.returncode, report) == (0, {"a": ("ok", "attempt 3 of 3"), "b": ("ok", "")})
     assert result.stdout.decode().splitlines()[:7] == [
         "Started: a",
         "attempt 1",
@@ -90,7 +90,7 @@ def test_others_run_while_a_task_waits_for_its_next_attempt(tmp_path):
     waits = exec_("a", "[ -e made ]", retries=1, retry_delay=0.01)
     makes = exec_("b", "touch made")
     result, report = run(tmp_path, waits, makes, options=["-j", "1"])
-    assert (result.returncode, report["a"]) == (0, ("ok", ""))
+    assert (result.returncode, report["a"]) == (0, ("ok", "attempt 2 of 2"))
 
 
 def test_a_command_whose_time_is_over_is_tried_again_and_leaves_nobody_beside_the_next(tmp_path):
@@ -99,7 +99,7 @@ def test_a_command_whose_time_is_over_is_tried_again_and_leaves_nobody_beside_th
     stays = "sh -c 'trap \"\" TERM; exec sleep 1000' & echo $! > left; wait"
     command = f"if [ $FASTRUN_ATTEMPT = 1 ]; then {stays}; else {waits}; fi"
     result, report = run(tmp_path, exec_("a", command, retries=1, retry_delay=0, timeout=0.5))
-    assert (result.returncode, report["a"]) == (0, ("ok", ""))
+    assert (result.returncode, report["a"]) == (0, ("ok", "attempt 2 of 2"))
     assert not alive(int((tmp_path / "left").read_text()))
 
 
@@ -107,7 +107,7 @@ def test_the_grace_of_one_attempt_does_not_end_the_next(tmp_path):
     command = "if [ $FASTRUN_ATTEMPT = 1 ]; then exec sleep 1000; else sleep 0.6; fi"
     task = exec_("a", command, retries=1, retry_delay=0, timeout=3)
     result, report = run(tmp_path, task, options=["--grace", "0.3"])
-    assert (result.returncode, report["a"]) == (0, ("ok", ""))
+    assert (result.returncode, report["a"]) == (0, ("ok", "attempt 2 of 2"))
 
 
 def test_a_snippet_whose_time_is_over_is_not_tried_beside_itself(tmp_path):
@@ -190,7 +190,7 @@ def test_what_is_for_failures_is_not_needed_without_one(tmp_path):
     tasks = [CLEANUP[0], exec_("test", "true", "start"), *CLEANUP[2:]]
     result, report = run(tmp_path, *tasks)
     assert (result.returncode, report["stop"]) == (0, ("ok", ""))
-    assert report["notify"] == ("skipped", "nothing that it is for failed")
+    assert report["notify"] == ("skipped", "not needed, as nothing failed")
     assert b"4 tasks: 3 ok, 1 skipped (1 not needed) in " in result.stdout
 
 
@@ -246,6 +246,21 @@ def test_wrong_pools_are_an_error(tmp_path, pools, said):
     result = fastrun(write_json(tmp_path, b'{"pools": %b, "tasks": []}' % pools.encode()))
     assert result.returncode == 2
     assert said in result.stderr.decode()
+
+
+def test_pools_of_a_document_that_was_loaded_before(tmp_path):
+    tasks = [exec_(name, "mkdir one && sleep 0.01 && rmdir one", pool="p", cwd=str(tmp_path)) for name in "abc"]
+    loaded = library.load({"tasks": tasks, "pools": {"p": 1}})
+    assert loaded.pools == {"p": 1}
+    assert library.run(loaded).ok
+
+
+def test_a_pool_with_a_wrong_limit_is_not_unknown(tmp_path):
+    content = document(exec_("a", "", pool="none")) | {"pools": {"none": 0}}
+    result = fastrun(write_json(tmp_path, content))
+    assert result.returncode == 2
+    assert b"must be a whole number of 1 or more" in result.stderr
+    assert b"unknown pool" not in result.stderr
 
 
 def test_keys_that_others_use_for_ours_are_errors(tmp_path):

@@ -21,7 +21,7 @@ from fastrun.executors.snippets import SnippetExecutor
 from fastrun.graph import build
 from fastrun.runner import Run
 from fastrun.spec import read
-from tests.helpers import LIMIT, Recorder, document, environment, eval_, exec_, fastrun, write_json
+from tests.helpers import LIMIT, Recorder, document, environment, eval_, exec_, fastrun, unmeasured, write_json
 
 
 class Evaluated:
@@ -633,7 +633,7 @@ def test_a_snippet_that_ends_after_its_time_goes_on_with_nothing_and_is_not_name
 
 def test_a_snippet_that_never_returns_does_not_keep_the_process(tmp_path):
     path = write_json(tmp_path, document(eval_("a", "while True: pass", timeout=0.1), exec_("b", "echo x")))
-    result = fastrun(path)
+    result = fastrun(path, env=unmeasured())
     assert result.returncode == 1
     assert b"failed   a  timed out after 0.1 s\n" in result.stdout
     assert b"fastrun: warning: a: still runs after its time; it ends with this process\n" in result.stderr

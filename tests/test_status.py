@@ -101,6 +101,20 @@ def test_a_task_that_is_tried_again_neither_runs_nor_is_done(stage):
     assert play.live.lines() == ["2/2 done, 0 running, 2 interrupted; 0:00"]
 
 
+def test_what_holds_up_tasks_that_could_run_is_said(stage):
+    play = stage(3)
+    play.start("t0")
+    said = {
+        "load": ", held up: the load is too high",
+        "memory": ", held up: memory is short",
+        "jobserver": ", held up: no job token is free",
+        None: "",
+    }
+    for name, words in said.items():
+        play.live.held_by = [name].pop
+        assert play.live.summary(0) == f"0/3 done, 1 running{words}; 0:00"
+
+
 @pytest.mark.parametrize(
     ("rows", "shown"), [(0, 10), (1, -1), (2, 0), (3, 0), (4, 1), (6, 3), (7, 4), (12, 4), (24, 10), (60, 20)]
 )
@@ -423,6 +437,15 @@ def test_what_is_typed_meanwhile_does_no_harm(tmp_path, terminal):
     assert not shows_status(terminal)
 
 
+def test_a_load_that_is_too_high_is_seen_to_hold_up_the_rest(tmp_path, terminal):
+    path = write_json(tmp_path, document(exec_("a", WAIT), exec_("b", "true")))
+    # Who reads the load runs: it is 1 or more.
+    process = terminal.fastrun("-l", "0.5", path, cwd=tmp_path)
+    terminal.wait_for_line("0/2 done, 1 running, held up: the load is too high; ")
+    (tmp_path / "go").touch()
+    assert terminal.finish(process) == 0
+
+
 def test_durations_of_an_earlier_run_say_what_is_left(tmp_path, terminal):
     path = write_json(tmp_path, document(exec_("a", WAIT)))
     with closing(JournalFile.open(tmp_path / "j", False)) as file:
@@ -441,7 +464,7 @@ def test_after_kill_9_nothing_of_it_is_left(tmp_path, terminal):
     assert terminal.finish(process) == -signal.SIGKILL
     assert terminal.lines() == [
         "Started: a",
-        "fastrun: the runner died; ended 1 process of its tasks",
+        "fastrun: fastrun died; ended 1 process of its tasks",
         "fastrun: commands that ran then: a",
     ]
 

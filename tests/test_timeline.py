@@ -108,7 +108,7 @@ def test_tasks_that_never_started_have_no_span(stage):
     assert set(stage.timeline.spans) == {"a"}
 
 
-def test_the_critical_path_goes_back_to_what_ended_last(stage):
+def test_the_critical_path_is_the_chain_that_took_longest(stage):
     c = Task("c", "exec", "", ["a", "b"])
     d = Task("d", "exec", "")
     for task in (A, B, d):
@@ -120,6 +120,58 @@ def test_the_critical_path_goes_back_to_what_ended_last(stage):
     assert [span.task.name for span in stage.timeline.critical_path()] == ["d"]
     stage.at(4, c, OK)
     assert [span.task.name for span in stage.timeline.critical_path()] == ["a", "c"]
+
+
+def test_the_critical_path_is_not_what_waited_for_a_slot(stage):
+    short, after = Task("short", "exec", ""), Task("after", "exec", "", ["short", "long"])
+    long = Task("long", "exec", "")
+    for task, began, ended in ((long, 0, 5), (short, 5, 6), (B, 6, 8)):
+        stage.at(began, task, FIRST)
+        stage.at(ended, task, OK)
+    assert [span.task.name for span in stage.timeline.critical_path()] == ["long"]
+    stage.at(8, after, FIRST)
+    stage.at(9, after, OK)
+    assert [span.task.name for span in stage.timeline.critical_path()] == ["long", "after"]
+
+
+def test_attempts_and_pauses_count_on_the_critical_path(stage):
+    b = Task("b", "exec", "", ["a"])
+    stage.at(0, A, FIRST)
+    stage.at(1, A, FAILED._replace(again=1.0))
+    stage.at(2, A, Start(2, 2))
+    stage.at(3, A, OK)
+    stage.at(0, B, FIRST)
+    stage.at(2.5, B, OK)
+    path = stage.timeline.critical_path()
+    assert [(span.task.name, span.seconds, span.all_seconds) for span in path] == [("a", 1, 3)]
+    assert stage.timeline.busy == 4.5
+    assert path[0].held_by == "retry"
+    stage.at(3, b, FIRST)
+    stage.at(4, b, OK)
+    assert [span.task.name for span in stage.timeline.critical_path()] == ["a", "b"]
+
+
+def test_word_that_comes_late_is_of_the_time_that_it_tells(stage):
+    late = Start(worker="w", ago=0.5)
+    b = Task("b", "exec", "", ["a"])
+    stage.at(1, A, late)
+    stage.at(3, A, OK._replace(ago=0.25))
+    stage.at(3, b, late)
+    stage.at(4, b, OK)
+    assert stage.times("a") == (0, 0.5, 2.75)
+    # Not before it was ready.
+    assert stage.times("b") == (2.75, 2.75, 4)
+    assert stage.timeline.busy == 3.5
+
+
+def test_snippets_that_took_no_time_are_on_the_critical_path(stage):
+    chain = [Task(f"s{n}", "eval", "", [f"s{n - 1}"] if n else ["a"]) for n in range(5)]
+    stage.at(0, A, FIRST)
+    stage.at(1, A, OK)
+    for task in chain:
+        stage.at(1, task, FIRST)
+        stage.at(1, task, OK)
+    assert [span.task.name for span in stage.timeline.critical_path()] == ["a", *(task.name for task in chain)]
 
 
 def test_a_cleanup_is_ready_when_what_it_waits_for_is_skipped(stage):

@@ -100,7 +100,7 @@ def test_an_attempt_says_how_it_went(tmp_path):
     assert first["dur"] >= 50_000
     wait = second["args"]["wait"]
     assert second["ts"] == pytest.approx((wait["dependencies"] + wait["after"]) * 1e6, abs=2)
-    assert wait["for"] == "slot"
+    assert (first["args"]["wait"]["for"], wait["for"]) == ("slot", "retry")
 
 
 def test_a_name_that_ends_in_gz_is_compressed(tmp_path):

@@ -130,12 +130,20 @@ def test_what_is_not_recorded_is_said(tmp_path):
     assert result.stdout.startswith(b"jobs=1: 7.50 s\n")
 
 
+def test_a_journal_without_a_success_has_no_durations(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "false")))
+    assert fastrun("--journal", "j", path, cwd=tmp_path).returncode == 1
+    result = fastrun("--journal", "j", "--what-if", "jobs=1", path, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"there are no durations to go by" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--what-if", "jobs=2"], "--what-if needs --journal FILE"),
-        (["--journal", "none", "--what-if", "jobs=2"], "there are no durations to go by"),
-        (["--journal", "none", "--what-if", "2"], "'2' is not of the form jobs=8"),
+        (["--journal", "none", "--what-if", "jobs=2"], "none: No such file or directory"),
+        (["--journal", "none", "--what-if", "2"], "--what-if: '2' is not of the form jobs=8"),
         (["--journal", "tasks.json", "--what-if", "jobs=2"], "not a journal of fastrun"),
     ],
 )

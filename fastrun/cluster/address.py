@@ -22,7 +22,7 @@ def check(address: str) -> None:
     """Raise ClusterError for what can be seen to be wrong without talking to a scheduler."""
     # Not imported: that takes half a second, and a wrong address is said at once.
     if find_spec("distributed") is None:
-        raise ClusterError("--cluster needs Dask: pip install 'fastrun[cluster]'")
+        raise ClusterError("--cluster needs Dask: pip install '.[cluster]' in fastrun's checkout")
     if local_workers(address) is None:
         found = urlsplit(scheduler_address(address))
         if found.scheme in ("tcp", "tls"):
@@ -76,7 +76,9 @@ async def local_cluster(workers: int) -> Any:
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
-            # Its metrics, at any port: two runs at the same time must not want the same one.
+            # The metrics, at any port: two runs at the same time must not want the same one. Without an address workers
+            # of older versions (2024.8) offer theirs to everybody.
+            worker_dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             memory_limit=0,
             silence_logs=logging.CRITICAL + 1,

@@ -181,11 +181,11 @@ class DaskCluster:
 
     # What links tell
 
-    def heard(self, worker: Worker, news: News) -> None:
+    def heard(self, worker: Worker, news: News, ago: float) -> None:
         """Pass it on to who has the seat."""
         owner = self._owners.get(news[1])
         if owner is not None and self._open.get(news[1]) == worker:
-            owner.news(news)
+            owner.news(news, ago)
 
     def link_lost(self, link: "Link") -> None:
         """All seats of a worker are gone; Dask opens them elsewhere."""

@@ -36,8 +36,8 @@ _BEHIND = 0.005
 class Listener(Protocol):
     """Who has the link."""
 
-    def heard(self, worker: Worker, news: News) -> None:
-        """What happened to a task."""
+    def heard(self, worker: Worker, news: News, ago: float) -> None:
+        """What happened to a task, so many seconds ago."""
         ...
 
     def link_lost(self, link: "Link") -> None:
@@ -101,7 +101,7 @@ class Link:
             if answer is None:
                 return
             heard, packed = answer
-            for news in pickle.loads(packed):  # noqa: S301  # as all that Dask's workers answer
+            for ago, news in pickle.loads(packed):  # noqa: S301  # as all that Dask's workers answer
                 if news[0] == OUTPUT:
                     self._events.task_output(*news[1:])
                 elif news[0] == WARNING:
@@ -109,7 +109,7 @@ class Link:
                 elif news[0] == CLOSED:
                     self._stop()
                 else:
-                    self._listener.heard(self.worker, news)
+                    self._listener.heard(self.worker, news, ago)
             while self._events.congested:  # noqa: ASYNC110  # nobody says when it is over
                 await asyncio.sleep(_BEHIND)
 

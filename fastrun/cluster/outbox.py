@@ -25,7 +25,8 @@ class Outbox:
     def __init__(self) -> None:
         """Begin, inside the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._news: deque[News] = deque()
+        # With when they came.
+        self._news: deque[tuple[float, News]] = deque()
         self._size = 0
         self._some = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -43,7 +44,7 @@ class Outbox:
         """Add something. ``urgent``: the client can do something about it."""
         if self.shut:
             return
-        self._news.append(news)
+        self._news.append((self._loop.time(), news))
         self._some.set()
         if news[0] == OUTPUT:
             self._size += len(news[3])
@@ -52,7 +53,10 @@ class Outbox:
             self._urgent.set()
 
     async def fetch(self, heard: int) -> tuple[int, bytes]:
-        """What happened since, as a running number and a message; the same once more unless it was ``heard``."""
+        """What happened since, as a running number and a message; the same once more unless it was ``heard``.
+
+        In the message a list: how many seconds ago, and the news.
+        """
         self.asked = self._loop.time()
         if heard == self._message:
             self._unheard = None
@@ -66,14 +70,15 @@ class Outbox:
         self.asked = self._loop.time()
         return self._message, self._unheard
 
-    def _take(self) -> list[News]:
+    def _take(self) -> list[tuple[float, News]]:
         taken = []
         size = 0
+        now = self._loop.time()
         while self._news and size < _MESSAGE:
-            news = self._news.popleft()
+            came, news = self._news.popleft()
             if news[0] == OUTPUT:
                 size += len(news[3])
-            taken.append(news)
+            taken.append((now - came, news))
         self._size -= size
         if not self._news:
             self._some.clear()

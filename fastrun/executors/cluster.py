@@ -31,6 +31,10 @@ from fastrun.protocols import OK, Chain, Events, Outcome, Status, Usage
 _BUNDLE_SECONDS = 0.1
 _LARGEST_BUNDLE = 256
 
+# Seconds from which on it is told how late word of an end came that has nothing else to be told of. News wait up to
+# 20 ms for others.
+_LATE = 0.001
+
 # Tasks that take longer, in seconds, are not given ahead: the message is nothing beside them.
 _AHEAD = 0.5
 
@@ -174,7 +178,7 @@ class ClusterExecutor:
             self._lose(found, number, next_one=not place)
         self._events.slots_changed()
 
-    def news(self, news: News) -> None:
+    def news(self, news: News, ago: float = 0.0) -> None:
         """Pass on what happened to a task; ignored if that was taken from the seat before."""
         what, number = news[0], news[2]
         seat = self._places.get(number)
@@ -182,9 +186,9 @@ class ClusterExecutor:
             return
         if what == STARTED:
             seat.running = number
-            self._events.task_started(number, worker=seat.worker.label)
+            self._events.task_started(number, worker=seat.worker.label, ago=ago)
         elif what == ENDED:
-            self._ended(seat, number, *news[3:])
+            self._ended(seat, number, ago, *news[3:])
         else:
             seat.blocked = True
             del self._places[number], seat.given[number]
@@ -236,15 +240,22 @@ class ClusterExecutor:
         self._waiting_since = self._loop.time()
 
     def _ended(
-        self, seat: _Seat, number: int, status: int, reason: str, usage: tuple[float, int | None] | None, seconds: float
+        self,
+        seat: _Seat,
+        number: int,
+        ago: float,
+        status: int,
+        reason: str,
+        usage: tuple[float, int | None] | None,
+        seconds: float,
     ) -> None:
         chain = seat.given.pop(number)
         del self._places[number]
         seat.running, seat.blocked = None, False
         self._learn(seconds)
         outcome = OK
-        if status != Status.OK or usage is not None:
-            outcome = Outcome(Status(status), reason, None if usage is None else Usage(*usage))
+        if status != Status.OK or usage is not None or ago > _LATE:
+            outcome = Outcome(Status(status), reason, None if usage is None else Usage(*usage), ago=ago)
         if outcome.status is Status.OK:
             if len(chain) > 1:
                 # The next that runs there.

@@ -50,8 +50,8 @@ class Gates:
         """``gates``: those that take something come last, for what they took is not given back if another is shut."""
         self._gates = gates
         self.environment = environment or {}
-        # Whether one has said no and not called since.
-        self._shut = False
+        # The name of the one that has said no and not called since.
+        self._shut: str | None = None
 
     def open(self, events: Events) -> None:
         """Begin, inside the running loop."""
@@ -67,10 +67,14 @@ class Gates:
         """The name of the gate that is shut for one more beside so many that run; None if it may start."""
         for gate in self._gates:
             if not gate.take(running):
-                self._shut = True
+                self._shut = gate.name
                 return gate.name
-        self._shut = False
+        self._shut = None
         return None
+
+    def holds_up(self) -> str | None:
+        """The name of the gate for which tasks wait at present, None for no gate."""
+        return self._shut
 
     def settle(self, running: int, lingering: int) -> None:
         """Have all take note of what runs."""
@@ -83,7 +87,7 @@ class Gates:
             gate.close()
 
     def _changed(self) -> None:
-        self._shut = False
+        self._shut = None
         self._events.slots_changed()
 
 

@@ -54,8 +54,8 @@ class Owner(Protocol):
         """It may not be used any more: its worker was lost. ``again``: it will be opened somewhere else."""
         ...
 
-    def news(self, news: News) -> None:
-        """STARTED, ENDED or RETURNED."""
+    def news(self, news: News, ago: float = 0.0) -> None:
+        """STARTED, ENDED or RETURNED, so many seconds ago."""
         ...
 
     def lost(self, why: str) -> None:

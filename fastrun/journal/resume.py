@@ -68,7 +68,8 @@ def _changed(name: str, key: str, recorded: Recorded) -> str:
         return "" if success.key == key else "changed"
     if name in recorded.unfinished:
         return "its end is not recorded"
-    return recorded.not_ok.get(name, "not recorded")
+    status = recorded.not_ok.get(name)
+    return "not recorded" if status is None else f"{status} the last time"
 
 
 def survivors(recorded: Recorded, boot: str) -> Iterator[Unfinished]:

@@ -153,7 +153,7 @@ class Console(Observer):
         """Print what was kept and the ``Ended`` line; nothing for a task that never started."""
         name = task.name
         if name not in self._blocks:
-            self._never_started(outcome)
+            self._never_started(task, outcome)
             return
         if self._beginnings:
             self._end_line(name, STDOUT)
@@ -182,8 +182,11 @@ class Console(Observer):
         if outcome.status is Status.FAILED and not task.allow_failure and len(self._failures) < _FAILURES:
             self._failures.append((task, outcome.reason, attempt, bytes(tail)))
 
-    def _never_started(self, outcome: Outcome) -> None:
-        if outcome.status is Status.SKIPPED and outcome.reason != NOTHING_FAILED:
+    def _never_started(self, task: Task, outcome: Outcome) -> None:
+        if outcome.status is Status.FAILED and outcome.again is None:
+            attempt = self._attempts.pop(task.name, 1) if self._attempts else 1
+            self._note_failure(task, outcome, attempt, b"")
+        elif outcome.status is Status.SKIPPED and outcome.reason != NOTHING_FAILED:
             self._skips[outcome.reason] = self._skips.get(outcome.reason, 0) + 1
 
     def tail(self, name: str) -> bytes:

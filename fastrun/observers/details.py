@@ -46,7 +46,7 @@ def _members(outcome: Outcome, span: Span | None) -> str:
         f'{result},"duration":{span.seconds:.6f},"cpu_seconds":{_number(cpu)},"peak_bytes":{_number(peak)},'
         f'"attempt":{start.attempt},"attempts":{start.attempts},"retry_in":{_number(outcome.again)},'
         f'"worker":{"null" if start.worker is None else quoted(start.worker)},'
-        f'"wait":{{"dependencies":{span.ready:.6f},"after":{after:.6f},"for":{quoted(start.held_by)}}}'
+        f'"wait":{{"dependencies":{span.ready:.6f},"after":{after:.6f},"for":{quoted(span.held_by)}}}'
     )
 
 

@@ -6,14 +6,14 @@ that is said in ``notes``.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from fastrun.observers.lines import shown
 from fastrun.observers.sketch import Sketch, sketch
 from fastrun.observers.tails import Tail
 from fastrun.observers.timeline import Span, Timeline
-from fastrun.protocols import Report, Result, Status
+from fastrun.protocols import NOTHING_FAILED, Report, Result, Status
 from fastrun.spec import Task, printable
 
 # Tasks that a page lists, and bytes that their names may take. With all that follows a page stays below 20 MB.
@@ -64,6 +64,8 @@ class Facts:
         self._report = report
         self._results = list(report)
         self._skipped = Counter(result.reason for result in self._results if result.status is Status.SKIPPED)
+        # Those are as they are to be.
+        del self._skipped[NOTHING_FAILED]
         self._numbers = {task.name: number for number, task in enumerate(tasks)}
         self._labels = [task.label for task in tasks]
         self._needs = [self._needs_of(task) for task in tasks]
@@ -105,7 +107,7 @@ class Facts:
             "allowed": report.allowed,
             "notNeeded": report.not_needed,
             "most": timeline.most,
-            "busy": sum(span.seconds for span in self._spans),
+            "busy": timeline.busy,
             "cpu": sum(span.usage.cpu_seconds for span in self._spans if span.usage is not None),
         }
 
@@ -135,7 +137,7 @@ class Facts:
         spans = [self._timeline.spans.get(self._tasks[number].name) for number in rows]
         results = [self._results[number] for number in rows]
         if self._earlier:
-            self._notes.append("Of a task that was tried again the table and the details tell of the last attempt.")
+            self._notes.append("Of tasks that were tried again the table and the details show the last attempt.")
         return {
             "name": [self._labels[number] for number in rows],
             "type": _coded(self._tasks[number].type for number in rows),
@@ -146,7 +148,7 @@ class Facts:
             "ended": [span and _micro(self._ended(span)) for span in spans],
             "slot": [span and span.slot for span in spans],
             "worker": _coded(_worker(span) for span in spans),
-            "heldBy": _coded(_held_by(span) for span in spans),
+            "heldBy": _coded(span.held_by if span else "" for span in spans),
             "attempt": [span and span.start.attempt for span in spans],
             "cpu": [_micro(span.usage.cpu_seconds) if span and span.usage else None for span in spans],
             "peak": [span.usage.peak_bytes if span and span.usage else None for span in spans],
@@ -190,8 +192,8 @@ class Facts:
             for number, result in enumerate(self._results)
             if result.status is Status.FAILED or (result.status is Status.INTERRUPTED and self._has_run(result))
         ]
-        # Where several failed, the one that held up most is the one to look at.
-        found.sort(key=lambda failure: (failure[1].status, -failure[2]))
+        # Where several failed, the one that held up most is the one to look at. What may fail comes last.
+        found.sort(key=lambda failure: (self._tasks[failure[0]].allow_failure, failure[1].status, -failure[2]))
         if len(found) > FAILURES:
             self._notes.append(f"{FAILURES} of {len(found):,} failures are shown with their command and output.")
         return [
@@ -208,6 +210,7 @@ class Facts:
         return {
             "row": row,
             "skips": skips,
+            "allowed": task.allow_failure,
             "command": _text(task.arguments, _COMMAND_FAILED),
             "cwd": printable(task.cwd) if task.cwd else "",
             "output": output,
@@ -228,19 +231,21 @@ class Facts:
         earlier = [span for span in self._earlier if span.task.name in on_path]
         return {
             "tasks": len(path),
-            "seconds": sum(span.seconds for span in self._path),
+            "seconds": sum(span.all_seconds for span in self._path),
             "retried": sum(span.seconds for span in earlier),
-            "waited": sum(span.began - span.ready for span in [*self._path, *earlier]),
+            "waited": sum(span.began - span.ready for span in [*self._path, *earlier] if span.start.attempt == 1),
             "rows": [places[number] for number in path if number in places],
         }
 
     def _running(self) -> dict[str, list[int]]:
-        """How many tasks of each type ran at once, at the most, in each of the equal parts of the run."""
-        changes: dict[str, list[tuple[float, int]]] = {type_: [] for type_ in sorted(self._timeline.most)[::-1]}
+        """How many tasks ran at once, at the most, in each of the equal parts of the run: ``all``, and of each type."""
+        types = sorted(self._timeline.most)[::-1]
+        changes: dict[str, list[tuple[float, int]]] = {type_: [] for type_ in types}
         for span in self._spans:
             changes[span.task.type] += [(span.began, 1), (self._ended(span), -1)]
         scale = _PARTS / max(self._timeline.seconds, 1e-9)
-        return {type_: _most_in_parts(moments, scale) for type_, moments in changes.items()}
+        found = {type_: _most_in_parts(moments, scale) for type_, moments in changes.items()}
+        return {"all": found[types[0]] if len(types) == 1 else _most_in_parts(chain(*changes.values()), scale), **found}
 
     def _graph(self, drawn: Sketch, path: Sequence[int]) -> dict[str, Any]:
         """The drawing of the dependencies: per group how its tasks ended, and what is on the critical path."""
@@ -273,13 +278,6 @@ def _most_in_parts(moments: Iterable[tuple[float, int]], scale: float) -> list[i
 
 def _micro(seconds: float) -> int:
     return round(seconds * 1e6)
-
-
-def _held_by(span: Span | None) -> str:
-    """What a task waited for once its dependencies had ended."""
-    if span is None:
-        return ""
-    return "retry" if span.start.attempt > 1 else span.start.held_by
 
 
 def _worker(span: Span | None) -> str:

@@ -23,16 +23,26 @@ class GitHub(Observer):
     """Tells at the end of the run. Stands before the console, so that the report comes last."""
 
     def __init__(
-        self, say: Callable[[str], None], warn: Callable[[str], None], title: str, summary: str | None
+        self,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+        title: str,
+        summary: str | None,
+        file: str | None,
+        position: Callable[[int], tuple[int, int] | None],
     ) -> None:
         """``say``: takes a line for standard output. ``warn``: takes a warning.
 
         ``title``: of the summary. ``summary``: the file that it is added to, None for none.
+        ``file``: the document's path in the repository, None if it is not in there. ``position``: line and column of a
+        task in it, by its number.
         """
         self._say = say
         self._warn = warn
         self._title = title
         self._summary = summary
+        self._file = file
+        self._position = position
         self._tasks: Sequence[Task] = ()
 
     def run_started(self, tasks: Sequence[Task]) -> None:
@@ -42,11 +52,11 @@ class GitHub(Observer):
     def run_ended(self, report: Report) -> None:
         """Print the annotations and write the summary."""
         failures = report.counts[Status.FAILED] - report.allowed
-        shown: list[Result] = []
+        shown: list[tuple[int, Result]] = []
         if failures:
             failed = (
-                result
-                for task, result in zip(self._tasks, report, strict=True)
+                (number, result)
+                for number, (task, result) in enumerate(zip(self._tasks, report, strict=True))
                 if result.status is Status.FAILED and not task.allow_failure
             )
             shown = list(islice(failed, _ROWS))
@@ -54,17 +64,25 @@ class GitHub(Observer):
         if self._summary is not None:
             try:
                 with open(self._summary, "ab") as file:
-                    file.write(_summary(self._title, report, shown, failures).encode())
+                    file.write(_summary(self._title, report, [result for _, result in shown], failures).encode())
             except OSError as error:
                 # Nobody asked for it by an option: no reason for another exit status.
                 self._warn(f"cannot write {self._summary}: {error.strerror}")
 
-    def _annotate(self, shown: Sequence[Result], failures: int) -> None:
+    def _annotate(self, shown: Sequence[tuple[int, Result]], failures: int) -> None:
         one_by_one = failures if failures <= _ANNOTATIONS else _ANNOTATIONS - 1
-        for name, _, reason in shown[:one_by_one]:
-            self._say(f"::error title={_property(printable(name))}::{_data(printable(reason))}")
+        for number, (name, _, reason) in shown[:one_by_one]:
+            place = self._place(number)
+            self._say(f"::error {place}title={_property(printable(name))}::{_data(printable(reason))}")
         if failures > one_by_one:
             self._say(f"::error title=fastrun::{failures - one_by_one} more tasks failed")
+
+    def _place(self, number: int) -> str:
+        """The properties that have an annotation shown beside the task's lines, where a change touches them."""
+        if self._file is None or (found := self._position(number)) is None:
+            return ""
+        line, column = found
+        return f"file={_property(printable(self._file))},line={line},col={column},"
 
 
 def _data(text: str) -> str:

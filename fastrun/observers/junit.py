@@ -12,9 +12,9 @@ from itertools import islice
 from fastrun import __version__
 from fastrun.observers.output import FileObserver, Output
 from fastrun.observers.tails import Tails
-from fastrun.observers.timeline import Timeline
+from fastrun.observers.timeline import Span, Timeline
 from fastrun.protocols import Outcome, Report, Result, Start, Status
-from fastrun.spec import Task
+from fastrun.spec import Task, printable
 
 # Of a larger document only what failed is listed: readers take seconds for 10,000 cases, and show none of them well.
 MOST_CASES = 10_000
@@ -24,6 +24,9 @@ _BYTES = 16 << 10
 _LINES = 20
 
 _CASES_AT_ONCE = 400
+
+# Seconds of waiting from which on it is told.
+_NOTABLE_WAIT = 0.01
 
 # What XML 1.0 has no way to write.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -69,7 +72,11 @@ class JUnit(FileObserver):
         cases = self._cases(report, all_listed)
         while batch := "".join(islice(cases, _CASES_AT_ONCE)):
             self.file.write(batch.encode())
-        self.file.write(b"<system-out/>\n<system-err/>\n</testsuite>\n</testsuites>\n")
+        self.file.write(b"<system-out>")
+        lines = self._lines(report, all_listed)
+        while batch := "".join(islice(lines, _CASES_AT_ONCE)):
+            self.file.write(batch.encode())
+        self.file.write(b"</system-out>\n<system-err/>\n</testsuite>\n</testsuites>\n")
         self.complete = True
 
     def _head(self, report: Report, all_listed: bool) -> str:
@@ -104,6 +111,16 @@ class JUnit(FileObserver):
                 head = f'<testcase name="{_attribute(task.name)}" classname="{class_name}" time="{seconds:.6f}"'
                 yield f"{head}>{content}</testcase>\n" if content else f"{head}/>\n"
 
+    def _lines(self, report: Report, all_listed: bool) -> Iterator[str]:
+        """What there is no attribute for: what tasks waited for and used, and where. A line for those that did."""
+        spans = self._timeline.spans
+        for task, result in zip(self._tasks, report, strict=True):
+            span = spans.get(task.name)
+            if span is not None and (all_listed or self._content(task, result).startswith("<failure")):
+                said = "; ".join(_how(span))
+                if said:
+                    yield _text(f"{task.label}: {said}\n")
+
     def _content(self, task: Task, result: Result) -> str:
         """The element that says why a case is not a success, empty if it is one."""
         status, message = result.status, _attribute(result.reason)
@@ -116,6 +133,18 @@ class JUnit(FileObserver):
         tail = self._tails.kept.get(task.name)
         output = "" if tail is None else _text(tail.text(_LINES)[0])
         return f'<failure type="failed" message="{message}">{output}</failure>'
+
+
+def _how(span: Span) -> Iterator[str]:
+    waited = span.began - span.ready
+    if waited >= _NOTABLE_WAIT:
+        yield f"waited {waited:.3f} s for {span.held_by}"
+    if span.usage is not None:
+        yield f"{span.usage.cpu_seconds:.3f} s of processor time"
+        if span.usage.peak_bytes is not None:
+            yield f"{span.usage.peak_bytes / (1 << 20):.1f} MiB of memory"
+    if span.start.worker is not None:
+        yield f"on {printable(span.start.worker)}"
 
 
 def _attribute(text: str) -> str:

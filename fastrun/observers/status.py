@@ -32,6 +32,9 @@ _FEW = 6
 _MARKED = {Status.FAILED: "\x1b[31m", Status.SKIPPED: "\x1b[33m", Status.INTERRUPTED: "\x1b[35m"}
 _PLAIN = "\x1b[m"
 
+# What holds up those that could run, by its name in ``Start.held_by``.
+_HELD = {"load": "the load is too high", "memory": "memory is short", "jobserver": "no job token is free"}
+
 
 class Progress(Observer, ABC):
     """Counts, and what runs since when. ``every``: seconds between two looks."""
@@ -50,6 +53,8 @@ class Progress(Observer, ABC):
         """
         # Seconds that tasks took in earlier runs, by name.
         self._expected: Mapping[str, float] = {}
+        # Tells what holds up tasks that could run, None for nothing but the number of slots.
+        self.held_by: Callable[[], str | None] = lambda: None
         self._places = places
         self._clock = clock
         self._began = 0.0
@@ -119,6 +124,8 @@ class Progress(Observer, ABC):
                 counts.append(f"{mark}{text}{_PLAIN}" if color else text)
         if self._again:
             counts.append(f"{len(self._again):,} to be tried again")
+        if held := _HELD.get(self.held_by() or ""):
+            counts.append(f"held up: {held}")
         times = filter(None, [_age(now), in_words(self._estimate.left(now))])
         return f"{', '.join(counts)}; {', '.join(times)}"
 

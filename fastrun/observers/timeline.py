@@ -29,17 +29,18 @@ class Span:
     """One attempt at a task, all times in seconds since the beginning of the run.
 
     ``ready``: when the last dependency had ended, for a further attempt when the one before had; ``began``, ``ended``:
-    of the attempt itself, the latter None while it runs. ``slot``: its place among those that run at the same time, the
-    lowest that was free, from 0, counted for each ``place`` apart. ``outcome``: None while it runs.
+    of the attempt itself, the latter None while it runs; ``first_began``: of the first attempt. ``slot``: its place
+    among those that run at the same time, the lowest that was free, from 0, counted for each ``place`` apart.
+    ``outcome``: None while it runs.
     """
 
-    __slots__ = ("began", "ended", "outcome", "ready", "slot", "start", "task")
+    __slots__ = ("began", "ended", "first_began", "outcome", "ready", "slot", "start", "task")
 
     def __init__(self, task: Task, start: Start, ready: float, began: float, slot: int) -> None:
         self.task = task
         self.start = start
         self.ready = ready
-        self.began = began
+        self.began = self.first_began = began
         self.ended: float | None = None
         self.slot = slot
         self.outcome: Outcome | None = None
@@ -50,9 +51,19 @@ class Span:
         return 0.0 if self.ended is None else self.ended - self.began
 
     @property
+    def all_seconds(self) -> float:
+        """How long it took with all attempts before, and the pauses between them; 0 while it runs."""
+        return 0.0 if self.ended is None else self.ended - self.first_began
+
+    @property
     def place(self) -> Place:
         """Where it ran."""
         return self.task.type, self.start.worker
+
+    @property
+    def held_by(self) -> str:
+        """What it waited for once it was ready, if it did: as in ``Start``, ``"retry"`` for a further attempt."""
+        return "retry" if self.start.attempt > 1 else self.start.held_by
 
     @property
     def usage(self) -> Usage | None:
@@ -95,8 +106,8 @@ class Timeline(Observer):
     """Keeps the last attempt at each task.
 
     ``spans``: by name, for tasks that have started. ``started_at``: when the run began, seconds since the epoch.
-    ``seconds``: how long the run has lasted, now or in all. ``most``: attempts at once, at the most, of each type.
-    ``slots``: how many slots were needed, by place.
+    ``seconds``: how long the run has lasted, now or in all. ``busy``: the sum of the seconds of all attempts that have
+    ended. ``most``: attempts at once, at the most, of each type. ``slots``: how many slots were needed, by place.
 
     What happens is noted by the hooks, and gone through at the end of each turn of the loop, or when somebody asks:
     much comes together by then. The clock is read once a turn, but for commands always: a turn starts up to 16 of
@@ -130,6 +141,7 @@ class Timeline(Observer):
         self._ended: dict[str, float] = {}
         self._connected = True
         self._most: dict[str, int] = {}
+        self._busy = 0.0
         self.started_at = 0.0
 
     @property
@@ -151,6 +163,12 @@ class Timeline(Observer):
             for place, task in enumerate(moment.tasks):
                 self._spans[task.name] = moment.span(place)
         return self._spans
+
+    @property
+    def busy(self) -> float:
+        """The sum of the seconds of all attempts that have ended."""
+        self._settle()
+        return self._busy
 
     @property
     def most(self) -> dict[str, int]:
@@ -255,18 +273,23 @@ class Timeline(Observer):
                 at = changes.pop()[1]
             if isinstance(what, Start):
                 ready = self._ready(task, what.attempt)
-                span = spans[task.name] = Span(task, what, ready, at, self._take_slot((task.type, what.worker)))
+                began = max(ready, at - what.ago)
+                span = Span(task, what, ready, began, self._take_slot((task.type, what.worker)))
+                if what.attempt > 1 and task.name in spans:
+                    span.first_began = spans[task.name].first_began
+                spans[task.name] = span
                 moments.append((at, task, None, span))
                 continue
             ran = spans.get(task.name)
             if ran is not None and ran.ended is None:
-                ran.ended = at
+                ran.ended = max(ran.began, at - what.ago)
                 ran.outcome = what
+                self._busy += ran.seconds
                 self._give_back(ran.place, ran.slot)
             else:
                 ran = None
             if self._connected:
-                self._ended[task.name] = at
+                self._ended[task.name] = at if ran is None or ran.ended is None else ran.ended
             moments.append((at, task, what, ran))
 
     def _note_together(self, at: float, tasks: list[Task]) -> Together:
@@ -307,16 +330,28 @@ class Timeline(Observer):
         heappush(self._free[place], slot)
 
     def critical_path(self) -> list[Span]:
-        """The chain of tasks that determined how long the run took, the first one first.
+        """The chain of tasks, each needed by the next, that took longest: no number of slots makes it shorter.
 
-        From the task that ended last, back each time to the dependency that ended last.
+        With all attempts at each. Of chains that took equally long, the one that ended last.
         """
-        spans = self.spans
-        last = max((s for s in spans.values() if s.ended is not None), key=lambda s: s.ended or 0.0, default=None)
+        # By name: how long the longest chain to its end took, and what is before it there.
+        longest: dict[str, float] = {}
+        before: dict[str, str] = {}
+        last: str | None = None
+        # In the order of their ends, as none ends before what it needed; the stable one, for snippets of one turn.
+        for span in sorted((s for s in self.spans.values() if s.ended is not None), key=lambda s: s.ended or 0.0):
+            name = span.task.name
+            seconds = span.all_seconds
+            needed = [other for other in span.task.dependencies if other in longest]
+            if needed:
+                before[name] = max(needed, key=longest.__getitem__)
+                seconds += longest[before[name]]
+            longest[name] = seconds
+            if last is None or seconds >= longest[last]:
+                last = name
         path: list[Span] = []
         while last is not None:
-            path.append(last)
-            before = [spans[name] for name in last.task.dependencies if name in spans]
-            last = max((s for s in before if s.ended is not None), key=lambda s: s.ended or 0.0, default=None)
+            path.append(self._spans[last])
+            last = before.get(last)
         path.reverse()
         return path

@@ -22,7 +22,10 @@ class Page:
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        # Where the page was open already ``get`` may return while the old one is still there, or the new one is empty.
+        driver.get("about:blank")
         driver.get(path.as_uri())
+        self.until(f"location.href === {path.as_uri()!r} && document.getElementById('made')?.textContent !== ''")
 
     def js(self, code: str, *arguments: Any) -> Any:
         """The value of an expression."""

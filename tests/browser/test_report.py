@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastrun import Start, Task
+from fastrun.protocols import NOTHING_FAILED
 from tests.helpers import document, eval_, exec_, fastrun, write_json
 from tests.pages import FAILED, OK, Story, exec_task, skipped
 
@@ -102,6 +103,51 @@ def test_a_script_in_a_name_or_in_output_is_text(failing, opened):
     assert page.text("#details-title") == SCRIPT
     assert page.js("window.harmed === undefined")
     assert page.js("document.images.length") == 0
+
+
+def test_who_types_a_search_stays_where_the_table_is(failing, opened):
+    page = opened(failing)
+    page.js("document.getElementById('tasks').scrollIntoView()")
+    place = page.js("window.scrollY")
+    assert place > 0
+    page.one("#search").send_keys("c")
+    page.one("#search").send_keys("ompile")
+    page.until("document.querySelectorAll('#table-body .task-link').length === 2")
+    assert page.js("window.scrollY") == place
+
+
+def test_a_failure_that_is_allowed_is_shown_as_such_and_what_was_not_needed_is_no_skip(tmp_path, opened):
+    tasks = [exec_task("a", allow_failure=True), exec_task("tell", "a", when="failed"), exec_task("b")]
+    story = Story(tmp_path / "page.html", tasks)
+    story.run(0, 1, "a", FAILED)
+    story.run(0, 1, "b")
+    story.end(1, "tell", skipped("x")._replace(reason=NOTHING_FAILED))
+    page = opened(story.write(1))
+    assert page.text("#failures-title") == "Allowed failures"
+    assert " · allowed" in page.text(".failure[data-row='0'] header")
+    assert page.texts("#skips li") == []
+
+
+def test_what_ran_at_once_is_what_ran_at_the_same_time(tmp_path, opened):
+    story = Story(tmp_path / "page.html", [exec_task("a"), exec_task("b"), Task("c", "eval", "")])
+    story.start(0, "a")
+    story.run(0, 1, "b")
+    story.end(1, "a")
+    story.run(2, 3, "c")
+    page = opened(story.write(3))
+    assert page.texts("#figures div")[2] == "At once, at the most2up to 2 exec, up to 1 eval"
+
+
+@pytest.mark.parametrize(("many", "hints"), [(2, 0), (40, 1)])
+def test_a_drawing_that_does_not_fit_says_so(tmp_path, opened, many, hints):
+    tasks = [exec_task("task 0"), *(exec_task(f"task {number}", f"task {number - 1}") for number in range(1, many))]
+    story = Story(tmp_path / "page.html", tasks)
+    for number, task in enumerate(tasks):
+        story.run(number, number + 1, task.name)
+    page = opened(story.write(many))
+    page.click("#graph h2")
+    page.until(f"document.querySelectorAll('#graph .node').length === {many}")
+    assert len(page.texts("#graph .hint")) == hints
 
 
 def test_search_finds_tasks_everywhere(failing, opened):
@@ -282,7 +328,7 @@ def test_further_attempts_are_in_the_timeline(tmp_path, opened):
     story.end(10, "a")
     page = opened(story.write(10))
     assert page.texts("#timeline-keys .key") == ["critical path", "failed attempt, tried again"]
-    assert "4.00 s of attempts that failed" in page.text("#path-sentence")
+    assert "Of that, attempts that failed took 4.00 s." in page.text("#path-sentence")
 
 
 @pytest.mark.parametrize("width", [360, 800, 1600])

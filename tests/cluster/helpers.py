@@ -24,7 +24,7 @@ from tests.helpers import (
     write_json,
 )
 
-pytest.importorskip("distributed", reason="Dask is not installed: pip install 'fastrun[cluster]'")
+pytest.importorskip("distributed", reason="Dask is not installed: pip install '.[cluster]'")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,9 +46,12 @@ class Placed(Recorder):
 
 
 def run_inside(
-    document: Any, *, workers: int = 2, more: Sequence[library.Observer] = (), **options: Any
+    document: Any, *, workers: int = 2, most: int = 0, more: Sequence[library.Observer] = (), **options: Any
 ) -> tuple[library.Report, Placed]:
-    """Run a document on workers in this process. ``more``: observers; with some the output is not kept."""
+    """Run a document on workers in this process. ``most``: where Dask adds workers as they are needed, up to so many.
+
+    ``more``: observers; with some the output is not kept.
+    """
     from distributed import LocalCluster
 
     async def main() -> tuple[library.Report, Placed]:
@@ -62,6 +65,8 @@ def run_inside(
             memory_limit=0,
             asynchronous=True,
         ) as cluster:
+            if most:
+                cluster.adapt(minimum=0, maximum=most, interval="20ms")
             address = cluster.scheduler_address
             report = await library.run_async(document, cluster=address, observers=more or [recorder], **options)
         return report, recorder

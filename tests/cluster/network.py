@@ -26,8 +26,9 @@ class Network:
         if shutil.which("ip") is None:
             pytest.skip("there is no ip command to make network namespaces with")
         self._machines = machines
-        # Names of this process's own.
-        self._spaces = {name: f"fastrun-{os.getpid()}-{name}" for name in ("hub", *machines)}
+        # Names of its own: several may test, and processes in containers have equal ids.
+        own = os.urandom(4).hex()
+        self._spaces = {name: f"fastrun-{own}-{name}" for name in ("hub", *machines)}
         self.addresses = {"hub": "10.0.0.1"}
         self._made: list[str] = []
 

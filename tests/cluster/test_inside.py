@@ -39,6 +39,13 @@ def test_commands_run_on_workers_with_both_streams_and_their_statuses():
     assert all(worker and worker.startswith("inproc://") for worker in recorder.workers["a"])
 
 
+def test_a_cluster_that_grows_as_it_is_needed_may_begin_without_a_worker():
+    tasks = [exec_(f"t{n}", f"echo {n}", *[f"t{n - 10}"] * (n >= 10)) for n in range(40)]
+    report, recorder = run_inside(document(*tasks), workers=0, most=2)
+    assert report.ok
+    assert [recorder.out(f"t{n}") for n in range(40)] == [f"{n}\n" for n in range(40)]
+
+
 def test_commands_have_their_session_streams_and_environment():
     source = """
 import os, signal, sys

@@ -22,7 +22,9 @@ def within_a_loop(play: Callable[[Outbox], Awaitable[None]]) -> None:
 
 async def fetched(outbox: Outbox, heard: int) -> tuple[int, list[Any]]:
     number, packed = await outbox.fetch(heard)
-    return number, pickle.loads(packed)
+    told = pickle.loads(packed)
+    assert all(ago >= 0 for ago, _ in told)
+    return number, [news for _, news in told]
 
 
 def test_a_message_that_was_not_heard_is_told_again_and_nothing_is_told_twice():

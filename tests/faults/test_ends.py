@@ -98,5 +98,5 @@ def test_kill_9_of_the_runner(tmp_path, command):
         process.kill()
         _, said = process.communicate(timeout=LIMIT)
         wait_for(lambda: not alive(pid))
-    assert b"fastrun: the runner died; ended " in said
+    assert b"fastrun: fastrun died; ended " in said
     assert b"commands that ran then: a" in said

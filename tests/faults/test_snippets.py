@@ -6,7 +6,19 @@ import signal
 
 import pytest
 
-from tests.helpers import LIMIT, document, eval_, exec_, fastrun, fastrun_process, report_of, wait_for, write_json
+from tests.helpers import (
+    LIMIT,
+    document,
+    environment,
+    eval_,
+    exec_,
+    fastrun,
+    fastrun_process,
+    report_of,
+    unmeasured,
+    wait_for,
+    write_json,
+)
 
 AFTER = (eval_("after", "print('fine')"), exec_("command", "true"))
 
@@ -111,7 +123,8 @@ def test_writes_to_the_descriptor_and_os_system_appear_in_whole_lines(tmp_path):
 )
 def test_timeout_gives_up_on_a_snippet_and_the_run_ends(tmp_path, source):
     tasks = [eval_("a", source, timeout=0.2), eval_("b", "x = 1"), eval_("c", "x = 1", "a")]
-    result = fastrun("--eval-threads", "1", write_json(tmp_path, document(*tasks)))
+    env = unmeasured() if "while" in source else environment()
+    result = fastrun("--eval-threads", "1", write_json(tmp_path, document(*tasks)), env=env)
     report = report_of(result.stdout)
     assert report["b"] == ("ok", "")
     if "usleep" in source and result.returncode == 0:
@@ -128,7 +141,7 @@ def test_timeout_gives_up_on_a_snippet_and_the_run_ends(tmp_path, source):
 def test_second_sigint_ends_at_once_whatever_a_snippet_does(tmp_path):
     witness = exec_("b", "trap 'touch asked' TERM; touch began; while :; do sleep 0.01; done")
     path = write_json(tmp_path, document(eval_("a", "while True: pass"), witness))
-    with fastrun_process("--grace", "1000", path, cwd=tmp_path) as process:
+    with fastrun_process("--grace", "1000", path, cwd=tmp_path, env=unmeasured()) as process:
         wait_for((tmp_path / "began").exists)
         process.send_signal(signal.SIGINT)
         wait_for((tmp_path / "asked").exists)

@@ -18,14 +18,15 @@ function makeChart(onZoom) {
   const place = byId("chart");
   // As wide as what is below, which may have a scroll bar.
   const width = () => byId("timeline-scroll").clientWidth;
-  const types = Object.keys(data.running);
-  const parts = types.length ? data.running[types[0]].length : 0;
+  const types = Object.keys(data.running).filter((type) => type !== "all");
+  const parts = types.length ? data.running.all.length : 0;
   if (!parts || !(data.run.seconds > 0)) {
     place.remove();
     return { setRange() {} };
   }
   const times = Array.from({ length: parts + 1 }, (_, part) => part * data.run.seconds / parts);
-  const values = types.map((type) => [...data.running[type], 0]);
+  // The second type stands in front of what both are together, and so below the first.
+  const values = types.map((type, place) => [...data.running[place ? type : "all"], 0]);
   let chart = null;
   let range = [0, data.run.seconds];
 
@@ -65,7 +66,7 @@ function makeChart(onZoom) {
     if (index === null || index === undefined || self.cursor.left < 0) return;
     const box = self.over.getBoundingClientRect();
     tip.show(box.left + self.cursor.left, box.top + 8,
-      [`at ${duration(times[index])}`, ...types.map((type, place) => `${number.format(values[place][index])} ${type}`)]);
+      [`at ${duration(times[index])}`, ...types.map((type) => `${number.format(data.running[type][index] || 0)} ${type}`)]);
   }
 
   draw();

@@ -251,7 +251,7 @@ const graph = (() => {
   function sentence() {
     const { nodes, edges, grouped } = data.graph;
     if (!edges.length) return "No task depends on another.";
-    if (!grouped) return "What is further right needs what is further left. A dependency that follows from others is not drawn.";
+    if (!grouped) return "Tasks depend on those to their left; implied dependencies are not drawn.";
     return `${number.format(data.run.tasks)} tasks are too many to draw: they are grouped ${grouped}, ` +
       `${plural(nodes.length, "group")} in all. Click a group for the tasks in it.`;
   }
@@ -265,6 +265,10 @@ const graph = (() => {
     }
     draw();
     follow();
+    if (size.width * seen.scale > frame.clientWidth || size.height * seen.scale > frame.clientHeight) {
+      byId("graph-card").after(make("p", { class: "hint" },
+        "There is more than is seen here. Drag to move; hold Ctrl and scroll to zoom; “All” shows it whole."));
+    }
     byId("graph-keys").append(...STATUSES.filter((status) => data.run.counts[status])
       .map((status) => make("span", { class: `key ${status}` }, status)),
     ...(data.graph.path.length ? [make("span", { class: "key on-path" }, "critical path")] : []));

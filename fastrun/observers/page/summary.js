@@ -37,7 +37,7 @@ function showHead() {
   byId("sentence").append(
     `${plural(run.tasks, "task")}${parts.length ? ": " + parts.join(", ") : ""}. Started `,
     make("time", { datetime: started.toISOString() },
-      started.toLocaleString("en-GB", { dateStyle: "long", timeStyle: "medium" })), ".");
+      started.toLocaleString("en-GB", { dateStyle: "long", timeStyle: "long" })), ".");
   showShares(run);
   showFigures(run);
 }
@@ -67,12 +67,13 @@ function showShares(run) {
 function showFigures(run) {
   const figure = (term, value, note) =>
     byId("figures").append(make("div", {}, make("dt", {}, term), make("dd", {}, value, make("small", {}, note))));
-  const many = Object.values(run.most).reduce((sum, most) => sum + most, 0);
-  const kinds = Object.entries(run.most).map(([type, most]) => `${number.format(most)} ${type}`);
+  // The most of each type need not have been at the same time; what began and ended at once is in those alone.
+  const many = [...Object.values(run.most), ...data.running.all].reduce((one, other) => Math.max(one, other), 0);
+  const kinds = Object.entries(run.most).map(([type, most], _, all) => `${all.length > 1 ? "up to " : ""}${number.format(most)} ${type}`);
   const share = run.seconds > 0 ? data.path.seconds / run.seconds : 0;
   figure("Wall time", duration(run.seconds), "of the whole run");
   figure("Critical path", duration(data.path.seconds), `${percent(share)} of the time, ${plural(data.path.tasks, "task")}`);
-  figure("At once, at the most", number.format(many), kinds.length ? kinds.join(" + ") : "nothing ran");
+  figure("At once, at the most", number.format(many), kinds.join(", ") || "nothing ran");
   figure("On average", run.seconds > 0 ? (run.busy / run.seconds).toFixed(1) : "0", `${duration(run.busy)} of work in all`);
   if (run.cpu > 0) figure("Processor time", duration(run.cpu), "of the commands");
 }
@@ -81,7 +82,8 @@ function showFailures() {
   if (!data.failures.length && !data.skips.length) return;
   byId("failures").hidden = false;
   byId("to-failures").hidden = false;
-  const title = data.failures.length ? "Failures" : "Skipped";
+  const allowed = data.failures.length > 0 && data.failures.every((failure) => failure.allowed);
+  const title = allowed ? "Allowed failures" : data.failures.length ? "Failures" : "Skipped";
   byId("failures-title").textContent = title;
   byId("to-failures").textContent = title;
   const list = byId("failure-list");
@@ -104,6 +106,7 @@ function failureCard(failure) {
   const status = tasks.status(row);
   const facts = [duration(tasks.seconds(row))];
   if (tasks.attempt(row) > 1) facts.push(`attempt ${tasks.attempt(row)}`);
+  if (failure.allowed) facts.push("allowed");
   if (failure.skips) facts.push(`${plural(failure.skips, "task")} skipped for it`);
   return make("article", { class: `card failure ${status}`, "data-row": row },
     make("header", {},
@@ -168,9 +171,9 @@ function showPath() {
 
 // What else went by, and what that means.
 function pathRest(path) {
-  const more = [[path.waited, "of waiting"], [path.retried, "of attempts that failed"]]
-    .filter(([seconds]) => seconds >= NOTABLE_WAIT).map(([seconds, what]) => `${duration(seconds)} ${what}`);
-  const said = more.length ? [`To that came ${more.join(" and ")}.`] : [];
+  const said = [];
+  if (path.retried >= NOTABLE_WAIT) said.push(`Of that, attempts that failed took ${duration(path.retried)}.`);
+  if (path.waited >= NOTABLE_WAIT) said.push(`To that came ${duration(path.waited)} of waiting.`);
   if (path.seconds > 0.9 * data.run.seconds) said.push("More slots would not help.");
   return said;
 }

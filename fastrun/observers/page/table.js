@@ -27,6 +27,8 @@ const table = (() => {
   let sort = { key: null, down: false };
   let rows = [];
   let byName = null;
+  // The first of the rows that are there, and the one behind the last.
+  let drawn = [-1, -1];
 
   // The tasks that something holds for, up to so many.
   function rowsOf(holds, most = Infinity) {
@@ -65,12 +67,16 @@ const table = (() => {
     byId("table-count").textContent = view.filtered() ? `${number.format(rows.length)} of ${all}` : all;
     byId("table").setAttribute("aria-rowcount", String(rows.length + 1));
     scroll.scrollTop = 0;
+    drawn = [-1, -1];
     draw();
   }
 
   function draw() {
     const first = Math.max(0, Math.floor(scroll.scrollTop / ROW) - SPARE);
     const last = Math.min(rows.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / ROW) + SPARE);
+    // Rows that are there stay: one of them may be about to be clicked.
+    if (first === drawn[0] && last === drawn[1]) return;
+    drawn = [first, last];
     const focused = body.contains(document.activeElement) ? document.activeElement.closest("tr").dataset.row : null;
     body.replaceChildren(space(first), ...rows.slice(first, last).map((row, place) => line(row, first + place)),
       space(rows.length - last));

@@ -7,7 +7,7 @@ const timeline = (() => {
   const canvas = byId("timeline-canvas");
   const AXIS = 26;
   // Characters of a worker's name before its slots.
-  const WORKER_NAME = 6;
+  const WORKER_NAME = 5;
   const END = data.run.seconds || 1;
   // Which of the bars that share a pixel is seen: what is most worth a look.
   const KINDS = ["exec", "eval", "path", "again", "interrupted", "failed"];
@@ -176,7 +176,7 @@ const timeline = (() => {
   // Of a long name the end, in which workers differ.
   function laneName(type, slot, worker) {
     if (!worker) return `${type} ${slot + 1}`;
-    return `${worker.length > WORKER_NAME ? `…${worker.slice(-WORKER_NAME)}` : worker}: ${slot + 1}`;
+    return `${worker.length > WORKER_NAME ? `…${worker.slice(-WORKER_NAME)}` : worker}:${slot + 1}`;
   }
 
   function drawNames(first, last) {
@@ -186,6 +186,7 @@ const timeline = (() => {
     for (let lane = first; lane < last; lane++) {
       const y = AXIS + lane * height - scroll.scrollTop + height / 2;
       const { type, slot, worker } = lanes[lane];
+      context.font = `${worker ? 10.5 : 12}px system-ui, sans-serif`;
       if (slot % every === 0 && y > AXIS + 4) context.fillText(laneName(type, slot, worker), 8, y);
     }
   }
