@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import DEFAULT_THREADS, SnippetExecutor
+from fastrun.executors.streams import keep_streams
 from fastrun.graph import Graph, build
 from fastrun.protocols import Executor, Observer, Report
 from fastrun.runner import Run
@@ -318,7 +319,7 @@ class Prepared(NamedTuple):
     journal: "RunJournal | None" = None
 
     async def to_end(self, signals: "Signals | None" = None) -> Report:
-        """Run it and return the report. ``signals``: let them interrupt it.
+        """Run it and return the report. ``signals``: let them interrupt it, in a process that ends with the run.
 
         Raises ClusterError, an OSError, with nothing started.
         """
@@ -331,6 +332,7 @@ class Prepared(NamedTuple):
                 _give_back(self.guardian, self.gates)
                 raise
         if signals is not None:
+            keep_streams()
             signals.handle()
         try:
             return await self.run.run()

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from fastrun.options import (
     EXIT_USAGE,
@@ -376,6 +376,7 @@ def _run_and_write(run: "Prepared", signals: "Signals", console: "Console", watc
 
     from fastrun.signals import LAST_WORDS
 
+    stderr = sys.stderr
     try:
         report = uvloop.run(run.to_end(signals))
     except BaseException as error:
@@ -393,7 +394,7 @@ def _run_and_write(run: "Prepared", signals: "Signals", console: "Console", watc
         from fastrun.outputs import close
 
         for failure in close(watching, patience):
-            _say(f"fastrun: {failure}")
+            _say(f"fastrun: {failure}", stderr)
             written = False
     report.signal = report.signal or signals.first
     return EXIT_OUTPUT if report.signal is None and not written else report.exit_code
@@ -446,8 +447,9 @@ def _usage_error(text: str) -> int:
     return EXIT_USAGE
 
 
-def _say(text: str) -> None:
-    """Print a line on standard error, unless there is none."""
-    if sys.stderr is not None:
+def _say(text: str, stderr: TextIO | None = None) -> None:
+    """Print a line on standard error, unless there is none. ``stderr``: what that was before snippets ran."""
+    stderr = stderr or sys.stderr
+    if stderr is not None:
         with suppress(OSError):
-            print(text, file=sys.stderr, flush=True)
+            print(text, file=stderr, flush=True)

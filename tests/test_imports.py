@@ -65,6 +65,7 @@ ALLOWED = {
         "executors.guardian",
         "executors.processes",
         "executors.snippets",
+        "executors.streams",
         "graph",
         "journal.recording",
         "journal.resume",

@@ -21,7 +21,18 @@ from fastrun.executors.snippets import SnippetExecutor
 from fastrun.graph import build
 from fastrun.runner import Run
 from fastrun.spec import read
-from tests.helpers import LIMIT, Recorder, document, environment, eval_, exec_, fastrun, unmeasured, write_json
+from tests.helpers import (
+    LIMIT,
+    Recorder,
+    document,
+    environment,
+    eval_,
+    exec_,
+    fastrun,
+    report_of,
+    unmeasured,
+    write_json,
+)
 
 
 class Evaluated:
@@ -197,6 +208,7 @@ sys.stdout.buffer.write(bytes(range(256)))
 sys.stdout.write('\\udcff')
 sys.stderr.write('\\ud800')
 assert sys.stdout.encoding == 'utf-8' and not sys.stdout.isatty() and sys.stdout.fileno() == 1
+assert sys.stdout.line_buffering and sys.stderr.write_through
 print(end='', flush=True)
 sys.stdout.writelines(['x', 'y'])
 """
@@ -637,3 +649,33 @@ def test_a_snippet_that_never_returns_does_not_keep_the_process(tmp_path):
     assert result.returncode == 1
     assert b"failed   a  timed out after 0.1 s\n" in result.stdout
     assert b"fastrun: warning: a: still runs after its time; it ends with this process\n" in result.stderr
+
+
+def test_streams_are_put_back_under_a_thread_that_is_printing(tmp_path):
+    # The streams are not to be freed while it is in one of them, which ended the process by SIGSEGV.
+    tasks = [eval_("a", "import threading\nthreading.Thread(target=print_on, daemon=True).start()")]
+    code = f"""
+import builtins, fastrun
+builtins.print_on = lambda: [print(number) for number in iter(int, 1)]
+for _ in range(30):
+    assert fastrun.run({document(*tasks)!r}).ok
+"""
+    command = [sys.executable, "-c", code + "import os; os._exit(0)"]
+    result = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=unmeasured(), timeout=LIMIT, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_a_snippet_deletes_is_back_after_the_run(stream):
+    assert evaluate(f"import sys\ndel sys.{stream}").report.ok
+    # The conftest looks at which it is.
+    assert hasattr(sys, stream)
+
+
+def test_a_snippet_that_deletes_the_streams_is_reported(tmp_path):
+    tasks = [eval_("a", "import sys\ndel sys.stdout, sys.stderr"), exec_("b", "exit 3", "a")]
+    result = fastrun("--json", "/dev/full", write_json(tmp_path, document(*tasks)))
+    assert (result.returncode, report_of(result.stdout)) == (3, {"a": ("ok", ""), "b": ("failed", "exit status 3")})
+    assert b"/dev/full: No space left on device" in result.stderr

@@ -21,9 +21,9 @@ OUTPUT: ContextVar[tuple[Callable[[int, int, bytes], bool], int]] = ContextVar("
 class _Bytes(io.RawIOBase):
     """``buffer`` of a stream: bytes to the task of the context, or to where they went before."""
 
-    def __init__(self, stream: int, fallback: TextIO | None) -> None:
+    def __init__(self, stream: int, text: "_Text") -> None:
         self._stream = stream
-        self._fallback = fallback
+        self._text = text
 
     def writable(self) -> bool:
         return True
@@ -33,9 +33,8 @@ class _Bytes(io.RawIOBase):
         if in_copy():
             _write_all(self._stream, data)
             return len(data)
-        output = OUTPUT.get(None)
-        if output is None or not output[0](output[1], self._stream, data):
-            buffer = getattr(self._fallback, "buffer", None)
+        if not _taken(self._stream, data):
+            buffer = getattr(self._text.fallback, "buffer", None)
             if buffer is not None:
                 buffer.write(data)
                 buffer.flush()
@@ -45,11 +44,11 @@ class _Bytes(io.RawIOBase):
 class _Text(io.TextIOBase):
     """``sys.stdout`` or ``sys.stderr``: text to the task of the context, or to where it went before."""
 
-    def __init__(self, stream: int, fallback: TextIO | None) -> None:
+    def __init__(self, stream: int) -> None:
         self._stream = stream
-        self.fallback = fallback
+        self.fallback: TextIO | None = None
         self._errors = "surrogateescape" if stream == STDOUT else "backslashreplace"
-        self._buffer = _Bytes(stream, fallback)
+        self._buffer = _Bytes(stream, self)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -77,6 +76,14 @@ class _Text(io.TextIOBase):
     def mode(self) -> str:
         return "w"
 
+    @property
+    def line_buffering(self) -> bool:
+        return True
+
+    @property
+    def write_through(self) -> bool:
+        return True
+
     def reconfigure(self, **_: object) -> None:
         """Nothing: the stream is shared, and lines are passed on as they are."""
 
@@ -89,12 +96,20 @@ class _Text(io.TextIOBase):
         if in_copy():
             _write_all(self._stream, text.encode("utf-8", self._errors))
             return len(text)
-        output = OUTPUT.get(None)
-        taken = output is not None and output[0](output[1], self._stream, text.encode("utf-8", self._errors))
-        if not taken and self.fallback is not None:
+        if not _taken(self._stream, text, self._errors) and self.fallback is not None:
             self.fallback.write(text)
             self.fallback.flush()
         return len(text)
+
+
+def _taken(stream: int, data: str | bytes, errors: str = "") -> bool:
+    """Whether what is printed is taken by the task of the context, or is to be heard by nobody."""
+    output = OUTPUT.get(None)
+    if output is None:
+        return False
+    if isinstance(data, str):
+        data = data.encode("utf-8", errors)
+    return output[0](output[1], stream, data) or _kept
 
 
 # The process whose runs they are. Nobody collects in a copy that a snippet forked off: it writes for itself.
@@ -121,7 +136,12 @@ def _now_in_child() -> None:
 
 os.register_at_fork(after_in_child=_now_in_child)
 
+# For the life of the process: ``print`` of CPython up to 3.13 holds no reference to the stream that it writes to, and
+# the thread of a snippet may be in it when the streams are put back. Source: builtin_print in Python/bltinmodule.c.
+_STDOUT, _STDERR = _Text(STDOUT), _Text(STDERR)
+
 _installed = 0
+_kept = False
 _original_start = threading.Thread.start
 
 
@@ -132,8 +152,8 @@ def install() -> None:
     if _installed == 1:
         # Not at import: somebody else may have put a method of theirs there since.
         _original_start = threading.Thread.start
-        sys.stdout = _Text(STDOUT, sys.stdout)
-        sys.stderr = _Text(STDERR, sys.stderr)
+        _STDOUT.fallback, sys.stdout = sys.stdout, _STDOUT
+        _STDERR.fallback, sys.stderr = sys.stderr, _STDERR
         threading.Thread.start = _start_in_context  # type: ignore[method-assign,assignment]
 
 
@@ -142,11 +162,22 @@ def uninstall() -> None:
     global _installed
     _installed -= 1
     if not _installed:
-        if isinstance(sys.stdout, _Text):
-            sys.stdout = sys.stdout.fallback
-        if isinstance(sys.stderr, _Text):
-            sys.stderr = sys.stderr.fallback
+        # A snippet may have deleted them.
+        if getattr(sys, "stdout", _STDOUT) is _STDOUT:
+            sys.stdout = _STDOUT.fallback
+        if getattr(sys, "stderr", _STDERR) is _STDERR:
+            sys.stderr = _STDERR.fallback
         threading.Thread.start = _original_start  # type: ignore[method-assign]
+
+
+def keep_streams() -> None:
+    """Install them for the rest of a process that ends with its run.
+
+    What threads of snippets print once the run is over is dropped: it would stand among the lines of the report.
+    """
+    global _kept
+    _kept = True
+    install()
 
 
 def _start_in_context(thread: threading.Thread) -> None:

@@ -149,3 +149,24 @@ def test_second_sigint_ends_at_once_whatever_a_snippet_does(tmp_path):
         out, _ = process.communicate(timeout=LIMIT)
         assert process.returncode == 130
     assert report_of(out) == dict.fromkeys("ab", ("interrupted", ""))
+
+
+PRINTS_ON = "import threading\nthreading.Thread(target=lambda: [print(i) for i in iter(int, 1)], daemon=True).start()"
+
+
+def test_thread_that_is_left_printing_harms_nothing_and_is_silent_once_the_report_begins(tmp_path):
+    path = write_json(tmp_path, document(eval_("a", PRINTS_ON), exec_("b", "sleep 0.2", "a")))
+    result = fastrun(path, env=unmeasured())
+    assert (result.returncode, result.stderr) == (0, b"")
+    report = result.stdout[result.stdout.index(b"Report:\n") :]
+    assert [line.split()[0] for line in report.splitlines()] == [b"Report:", b"ok", b"ok", b"2"]
+
+
+def test_snippet_that_prints_on_when_all_is_to_end_harms_nothing(tmp_path):
+    # Nobody reads what it prints, so that it is given up on in the middle of that.
+    endless = "import pathlib\npathlib.Path('began').touch()\nwhile True: print(1)"
+    path = write_json(tmp_path, document(eval_("a", endless)))
+    with fastrun_process("--grace", "0.2", path, cwd=tmp_path, env=unmeasured()) as process:
+        wait_for((tmp_path / "began").exists)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIMIT) == 143
