@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 
-from fastrun.executors.marks import DETACH, TASK, variables
+from fastrun.executors.marks import DETACH, PART, TASK, variables
 from fastrun.protocols import ATTEMPT
 from fastrun.spec import Task
 
@@ -35,9 +35,12 @@ class Spawner:
         self._environment = {
             **os.environb,
             **{os.fsencode(name): os.fsencode(value) for name, value in (more or {}).items()},
-            **variables(run_id),
             ATTEMPT.encode(): b"1",
         }
+        # Of a run of which this one is a task: what it may leave behind says nothing of what we may.
+        for name in (DETACH, PART):
+            self._environment.pop(name, None)
+        self._mark = variables(run_id)
         try:
             self._directory = os.getcwd()
         except FileNotFoundError:
@@ -72,6 +75,9 @@ class Spawner:
         environment[TASK] = _encode(task.label)
         if task.env:
             environment.update((_encode(key), _encode(value)) for key, value in task.env.items())
+            environment.pop(DETACH, None)
+        # Above what the task says: it is to be found by it.
+        environment.update(self._mark)
         if task.detach:
             environment[DETACH] = b"1"
         if self._portable or task.cwd is not None or self._moved():

@@ -60,6 +60,23 @@ def test_daemon_is_found_by_its_mark_unless_it_is_detached(tmp_path, detach):
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("where", ["inherited", "of the task"])
+def test_mark_is_fastruns_own_whatever_the_environment_says(tmp_path, where):
+    # As below a task of another run that may leave processes behind.
+    marks = {"FASTRUN_DETACH": "1", "FASTRUN_RUN_ID": "1", "FASTRUN_PART": "1"}
+    command = "setsid -f sh -c 'echo $$ > pid; exec sleep 1000' > /dev/null 2>&1; while test ! -s pid; do :; done"
+    task = exec_("a", command, env={} if where == "inherited" else marks)
+    env = environment(**(marks if where == "inherited" else {}))
+    result = fastrun(write_json(tmp_path, document(task)), cwd=tmp_path, env=env)
+    pid = int((tmp_path / "pid").read_text())
+    try:
+        assert not alive(pid)
+        assert b"a: left a process behind" in result.stderr
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 MEGABYTES = many("megabytes printed by eight tasks in random chunks", 200, 1_600)
 
 # Prints so many bytes in chunks of any size, lines of any length, and nothing else; says on a file what it was.
