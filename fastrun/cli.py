@@ -312,6 +312,7 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
         )
     except (OSError, ValueError) as error:
         console.close()
+        _discard(watching)
         return _journal_error(options, error)
     if status is not None:
         prepared.run.before_stop = status.leave
@@ -322,6 +323,13 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
         if status is not None:
             status.expect(prepared.plan.seconds)
     return prepared, console, watching
+
+
+def _discard(watching: "Sequence[Observer]") -> None:
+    if watching:
+        from fastrun.outputs import discard
+
+        discard(watching)
 
 
 def _console(options: argparse.Namespace, graph: "Graph", out: int, err: int) -> "tuple[Console, Progress | None]":
@@ -386,6 +394,7 @@ def _run_and_write(run: "Prepared", signals: "Signals", console: "Console", watc
             from fastrun.cluster.address import ClusterError
 
             if isinstance(error, ClusterError):
+                _discard(watching)
                 return _usage_error(str(error))
         raise
     patience = None if signals.first is None else LAST_WORDS

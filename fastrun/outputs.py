@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastrun.observers.output import FileObserver, OutputFile, OutputStream, open_followed
+from fastrun.observers.output import Beginning, FileObserver, OutputFile, OutputStream, open_followed
 from fastrun.observers.timeline import Timeline
 from fastrun.options import on_github, shows_times
 from fastrun.protocols import Observer
@@ -32,25 +32,14 @@ def observers(
     """
     timeline = Timeline()
     found: list[Observer] = []
-    name = "stdin" if options.file == "-" else os.path.splitext(os.path.basename(options.file))[0]
-    if options.json is not None:
-        from fastrun.observers.events import EventLog
-
-        file = OutputStream(stdout, "standard output") if options.json == "-" else open_followed(options.json)
-        found.append(EventLog(file, timeline, run_id))
-    if options.trace is not None:
-        from fastrun.observers.trace import Trace
-
-        compressed = options.trace.endswith(".gz")
-        found.append(Trace(OutputFile(options.trace, compressed=compressed), timeline, run_id))
-    if options.junit is not None:
-        from fastrun.observers.junit import JUnit
-
-        found.append(JUnit(OutputFile(options.junit), timeline, name, run_id))
-    if options.html is not None:
-        from fastrun.observers.html import HtmlReport
-
-        found.append(HtmlReport(OutputFile(options.html), timeline, _title(options.file)))
+    try:
+        found.extend(_files(options, run_id, stdout, timeline))
+    except OSError:
+        discard(found)
+        raise
+    name = _name(options.file)
+    if found:
+        found.insert(0, Beginning([observer.file for observer in found if isinstance(observer, FileObserver)]))
     if found or shows_times(options):
         found.insert(0, timeline)
     if on_github(os.environ):
@@ -60,6 +49,33 @@ def observers(
         document = _in_repository(options.file)
         found.append(GitHub(console.print_line, console.warn, f"fastrun {name}", summary, document, position))
     return found
+
+
+def _files(options: argparse.Namespace, run_id: str, stdout: int, timeline: Timeline) -> Iterator[FileObserver]:
+    """Those with a file. Raises OSError."""
+    if options.json is not None:
+        from fastrun.observers.events import EventLog
+
+        file = OutputStream(stdout, "standard output") if options.json == "-" else open_followed(options.json)
+        yield EventLog(file, timeline, run_id)
+    if options.trace is not None:
+        from fastrun.observers.trace import Trace
+
+        compressed = options.trace.endswith(".gz")
+        yield Trace(OutputFile(options.trace, compressed=compressed), timeline, run_id)
+    if options.junit is not None:
+        from fastrun.observers.junit import JUnit
+
+        yield JUnit(OutputFile(options.junit), timeline, _name(options.file), run_id)
+    if options.html is not None:
+        from fastrun.observers.html import HtmlReport
+
+        yield HtmlReport(OutputFile(options.html), timeline, _title(options.file))
+
+
+def _name(path: str) -> str:
+    """What a document is called."""
+    return "stdin" if path == "-" else os.path.splitext(os.path.basename(path))[0]
 
 
 def _in_repository(path: str) -> str | None:
@@ -80,6 +96,13 @@ def times_of(watching: Sequence[Observer]) -> Callable[[], Iterator[str]]:
 
     (timeline,) = (observer for observer in watching if isinstance(observer, Timeline))
     return partial(time_lines, timeline)
+
+
+def discard(watching: Sequence[Observer]) -> None:
+    """Leave their files as they were: there will be no run."""
+    for observer in watching:
+        if isinstance(observer, FileObserver):
+            observer.file.discard()
 
 
 def close(watching: Sequence[Observer], patience: float | None = None) -> Iterator[str]:

@@ -464,3 +464,28 @@ def test_a_detached_process_outlives_the_run(tmp_path):
         assert result.stderr == b""
     finally:
         os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        ["--journal", "none/journal"],
+        ["--journal", "old"],
+        ["--html", "none/page"],
+        ["--eval-threads", "0"],
+        ["--cluster", "tcp://127.0.0.1:1"],
+    ],
+    ids=["no such folder", "holds a run", "no such folder for a page", "a limit of 0", "no such cluster"],
+)
+def test_a_run_that_is_refused_changes_no_file(tmp_path, refused):
+    path = write_json(tmp_path, document(exec_("a", "true")))
+    assert fastrun("--journal", tmp_path / "old", path).returncode == 0
+    files = [option for name in ("json", "trace", "junit") for option in (f"--{name}", f"{name}.gz")]
+    (tmp_path / "json.gz").write_text("of another run")
+    (tmp_path / "trace.gz").write_text("of another run")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    result = fastrun(*files, *refused, path, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    assert fastrun(*files, path, cwd=tmp_path).returncode == 0
+    assert all(b"another" not in file.read_bytes() for file in tmp_path.iterdir())

@@ -88,3 +88,10 @@ def test_a_stream_whose_reader_sleeps_takes_all_at_once_and_says_that_nobody_rea
     os.close(reader)
     stream.patience = None
     assert stream.close() == "cannot write to the pipe: Broken pipe"
+
+
+def test_nothing_is_left_of_a_file_that_was_made_for_nothing(tmp_path):
+    (tmp_path / "old").write_text("old")
+    for name in ("old", "new"):
+        OutputFile(str(tmp_path / name), compressed=True).discard()
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("old", "old")]

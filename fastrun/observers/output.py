@@ -5,17 +5,23 @@ Knows bytes and a path. Does not know what is written.
 
 import os
 import stat
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO, Self, cast
 
 from fastrun.observers.writer import Writer
 from fastrun.protocols import STDOUT, Observer
-from fastrun.spec import printable
+from fastrun.spec import Task, printable
 
 
-def open_private(path: str) -> int:
-    """A descriptor of a file that is made, readable by its owner alone, or emptied. Raises OSError."""
-    # What is there already keeps its mode: it is the user's.
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def open_private(path: str) -> tuple[int, bool]:
+    """A descriptor of a file, and whether it was made, readable by its owner alone. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_EXCL, 0o600), True
+    except FileExistsError:
+        # What is there already keeps its mode: it is the user's.
+        return os.open(path, flags, 0o600), False
 
 
 class OutputFile:
@@ -25,35 +31,61 @@ class OutputFile:
     """
 
     def __init__(self, path: str, *, compressed: bool = False) -> None:
-        """``path``: made, or emptied if it exists. ``compressed``: as gzip does it. Raises OSError."""
+        """``path``: made, or emptied by ``begin`` if it exists. ``compressed``: as gzip does it. Raises OSError."""
         self.label = printable(path)
         self.failure = ""
-        self._raw: IO[bytes] = open(open_private(path), "wb")  # noqa: SIM115  # closed by close
-        self._file: IO[bytes] = self._raw
-        if compressed:
+        self._path = path
+        self._compressed = compressed
+        self._descriptor, self._made = open_private(path)
+        # The outermost comes first.
+        self._files: list[IO[bytes]] = []
+
+    def begin(self) -> None:
+        """Empty it: from now on it is this run's. What is written first does so as well."""
+        if self._files:
+            return
+        try:
+            # Nobody else can be emptied.
+            if stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                os.ftruncate(self._descriptor, 0)
+        except OSError as error:
+            self._failed(error)
+        raw = open(self._descriptor, "wb")  # noqa: SIM115  # closed by close
+        self._files = [raw]
+        if self._compressed:
             import gzip  # 3 ms, and few need it
 
-            self._file = cast("IO[bytes]", gzip.GzipFile("", "wb", 3, self._raw, 0))
+            self._files.insert(0, cast("IO[bytes]", gzip.GzipFile("", "wb", 3, raw, 0)))
+
+    def discard(self) -> None:
+        """Leave everything as it was, as nothing has begun."""
+        os.close(self._descriptor)
+        if self._made:
+            with suppress(OSError):
+                os.unlink(self._path)
 
     def write(self, data: bytes) -> None:
         """Add to the file's buffer."""
+        self.begin()
         if not self.failure:
             try:
-                self._file.write(data)
+                self._files[0].write(data)
             except OSError as error:
                 self._failed(error)
 
     def flush(self) -> None:
         """Hand the buffer to the system, so that it outlives this process."""
+        self.begin()
         if not self.failure:
             try:
-                self._file.flush()
+                self._files[0].flush()
             except OSError as error:
                 self._failed(error)
 
     def close(self) -> str:
         """Write what is left. Returns ``failure``."""
-        for file in (self._file, self._raw):
+        self.begin()
+        for file in self._files:
             try:
                 file.close()
             except OSError as error:
@@ -91,6 +123,14 @@ class OutputStream:
         """A line about the first error, empty if there is none."""
         return self._writer.failure
 
+    def begin(self) -> None:
+        """Nothing: what is in it is its reader's."""
+
+    def discard(self) -> None:
+        """Let go of it, as nothing has begun."""
+        self._writer.close(0.0)
+        os.close(self._descriptor)
+
     def write(self, data: bytes) -> None:
         """Write as much as fits, and the rest when it does."""
         self._writer.write([(STDOUT, data)])
@@ -116,7 +156,7 @@ def open_followed(path: str) -> Output:
         regular = stat.S_ISREG(os.stat(path).st_mode)
     except FileNotFoundError:
         regular = True
-    return OutputFile(path) if regular else OutputStream(open_private(path), printable(path))
+    return OutputFile(path) if regular else OutputStream(open_private(path)[0], printable(path))
 
 
 class FileObserver(Observer):
@@ -134,3 +174,15 @@ class FileObserver(Observer):
         """Write what is left. Returns a line about what could not be written, empty if all is."""
         # Not complete: it raised, and no longer watches.
         return self.file.close() or ("" if self.complete else f"{self.file.label} is not complete")
+
+
+class Beginning(Observer):
+    """Empties the files of others when the run begins, and not before: one that is refused leaves them as they are."""
+
+    def __init__(self, files: Sequence[Output]) -> None:
+        self._files = files
+
+    def run_started(self, tasks: Sequence[Task]) -> None:  # noqa: ARG002
+        """Empty them."""
+        for file in self._files:
+            file.begin()
