@@ -270,14 +270,11 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
     graph = _load(options)
     if isinstance(graph, int):
         return graph
-    import fcntl
-
     import uvloop  # noqa: F401  # needed next
 
     from fastrun.api import new_run_id, prepare
 
-    # Of its own: a snippet may close descriptor 1, and the next file that it opens would get the report.
-    out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
+    out, err = _own_descriptors(options)
     console, status = _console(options, graph, out, err)
     run_id = new_run_id()
     watching: list[Observer] = []
@@ -323,6 +320,18 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
         if status is not None:
             status.expect(prepared.plan.seconds)
     return prepared, console, watching
+
+
+def _own_descriptors(options: argparse.Namespace) -> tuple[int, int]:
+    """Standard output and standard error, for this program alone."""
+    import fcntl
+
+    # A snippet may close descriptor 1, and the next file that it opens would get the report.
+    out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
+    if options.json == "-":
+        # What the children of snippets print, and others who know no task, is not to stand among the events.
+        os.dup2(2, 1)
+    return out, err
 
 
 def _discard(watching: "Sequence[Observer]") -> None:

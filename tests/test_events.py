@@ -348,3 +348,15 @@ def test_the_documentation_is_true():
     assert keys == {
         type_: set(found["properties"]) for type_, found in SCHEMA["definitions"].items() if "properties" in found
     }
+
+
+def test_standard_output_has_nothing_but_events_whoever_writes_to_it(tmp_path):
+    source = (
+        "import os, subprocess, sys\nos.write(1, b'one\\n')\nsys.__stdout__.write('two\\n')\nos.system('echo three')"
+    )
+    path = write_json(tmp_path, document(eval_("a", f"{source}\nsubprocess.run(['echo', 'four'])")))
+    result = fastrun("--json", "-", path)
+    assert result.returncode == 0
+    kinds = [json.loads(line)["type"] for line in result.stdout.splitlines()]
+    assert (kinds[0], kinds[-1]) == ("run_started", "run_ended")
+    assert {b"one", b"two", b"three", b"four"} <= set(result.stderr.splitlines())
