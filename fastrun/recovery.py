@@ -16,7 +16,7 @@ from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id
 from fastrun.journal.recording import RunJournal
 from fastrun.journal.records import JournalError, Recorded, read_journal
-from fastrun.journal.resume import Plan, make_plan, survivors
+from fastrun.journal.resume import Plan, make_plan, outdated, survivors
 from fastrun.selection import matching
 from fastrun.spec import printable
 
@@ -47,7 +47,8 @@ def begin(graph: Graph, wanted: Journaling, run_id: str, warn: Callable[[str], N
         graph.rank_by(file.recorded.seconds)
         plan = make_plan(graph, keys, file.recorded, _forced(graph, wanted))
         journal = RunJournal(file, graph.tasks, keys, durable=wanted.durable)
-        journal.begin(run_id, plan.redone)
+        redone = [graph.tasks[number].name for number in plan.redone]
+        journal.begin(run_id, [*redone, *(name for name in outdated(graph, plan) if name in file.recorded.ok)])
     except BaseException:
         file.close()
         raise

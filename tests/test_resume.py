@@ -257,6 +257,45 @@ def test_what_was_to_run_again_does_so_even_if_the_run_ended_before(folder):
     assert folder.log() == "d"
 
 
+@pytest.mark.parametrize(
+    ("part", "ran", "left"),
+    [
+        (["--rerun", "a", "--only", "a"], "a", "bcd"),
+        (["--rerun", "a", "--exclude", "b"], "a", "bcd"),
+        (["--rerun", "b", "--only", "b"], "b", "cd"),
+        (["--rerun", "e", "--only", "e"], "e", ""),
+    ],
+)
+def test_what_depends_on_a_task_that_ran_in_a_part_runs_when_it_is_asked_for(folder, part, ran, left):
+    (folder.path / "ready").touch()
+    folder.run()
+    folder.log()
+    folder.run(*part)
+    assert folder.log() == ran
+    # It is not forgotten when that part has run once more, and nothing of it had to.
+    folder.run(*part[2:])
+    assert folder.log() == ""
+    result = folder.run("-v")
+    assert folder.log() == left
+    for name in left[:1]:
+        assert f"{name}: runs: what it depends on ran, or was to run, again".encode() in result.stderr
+    folder.run()
+    assert folder.log() == ""
+
+
+def test_a_change_that_is_taken_back_has_changed_what_depends_on_it(folder):
+    (folder.path / "ready").touch()
+    folder.run()
+    changed = document({**TASKS["tasks"][0], "env": {"X": "1"}}, *TASKS["tasks"][1:])
+    for content in (changed, TASKS):
+        folder.write(content)
+        folder.log()
+        folder.run("--only", "a")
+        assert folder.log() == "a"
+    folder.run()
+    assert folder.log() == "bcd"
+
+
 def test_dry_run_shows_what_would_run_and_leaves_the_journal_alone(folder):
     before = folder.run("-n")
     assert before.stdout.decode().split() == ["a", "b", "c", "d", "e"]

@@ -28,12 +28,15 @@ class RunJournal:
         # Of tasks that were tried before.
         self._attempts: dict[int, int] = {}
 
-    def begin(self, run_id: str, redone: Iterable[int]) -> None:
-        """Note who runs now and which tasks, recorded as ok, are to run again. ``run_id``: see ``RunRecord``."""
+    def begin(self, run_id: str, redone: Iterable[str]) -> None:
+        """Note who runs now and the names of tasks, recorded as ok, that are to run again, now or some time.
+
+        ``run_id``: see ``RunRecord``.
+        """
         document = blake2b("".join(self._keys).encode(), digest_size=16).hexdigest()
         self._file.append(run_record(run_id, document))
-        for number in redone:
-            self._file.append(redo_record(self._tasks[number].name))
+        for name in redone:
+            self._file.append(redo_record(name))
 
     def open(self, on_change: Callable[[], object]) -> None:
         """Have it called, in another thread, when more is recorded than ``flush`` said, or nothing more can be."""

@@ -112,6 +112,7 @@ class Recorded:
     ``ok``: by name, for tasks that are ok and were not started again since, nor meant to be: whatever a later start was
     about to do, it may have undone what the success had made.
     ``not_ok``: by name, how the task ended in the last run that it ended in, where that is not ok.
+    ``outdated``: the names of tasks that were ok, and were to run again since.
     ``seconds``: by name, how long the task ran when it was last ok.
     ``unfinished``: by name, the newest start where that has no end. Older starts of the same task are not kept: who
     starts it again has ended what was left of it.
@@ -123,6 +124,7 @@ class Recorded:
         self.exit_code: int | None = None
         self.ok: dict[str, Success] = {}
         self.not_ok: dict[str, str] = {}
+        self.outdated: set[str] = set()
         self.seconds: dict[str, float] = {}
         self.unfinished: dict[str, Unfinished] = {}
         self.length = 0
@@ -163,7 +165,8 @@ class Recorded:
         self.exit_code = None
 
     def _redo(self, record: dict[str, Any]) -> None:
-        self.ok.pop(record["name"], None)
+        if self.ok.pop(record["name"], None) is not None:
+            self.outdated.add(record["name"])
 
     def _skip(self, record: dict[str, Any]) -> None:
         self.not_ok[record["name"]] = Status.SKIPPED.label
@@ -180,6 +183,7 @@ class Recorded:
 
     def _end(self, record: dict[str, Any]) -> None:
         name = record["name"]
+        self.outdated.discard(name)
         started = self.unfinished.get(name)
         if started is not None and started.attempt == record["attempt"]:
             del self.unfinished[name]

@@ -68,8 +68,28 @@ def _changed(name: str, key: str, recorded: Recorded) -> str:
         return "" if success.key == key else "changed"
     if name in recorded.unfinished:
         return "its end is not recorded"
+    if name in recorded.outdated:
+        return "what it depends on ran, or was to run, again"
     status = recorded.not_ok.get(name)
     return "not recorded" if status is None else f"{status} the last time"
+
+
+def outdated(graph: Graph, plan: Plan) -> Iterator[str]:
+    """The names of the tasks outside of a part of a graph that depend on what runs: they are as good as not run."""
+    if graph.whole is None:
+        return
+    whole, numbers = graph.whole
+    inside = frozenset(numbers)
+    reached = {numbers[number] for number in plan.why}
+    waiting = list(reached)
+    while waiting:
+        number = waiting.pop()
+        for dependent in whole.dependents[whole.offsets[number] : whole.offsets[number + 1]]:
+            if dependent not in reached:
+                reached.add(dependent)
+                waiting.append(dependent)
+                if dependent not in inside:
+                    yield whole.tasks[dependent].name
 
 
 def survivors(recorded: Recorded, boot: str) -> Iterator[Unfinished]:
