@@ -26,8 +26,8 @@ class Deadlines:
         self._forcing: dict[int, asyncio.TimerHandle] = {}
         # Tasks that were asked to end, and have not.
         self._asked: set[int] = set()
-        # While time stands still: seconds that were left.
-        self._left: dict[int, float] = {}
+        # While time stands still: which timers those were, of which task, what they call, and seconds that were left.
+        self._left: list[tuple[dict[int, asyncio.TimerHandle], int, Callable[[int], None], float]] = []
 
     def begin(self, number: int, task: Task) -> None:
         """Let the time of a task begin."""
@@ -57,15 +57,21 @@ class Deadlines:
 
     def pause(self) -> None:
         """Let time stand still."""
-        for number, timer in self._timers.items():
-            self._left[number] = timer.when() - asyncio.get_running_loop().time()
-            timer.cancel()
+        now = asyncio.get_running_loop().time()
+        for timers, over in ((self._timers, self._time_is_over), (self._forcing, self._time_is_really_over)):
+            for number, timer in timers.items():
+                # It stands still already, where this process was stopped twice in a row.
+                if not timer.cancelled():
+                    timer.cancel()
+                    self._left.append((timers, number, over, timer.when() - now))
 
     def go_on(self) -> None:
-        """Let it pass again; some tasks may have ended since ``pause``."""
-        for number, seconds in self._left.items():
-            if number in self._timers:
-                self._timers[number] = asyncio.get_running_loop().call_later(seconds, self._time_is_over, number)
+        """Let it pass again; some tasks may have ended since ``pause``, and begun once more."""
+        loop = asyncio.get_running_loop()
+        for timers, number, over, seconds in self._left:
+            timer = timers.get(number)
+            if timer is not None and timer.cancelled():
+                timers[number] = loop.call_later(seconds, over, number)
         self._left.clear()
 
     def _of(self, task: Task) -> float | None:
@@ -75,6 +81,7 @@ class Deadlines:
         return f"timed out after {self._of(task) or 0.0:g} s"
 
     def _time_is_over(self, number: int) -> None:
+        del self._timers[number]
         self._asked.add(number)
         loop = asyncio.get_running_loop()
         self._forcing[number] = loop.call_later(self._grace, self._time_is_really_over, number)

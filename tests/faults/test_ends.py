@@ -77,6 +77,22 @@ def test_time_in_which_the_runner_is_stopped_is_no_tasks_time(tmp_path):
     assert report_of(out) == {"a": ("ok", "")}
 
 
+def test_task_whose_time_is_over_is_not_told_again_when_the_runner_goes_on(tmp_path):
+    asked = "trap 'echo asked >> log' TERM; echo $$ > pid; until [ -e go ]; do sleep 0.01; done; exit 3"
+    with fastrun_process(write_json(tmp_path, document(exec_("a", asked, timeout=0.2))), cwd=tmp_path) as process:
+        wait_for((tmp_path / "log").exists)
+        for _ in range(3):
+            process.send_signal(signal.SIGTSTP)
+            wait_for(lambda: _state(process.pid) == "T")
+            process.send_signal(signal.SIGCONT)
+            wait_for(lambda: _state(_pid(tmp_path)) != "T")
+        (tmp_path / "go").touch()
+        out, err = process.communicate(timeout=LIMIT)
+    assert (tmp_path / "log").read_text() == "asked\n"
+    assert report_of(out) == {"a": ("failed", "timed out after 0.2 s")}
+    assert b"fastrun" not in err
+
+
 def test_stopped_runner_that_is_killed_leaves_nothing(tmp_path):
     with fastrun_process(write_json(tmp_path, document(exec_("a", WAITS))), cwd=tmp_path) as process:
         pid = _pid(tmp_path)

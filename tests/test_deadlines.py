@@ -1,0 +1,129 @@
+"""When tasks are asked to end, and made to, by a clock that stands still until it is set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fastrun import Outcome, Status, Task
+from fastrun.deadlines import Deadlines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Timer:
+    def __init__(self, when: float, call: Callable[[], None]) -> None:
+        self.when_, self.call, self.off = when, call, False
+
+    def when(self) -> float:
+        return self.when_
+
+    def cancelled(self) -> bool:
+        return self.off
+
+    def cancel(self) -> None:
+        self.off = True
+
+
+class Clock:
+    """A loop, as far as it has a time and timers."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[Timer] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, call: Callable[..., None], *arguments: Any) -> Timer:
+        timer = Timer(self.now + seconds, lambda: call(*arguments))
+        self.timers.append(timer)
+        return timer
+
+    def pass_to(self, now: float) -> None:
+        """Let time pass, and call what is due."""
+        self.now = now
+        due = [timer for timer in self.timers if timer.when() <= now]
+        self.timers = [timer for timer in self.timers if timer.when() > now]
+        for timer in due:
+            if not timer.cancelled():
+                timer.call()
+
+
+class Timed:
+    """Deadlines by a clock of their own. ``said``: when, of which task, and whether it was made to end."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.said: list[tuple[float, int, bool]] = []
+        self.deadlines = Deadlines(10, 5, lambda number, force: self.said.append((clock.now, number, force)))
+
+    def begin(self, number: int, timeout: float | None = None) -> None:
+        self.deadlines.begin(number, task(timeout))
+
+
+def task(timeout: float | None = None) -> Task:
+    return Task("a", "exec", "true", timeout=timeout)
+
+
+@pytest.fixture
+def timed(monkeypatch) -> Timed:
+    clock = Clock()
+    monkeypatch.setattr("fastrun.deadlines.asyncio.get_running_loop", lambda: clock)
+    return Timed(clock)
+
+
+def test_a_task_is_asked_to_end_and_after_the_grace_made_to(timed):
+    timed.begin(1)
+    timed.begin(2, timeout=3)
+    for now in (3, 8, 10, 15, 100):
+        timed.clock.pass_to(now)
+    assert timed.said == [(3, 2, False), (8, 2, True), (10, 1, False), (15, 1, True)]
+    assert timed.deadlines.end(2, task(3), Outcome(Status.INTERRUPTED)) == (
+        Status.FAILED,
+        "timed out after 3 s",
+        *[None] * 2,
+        0,
+    )
+
+
+def test_what_has_ended_is_asked_nothing(timed):
+    timed.begin(1)
+    assert timed.deadlines.end(1, task(), Outcome(Status.OK)).status is Status.OK
+    timed.clock.pass_to(100)
+    assert timed.said == []
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_while_time_stands_still_none_is_used_up(timed, times):
+    timed.begin(1)
+    timed.begin(2, timeout=3)
+    timed.clock.pass_to(3)
+    timed.clock.pass_to(4)
+    # One was asked to end, and has 4 seconds of grace left.
+    for _ in range(times):
+        timed.deadlines.pause()
+        timed.clock.pass_to(timed.clock.now + 50)
+    timed.deadlines.go_on()
+    stopped = 50 * times
+    for now in (7, 8, 9, 10, 15, 100):
+        timed.clock.pass_to(stopped + now)
+    asked = [(3, 2, False), (stopped + 8, 2, True)]
+    assert timed.said == [*asked, (stopped + 10, 1, False), (stopped + 15, 1, True)]
+
+
+def test_what_ends_while_time_stands_still_is_let_go_and_the_next_attempt_has_its_whole_time(timed):
+    timed.begin(1)
+    timed.begin(2)
+    timed.clock.pass_to(4)
+    timed.deadlines.pause()
+    timed.clock.pass_to(50)
+    for number in (1, 2):
+        timed.deadlines.end(number, task(), Outcome(Status.FAILED))
+    timed.begin(2)
+    timed.deadlines.go_on()
+    for now in (60, 65, 100):
+        timed.clock.pass_to(now)
+    assert timed.said == [(60, 2, False), (65, 2, True)]
