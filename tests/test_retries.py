@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from contextlib import suppress
 
 import pytest
 
@@ -101,6 +103,28 @@ def test_a_command_whose_time_is_over_is_tried_again_and_leaves_nobody_beside_th
     result, report = run(tmp_path, exec_("a", command, retries=1, retry_delay=0, timeout=0.5))
     assert (result.returncode, report["a"]) == (0, ("ok", "attempt 2 of 2"))
     assert not alive(int((tmp_path / "left").read_text()))
+
+
+@pytest.mark.parametrize("how", ["", "setsid "], ids=["in its group", "in a session of its own"])
+@pytest.mark.parametrize("detach", [False, True])
+def test_what_an_attempt_left_with_its_output_closed_does_not_run_beside_the_next(tmp_path, how, detach):
+    stays = f"{how}sh -c 'echo $$ > left; exec sleep 1000' > /dev/null 2>&1 & until [ -s left ]; do sleep 0.01; done"
+    looks = "grep -s '^State:.*[RSDT]' /proc/$(cat left)/status && touch beside"
+    command = f"if [ $FASTRUN_ATTEMPT = 1 ]; then {stays}; exit 3; else {looks}; exit 0; fi"
+    # It is nobody else's that is killed.
+    other = exec_("b", "setsid -f sleep 1000; until [ -e done ]; do sleep 0.01; done; touch whole", retries=1)
+    last = exec_("c", "touch done", "a")
+    result, report = run(tmp_path, exec_("a", command, retries=1, retry_delay=0, detach=detach), other, last)
+    left = int((tmp_path / "left").read_text())
+    try:
+        assert (result.returncode, report["a"]) == (0, ("ok", "attempt 2 of 2"))
+        assert (tmp_path / "beside").exists() == detach
+        assert alive(left) == detach
+        assert (tmp_path / "whole").exists()
+        assert b"b: left a process behind" in result.stderr
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(left, signal.SIGKILL)
 
 
 def test_the_grace_of_one_attempt_does_not_end_the_next(tmp_path):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from fastrun.executors.groups import live_groups, signal_group
 from fastrun.executors.guardian import Guardian
-from fastrun.executors.leftovers import end_leftovers
+from fastrun.executors.leftovers import end_leftovers, kill_leftovers
 from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
 from fastrun.executors.spawner import Spawner
@@ -96,6 +96,8 @@ class ProcessExecutor:
         self._held_by = "slot"
         self._running: set[Process] = set()
         self._lingering: set[Process] = set()
+        # The names of tasks of which an attempt failed, and another may follow.
+        self._may_follow: dict[int, str] = {}
         # The next of chains, to be started once all is handled that is ready now.
         self._following: list[Process] = []
         self._started_any = False
@@ -200,6 +202,10 @@ class ProcessExecutor:
             if force and process.exited:
                 # Nobody is left whose end would have to be awaited.
                 self._forget(process)
+        name = self._may_follow.pop(number, None) if force else None
+        if name is not None:
+            # With its output closed, or in a session of its own: it would run beside the next attempt.
+            kill_leftovers(self._guardian.run_id, name, {p.pid for p in self._running | self._lingering})
 
     def suspend(self, *, resume: bool) -> None:
         """STOP or CONT to the groups: in a session of its own a group does not see the terminal's Ctrl-Z."""
@@ -296,6 +302,10 @@ class ProcessExecutor:
             self._lingering.add(process)
         self._settle()
         outcome = self._outcome(process)
+        task = process.task
+        # A name that is shown in another way may be shown as some other task's is.
+        if task.retries and outcome.status is not Status.OK and task.label == task.name:
+            self._may_follow[process.number] = task.name
         go_on = self._events.task_ended(process.number, outcome)
         following = process.place + 1
         if outcome.status is Status.OK and following < len(process.chain):
