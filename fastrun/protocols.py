@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
     ``status``: one of the last four. ``reason``: in one line, where there is one. ``usage``: of a command, where an
     observer is ``detailed`` and it is known. ``again``: seconds until the next attempt, None when the task has ended;
     an executor sets it where the attempt was lost through no fault of the task. ``ago``: seconds since it ended, where
-    word of that has come late.
+    word of that has come late. ``given_up``: this was told before, and the attempt that was to follow will not.
     """
 
     status: Status
@@ -61,6 +61,7 @@ class Outcome(NamedTuple):
     usage: Usage | None = None
     again: float | None = None
     ago: float = 0.0
+    given_up: bool = False
 
 
 # That of nearly every task: it need not be made each time.

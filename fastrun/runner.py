@@ -371,7 +371,7 @@ class Run:
         scheduler = self._scheduler
         if self._attempts.any_held and (scheduler.stopped or scheduler.closing):
             for number, outcome in self._attempts.give_up():
-                self._end(number, outcome)
+                self._end(number, outcome._replace(given_up=True))
         self._draining = False
         tasks = self._tasks
         for lane, executor in enumerate(self._executors):

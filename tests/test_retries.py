@@ -151,6 +151,15 @@ def test_a_signal_ends_the_wait_for_the_next_attempt(tmp_path):
         out, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert report_of(out) == {"a": ("failed", "exit status 3"), "b": ("skipped", "a failed")}
+    # The second one never began.
+    assert b", attempt 1 of 2" in out
+
+
+def test_an_attempt_that_cannot_start_is_one_all_the_same(tmp_path):
+    result, _ = run(tmp_path, exec_("a", "true", cwd="none", retries=1, retry_delay=0))
+    assert result.returncode == 1
+    assert result.stdout.startswith(b"Retrying: a (attempt 2 of 2)\nFailures:\n")
+    assert b", attempt 2 of 2" in result.stdout
 
 
 def test_after_too_many_failures_nothing_is_tried_again(tmp_path):

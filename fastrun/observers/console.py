@@ -165,7 +165,7 @@ class Console(Observer):
         attempt = self._attempts.pop(name, 1) if self._attempts else 1
         block = self._blocks.pop(name)
         if outcome.status is not _OK:
-            self._note_failure(task, outcome, attempt, tail)
+            self._note_failure(task, outcome, attempt - outcome.given_up, tail)
         elif self._mode == "quiet":
             if block is not None:
                 block.close()
@@ -183,9 +183,11 @@ class Console(Observer):
             self._failures.append((task, outcome.reason, attempt, bytes(tail)))
 
     def _never_started(self, task: Task, outcome: Outcome) -> None:
-        if outcome.status is Status.FAILED and outcome.again is None:
+        if outcome.again is not None:
+            self._retry(task, outcome, outcome.again)
+        elif outcome.status is Status.FAILED:
             attempt = self._attempts.pop(task.name, 1) if self._attempts else 1
-            self._note_failure(task, outcome, attempt, b"")
+            self._note_failure(task, outcome, attempt - outcome.given_up, b"")
         elif outcome.status is Status.SKIPPED and outcome.reason != NOTHING_FAILED:
             self._skips[outcome.reason] = self._skips.get(outcome.reason, 0) + 1
 
