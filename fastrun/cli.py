@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from fastrun.options import (
+    EXIT_OUTPUT,
     EXIT_USAGE,
     LOOKING,
     OF_ONE_RUN,
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from fastrun.signals import Signals
 
 _T = TypeVar("_T")
-
-EXIT_OUTPUT = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +90,7 @@ def _is_given(options: argparse.Namespace, option: str) -> bool:
 
 def _check_files(made: Parser, options: argparse.Namespace) -> None:
     """Leave with an error if a file that is to be written is the document, or another such file."""
-    taken = {} if options.file == "-" else {os.path.realpath(options.file): "the document"}
+    taken = {} if options.file == "-" else {_identity(options.file): "the document"}
     for option in ("journal", "json", "trace", "junit", "html"):
         file = getattr(options, option)
         if file == "-" and option != "json":
@@ -99,11 +98,23 @@ def _check_files(made: Parser, options: argparse.Namespace) -> None:
         # A device may be named as often as one likes.
         if file in (None, "-") or (os.path.exists(file) and not os.path.isfile(file)):
             continue
-        place = os.path.realpath(file)
+        place = _identity(file)
         # A journal is opened by who refuses what is none.
         if place in taken and option != "journal":
             made.error(f"--{option} would write over {taken[place]}: {file}")
         taken[place] = f"the file of --{option}"
+
+
+def _identity(path: str) -> tuple[int, int] | str:
+    """What two paths have in common that lead to the same file, by whatever names or links."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        # Not there yet. Nor is, maybe, the folder that this works in.
+        with suppress(OSError):
+            return os.path.realpath(path)
+        return path
+    return found.st_dev, found.st_ino
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -7,12 +7,17 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastrun import __version__
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
 EXIT_USAGE = 2
+EXIT_OUTPUT = 3
 
 # Those that completion is printed for.
 SHELLS = ("bash", "zsh", "fish")
@@ -145,6 +150,23 @@ class Parser(argparse.ArgumentParser):
         except (argparse.ArgumentTypeError, ValueError) as error:
             # Told only if the arguments are good: --help is to work with any environment.
             self._wrong.append(f"{name}: {error}")
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        """Write and flush; what argparse cannot write it leaves out. Leaves by itself where standard output is full."""
+        to_stdout = file is sys.stdout
+        stdout = sys.stdout
+        if not to_stdout or stdout is None:
+            super()._print_message(message, file)
+            return
+        try:
+            stdout.write(message)
+            stdout.flush()
+        except OSError as error:
+            # So that the interpreter does not try again at its end.
+            with suppress(OSError):
+                stdout.close()
+            said = "" if isinstance(error, BrokenPipeError) else f"cannot write to standard output: {error.strerror}"
+            self.exit(EXIT_OUTPUT, said and f"fastrun: {said}\n")
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and where to look."""

@@ -82,8 +82,12 @@ def _in_repository(path: str) -> str | None:
     """Where in the repository that is worked on a file is; None for one outside, and for standard input."""
     if path == "-":
         return None
-    inside = os.path.relpath(path, os.environ.get("GITHUB_WORKSPACE") or ".")
-    return None if inside.startswith("..") else inside
+    try:
+        inside = os.path.relpath(path, os.environ.get("GITHUB_WORKSPACE") or ".")
+    except FileNotFoundError:
+        # The folder that this works in was removed.
+        return None
+    return None if inside.split(os.sep, 1)[0] == os.pardir else inside
 
 
 def _title(path: str) -> str:

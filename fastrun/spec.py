@@ -302,9 +302,9 @@ class _Loading:
                 if keys <= _PLAIN:
                     rest = _DEFAULTS
                 elif keys <= KEYS:
-                    rest = tuple(map(item.get, Task._fields[4:], _DEFAULTS))
                     if not keys <= _ORDINARY:
                         self._special.append(len(tasks))
+                    rest = tuple(map(_with_numbers(item).get, Task._fields[4:], _DEFAULTS))
                 else:
                     return False
                 if has_nul(item):
@@ -339,7 +339,13 @@ def has_nul(item: dict[str, Any]) -> bool:
 
 def task_from_dict(item: dict[str, Any]) -> Task:
     """Make a task of a validated object."""
-    return Task(**{key: item[key] for key in Task._fields if key in item})
+    return Task(**{key: value for key, value in _with_numbers(item).items() if key in Task._fields})
+
+
+def _with_numbers(item: dict[str, Any]) -> dict[str, Any]:
+    """The same object with whole numbers as such: 2.0 is one as well, as JSON Schema has it."""
+    retries = item.get("retries", 0)
+    return item if type(retries) is int else {**item, "retries": int(retries)}
 
 
 def is_special(item: dict[str, Any]) -> bool:

@@ -338,7 +338,7 @@ def test_a_closed_pipe_is_exit_3_and_the_tasks_go_on(tmp_path):
     assert (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize("option", ["--schema", "-n"])
+@pytest.mark.parametrize("option", ["--schema", "-n", "--help", "--version"])
 def test_a_full_disk_is_exit_3_for_what_is_printed_without_a_run(tmp_path, option):
     with open("/dev/full", "wb") as full:
         result = subprocess.run(
@@ -489,3 +489,26 @@ def test_a_run_that_is_refused_changes_no_file(tmp_path, refused):
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
     assert fastrun(*files, path, cwd=tmp_path).returncode == 0
     assert all(b"another" not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", [[], ["--json", "events"], ["--journal", "journal"], ["--html", "/dev/null"]])
+def test_a_folder_that_was_removed_is_no_reason_to_fall(tmp_path, options):
+    path = write_json(tmp_path, document(exec_("a", "echo fine")))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    def enter() -> None:
+        os.chdir(folder)
+        folder.rmdir()
+
+    more = environment(GITHUB_ACTIONS="true")
+    missing = fastrun(*options, "tasks.json", preexec_fn=enter, env=more)
+    assert (missing.returncode, missing.stdout) == (2, b"")
+    folder.mkdir()
+    result = fastrun(*options, path, preexec_fn=enter, env=more)
+    assert b"Traceback" not in missing.stderr + result.stderr
+    if options and options[1] != "/dev/null":
+        assert (result.returncode, result.stdout) == (2, b"")
+        assert f"fastrun: {options[1]}: No such file or directory".encode() in result.stderr
+    else:
+        assert (result.returncode, report_of(result.stdout)) == (0, {"a": ("ok", "")})

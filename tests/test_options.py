@@ -258,7 +258,8 @@ def test_no_file_about_the_run_replaces_the_document(tmp_path, option):
     path = write_json(tmp_path, document(exec_("a", "true")))
     content = path.read_bytes()
     (tmp_path / "linked").symlink_to(path)
-    for name in (str(path), path.name, "linked"):
+    (tmp_path / "same").hardlink_to(path)
+    for name in (str(path), path.name, "linked", "same"):
         result = fastrun(option, name, "-C", tmp_path, path.name)
         assert (result.returncode, result.stdout) == (2, b"")
         assert f"{option} would write over the document: {name}".encode() in result.stderr
@@ -272,4 +273,10 @@ def test_two_files_about_the_run_are_not_one(tmp_path):
         assert (result.returncode, result.stdout) == (2, b"")
         assert f"{second} would write over the file of {first}: ./same".encode() in result.stderr
     assert not (tmp_path / "same").exists()
+    (tmp_path / "one").write_text("old")
+    (tmp_path / "other").hardlink_to(tmp_path / "one")
+    result = fastrun("--json", "one", "--junit", "other", path, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"--junit would write over the file of --json: other" in result.stderr
+    assert (tmp_path / "one").read_text() == "old"
     assert fastrun("--json", "/dev/null", "--trace", "/dev/null", path).returncode == 0

@@ -155,6 +155,14 @@ def test_a_signal_ends_the_wait_for_the_next_attempt(tmp_path):
     assert b", attempt 1 of 2" in out
 
 
+def test_a_whole_number_of_retries_may_be_written_as_a_fraction(tmp_path):
+    result, report = run(tmp_path, exec_("a", "[ $FASTRUN_ATTEMPT = 2 ]", retries=1.0, retry_delay=0))
+    assert report["a"] == ("ok", "attempt 2 of 2")
+    assert b"Retrying: a (attempt 2 of 2)" in result.stdout
+    # A part of what has an error elsewhere is read in another way.
+    assert library.load({"tasks": [exec_("a", "true", retries=2.0)], "x-note": 1}).pop().retries == 2
+
+
 def test_an_attempt_that_cannot_start_is_one_all_the_same(tmp_path):
     result, _ = run(tmp_path, exec_("a", "true", cwd="none", retries=1, retry_delay=0))
     assert result.returncode == 1

@@ -64,7 +64,10 @@ class DaskCluster:
         self._wanted = wanted
         self._run = run_id
         self._measured = measured
-        self._directory = os.getcwd()
+        try:
+            self._directory = os.getcwd()
+        except FileNotFoundError:
+            raise ClusterError("the current directory, in which commands are to run, was removed") from None
         self._numbers = itertools.count()
         self._owners: dict[int, Owner] = {}
         self._following: dict[int, asyncio.Task[None]] = {}
