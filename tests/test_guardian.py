@@ -17,7 +17,7 @@ import pytest
 from fastrun.executors import guardian as module
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.table import EVAL
-from tests.helpers import LIMIT, alive, environment
+from tests.helpers import LIMIT, alive, document, environment, exec_, write_json
 
 # What a runner does, without running anything: its scenario starts processes as tasks would, prints what the test
 # has to know of them, and then does what it is told on its standard input.
@@ -373,3 +373,15 @@ def _refuse(error: Exception):
         raise error
 
     return refused
+
+
+def test_an_inherited_descriptor_above_the_limit_is_no_reason_to_go_without(tmp_path):
+    # As of a lock that a script holds; commands have it, the guardian has not.
+    command = "readlink /proc/$PPID/fd/200 /proc/self/fd/200"
+    path = write_json(tmp_path, document(exec_("a", command)))
+    script = f"exec 200> lock; ulimit -n 128; exec {sys.executable} -m fastrun {path}"
+    result = subprocess.run(
+        ["bash", "-c", script], capture_output=True, env=environment(), cwd=tmp_path, timeout=LIMIT, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.count(b"/lock\n") == 2

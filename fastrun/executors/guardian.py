@@ -10,6 +10,7 @@ that is a task of another run, the tasks of that one.
 
 import errno
 import os
+import resource
 import signal
 import sys
 from contextlib import suppress
@@ -127,20 +128,30 @@ def _spawn(run_id: str, pipe: int, table: int, tokens: int) -> int:
     environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
     python = [sys.executable, "-I", "-S", "-B", "-c", _CODE, _FOLDER]
     known = [os.getpid(), os.getsid(0), os.getpgrp(), table, table_copy, tokens_copy]
-    return os.posix_spawn(
-        _SHELL,
-        [_SHELL, "-c", _SCRIPT, "fastrun-guardian", *python, run_id, *map(str, known)],
-        environment,
-        file_actions=[
-            *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()),
-            (os.POSIX_SPAWN_DUP2, table, table_copy),
-            *([(os.POSIX_SPAWN_DUP2, tokens, tokens_copy)] if tokens >= 0 else []),
-            (os.POSIX_SPAWN_DUP2, pipe, 0),
-            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-        ],
-        setsid=True,
-        setsigmask=_IGNORED,
-    )
+    inheritable = _inheritable()
+    # Those at or above the limit, which was lowered since, cannot be named in an action.
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unnamed = [descriptor for descriptor in inheritable if 0 <= limit <= descriptor]
+    for descriptor in unnamed:
+        os.set_inheritable(descriptor, False)
+    try:
+        return os.posix_spawn(
+            _SHELL,
+            [_SHELL, "-c", _SCRIPT, "fastrun-guardian", *python, run_id, *map(str, known)],
+            environment,
+            file_actions=[
+                *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in inheritable if descriptor not in unnamed),
+                (os.POSIX_SPAWN_DUP2, table, table_copy),
+                *([(os.POSIX_SPAWN_DUP2, tokens, tokens_copy)] if tokens >= 0 else []),
+                (os.POSIX_SPAWN_DUP2, pipe, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            ],
+            setsid=True,
+            setsigmask=_IGNORED,
+        )
+    finally:
+        for descriptor in unnamed:
+            os.set_inheritable(descriptor, True)
 
 
 def _inheritable() -> list[int]:
