@@ -322,7 +322,7 @@ def test_the_guardian_has_no_mark_and_no_descriptors_but_its_own(guardian, monke
         os.close(write_end)
         os.close(read_end)
     expected = [os.readlink("/proc/self/fd/2"), "/dev/null", "/memfd:fastrun-table (deleted)", "pipe:"]
-    # Before it opens libraries, which it closes again.
+    # Before that it opens libraries, which it closes again.
     assert wait_until(lambda: _waits(guardian._pid))
     assert _open_files(guardian._pid) == sorted(expected)
     with open(f"/proc/{guardian._pid}/environ", "rb") as file:
