@@ -81,7 +81,7 @@ class Deadlines:
         return f"timed out after {self._of(task) or 0.0:g} s"
 
     def _time_is_over(self, number: int) -> None:
-        del self._timers[number]
+        self._timers.pop(number, None)
         self._asked.add(number)
         loop = asyncio.get_running_loop()
         self._forcing[number] = loop.call_later(self._grace, self._time_is_really_over, number)
