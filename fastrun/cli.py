@@ -478,7 +478,7 @@ def _usage_error(text: str) -> int:
 
 def _say(text: str, stderr: TextIO | None = None) -> None:
     """Print a line on standard error, unless there is none. ``stderr``: what that was before snippets ran."""
-    stderr = stderr or sys.stderr
+    stderr = stderr or getattr(sys, "stderr", None)
     if stderr is not None:
         with suppress(OSError):
             print(text, file=stderr, flush=True)
