@@ -404,7 +404,7 @@ def _run_and_write(run: "Prepared", signals: "Signals", console: "Console", watc
 
     from fastrun.signals import LAST_WORDS
 
-    stderr = sys.stderr
+    stdout, stderr = sys.stdout, sys.stderr
     try:
         report = uvloop.run(run.to_end(signals))
     except BaseException as error:
@@ -419,6 +419,14 @@ def _run_and_write(run: "Prepared", signals: "Signals", console: "Console", watc
         raise
     patience = None if signals.first is None else LAST_WORDS
     written = console.close(patience)
+    for stream in (stdout, stderr):
+        # What snippets wrote there past ours is in its buffer, which nobody else empties from here on.
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except OSError as error:
+            _say(f"fastrun: cannot write what a snippet printed: {error.strerror}", stderr)
+            written = False
     if watching:
         from fastrun.outputs import close
 

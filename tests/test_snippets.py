@@ -679,3 +679,32 @@ def test_a_snippet_that_deletes_the_streams_is_reported(tmp_path):
     result = fastrun("--json", "/dev/full", write_json(tmp_path, document(*tasks)))
     assert (result.returncode, report_of(result.stdout)) == (3, {"a": ("ok", ""), "b": ("failed", "exit status 3")})
     assert b"/dev/full: No space left on device" in result.stderr
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_a_snippet_writes_past_the_streams_is_not_lost(tmp_path, stream):
+    # A thread that is left has the process end without all that an interpreter does at its end.
+    leaves = "threading.Thread(target=threading.Event().wait).start()"
+    path = write_json(
+        tmp_path, document(eval_("a", f"import sys, threading\nsys.__{stream}__.write('past')\n{leaves}"))
+    )
+    buffered = environment(PYTHONUNBUFFERED="")
+    result = fastrun(path, env=buffered)
+    assert result.returncode == 0
+    assert b"past" in getattr(result, stream)
+
+
+def test_what_a_snippet_writes_past_a_stream_that_is_full_is_exit_3(tmp_path):
+    path = write_json(tmp_path, document(eval_("a", "import sys\nsys.__stdout__.write('past')")))
+    command = [sys.executable, "-m", "fastrun", "--json", "-", os.fspath(path)]
+    with open("/dev/full", "wb") as full:
+        # Where that goes then.
+        result = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            env=environment(PYTHONUNBUFFERED=""),
+            timeout=LIMIT,
+            check=False,
+        )
+    assert result.returncode == 3
