@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from tests.terminals import Terminal
+from tests.support.terminals import Terminal
 
 DOCS = Path(__file__).parents[1] / "docs"
 _COLUMNS, _ROWS = 96, 22

@@ -1,0 +1,357 @@
+"""The page about a run, in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastrun import Start, Task
+from fastrun.protocols import NOTHING_FAILED
+from tests.support.helpers import document, eval_, exec_, fastrun, write_json
+from tests.support.pages import FAILED, OK, Story, exec_task, skipped
+
+SCRIPT = "</script><script>window.harmed = true</script><img src=x onerror='window.harmed = true'>"
+
+# What Selenium calls keys: https://www.w3.org/TR/webdriver2/#keyboard-actions
+ESCAPE, DOWN, ENTER = "\ue00c", "\ue015", "\ue007"
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory):
+    """The page of a real run in which something fails."""
+    folder = tmp_path_factory.mktemp("failing")
+    path = write_json(
+        folder,
+        document(
+            exec_("prepare", "sleep 0.2"),
+            exec_("compile:a", "sleep 0.1", "prepare"),
+            exec_("compile:b", "for i in $(seq 40); do echo line $i; done; echo 'b.c:1: wrong' >&2; exit 2", "prepare"),
+            eval_("link", "pass", "compile:a", "compile:b"),
+            exec_("test", "true", "link"),
+            eval_("count", "print(sum(range(10)))"),
+            exec_(SCRIPT, f'echo "{SCRIPT}"; false'),
+        ),
+    )
+    page = folder / "page.html"
+    assert fastrun("--html", page, path).returncode == 1
+    return page
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """The page of 100,000 tasks that nobody ran."""
+    tasks = [exec_task(f"make:{number}") for number in range(99_000)]
+    tasks += [exec_task(f"join:{number}", *(f"make:{99 * number + n}" for n in range(99))) for number in range(1000)]
+    story = Story(tmp_path_factory.mktemp("large") / "page.html", tasks)
+    for number, task in enumerate(tasks):
+        moment = number // 8 * 0.01
+        if number % 8 == 0:
+            for other in tasks[number : number + 8]:
+                story.start(moment, other.name)
+        story.end(moment + 0.009, task.name, FAILED if number == 70_007 else OK)
+    return story.write(1250)
+
+
+def test_a_failing_run_opens_and_says_what_happened(failing, opened):
+    page = opened(failing)
+    assert page.text("h1") == "tasks.json"
+    assert page.text("#verdict") == "Failed"
+    assert page.text("#sentence").startswith("7 tasks: 3 ok, 2 failed, 2 skipped.")
+    assert page.texts("#skips li") == ["2 skipped: compile:b failed"]
+    assert len(page.rows()) == 7
+    page.click("#graph h2")
+    page.until("document.querySelectorAll('#graph .node').length === 7")
+    assert page.js("document.querySelectorAll('#graph .edge').length") == 5
+
+
+def test_a_good_run_opens(tmp_path, opened):
+    story = Story(tmp_path / "page.html", [exec_task("a"), exec_task("b", "a")])
+    story.run(0, 1, "a")
+    story.run(1, 3, "b")
+    page = opened(story.write(3))
+    assert page.text("#verdict") == "All is well"
+    assert not page.one("#failures").is_displayed()
+    assert page.texts("#path-list .task-link") == ["a", "b"]
+
+
+@pytest.mark.parametrize("many", [0, 1])
+def test_a_run_in_which_nothing_ran_opens(tmp_path, opened, many):
+    tasks = [exec_task("a")][:many]
+    story = Story(tmp_path / "page.html", tasks)
+    for task in tasks:
+        story.end(0, task.name, skipped("b"))
+    page = opened(story.write(0))
+    assert page.text("#path-sentence") == "Nothing ran."
+
+
+def test_the_output_of_a_failed_task_can_be_read(failing, opened):
+    page = opened(failing)
+    card = ".failure[data-row='2']"
+    assert page.text(f"{card} .reason") == "exit status 2"
+    assert page.text(f"{card} .command").startswith("for i in $(seq 40)")
+    assert "b.c:1: wrong" in page.text(f"{card} .output").split("\n")
+    assert "line 1\n" not in page.text(f"{card} .output")
+    page.click(f"{card} .more")
+    assert "line 1\n" in page.text(f"{card} .output")
+    assert len(page.text(f"{card} .output").split("\n")) == 41
+
+
+def test_a_script_in_a_name_or_in_output_is_text(failing, opened):
+    page = opened(failing)
+    assert SCRIPT in page.rows()
+    assert page.text(".failure[data-row='6'] .output") == SCRIPT
+    page.click(".failure[data-row='6'] h3 .task-link")
+    assert page.text("#details-title") == SCRIPT
+    assert page.js("window.harmed === undefined")
+    assert page.js("document.images.length") == 0
+
+
+def test_who_types_a_search_stays_where_the_table_is(failing, opened):
+    page = opened(failing)
+    page.js("document.getElementById('tasks').scrollIntoView()")
+    place = page.js("window.scrollY")
+    assert place > 0
+    page.one("#search").send_keys("c")
+    page.one("#search").send_keys("ompile")
+    page.until("document.querySelectorAll('#table-body .task-link').length === 2")
+    assert page.js("window.scrollY") == place
+
+
+def test_a_failure_that_is_allowed_is_shown_as_such_and_what_was_not_needed_is_no_skip(tmp_path, opened):
+    tasks = [exec_task("a", allow_failure=True), exec_task("tell", "a", when="failed"), exec_task("b")]
+    story = Story(tmp_path / "page.html", tasks)
+    story.run(0, 1, "a", FAILED)
+    story.run(0, 1, "b")
+    story.end(1, "tell", skipped("x")._replace(reason=NOTHING_FAILED))
+    page = opened(story.write(1))
+    assert page.text("#failures-title") == "Allowed failures"
+    assert " · allowed" in page.text(".failure[data-row='0'] header")
+    assert page.texts("#skips li") == []
+
+
+def test_what_ran_at_once_is_what_ran_at_the_same_time(tmp_path, opened):
+    story = Story(tmp_path / "page.html", [exec_task("a"), exec_task("b"), Task("c", "eval", "")])
+    story.start(0, "a")
+    story.run(0, 1, "b")
+    story.end(1, "a")
+    story.run(2, 3, "c")
+    page = opened(story.write(3))
+    assert page.texts("#figures div")[2] == "At once, at the most2up to 2 exec, up to 1 eval"
+
+
+@pytest.mark.parametrize(("many", "hints"), [(2, 0), (40, 1)])
+def test_a_drawing_that_does_not_fit_says_so(tmp_path, opened, many, hints):
+    tasks = [exec_task("task 0"), *(exec_task(f"task {number}", f"task {number - 1}") for number in range(1, many))]
+    story = Story(tmp_path / "page.html", tasks)
+    for number, task in enumerate(tasks):
+        story.run(number, number + 1, task.name)
+    page = opened(story.write(many))
+    page.click("#graph h2")
+    page.until(f"document.querySelectorAll('#graph .node').length === {many}")
+    assert len(page.texts("#graph .hint")) == hints
+
+
+def test_search_finds_tasks_everywhere(failing, opened):
+    page = opened(failing)
+    page.click("#graph h2")
+    page.until("document.querySelectorAll('#graph .node').length === 7")
+    page.one("#search").send_keys("COMPILE b")
+    page.until("document.querySelectorAll('#table-body .task-link').length === 1")
+    assert page.rows() == ["compile:b"]
+    assert page.text("#table-count") == "1 of 7 tasks"
+    assert page.js("document.querySelectorAll('#graph .node.dim').length") == 6
+    page.click("#filters .chip.plain")
+    assert len(page.rows()) == 7
+    assert page.js("document.getElementById('search').value") == ""
+
+
+def test_filters_show_what_has_a_status(failing, opened):
+    page = opened(failing)
+    page.click("#filters [data-status=skipped]")
+    assert page.rows() == ["link", "test"]
+    page.click("#filters [data-status=failed]")
+    assert page.rows() == ["compile:b", "link", "test", SCRIPT]
+    page.click("#filters [data-status=skipped]")
+    assert page.rows() == ["compile:b", SCRIPT]
+
+
+def test_the_table_sorts_both_ways_and_back(tmp_path, opened):
+    tasks = [exec_task(name) for name in ("t10", "t9", "never", "t1")]
+    story = Story(tmp_path / "page.html", tasks)
+    story.run(0, 2, "t10")
+    story.run(2, 3, "t9")
+    story.run(3, 6, "t1")
+    story.end(6, "never", skipped("x"))
+    page = opened(story.write(6))
+    orders = {
+        "seconds": (["t1", "t10", "t9", "never"], ["t9", "t10", "t1", "never"]),
+        "name": (["never", "t1", "t9", "t10"], ["t10", "t9", "t1", "never"]),
+        "status": (["never", "t10", "t9", "t1"], ["t10", "t9", "t1", "never"]),
+    }
+    for key, (first, second) in orders.items():
+        page.click(f"th[data-key={key}] button")
+        assert page.rows() == first
+        way = page.one(f"th[data-key={key}]").get_attribute("aria-sort")
+        page.click(f"th[data-key={key}] button")
+        assert page.rows() == second
+        assert page.one(f"th[data-key={key}]").get_attribute("aria-sort") != way
+        page.click(f"th[data-key={key}] button")
+        assert page.rows() == ["t10", "t9", "never", "t1"]
+
+
+def test_dark_and_light_follow_the_system(failing, opened):
+    grounds = []
+    for dark in (False, True):
+        page = opened(failing, dark=dark)
+        grounds.append(page.js("getComputedStyle(document.body).backgroundColor"))
+    brightness = [sum(map(int, ground[4:-1].split(","))) for ground in grounds]
+    assert brightness[0] > 600 > 150 > brightness[1]
+
+
+# The colours that are in a drawing, read from a copy: a browser complains of canvases that are read often.
+COLOURS = """(() => {
+  const drawn = document.querySelector("SELECTOR");
+  const copy = document.createElement("canvas");
+  [copy.width, copy.height] = [drawn.width, drawn.height];
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(drawn, 0, 0);
+  const pixels = new Uint32Array(context.getImageData(0, 0, copy.width, copy.height).data.buffer);
+  return Array.from(new Set(pixels)).sort().join();
+})()"""
+
+
+@pytest.mark.parametrize("selector", ["#timeline-canvas", "#chart canvas"])
+def test_what_is_drawn_turns_dark_with_the_system(failing, opened, selector):
+    page = opened(failing)
+    colours = COLOURS.replace("SELECTOR", selector)
+    page.until(f"{colours} !== '0'")
+    light = page.js(colours)
+    scheme = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+    page.until(f"{colours} !== {light!r}")
+
+
+def test_the_timeline_is_moved_and_zoomed_by_keys(failing, opened):
+    page = opened(failing)
+    whole = page.js("timeline.range()")
+    page.js("document.getElementById('timeline-scroll').focus()")
+    page.press("+")
+    near = page.js("timeline.range()")
+    assert near[1] - near[0] < 0.7 * whole[1]
+    page.press("\ue014")
+    moved = page.js("timeline.range()")
+    assert moved[0] > near[0]
+    assert moved[1] - moved[0] == pytest.approx(near[1] - near[0])
+    page.press("0")
+    assert page.js("timeline.range()") == whole
+
+
+def test_the_timeline_tells_of_a_task_and_opens_it(tmp_path, opened):
+    story = Story(tmp_path / "page.html", [exec_task("first"), exec_task("second")])
+    story.run(0, 5, "first")
+    story.run(5, 10, "second")
+    page = opened(story.write(10))
+    from selenium.webdriver import ActionChains
+
+    canvas = page.one("#timeline-canvas")
+    page.js("arguments[0].scrollIntoView({ block: 'center' })", canvas)
+    # In the first slot, in the second half.
+    place = (int(canvas.size["width"] / 4), int(-canvas.size["height"] / 2 + 38))
+    ActionChains(page.driver).move_to_element_with_offset(canvas, *place).perform()
+    page.until("!document.getElementById('tip').hidden")
+    assert page.texts("#tip strong, #tip span")[:3] == ["second", "ok", "5.00 s, from 5.00 s to 10.0 s"]
+    ActionChains(page.driver).move_to_element_with_offset(canvas, *place).click().perform()
+    page.until("!document.getElementById('details').hidden")
+    assert page.text("#details-title") == "second"
+
+
+def test_dragging_in_the_chart_zooms(tmp_path, opened):
+    story = Story(tmp_path / "page.html", [exec_task("a")])
+    story.run(0, 10, "a")
+    page = opened(story.write(10))
+    from selenium.webdriver import ActionChains
+
+    chart = page.one("#chart .u-over")
+    page.js("arguments[0].scrollIntoView({ block: 'center' })", chart)
+    quarter = int(chart.size["width"] / 4)
+    drag = ActionChains(page.driver).move_to_element_with_offset(chart, 0, 0).click_and_hold()
+    drag.move_by_offset(quarter // 2, 0).move_by_offset(quarter // 2, 0).release().perform()
+    page.until("timeline.range()[0] > 1")
+    assert page.js("timeline.range()") == pytest.approx([5.0, 7.5], abs=0.1)
+
+
+def test_all_about_a_task_is_beside_the_page(failing, opened):
+    page = opened(failing)
+    page.click("#table-body tr[data-row='3'] .task-link")
+    assert page.text("#details-title") == "link"
+    assert page.text("#details .state").endswith("skipped: compile:b failed")
+    assert page.texts("#details .names .task-link") == ["compile:a", "compile:b", "test"]
+    page.click("#details .names li:nth-child(2) .task-link")
+    assert page.text("#details-title") == "compile:b"
+    assert "b.c:1: wrong" in page.text("#details .output")
+
+
+def test_everything_can_be_done_by_keys(failing, opened):
+    page = opened(failing)
+    page.press("/")
+    assert page.js("document.activeElement.id") == "search"
+    page.press("compile")
+    page.until("document.querySelectorAll('#table-body .task-link').length === 2")
+    page.js("document.querySelector('#table-body .task-link').focus()")
+    page.press(DOWN)
+    assert page.js("document.activeElement.textContent") == "compile:b"
+    page.press(ENTER)
+    assert page.text("#details-title") == "compile:b"
+    assert page.js("document.activeElement.id") == "details"
+    page.press(ESCAPE)
+    assert page.js("document.getElementById('details').hidden")
+    assert page.js("document.activeElement.textContent") == "compile:b"
+
+
+def test_the_drawing_opens_tasks_by_click_and_by_key(failing, opened):
+    page = opened(failing)
+    page.click("#graph h2")
+    page.until("document.querySelectorAll('#graph .node').length === 7")
+    node = "#graph .node[aria-label^='compile:a']"
+    page.click(node)
+    assert page.text("#details-title") == "compile:a"
+    page.press(ESCAPE)
+    page.js("document.querySelector(\"#graph .node[aria-label^='link']\").focus()")
+    page.press(ENTER)
+    assert page.text("#details-title") == "link"
+
+
+def test_further_attempts_are_in_the_timeline(tmp_path, opened):
+    story = Story(tmp_path / "page.html", [Task("a", "exec", "flaky", retries=1)])
+    story.start(0, "a", Start(1, 2))
+    story.end(4, "a", FAILED._replace(again=1.0))
+    story.start(5, "a", Start(2, 2))
+    story.end(10, "a")
+    page = opened(story.write(10))
+    assert page.texts("#timeline-keys .key") == ["critical path", "failed attempt, tried again"]
+    assert "Of that, attempts that failed took 4.00 s." in page.text("#path-sentence")
+
+
+@pytest.mark.parametrize("width", [360, 800, 1600])
+def test_it_fits_the_window(failing, opened, width):
+    page = opened(failing, width=width)
+    assert page.js("document.documentElement.scrollWidth") <= width
+
+
+def test_a_hundred_thousand_tasks_open_and_work(large, opened):
+    page = opened(large)
+    assert page.text("#sentence").startswith("100,000 tasks: 99,999 ok, 1 failed.")
+    # Only the rows in sight exist, here and at the end.
+    assert page.rows()[0] == "make:0"
+    assert len(page.rows()) < 100
+    page.js("document.getElementById('table-scroll').scrollTop = 1e9")
+    page.until("Array.from(document.querySelectorAll('#table-body .task-link')).pop().textContent === 'join:999'")
+    page.click("th[data-key=name] button")
+    page.until("document.querySelector('#table-body .task-link').textContent === 'join:0'")
+    page.one("#search").send_keys("70007")
+    page.until("document.querySelectorAll('#table-body .task-link').length === 1")
+    page.click("#graph h2")
+    page.until("document.querySelectorAll('#graph .node').length === 2")
+    assert "are grouped" in page.text("#graph-sentence")
+    page.click("#filters .chip.plain")
+    page.click("#graph .node[aria-label^='join']")
+    page.until("document.getElementById('table-count').textContent === '1,000 of 100,000 tasks'")

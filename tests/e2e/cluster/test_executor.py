@@ -1,0 +1,234 @@
+"""The executor of a cluster, on a cluster that the test plays."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from bench.simulated import SimulatedCluster
+from fastrun.executors.cluster import ClusterExecutor
+from fastrun.executors.seats import ENDED, RECALL, RELEASE, RETURNED, RUN, STARTED, Worker
+from fastrun.graph import build
+from fastrun.protocols import Report, Status
+from fastrun.runner import Run
+from fastrun.spec import read
+from tests.support.helpers import Recorder, document, exec_
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+OK = int(Status.OK)
+
+
+class Played:
+    """A cluster that does what the test says. ``sent``: commands with the worker that got them."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Any, ...]] = []
+        self.requested = 0
+        self.most = 1
+        self.closed = False
+
+    def open(self, events: Any) -> None:
+        self.events = events
+
+    def request(self, owner: Any, resources: Any) -> int | None:
+        if self.requested == self.most:
+            return None
+        self.owner = owner
+        self.requested += 1
+        return self.requested - 1
+
+    def send(self, worker: str | None, command: tuple[Any, ...]) -> None:
+        self.sent.append((worker, *command))
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def given(self, count: int) -> list[int]:
+        """The numbers of the tasks that were given to seats so far, once there are so many."""
+        while True:
+            found = [chain[0][0] for _, what, *content in self.sent if what == RUN for chain in content[1]]
+            if len(found) >= count:
+                return found
+            await asyncio.sleep(0)
+
+    def end(self, seat: int, number: int, seconds: float = 0.001) -> None:
+        self.owner.news((STARTED, seat, number))
+        self.owner.news((ENDED, seat, number, OK, "", None, seconds))
+
+
+def play(
+    tasks: list[dict[str, Any]], script: Callable[[Played], Awaitable[None]], most: int = 1, **options: Any
+) -> tuple[Report, Recorder]:
+    """Run tasks while the script plays the cluster."""
+    cluster, recorder = Played(), Recorder()
+    cluster.most = most
+    graph = build(read(document(*tasks), "document"))
+
+    async def main() -> Report:
+        executor = ClusterExecutor(cluster, worker_retries=1)
+        run = Run(graph, {"exec": executor}, [recorder], warn=lambda text: None, **options)
+        running = asyncio.create_task(run.run())
+        while not cluster.requested:
+            await asyncio.sleep(0)
+        await script(cluster)
+        return await running
+
+    report = asyncio.run(asyncio.wait_for(main(), 30))
+    assert cluster.closed
+    return report, recorder
+
+
+TASKS = [exec_(f"t{number}", "true") for number in range(40)]
+ONE, TWO = Worker("tcp://one", "one"), Worker("tcp://two", "two")
+
+
+def test_bundles_grow_with_small_tasks_and_shrink_with_long_ones():
+    sizes: list[int] = []
+
+    async def script(cluster: Played) -> None:
+        cluster.owner.seat_opened(0, ONE)
+        for done, seconds in enumerate([0.001] * 200 + [10.0] * 200):
+            cluster.end(0, (await cluster.given(done + 1))[done], seconds)
+        sizes.extend(len(command[3]) for command in cluster.sent if command[1] == RUN)
+
+    report, _ = play([exec_(f"t{number}", "true") for number in range(400)], script)
+    assert report.ok
+    assert sizes[:2] == [1, 2]
+    assert max(sizes) > 30
+    assert sizes[-1] == 1
+
+
+def test_what_a_worker_gives_back_goes_to_another_seat():
+    async def script(cluster: Played) -> None:
+        cluster.owner.seat_opened(0, ONE)
+        for number in range(3):
+            await cluster.given(number + 1)
+            cluster.end(0, number)
+        lying = [number for number in await cluster.given(5) if number > 2]
+        cluster.owner.news((STARTED, 0, lying[0]))
+        for number in lying[1:]:
+            cluster.owner.news((RETURNED, 0, number))
+        before = len(cluster.sent)
+        cluster.owner.seat_opened(1, TWO)
+        done = set(range(3)) | {lying[0]}
+        while len(done) < len(TASKS):
+            for _, _what, seat, chains, _patience in [one for one in cluster.sent[before:] if one[1] == RUN]:
+                assert seat == 1
+                for chain in chains:
+                    number = chain[0][0]
+                    if number not in done:
+                        done.add(number)
+                        cluster.end(1, number)
+            await asyncio.sleep(0)
+        cluster.owner.news((ENDED, 0, lying[0], OK, "", None, 5.0))
+
+    report, recorder = play(TASKS, script, most=2)
+    assert report.ok
+    assert sorted(e[1] for e in recorder.events if e[0] == "task_started") == sorted(task["name"] for task in TASKS)
+
+
+def test_what_had_started_on_a_lost_seat_runs_again_and_the_rest_goes_back():
+    async def script(cluster: Played) -> None:
+        cluster.owner.seat_opened(0, ONE)
+        for number in range(3):
+            await cluster.given(number + 1)
+            cluster.end(0, number)
+        lying = [number for number in await cluster.given(5) if number > 2]
+        cluster.owner.news((STARTED, 0, lying[0]))
+        cluster.owner.seat_closed(0, again=True)
+        cluster.owner.seat_opened(0, TWO)
+        done = set(range(3))
+        while len(done) < len(TASKS):
+            for worker, _, _seat, chains, _patience in [one for one in cluster.sent if one[1] == RUN]:
+                for chain in chains:
+                    if worker == "tcp://two" and chain[0][0] not in done:
+                        done.add(chain[0][0])
+                        # A late word of somebody who had it before is not believed.
+                        cluster.owner.news((ENDED, 9, chain[0][0], int(Status.FAILED), "late", None, 0.001))
+                        cluster.end(0, chain[0][0])
+            await asyncio.sleep(0)
+
+    report, recorder = play(TASKS, script)
+    assert report.ok
+    again = [result.name for result in report if result.reason == "ran again as its worker one was lost"]
+    assert again == ["t3"]
+    started = [event[1] for event in recorder.events if event[0] == "task_started"]
+    assert sorted(started) == sorted([*(task["name"] for task in TASKS), "t3"])
+    assert ("task_ended", "t3", "failed", "its worker one was lost") in recorder.events
+
+
+def test_after_too_many_losses_a_task_has_failed():
+    async def script(cluster: Played) -> None:
+        for worker in (ONE, TWO):
+            cluster.owner.seat_opened(0, worker)
+            while sum(command[1] == RUN for command in cluster.sent) < (1 if worker is ONE else 2):
+                await asyncio.sleep(0)
+            # Even if the word of its start was lost as well.
+            cluster.owner.seat_closed(0, again=True)
+
+    report, recorder = play([exec_("a", "true")], script)
+    assert report["a"].reason == "its worker two was lost"
+    assert [event[0] for event in recorder.events].count("task_started") == 2
+
+
+def test_after_the_last_failure_what_lies_at_seats_is_had_back():
+    async def script(cluster: Played) -> None:
+        cluster.owner.seat_opened(0, ONE)
+        for number in range(3):
+            await cluster.given(number + 1)
+            cluster.end(0, number)
+        lying = [number for number in await cluster.given(5) if number > 2]
+        cluster.owner.news((STARTED, 0, lying[0]))
+        cluster.owner.news((ENDED, 0, lying[0], int(Status.FAILED), "exit status 1", None, 0.001))
+        assert cluster.sent[-1] == ("tcp://one", RECALL)
+        for number in lying[1:]:
+            cluster.owner.news((RETURNED, 0, number))
+
+    report, _ = play(TASKS, script, keep_going=1)
+    assert [result.status.label for result in report][:5] == ["ok", "ok", "ok", "failed", "skipped"]
+
+
+def test_a_seat_without_work_is_given_back():
+    async def script(cluster: Played) -> None:
+        cluster.owner.seat_opened(0, ONE)
+        cluster.owner.seat_opened(1, TWO)
+        (first,) = await cluster.given(1)
+        while not any(command[1] == RELEASE for command in cluster.sent):
+            await asyncio.sleep(0.01)
+        assert [command for command in cluster.sent if command[1] == RELEASE] == [("tcp://two", RELEASE, 1)]
+        cluster.end(0, first)
+
+    report, _ = play([exec_("a", "true")], script, most=2)
+    assert report.ok
+
+
+def test_a_lost_cluster_fails_what_is_in_hand_and_what_comes():
+    async def script(cluster: Played) -> None:
+        cluster.owner.seat_opened(0, ONE)
+        (first,) = await cluster.given(1)
+        cluster.owner.news((STARTED, 0, first))
+        cluster.owner.lost("all is lost")
+
+    report, _ = play(TASKS, script)
+    assert {(result.status.label, result.reason) for result in report} == {("failed", "all is lost")}
+
+
+def test_what_is_in_hand_is_bounded_whatever_there_is_to_do():
+    graph = build(read(document(*(exec_(f"t{number}", "true") for number in range(20_000))), "document"))
+    cluster = SimulatedCluster(8)
+    most = 0
+
+    class Watched(ClusterExecutor):
+        async def start(self, chains):
+            nonlocal most
+            await super().start(chains)
+            most = max(most, len(self._waiting) + len(self._places))
+
+    async def main() -> Report:
+        return await Run(graph, {"exec": Watched(cluster)}, [], warn=print).run()
+
+    assert asyncio.run(main()).ok
+    assert 8 < most <= 8 * 2 * 256 + 16
+    assert cluster.messages < 20_000 / 5

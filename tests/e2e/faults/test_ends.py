@@ -1,0 +1,118 @@
+"""Signals to fastrun, and its end: what becomes of its tasks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.helpers import LIMIT, alive, document, eval_, exec_, fastrun_process, report_of, wait_for, write_json
+
+WAITS = "echo $$ > pid; exec sleep 1000"
+
+
+def _pid(folder: Path) -> int:
+    wait_for(lambda: (folder / "pid").exists() and (folder / "pid").read_text().endswith("\n"))
+    return int((folder / "pid").read_text())
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signal_starts_nothing_more_and_ends_tasks_with_grace(tmp_path, name):
+    trap = "trap 'echo cleaned; exit 1' TERM; echo $$ > pid; while :; do sleep 0.01; done"
+    tasks = [exec_("a", trap), exec_("b", "touch never", "a"), eval_("c", "x = 1", "a")]
+    with fastrun_process(write_json(tmp_path, document(*tasks)), cwd=tmp_path) as process:
+        _pid(tmp_path)
+        process.send_signal(signal.Signals[name])
+        out, _ = process.communicate(timeout=LIMIT)
+        assert process.returncode == 128 + signal.Signals[name]
+    assert b"\ncleaned\n" in out
+    assert report_of(out) == dict.fromkeys("abc", ("interrupted", ""))
+    assert not (tmp_path / "never").exists()
+
+
+def test_second_sigint_ends_at_once(tmp_path):
+    tasks = [exec_("a", "trap 'touch asked' TERM; echo $$ > pid; while :; do sleep 0.01; done")]
+    with fastrun_process("--grace", "1000", write_json(tmp_path, document(*tasks)), cwd=tmp_path) as process:
+        pid = _pid(tmp_path)
+        process.send_signal(signal.SIGINT)
+        wait_for((tmp_path / "asked").exists)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=LIMIT)
+        assert process.returncode == 130
+    assert not alive(pid)
+
+
+def test_groups_are_stopped_and_continued_with_the_runner(tmp_path):
+    # With no process of its own: a shell that waits for one to begin does not stop before it has begun.
+    tasks = [exec_("a", "echo $$ > pid; while test ! -e go; do :; done; echo went on")]
+    with fastrun_process(write_json(tmp_path, document(*tasks)), cwd=tmp_path) as process:
+        pid = _pid(tmp_path)
+        process.send_signal(signal.SIGTSTP)
+        wait_for(lambda: _state(process.pid) == "T" and _state(pid) == "T")
+        (tmp_path / "go").touch()
+        process.send_signal(signal.SIGCONT)
+        out, _ = process.communicate(timeout=LIMIT)
+        assert process.returncode == 0
+    assert b"\nwent on\n" in out
+
+
+def test_time_in_which_the_runner_is_stopped_is_no_tasks_time(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    tasks = [exec_("a", "echo $$ > pid; read -r line < fifo; echo $line", timeout=3)]
+    with fastrun_process(write_json(tmp_path, document(*tasks)), cwd=tmp_path) as process:
+        _pid(tmp_path)
+        process.send_signal(signal.SIGTSTP)
+        wait_for(lambda: _state(process.pid) == "T")
+        time.sleep(3.1)
+        process.send_signal(signal.SIGCONT)
+        (tmp_path / "fifo").write_text("in time\n")
+        out, _ = process.communicate(timeout=LIMIT)
+    assert report_of(out) == {"a": ("ok", "")}
+
+
+def test_task_whose_time_is_over_is_not_told_again_when_the_runner_goes_on(tmp_path):
+    asked = "trap 'echo asked >> log' TERM; echo $$ > pid; until [ -e go ]; do sleep 0.01; done; exit 3"
+    with fastrun_process(write_json(tmp_path, document(exec_("a", asked, timeout=0.2))), cwd=tmp_path) as process:
+        wait_for((tmp_path / "log").exists)
+        for _ in range(3):
+            process.send_signal(signal.SIGTSTP)
+            wait_for(lambda: _state(process.pid) == "T")
+            process.send_signal(signal.SIGCONT)
+            wait_for(lambda: _state(_pid(tmp_path)) != "T")
+        (tmp_path / "go").touch()
+        out, err = process.communicate(timeout=LIMIT)
+    assert (tmp_path / "log").read_text() == "asked\n"
+    assert report_of(out) == {"a": ("failed", "timed out after 0.2 s")}
+    assert b"fastrun" not in err
+
+
+def test_stopped_runner_that_is_killed_leaves_nothing(tmp_path):
+    with fastrun_process(write_json(tmp_path, document(exec_("a", WAITS))), cwd=tmp_path) as process:
+        pid = _pid(tmp_path)
+        process.send_signal(signal.SIGTSTP)
+        wait_for(lambda: _state(process.pid) == "T")
+        process.kill()
+        process.communicate(timeout=LIMIT)
+        wait_for(lambda: not alive(pid))
+
+
+@pytest.mark.parametrize("command", [WAITS, f"setsid -f sh -c '{WAITS}'; cat fifo", "trap '' TERM HUP; " + WAITS])
+def test_kill_9_of_the_runner(tmp_path, command):
+    os.mkfifo(tmp_path / "fifo")
+    with fastrun_process(write_json(tmp_path, document(exec_("a", command))), cwd=tmp_path) as process:
+        pid = _pid(tmp_path)
+        # The command may be further than who started it, and has no name before that.
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"Started: a\n"
+        process.kill()
+        _, said = process.communicate(timeout=LIMIT)
+        wait_for(lambda: not alive(pid))
+    assert b"fastrun: fastrun died; ended " in said
+    assert b"commands that ran then: a" in said

@@ -1,0 +1,178 @@
+"""Faults of the machine: what is short makes tasks wait, and what is missing is named."""
+
+from __future__ import annotations
+
+import os
+import pty
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.helpers import LIMIT, document, environment, eval_, exec_, fastrun, report_of, wait_for, write_json
+
+
+def _limit(what: int, number: int):
+    return lambda: resource.setrlimit(what, (number, number))
+
+
+def test_descriptors_are_short(tmp_path):
+    tasks = [exec_(str(i), f"echo {i}; sleep 0.01") for i in range(60)]
+    result = fastrun(write_json(tmp_path, document(*tasks)), preexec_fn=_limit(resource.RLIMIT_NOFILE, 40))
+    assert result.returncode == 0
+    assert sorted(line for line in result.stdout.splitlines() if line.isdigit()) == sorted(b"%d" % i for i in range(60))
+
+
+# How the kernel refuses what it has no more of. Injected where the process itself is started: what a root user, or a
+# container's, may have of processes and memory is not limited by limits of its own.
+REFUSED = """
+import errno, os, sys, fastrun.cli
+real, calls = os.posix_spawn, []
+def refuse(*arguments, **options):
+    calls.append(1)
+    if len(calls) % 3 == 2:
+        raise OSError(errno.{code}, os.strerror(errno.{code}))
+    return real(*arguments, **options)
+os.posix_spawn = refuse
+sys.exit(fastrun.cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("code", ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"])
+def test_processes_or_memory_are_short(tmp_path, code):
+    tasks = [exec_(str(i), f"echo {i}") for i in range(30)]
+    path = write_json(tmp_path, document(*tasks))
+    result = subprocess.run(
+        [sys.executable, "-c", REFUSED.format(code=code), "--no-guardian", path],
+        capture_output=True,
+        env=environment(),
+        timeout=LIMIT,
+        check=False,
+    )
+    assert result.returncode == 0
+    assert sorted(line for line in result.stdout.splitlines() if line.isdigit()) == sorted(b"%d" % i for i in range(30))
+    assert result.stderr.count(b"\n") == 1
+    assert b"starting fewer tasks at once" in result.stderr
+
+
+# A user whom nobody else is, who may all the same read what root installed: root has no limit of its own.
+ANOTHER_USER = [
+    *("setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"),
+    *("--inh-caps", "-all,+dac_override", "--ambient-caps", "-all,+dac_override"),
+]
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="root can become a user with a limit, by setpriv"
+)
+def test_processes_of_the_user_are_short(tmp_path):
+    path = write_json(tmp_path, document(*(exec_(str(i), f"echo {i}; exec sleep 0.05") for i in range(40))))
+    command = [*ANOTHER_USER, sys.executable, "-m", "fastrun", "--no-guardian", os.fspath(path)]
+    result = subprocess.run(
+        command,
+        capture_output=True,
+        env=environment(),
+        timeout=LIMIT,
+        check=False,
+        preexec_fn=_limit(resource.RLIMIT_NPROC, 25),
+    )
+    assert result.returncode == 0, result.stderr
+    assert sorted(line for line in result.stdout.splitlines() if line.isdigit()) == sorted(b"%d" % i for i in range(40))
+
+
+PIDS = Path("/sys/fs/cgroup/pids")
+
+
+@pytest.mark.skipif(
+    not os.access(PIDS / "cgroup.procs", os.W_OK), reason="pids.max can be made low by who may write control groups"
+)
+def test_processes_of_the_control_group_become_short(tmp_path):
+    """It is lowered when the run has begun, below what the run was granted at its start."""
+    group = PIDS / f"fastrun-test-{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / "pids.max").write_text("100")
+        lower = exec_("lower", f"echo 12 > {group}/pids.max")
+        path = write_json(tmp_path, document(lower, *(exec_(str(i), f"echo {i}", "lower") for i in range(60))))
+        result = fastrun(path, preexec_fn=lambda: (group / "cgroup.procs").write_text("0"))
+        assert result.returncode == 0, result.stderr
+        lines = result.stdout.splitlines()
+        assert sorted(line for line in lines if line.isdigit()) == sorted(b"%d" % i for i in range(60))
+    finally:
+        wait_for(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+
+
+NO_THREADS = """
+import sys, threading, fastrun.cli
+real = threading.Thread.start
+def refuse(thread):
+    if thread.name == "fastrun-eval" and sum(t.name == "fastrun-eval" for t in threading.enumerate()) >= {most}:
+        raise RuntimeError("can't start new thread")
+    real(thread)
+threading.Thread.start = refuse
+sys.exit(fastrun.cli.main(sys.argv[1:]))
+"""
+
+
+def test_threads_are_short(tmp_path):
+    """Injected: a limit of the system would hit the loop's own threads first."""
+    path = write_json(tmp_path, document(*(eval_(str(i), "import time; time.sleep(0.02)") for i in range(20))))
+    command = [sys.executable, "-c", NO_THREADS.format(most=2), os.fspath(path)]
+    result = subprocess.run(command, capture_output=True, env=environment(), timeout=LIMIT, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_folder_of_a_task_is_missing(tmp_path):
+    result = fastrun(write_json(tmp_path, document(exec_("a", "true", cwd="/no/such"), exec_("b", "true"))))
+    assert result.returncode == 1
+    assert report_of(result.stdout) == {
+        "a": ("failed", "cannot start: No such file or directory: /no/such"),
+        "b": ("ok", ""),
+    }
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_standard_descriptors_are_closed(tmp_path, closed):
+    source = "import os; open('inner', 'w').write('\\n'.join(os.readlink(f'/proc/self/fd/{n}') for n in (0, 1, 2)))"
+    tasks = [exec_("a", "echo text > a; echo out; echo err >&2; cat"), eval_("b", source)]
+    write_json(tmp_path, document(*tasks))
+
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    command = [sys.executable, "-m", "fastrun", "--journal", "run.journal", "tasks.json"]
+    # Not with pipes for its output, which would open again what is closed.
+    subprocess.run(command, cwd=tmp_path, env=environment(), preexec_fn=close, check=True, timeout=LIMIT)
+    assert (tmp_path / "a").read_text() == "text\n"
+    # Neither the journal nor a task's pipe became one of them.
+    inner = (tmp_path / "inner").read_text().splitlines()
+    assert [inner[number] for number in closed] == ["/dev/null"] * len(closed)
+    assert (tmp_path / "run.journal").read_bytes().count(b"\n") == 6
+
+
+def test_sigchld_is_ignored_by_who_starts_it(tmp_path):
+    result = fastrun(
+        write_json(tmp_path, document(exec_("a", "exit 7"), exec_("b", "true"))),
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )
+    assert report_of(result.stdout) == {"a": ("failed", "exit status 7"), "b": ("ok", "")}
+
+
+def test_task_reads_standard_input_or_the_terminal(tmp_path):
+    tasks = [exec_("a", "cat; echo end"), exec_("b", "cat < /dev/tty; echo end")]
+    path = write_json(tmp_path, document(*tasks))
+    main, side = pty.openpty()
+    try:
+        result = fastrun(path, stdin=side, start_new_session=True)
+    finally:
+        os.close(main)
+        os.close(side)
+    assert result.returncode == 0
+    assert result.stdout.count(b"\nend\n") == 2
+    assert b"/dev/tty" in result.stderr

@@ -1,0 +1,255 @@
+"""The examples do what they say, run by the real command line on a copy of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.helpers import environment, fastrun, report_of
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+# Not what examples that were run have made, which lies deeper.
+DOCUMENTS = sorted(
+    path.relative_to(EXAMPLES).as_posix() for pattern in ("*.json", "*/*.json") for path in EXAMPLES.glob(pattern)
+)
+
+SCENARIO = "scenario.json"
+BUILD = "c-build/build.json"
+SALES = "data-pipeline/sales.json"
+CLEANUP = "cleanup/cleanup.json"
+
+SALES_TABLE = """\
+product  revenue
+plums     192.00
+pears     133.25
+apples     91.50
+total     416.75
+"""
+
+
+def copied_to(folder: Path) -> Path:
+    """A copy of the examples, without what they made where somebody ran them."""
+    return Path(shutil.copytree(EXAMPLES, folder / "examples", ignore=shutil.ignore_patterns("build", "out")))
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
+    return copied_to(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def breakfast(tmp_path_factory: pytest.TempPathFactory) -> CompletedProcess[bytes]:
+    """The scenario, run once and from a directory that is not its own."""
+    folder = tmp_path_factory.mktemp("breakfast")
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    return fastrun(copied_to(folder) / SCENARIO, cwd=elsewhere)
+
+
+@pytest.fixture
+def compiler() -> str:
+    """The path of the C compiler that the build takes by default."""
+    for tool in ("cc", "ar"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"there is no {tool} here to build C with")
+    return str(shutil.which("cc"))
+
+
+def run(path: Path, *, inside: bool = False, **variables: str) -> CompletedProcess[bytes]:
+    """Run an example with ``-C`` from elsewhere, or ``inside`` its own folder."""
+    env = environment(**variables)
+    for name in {"CC", "CFLAGS", "LDFLAGS"} - variables.keys():
+        env.pop(name, None)
+    if inside:
+        return fastrun(path.name, cwd=path.parent, env=env)
+    return fastrun("-C", path.parent.name, path.name, cwd=path.parent.parent, env=env)
+
+
+def statuses(done: CompletedProcess[bytes]) -> dict[str, str]:
+    return {name: status for name, (status, _) in report_of(done.stdout).items()}
+
+
+def output_of_last(done: CompletedProcess[bytes], name: str) -> str:
+    """What a task printed that ran alone."""
+    return done.stdout.decode().partition(f"Started: {name}\n")[2].partition(f"Ended : {name}\n")[0]
+
+
+def assert_dependencies_kept(path: Path, done: CompletedProcess[bytes]) -> None:
+    """Every task that ran started after the ends of those that it depends on; the others show no line."""
+    lines = done.stdout.decode().splitlines()
+    found = statuses(done)
+    tasks = json.loads(path.read_bytes())["tasks"]
+    assert list(found) == [task["name"] for task in tasks]
+    for task in tasks:
+        started, ended = f"Started: {task['name']}", f"Ended : {task['name']}"
+        if found[task["name"]] == "skipped":
+            assert started not in lines
+            assert ended not in lines
+            continue
+        assert lines.index(started) < lines.index(ended)
+        for dependency in task.get("dependencies", []):
+            assert lines.index(f"Ended : {dependency}") < lines.index(started)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_document_is_accepted_without_a_warning(document):
+    done = fastrun("--dry-run", EXAMPLES / document)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_document_points_to_the_schema_of_the_program(document):
+    path = EXAMPLES / document
+    schema = path.parent / json.loads(path.read_bytes())["$schema"]
+    assert schema.read_bytes() == fastrun("--schema").stdout
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_readme_names_the_command_of_each_document(document):
+    folder, _, name = document.rpartition("/")
+    command = f"fastrun -C examples/{folder} {name}" if folder else f"fastrun examples/{name}"
+    assert f"`{command}`" in (EXAMPLES / "README.md").read_text()
+
+
+@pytest.mark.parametrize("document", [BUILD, SALES, CLEANUP])
+def test_document_writes_only_where_git_does_not_look(examples, document):
+    folder = (examples / document).parent
+    ignored = (folder / ".gitignore").read_text().splitlines()
+    before = {f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir()}
+    run(examples / document)
+    after = {f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir()}
+    assert after - before == set(ignored)
+
+
+def test_scenario_fails_one_task_and_skips_its_dependent(breakfast):
+    assert (breakfast.returncode, breakfast.stderr) == (1, b"the toast is burnt\n")
+    report = report_of(breakfast.stdout)
+    assert report.pop("toast-bread") == ("failed", "exit status 1")
+    assert report.pop("egg-on-toast") == ("skipped", "toast-bread failed")
+    assert len(report) == 7
+    assert set(report.values()) == {("ok", "")}
+    assert_dependencies_kept(EXAMPLES / SCENARIO, breakfast)
+
+
+def test_scenario_overlaps_its_sleeps(breakfast):
+    lines = breakfast.stdout.decode().splitlines()
+    for one, other in (("boil-water", "fry-eggs"), ("fry-eggs", "boil-water"), ("grind-beans", "boil-water")):
+        assert lines.index(f"Started: {one}") < lines.index(f"Ended : {other}")
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_c_build_makes_a_program_that_passes_its_check(examples, compiler, inside):
+    done = run(examples / BUILD, inside=inside)
+    assert done.returncode == 0
+    assert set(statuses(done).values()) == {"ok"}
+    assert_dependencies_kept(examples / BUILD, done)
+    assert output_of_last(done, "self-check") == "all 3999 numerals are right\n"
+    made = {path.name for path in (examples / "c-build/build").iterdir()}
+    assert made == {"format.o", "parse.o", "main.o", "libroman.a", "roman"}
+
+
+def test_c_build_takes_compiler_and_flags_from_the_environment(examples, compiler, tmp_path):
+    log = tmp_path / "log"
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\necho "$*" >> "{log}"\nexec "{compiler}" "$@"\n')
+    wrapper.chmod(0o755)
+    done = run(examples / BUILD, CC=str(wrapper), CFLAGS="-O0 -DFROM_OUTSIDE", LDFLAGS="-L.")
+    assert done.returncode == 0
+    assert sorted(log.read_text().splitlines()) == [
+        "-L. main.o libroman.a -o roman",
+        "-O0 -DFROM_OUTSIDE -DVERSION=1.0 -c ../main.c",
+        "-O0 -DFROM_OUTSIDE -c ../format.c",
+        "-O0 -DFROM_OUTSIDE -c ../parse.c",
+    ]
+
+
+def test_c_build_stops_at_a_source_that_does_not_compile(examples, compiler):
+    (examples / "c-build/parse.c").write_text("#error not today\n")
+    done = run(examples / BUILD)
+    assert done.returncode == 1
+    report = report_of(done.stdout)
+    assert report["compile-parse"][0] == "failed"
+    assert report["compile-format"] == report["compile-main"] == ("ok", "")
+    for name in ("archive", "link", "self-check"):
+        assert report[name] == ("skipped", "compile-parse failed")
+    assert b"not today" in done.stderr
+
+
+def test_c_build_notices_a_program_that_is_wrong(examples, compiler):
+    source = examples / "c-build/format.c"
+    source.write_text(source.read_text().replace('"XL"', '"LX"'))
+    done = run(examples / BUILD)
+    assert done.returncode == 1
+    assert report_of(done.stdout)["self-check"] == ("failed", "exit status 1")
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_data_pipeline_prints_the_table_of_what_the_commands_wrote(examples, inside):
+    done = run(examples / SALES, inside=inside)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert set(statuses(done).values()) == {"ok"}
+    assert_dependencies_kept(examples / SALES, done)
+    assert output_of_last(done, "table") == SALES_TABLE
+    made = {path.name for path in (examples / "data-pipeline/out").iterdir()}
+    shops = ("north", "south", "west")
+    assert made == {"total.json", *(f"{shop}.csv" for shop in shops), *(f"{shop}.json" for shop in shops)}
+
+
+def test_data_pipeline_takes_nothing_from_an_earlier_run(examples):
+    run(examples / SALES)
+    for path in (examples / "data-pipeline/out").iterdir():
+        path.write_text("stale")
+    assert output_of_last(run(examples / SALES), "table") == SALES_TABLE
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_cleanup_releases_the_lock_and_fails_afterwards(examples, inside):
+    done = run(examples / CLEANUP, inside=inside)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert report_of(done.stdout) == {
+        "lock": ("ok", ""),
+        "move-users": ("ok", ""),
+        "move-orders": ("ok", ""),
+        "unlock": ("ok", ""),
+        "check-users": ("ok", ""),
+        "check-orders": ("failed", "exit status 4"),
+        "announce": ("skipped", "check-orders failed"),
+        "export": ("failed", "exit status 5"),
+    }
+    assert_dependencies_kept(examples / CLEANUP, done)
+    out = examples / "cleanup/out"
+    assert {path.name: path.read_text() for path in out.iterdir()} == {"users.status": "0\n", "orders.status": "4\n"}
+
+
+def test_cleanup_announces_once_nothing_fails(examples):
+    path = examples / CLEANUP
+    path.write_text(path.read_text().replace("exit 4", "exit 0").replace("exit 5", "exit 0"))
+    done = run(path)
+    assert done.returncode == 0
+    assert b"everything has moved\n" in done.stdout
+    assert sorted(os.listdir(path.parent / "out")) == ["orders.status", "users.status"]
+
+
+def test_cleanup_fails_if_a_status_was_lost(examples):
+    path = examples / CLEANUP
+    path.write_text(path.read_text().replace("echo $? > out/orders.status", "> out/orders.status"))
+    report = report_of(run(path).stdout)
+    assert report["unlock"] == ("ok", "")
+    assert report["check-orders"][0] == "failed"
+
+
+def test_cleanup_by_trap_happens_when_the_command_is_told_to_end(examples):
+    path = examples / CLEANUP
+    # What a run that is interrupted sends to the group of each command.
+    path.write_text(path.read_text().replace("exit 5", "kill -TERM 0"))
+    report = report_of(run(path).stdout)
+    assert report["export"] == ("failed", "exit status 143")
+    assert not (path.parent / "out/scratch").exists()

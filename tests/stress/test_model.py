@@ -1,0 +1,185 @@
+"""Random documents against a model of what a run means."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fastrun
+from fastrun.spec import printable
+from tests.support.helpers import LIMIT, Recorder, fastrun_process, many, write_json
+from tests.support.helpers import fastrun as command_line
+from tests.support.strategies import BEHAVIOURS, HANGS, TIMEOUT, documents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+IN_PROCESS = many("random documents in one process", 60, 2_000)
+BY_COMMAND_LINE = many("random documents by the command line", 12, 300)
+TIMEOUTS = many("random documents with timeouts", 20, 200)
+SIGNALS = many("random documents and a signal at a random moment", 20, 200)
+
+
+def behaves_well(task: dict[str, Any]) -> bool:
+    """Whether a task of the strategies is ok if it runs."""
+    behaviour = task["type"], task["arguments"]
+    return behaviour != HANGS and BEHAVIOURS[behaviour][0]
+
+
+def expected_statuses(
+    tasks: list[dict[str, Any]], is_ok: Callable[[dict[str, Any]], bool] = behaves_well
+) -> dict[str, str]:
+    """The model: ok and failed are the task's own doing, skipped is what depends on one that is not ok."""
+    by_name = {task["name"]: task for task in tasks}
+    found: dict[str, str] = {}
+
+    def status(name: str) -> str:
+        if name not in found:
+            task = by_name[name]
+            if any(status(dependency) != "ok" for dependency in task["dependencies"]):
+                found[name] = "skipped"
+            else:
+                found[name] = "ok" if is_ok(task) else "failed"
+        return found[name]
+
+    return {task["name"]: status(task["name"]) for task in tasks}
+
+
+def roots(tasks: list[dict[str, Any]], statuses: dict[str, str], name: str) -> set[str]:
+    """The failed tasks that a task depends on, directly or not."""
+    by_name = {task["name"]: task for task in tasks}
+    found, stack = set(), [name]
+    while stack:
+        for dependency in by_name[stack.pop()]["dependencies"]:
+            stack.append(dependency)
+            if statuses[dependency] == "failed":
+                found.add(dependency)
+    return found
+
+
+def check_order(tasks: list[dict[str, Any]], statuses: dict[str, str], recorder: Recorder) -> None:
+    started = [event[1] for event in recorder.events if event[0] == "task_started"]
+    assert sorted(started) == sorted(name for name, status in statuses.items() if status != "skipped")
+    ended = [event[1] for event in recorder.events if event[0] == "task_ended"]
+    assert sorted(ended) == sorted(statuses)
+    for task in tasks:
+        name = task["name"]
+        if statuses[name] == "skipped":
+            continue
+        begin, end = recorder.place("task_started", name), recorder.place("task_ended", name)
+        assert begin < end
+        assert all(recorder.place("task_ended", dependency) < begin for dependency in task["dependencies"])
+        outputs = [i for i, event in enumerate(recorder.events) if event[:2] == ("task_output", name)]
+        assert all(begin < place < end for place in outputs)
+
+
+@settings(
+    max_examples=IN_PROCESS,
+)
+@given(documents(), st.sampled_from([None, 1, 3]), st.sampled_from([None, 1, 2]))
+def test_a_run_does_what_the_model_says(document, jobs, threads):
+    tasks = document["tasks"]
+    recorder = Recorder()
+    report = fastrun.run(document, jobs=jobs, eval_threads=threads, observers=[recorder])
+    statuses = expected_statuses(tasks)
+    assert {result.name: result.status.label for result in report} == statuses
+    assert [result.name for result in report] == [task["name"] for task in tasks]
+    assert report.exit_code == (0 if set(statuses.values()) <= {"ok"} else 1)
+    assert sum(report.counts.values()) == len(tasks)
+    check_order(tasks, statuses, recorder)
+    for task in tasks:
+        name = task["name"]
+        printed = BEHAVIOURS[task["type"], task["arguments"]][1] if statuses[name] != "skipped" else b""
+        assert recorder.output.get((name, 1), b"") == printed
+        if statuses[name] == "skipped":
+            assert report[name].reason in {f"{printable(root)} failed" for root in roots(tasks, statuses, name)}
+        else:
+            assert bool(report[name].reason) == (statuses[name] == "failed")
+
+
+@settings(
+    max_examples=BY_COMMAND_LINE,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(documents(), st.sampled_from(["stream", "group", "quiet"]))
+def test_the_command_line_prints_what_the_model_says(tmp_path, document, mode):
+    tasks = document["tasks"]
+    result = command_line("--output", mode, write_json(tmp_path, document))
+    statuses = expected_statuses(tasks)
+    assert result.returncode == (0 if set(statuses.values()) <= {"ok"} else 1)
+    lines = result.stdout.decode().split("\n")
+    report = lines[lines.index("Report:") + 1 : -2]
+    assert [line[:9].strip() for line in report] == list(statuses.values())
+    for line, task in zip(report, tasks, strict=True):
+        assert line[9:].startswith(printable(task["name"]))
+    shown = {"failed"} if mode == "quiet" else {"ok", "failed"}
+    expected: list[str] = []
+    for task in tasks:
+        if statuses[task["name"]] in shown:
+            text = BEHAVIOURS[task["type"], task["arguments"]][1].decode()
+            label = printable(task["name"])
+            expected += [f"Started: {label}", *text.removesuffix("\n").split("\n")] if text else [f"Started: {label}"]
+            expected.append(f"Ended : {label}")
+    end = lines.index("Failures:" if "failed" in statuses.values() else "Report:")
+    assert sorted(lines[:end]) == sorted(expected)
+
+
+@settings(max_examples=TIMEOUTS)
+@given(documents(hangs=True), st.sampled_from([None, 1, 3]))
+def test_what_hangs_fails_when_its_time_is_over(document, jobs):
+    tasks = document["tasks"]
+    report = fastrun.run(document, jobs=jobs)
+    statuses = expected_statuses(tasks)
+    assert {result.name: result.status.label for result in report} == statuses
+    for task in tasks:
+        if (task["type"], task["arguments"]) == HANGS and statuses[task["name"]] == "failed":
+            assert report[task["name"]].reason == f"timed out after {TIMEOUT} s"
+
+
+@settings(
+    max_examples=SIGNALS,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(documents(hangs=True), st.sampled_from(["SIGINT", "SIGTERM", "SIGHUP"]), st.floats(0, 0.4), st.booleans())
+def test_a_signal_leaves_a_report_that_is_true(tmp_path, document, name, moment, twice):
+    tasks = document["tasks"]
+    number = signal.Signals[name]
+    with fastrun_process("--grace", "0.1", write_json(tmp_path, document)) as process:
+        time.sleep(moment)
+        for _ in range(1 + twice):
+            process.send_signal(number)
+        out, errors = process.communicate(timeout=LIMIT)
+    if not out:
+        # It had not begun.
+        return
+    assert b"fastrun/" not in errors
+    assert process.returncode in (0, 1, 128 + number, -number)
+    if b"\nReport:\n" not in b"\n" + out:
+        # Between the two the interpreter dies by signals as everybody does.
+        assert process.returncode == -number
+        return
+    check_report(tasks, out, process.returncode, number)
+
+
+def check_report(tasks: list[dict[str, Any]], out: bytes, code: int, number: int) -> None:
+    """Hold a report of an interrupted run against the model."""
+    lines = out.decode().split("\n")
+    report = [line.split(" ", 1)[0] for line in lines[lines.index("Report:") + 1 : -2]]
+    assert len(report) == len(tasks)
+    found = dict(zip([task["name"] for task in tasks], report, strict=True))
+    for task, status in zip(tasks, report, strict=True):
+        before = {found[dependency] for dependency in task["dependencies"]}
+        if status == "skipped":
+            assert before & {"failed", "skipped"}
+        elif status == "interrupted":
+            assert code == 128 + number
+        else:
+            assert status == ("ok" if behaves_well(task) else "failed")
+            assert before <= {"ok"}
+    if code in (0, 1):
+        assert found == expected_statuses(tasks)

@@ -1,0 +1,62 @@
+"""Hypothesis strategies for documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.support.helpers import eval_, exec_
+
+# Commands and snippets, each with whether it is ok and what it prints on standard output.
+BEHAVIOURS: dict[tuple[str, str], tuple[bool, bytes]] = {
+    ("exec", "true"): (True, b""),
+    ("exec", "false"): (False, b""),
+    ("exec", "exit 3"): (False, b""),
+    ("exec", "kill -9 $$"): (False, b""),
+    ("exec", "echo a; echo b"): (True, b"a\nb\n"),
+    ("exec", "printf 'no end'"): (True, b"no end"),
+    ("exec", "echo out; echo err >&2; exit 1"): (False, b"out\n"),
+    ("eval", "pass"): (True, b""),
+    ("eval", "print('x'); print('y')"): (True, b"x\ny\n"),
+    ("eval", "print('z', end='')"): (True, b"z"),
+    ("eval", "1 / 0"): (False, b""),
+    ("eval", "raise StopIteration"): (False, b""),
+    ("eval", "raise SystemExit(0)"): (True, b""),
+    ("eval", "raise SystemExit(4)"): (False, b""),
+}
+
+# With a timeout of TIMEOUT seconds, which none of the others needs as long as.
+HANGS = ("exec", "exec sleep 1000")
+TIMEOUT = 0.05
+
+names = st.text(st.characters(codec="utf-8"), max_size=12)
+
+
+@st.composite
+def documents(draw: st.DrawFn, max_tasks: int = 12, *, hangs: bool = False) -> dict[str, Any]:
+    """A valid document: tasks in any order, each depending on some that come before it in another order.
+
+    ``hangs``: some of them do, and have a timeout.
+    """
+    unique = draw(st.lists(names, unique=True, max_size=max_tasks))
+    tasks = []
+    for number, name in enumerate(unique):
+        type_, arguments = draw(st.sampled_from([*sorted(BEHAVIOURS), *[HANGS] * 4 * hangs]))
+        # Names may come twice: that is harmless.
+        dependencies = draw(st.lists(st.sampled_from(unique[:number]), max_size=4)) if number else []
+        more = {"timeout": TIMEOUT} if (type_, arguments) == HANGS else {}
+        tasks.append((exec_ if type_ == "exec" else eval_)(name, arguments, *dependencies, **more))
+    return {"tasks": draw(st.permutations(tasks))}
+
+
+@st.composite
+def graphs(draw: st.DrawFn, max_tasks: int = 30) -> list[list[int]]:
+    """The dependencies of each task by number, without a cycle, in any order."""
+    size = draw(st.integers(0, max_tasks))
+    place = draw(st.permutations(range(size)))
+    edges: list[list[int]] = [[] for _ in range(size)]
+    for position, task in enumerate(place):
+        if position:
+            edges[task] = draw(st.lists(st.sampled_from(place[:position]), max_size=4, unique=True))
+    return edges

@@ -1,0 +1,169 @@
+"""Durations of earlier runs: the order that they give, and runs that are only computed."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastrun.graph import build
+from fastrun.journal.file import JournalFile
+from fastrun.journal.records import end_record, run_record, start_record
+from fastrun.protocols import Outcome, Status
+from fastrun.scheduler import order
+from fastrun.spec import read
+from fastrun.whatif import Limits, critical_path, known_seconds, parse_limits, simulate
+from tests.support.helpers import document, eval_, exec_, fastrun, report_of, write_json
+from tests.support.strategies import graphs
+from tests.unit.plan.test_graph import graph_of
+
+OK = Outcome(Status.OK)
+
+
+def recorded(path, **seconds: float) -> None:
+    """A journal of a run that is over."""
+    with closing(JournalFile.open(path, False)) as file:
+        file.append(run_record("r", "h"))
+        for name, took in seconds.items():
+            file.append(start_record(name, "another key", 1))
+            file.append(end_record(name, "another key", 1, OK, took))
+
+
+@given(graphs(), st.data())
+def test_no_limits_take_the_critical_path_and_one_slot_all_the_work(edges, data):
+    graph = graph_of(edges)
+    seconds = [float(data.draw(st.integers(0, 9))) for _ in edges]
+    longest = sum(seconds[number] for number in critical_path(graph, seconds))
+    assert simulate(graph, seconds, Limits()) == longest
+    assert simulate(graph, seconds, Limits(1)) == sum(seconds)
+    jobs = data.draw(st.integers(1, 4))
+    took = simulate(graph, seconds, Limits(jobs))
+    # Graham 1966: no list schedule takes longer.
+    assert max(longest, sum(seconds) / jobs) <= took <= sum(seconds) / jobs + longest * (jobs - 1) / jobs + 1e-9
+
+
+@given(graphs(), st.data())
+def test_the_critical_path_is_a_path(edges, data):
+    graph = graph_of(edges)
+    seconds = [float(data.draw(st.integers(0, 9))) for _ in edges]
+    path = critical_path(graph, seconds)
+    for before, behind in pairwise(path):
+        assert before in edges[behind]
+
+
+def test_snippets_have_a_limit_of_their_own():
+    tasks = [eval_(f"e{n}", "1") for n in range(4)] + [exec_(f"c{n}", "true") for n in range(4)]
+    graph = build(read(document(*tasks), "d"))
+    assert simulate(graph, [1.0] * 8, Limits(2, 4)) == 2.0
+    assert simulate(graph, [1.0] * 8, Limits(4, 1)) == 4.0
+
+
+def test_a_pool_limits_the_replay_too():
+    graph = build(read({"tasks": [exec_(f"t{n}", "true", pool="p") for n in range(3)], "pools": {"p": 1}}, "d"))
+    assert simulate(graph, [1.0] * 3, Limits()) == 3.0
+
+
+def test_the_task_with_the_longest_recorded_path_starts_first():
+    # By their number the two behind one another would come first.
+    graph = graph_of([[], [0], []])
+    assert order(graph) == [0, 1, 2]
+    graph.rank_by({"0": 1.0, "1": 1.0, "2": 5.0})
+    assert order(graph) == [2, 0, 1]
+
+
+def test_a_task_without_a_recorded_duration_counts_as_the_mean():
+    graph = graph_of([[], [], []])
+    graph.rank_by({"0": 1.0, "2": 5.0})
+    assert order(graph) == [2, 1, 0]
+    assert known_seconds(graph, {"0": 1.0, "2": 5.0}) == ([1.0, 3.0, 5.0], 1)
+
+
+def test_without_any_the_order_stays():
+    graph = graph_of([[], [0], []])
+    graph.rank_by({"elsewhere": 3.0})
+    assert order(graph) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("jobs=8", [Limits(8)]),
+        ("jobs=4,8,all", [Limits(4), Limits(8), Limits()]),
+        ("jobs=2 eval-threads=1", [Limits(2, 1)]),
+        ("eval-threads=3", [Limits(None, 3)]),
+    ],
+)
+def test_limits(text, limits):
+    assert parse_limits(text) == limits
+
+
+@pytest.mark.parametrize("text", ["", "8", "jobs", "jobs=", "jobs=0", "jobs=-1", "job=3", "jobs=2 3", "jobs=2,x"])
+def test_other_limits_are_wrong(text):
+    with pytest.raises(ValueError, match=r"is not"):
+        parse_limits(text)
+
+
+TASKS = document(exec_("a", "touch ran"), exec_("b", "touch ran"), exec_("c", "touch ran", "a"))
+
+
+def test_the_command_line_says_how_long_runs_would_take(tmp_path):
+    recorded(tmp_path / "j", a=2.0, b=3.0, c=4.0)
+    result = fastrun("--journal", "j", "--what-if", "jobs=1,2,all", write_json(tmp_path, TASKS), cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.decode().splitlines() == [
+        "jobs=1: 9.00 s",
+        "jobs=2: 6.00 s",
+        "jobs=all: 6.00 s",
+        "work: 9.00 s",
+        "critical path: 6.00 s: a -> c",
+    ]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_is_not_recorded_is_said(tmp_path):
+    recorded(tmp_path / "j", a=2.0, b=3.0)
+    result = fastrun("--journal", "j", "--what-if", "jobs=1", write_json(tmp_path, TASKS), cwd=tmp_path)
+    assert b"of 1 of 3 tasks no duration is recorded; the mean of the others is taken" in result.stderr
+    assert result.stdout.startswith(b"jobs=1: 7.50 s\n")
+
+
+def test_a_journal_without_a_success_has_no_durations(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "false")))
+    assert fastrun("--journal", "j", path, cwd=tmp_path).returncode == 1
+    result = fastrun("--journal", "j", "--what-if", "jobs=1", path, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"there are no durations to go by" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--what-if", "jobs=2"], "--what-if needs --journal FILE"),
+        (["--journal", "none", "--what-if", "jobs=2"], "none: No such file or directory"),
+        (["--journal", "none", "--what-if", "2"], "--what-if: '2' is not of the form jobs=8"),
+        (["--journal", "tasks.json", "--what-if", "jobs=2"], "not a journal of fastrun"),
+    ],
+)
+def test_bad_use_is_one_line(tmp_path, options, said):
+    result = fastrun(*options, write_json(tmp_path, TASKS), cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert said in result.stderr.decode().splitlines()[-1]
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_run_starts_first_what_took_longest(tmp_path):
+    path = write_json(tmp_path, document(*[exec_(name, "true") for name in "abc"]))
+    recorded(tmp_path / "j", a=1.0, b=3.0, c=2.0)
+    result = fastrun("-j", "1", "--journal", "j", "--resume", path, cwd=tmp_path)
+    started = [line for line in result.stdout.decode().splitlines() if line.startswith("Started")]
+    assert started == ["Started: b", "Started: c", "Started: a"]
+
+
+def test_everything_can_be_run_again_with_a_pattern(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "true"), exec_("b", "true", "a")))
+    assert fastrun("--journal", "j", path, cwd=tmp_path).returncode == 0
+    result = fastrun("--journal", "j", "--resume", "--rerun", "*", path, cwd=tmp_path)
+    assert report_of(result.stdout) == {"a": ("ok", ""), "b": ("ok", "")}

@@ -1,0 +1,282 @@
+"""Options from arguments and from the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fastrun.executors import marks
+from fastrun.options import OF_COMMANDS, OF_ONE_RUN, parser
+from fastrun.protocols import ATTEMPT
+from tests.support.helpers import LIMIT, document, environment, exec_, fastrun, report_of, write_json
+
+
+def parsed(*arguments: str, **variables: str):
+    return parser(variables).parse(["x.json", *arguments])
+
+
+def test_a_flag_goes_over_a_variable_and_that_over_the_default():
+    assert parsed().jobs is None
+    assert parsed(FASTRUN_JOBS="3").jobs == 3
+    assert parsed("-j", "5", FASTRUN_JOBS="3").jobs == 5
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "option", "expected"),
+    [
+        ("FASTRUN_KEEP_GOING", "2", "keep_going", 2),
+        ("FASTRUN_VERBOSE", "1", "verbose", True),
+        ("FASTRUN_VERBOSE", "Off", "verbose", False),
+        ("FASTRUN_VERBOSE", "", "verbose", False),
+        ("FASTRUN_JOBS", "", "jobs", None),
+        ("FASTRUN_SHUFFLE", "", "shuffle", None),
+        ("FASTRUN_JOBSERVER", "", "jobserver", None),
+        ("FASTRUN_NO_GUARDIAN", "yes", "guardian", False),
+        ("FASTRUN_NO_GUARDIAN", "0", "guardian", True),
+        ("FASTRUN_OUTPUT", "group", "output", "group"),
+        ("FASTRUN_FROM", "a", "roots", ["a"]),
+        ("FASTRUN_TIMEOUT", "0.5", "timeout", 0.5),
+        ("FASTRUN_SHUFFLE", "7", "shuffle", 7),
+        ("FASTRUN_LOAD", "2.5", "load", 2.5),
+        ("FASTRUN_MIN_MEMORY", "2G", "min_memory", 2 << 30),
+        ("FASTRUN_JOBSERVER", "fifo", "jobserver", "fifo"),
+        ("FASTRUN_CLUSTER", "local:2", "cluster", "local:2"),
+        ("FASTRUN_WORKER_RETRIES", "0", "worker_retries", 0),
+    ],
+)
+def test_every_kind_of_option_has_a_variable(variable, value, option, expected):
+    assert getattr(parsed(**{variable: value}), option) == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("FASTRUN_JOBS", "many", "FASTRUN_JOBS: 'many' is not a whole number"),
+        ("FASTRUN_VERBOSE", "2", "FASTRUN_VERBOSE: must be 1 or 0, not '2'"),
+        ("FASTRUN_OUTPUT", "loud", "FASTRUN_OUTPUT: must be one of stream, group, quiet, not 'loud'"),
+    ],
+)
+def test_a_wrong_variable_is_named(tmp_path, variable, value, said):
+    path = write_json(tmp_path, document(exec_("a", "true")))
+    result = fastrun(path, env=environment(**{variable: value}))
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert said in result.stderr.decode()
+    assert fastrun("--help", env=environment(**{variable: value})).returncode == 0
+
+
+def test_a_wrong_option_says_where_all_are():
+    result = fastrun("--jbos", "3", "x.json")
+    assert result.returncode == 2
+    assert result.stderr.decode().splitlines() == [
+        "usage: fastrun [options] FILE [NAME ...]",
+        "fastrun: error: unrecognized arguments: --jbos; did you mean --jobs? (fastrun --help shows all options)",
+    ]
+    other = fastrun("--output-synch=line", "x.json").stderr.decode().splitlines()[1]
+    assert other == "fastrun: error: unrecognized arguments: --output-synch=line (fastrun --help shows all options)"
+
+
+def test_a_variable_that_is_nearly_an_options_is_warned_of(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "true")))
+    told = {
+        "FASTRUN_JBOS": "1",
+        "FASTRUN_KEEP_GONIG": "1",
+        "FASTRUN_LOUD": "",
+        "FASTRUN_CACHE": "x",
+        "FASTRUN_TASK": "a",
+        "FASTRUN_LOAD": "9",
+    }
+    result = fastrun("-n", path, env=environment(**told))
+    assert (result.returncode, result.stdout) == (0, b"a\n")
+    assert result.stderr.decode().splitlines() == [
+        "fastrun: warning: there is no variable FASTRUN_JBOS; did you mean FASTRUN_JOBS?",
+        "fastrun: warning: there is no variable FASTRUN_KEEP_GONIG; did you mean FASTRUN_KEEP_GOING?",
+    ]
+
+
+def test_a_fastrun_in_a_command_is_warned_of_nothing_that_the_command_was_given(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", f"{sys.executable} -m fastrun -n tasks.json", detach=True)))
+    result = fastrun(path, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_the_variables_of_commands_are_none_of_options():
+    assert set(OF_COMMANDS) == {
+        ATTEMPT,
+        *(name.decode() for name in (marks.DETACH, marks.PART, marks.RUN_ID, marks.TASK)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-j", "-3"], "argument -j/--jobs: -3: must be 1 or more"),
+        (["-k", "-1"], "argument -k/--keep-going: -1: must be 0 or more"),
+        (["--list", "--graph", "dot"], "--list and --graph: one at a time"),
+        (["-n", "--explain", ""], "--dry-run and --explain: one at a time"),
+        (["--junit", "-"], "--junit needs a file: standard output is for what is printed, or for --json"),
+        (["--journal", "-"], "--journal needs a file: standard output is for what is printed, or for --json"),
+        (["--what-if", ""], "--what-if needs --journal FILE"),
+    ],
+)
+def test_what_is_wrong_with_options_is_said_before_anything_is_done(tmp_path, arguments, said):
+    write_json(tmp_path, document(exec_("a", "touch made")))
+    result = fastrun(*arguments, "tasks.json", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr.decode().splitlines()[-1] == f"fastrun: error: {said} (fastrun --help shows all options)"
+    assert os.listdir(tmp_path) == ["tasks.json"]
+
+
+def test_a_schema_of_something_else_is_an_error(tmp_path):
+    result = fastrun("--schema", "event", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert "there is a schema of document and of events, none of 'event'" in result.stderr.decode()
+    assert fastrun("--schema", write_json(tmp_path, document()), cwd=tmp_path).returncode == 0
+
+
+def test_every_option_is_in_the_help():
+    text = fastrun("--help").stdout.decode()
+    made = parser({})
+    for action in made._actions:
+        for name in action.option_strings:
+            assert name in text
+
+
+def test_a_seed_is_a_number_behind_shuffle():
+    assert parser({}).parse(["--shuffle", "7", "x.json"]).shuffle == 7
+    options = parser({}).parse(["--shuffle", "x.json"])
+    assert options.file == "x.json"
+    assert options.shuffle >= 0
+
+
+def test_a_shuffled_order_comes_again_with_its_seed(tmp_path):
+    path = write_json(tmp_path, document(*[exec_(f"t{n}", "true") for n in range(50)]))
+
+    def order(*options: str) -> list[str]:
+        lines = fastrun("-j", "1", *options, path).stdout.decode().splitlines()
+        return [line for line in lines if line.startswith("Started")]
+
+    first = fastrun("-j", "1", "--shuffle", path)
+    seed = first.stderr.decode().removeprefix("fastrun: --shuffle ").split()[0]
+    started = [line for line in first.stdout.decode().splitlines() if line.startswith("Started")]
+    assert order("--shuffle", seed) == started
+    assert started != order()
+    assert len(report_of(first.stdout)) == 50
+
+
+def test_a_shuffled_order_keeps_to_the_dependencies(tmp_path):
+    tasks = [exec_(f"t{n}", "true", *[f"t{n - 1}"] * (n > 0)) for n in range(20)]
+    result = fastrun("-j", "1", "--shuffle", write_json(tmp_path, document(*tasks)))
+    started = [line for line in result.stdout.decode().splitlines() if line.startswith("Started")]
+    assert started == [f"Started: t{n}" for n in range(20)]
+
+
+COMPLETE = """
+source ./script
+COMP_WORDS=(fastrun --ke) COMP_CWORD=1
+$(complete -p fastrun | sed 's/.*-F \\([^ ]*\\).*/\\1/') fastrun --ke fastrun
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def test_bash_completes_options(tmp_path):
+    (tmp_path / "script").write_bytes(fastrun("--print-completion", "bash").stdout)
+    result = subprocess.run(
+        ["bash", "--norc", "-c", COMPLETE], cwd=tmp_path, capture_output=True, timeout=LIMIT, check=False
+    )
+    assert result.stdout.decode().split() == ["--keep-going"], result.stderr
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_a_script_with_every_option(shell):
+    script = fastrun("--print-completion", shell).stdout.decode()
+    for option in ("keep-going", "journal", "output", "quiet"):
+        assert option in script
+
+
+def test_without_the_library_completion_is_one_line(tmp_path):
+    (tmp_path / "shtab.py").write_text("raise ImportError")
+    path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
+    result = fastrun("--print-completion", "bash", env=environment(PYTHONPATH=path))
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr == (
+        b"fastrun: --print-completion needs the package shtab: pip install '.[completion]' in fastrun's checkout\n"
+    )
+
+
+def test_fail_fast_is_k_1(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "false"), exec_("b", "true")))
+    result = fastrun("-j", "1", "--fail-fast", path)
+    assert report_of(result.stdout) == {"a": ("failed", "exit status 1"), "b": ("skipped", "stopped after 1 failure")}
+    assert parsed("--fail-fast").keep_going == 1
+    # The last one counts, and any of them over a variable.
+    assert parsed("--fail-fast", "-k", "2").keep_going == 2
+    assert parsed("-k", "2", "--fail-fast").keep_going == 1
+    assert parsed("-k", "0", FASTRUN_FAIL_FAST="1").keep_going == 0
+    assert parsed(FASTRUN_FAIL_FAST="1").keep_going == parsed("--fail-fast", FASTRUN_KEEP_GOING="2").keep_going == 1
+    assert parsed(FASTRUN_FAIL_FAST="0", FASTRUN_KEEP_GOING="2").keep_going == 2
+
+
+def test_a_fastrun_in_a_command_does_not_write_to_the_files_of_the_one_around(tmp_path):
+    inner = tmp_path / "inner.json"
+    inner.write_text(json.dumps(document(exec_("x", "echo $FASTRUN_OUTPUT"))))
+    path = write_json(tmp_path, document(exec_("a", f"{sys.executable} -m fastrun --journal own inner.json")))
+    files = {"FASTRUN_JOURNAL": "j", "FASTRUN_JSON": "events", "FASTRUN_TRACE": "trace", "FASTRUN_ONLY": "a"}
+    result = fastrun(path, cwd=tmp_path, env=environment(**files, FASTRUN_OUTPUT="group"))
+    assert result.returncode == 0, result.stdout
+    # What is of no document is passed on.
+    assert b"\ngroup\n" in result.stdout
+    events = [json.loads(line) for line in (tmp_path / "events").read_bytes().splitlines()]
+    assert [event.get("name") for event in events] == [None, "a", "a", None]
+
+
+def test_the_variables_that_are_not_passed_on_are_those_of_options():
+    names = {action.option_strings[-1] for action in parser({})._actions if action.option_strings}
+    assert {"--" + name.removeprefix("FASTRUN_").replace("_", "-").lower() for name in OF_ONE_RUN} <= names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "style"),
+    [
+        (["x.json"], None),
+        (["--jobserver", "x.json"], "auto"),
+        (["x.json", "--jobserver"], "auto"),
+        (["--jobserver", "pipe", "x.json"], "pipe"),
+        (["--jobserver=fifo", "x.json"], "fifo"),
+    ],
+)
+def test_a_jobserver_needs_no_style(arguments, style):
+    options = parser({}).parse(arguments)
+    assert (options.file, options.names, options.jobserver) == ("x.json", [], style)
+
+
+@pytest.mark.parametrize("option", ["--json", "--trace", "--junit", "--html"])
+def test_no_file_about_the_run_replaces_the_document(tmp_path, option):
+    path = write_json(tmp_path, document(exec_("a", "true")))
+    content = path.read_bytes()
+    (tmp_path / "linked").symlink_to(path)
+    (tmp_path / "same").hardlink_to(path)
+    for name in (str(path), path.name, "linked", "same"):
+        result = fastrun(option, name, "-C", tmp_path, path.name)
+        assert (result.returncode, result.stdout) == (2, b"")
+        assert f"{option} would write over the document: {name}".encode() in result.stderr
+        assert path.read_bytes() == content
+
+
+def test_two_files_about_the_run_are_not_one(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "true")))
+    for first, second in (("--json", "--trace"), ("--journal", "--html")):
+        result = fastrun(first, "same", second, "./same", path, cwd=tmp_path)
+        assert (result.returncode, result.stdout) == (2, b"")
+        assert f"{second} would write over the file of {first}: ./same".encode() in result.stderr
+    assert not (tmp_path / "same").exists()
+    (tmp_path / "one").write_text("old")
+    (tmp_path / "other").hardlink_to(tmp_path / "one")
+    result = fastrun("--json", "one", "--junit", "other", path, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"--junit would write over the file of --json: other" in result.stderr
+    assert (tmp_path / "one").read_text() == "old"
+    assert fastrun("--json", "/dev/null", "--trace", "/dev/null", path).returncode == 0

@@ -1,0 +1,190 @@
+"""Real survivors, ended by the process of the test; ``test_guardian`` has the deaths of real runners."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from fastrun.executors.emergency import Process, Runner, Survivors, _send, _start, account, end_groups
+from fastrun.executors.table import EVAL, EXEC, Row
+from tests.support.helpers import WITHOUT_FIRST_THREAD, alive, wait_for
+
+RUN = os.urandom(8).hex()
+# Nobody: what is spared besides is the test's own process.
+RUNNER = Runner(0, os.getsid(0), os.getpgrp())
+
+
+@pytest.fixture
+def start():
+    """Starts a shell in a session of its own and waits for its first line. Kills what is left of its group."""
+    with ExitStack() as stack:
+
+        def begin(command: str, **variables: str) -> int:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", command],
+                stdout=subprocess.PIPE,
+                env={**os.environ, **variables},
+                start_new_session=True,
+            )
+            stack.enter_context(process)
+            assert process.stdout is not None
+            stack.callback(_kill_group, process.pid)
+            return int(process.stdout.readline())
+
+        yield begin
+
+
+def _kill_group(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _killed_by(pid: int) -> int:
+    result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert result is not None
+    return result.si_status
+
+
+def survivors(*leaders: int, runner: Runner = RUNNER) -> Survivors:
+    return Survivors(RUN, leaders, runner)
+
+
+@pytest.mark.parametrize("without_pidfd", [False, True])
+def test_the_willing_are_ended_by_term_and_the_deaf_by_kill(start, without_pidfd, monkeypatch):
+    if without_pidfd:
+        monkeypatch.delattr(os, "pidfd_open")
+    willing = start("echo $$; exec sleep 1000", FASTRUN_RUN_ID=RUN)
+    deaf = start("trap '' TERM; echo $$; exec sleep 1000", FASTRUN_RUN_ID=RUN)
+    assert survivors().end() == (2, 0)
+    assert _killed_by(willing) == signal.SIGTERM
+    assert _killed_by(deaf) == signal.SIGKILL
+
+
+def test_who_is_stopped_is_continued_to_end_by_itself(start, tmp_path):
+    said = tmp_path / "said"
+    pid = start(f"trap 'echo term > {said}; exit' TERM; echo $$; kill -STOP $$", FASTRUN_RUN_ID=RUN)
+    os.waitid(os.P_PID, pid, os.WSTOPPED)
+    assert survivors().end() == (1, 0)
+    assert said.read_text() == "term\n"
+
+
+def test_who_goes_on_without_his_first_thread_is_ended(start):
+    pid = start(f"echo $$; exec {sys.executable} -c '{WITHOUT_FIRST_THREAD}'", FASTRUN_RUN_ID=RUN)
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}/exe"))
+    assert survivors().end() == (1, 0)
+    assert _killed_by(pid) == signal.SIGTERM
+
+
+def test_nobody_is_told_to_end_twice(start, tmp_path):
+    said = tmp_path / "said"
+    command = f"trap 'echo term >> {said}' TERM; echo $$; while :; do sleep 0.01; done"
+    start(command, FASTRUN_RUN_ID=RUN)
+    survivors().end()
+    assert said.read_text() == "term\n"
+
+
+def test_who_forks_all_the_time_is_ended():
+    """A look finds hardly any of them alive. Whoever is left at the end says so."""
+    code = """
+import os, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.write(1, b"start")
+for _ in range(5000):
+    if os.fork():
+        os._exit(0)
+os.write(1, b"end")
+"""
+    command = [sys.executable, "-I", "-S", "-c", code]
+    variables = {**os.environ, "FASTRUN_RUN_ID": RUN}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=variables, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(5) == b"start"
+        process.wait()
+        survivors(process.pid).end()
+        assert process.stdout.read() == b""
+
+
+def test_a_group_with_somebody_detached_in_it_is_not_killed_as_a_whole(start):
+    command = "trap '' TERM; FASTRUN_DETACH=1 sh -c 'echo $$; exec sleep 1000' & exec sleep 1000"
+    detached = start(command, FASTRUN_RUN_ID=RUN)
+    assert survivors(os.getpgid(detached)).end() == (1, 0)
+    assert alive(detached)
+
+
+def test_a_number_that_has_become_somebody_elses_is_no_command(start):
+    pid = start("echo $$; exec sleep 1000")
+    found = survivors(pid)
+    assert [process.pid for process in found.look()[0]] == [pid]
+    found._began = _start(pid) - 1
+    assert found.look() == ([], set())
+
+
+def test_a_session_of_somebody_who_is_not_marked_is_his(start):
+    command = f"FASTRUN_RUN_ID={RUN} sh -c 'echo $$; kill -STOP $$' & exec sleep 1000"
+    marked = start(command)
+    assert survivors().look() == ([Process(marked, _start(marked))], set())
+
+
+@pytest.mark.parametrize("without_pidfd", [False, True])
+def test_no_signal_reaches_a_process_that_is_not_the_one_seen(start, without_pidfd, monkeypatch):
+    if without_pidfd:
+        monkeypatch.delattr(os, "pidfd_open")
+    pid = start("echo $$; exec sleep 1000")
+    _send(Process(pid, _start(pid) - 1), [signal.SIGKILL])
+    assert alive(pid)
+    _send(Process(pid, _start(pid)), [signal.SIGKILL])
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    # Now it is a zombie, and after this nobody at all.
+    _send(Process(pid, 1), [signal.SIGKILL])
+    os.waitpid(pid, 0)
+    _send(Process(pid, 1), [signal.SIGKILL])
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_who_has_become_another_user_is_counted_and_not_waited_for(start):
+    """As a user that may not signal it: a process of root's in a command's session."""
+    pid = start("echo $$; exec sleep 1000")
+    code = f"""
+import os, time
+from fastrun.executors.emergency import Runner, Survivors
+os.setuid(65534)
+began = time.monotonic()
+print(Survivors({RUN!r}, [{pid}], Runner(0, os.getsid(0), os.getpgrp())).end(), time.monotonic() - began < 2)
+"""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, check=False, timeout=60
+    )
+    assert result.stdout == b"(0, 1) True\n", result.stderr
+    assert alive(pid)
+
+
+def test_groups_are_ended_where_there_is_no_proc(start):
+    willing = start("echo $$; exec sleep 1000")
+    deaf = start("trap '' TERM; echo $$; exec sleep 1000")
+    code = f"""
+from fastrun.executors.emergency import end_groups
+print(end_groups([{willing}, {deaf}, {1 << 22}]))
+"""
+    # Nobody else waits for these two: a group has a member for as long as its leader is a zombie.
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in (willing, deaf)]
+        assert process.stdout is not None
+        assert process.stdout.read() == b"(2, 0)\n"
+    assert codes == [-signal.SIGTERM, -signal.SIGKILL]
+    assert end_groups([willing]) == (0, 0)
+
+
+def test_what_is_said_of_it():
+    assert account("it died", 0, 0, []) == "fastrun: it died; ended 0 processes of its tasks\n"
+    rows = [Row(EVAL, 0, f"s{number}") for number in range(12)] + [Row(EXEC, 5, "c"), Row(EXEC, 6, "")]
+    assert account("it died", 1, 2, rows).splitlines() == [
+        "fastrun: it died; ended 1 process of its tasks; 2 could not be ended",
+        "fastrun: commands that ran then: c",
+        "fastrun: snippets that ran then: s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 and 2 more",
+    ]

@@ -1,0 +1,127 @@
+"""Real processes with marks in their environments, whole, hidden and hardly there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from fastrun.executors.marks import is_detached, mark, marked_environment, marked_processes
+from tests.support.helpers import WITHOUT_FIRST_THREAD, environment, wait_for
+
+RUN = os.urandom(8).hex()
+
+
+@contextmanager
+def sleeper(*variables: str):
+    """A process with exactly these variables, in this order. Yields its id."""
+    command = ["/usr/bin/env", "-i", *variables, "sh", "-c", "echo; read -r line"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def test_marked_processes_are_found_with_the_names_of_their_tasks():
+    with (
+        sleeper(f"FASTRUN_RUN_ID={RUN}", "FASTRUN_TASK=größe 1") as first,
+        sleeper("A=1", f"FASTRUN_RUN_ID={RUN}") as second,
+    ):
+        assert sorted(marked_processes(RUN)) == sorted([(first, "größe 1"), (second, "")])
+    assert marked_processes(RUN) == []
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        ["FASTRUN_RUN_ID=0123456789abcdef"],
+        [f"FASTRUN_RUN_ID={RUN}0"],
+        [f"X_FASTRUN_RUN_ID={RUN}"],
+        [f"A=FASTRUN_RUN_ID={RUN}"],
+        [f"FASTRUN_RUN_ID={RUN}", "FASTRUN_DETACH=1"],
+        ["FASTRUN_DETACH=1", f"FASTRUN_RUN_ID={RUN}"],
+    ],
+)
+def test_processes_without_the_mark_and_detached_ones_are_not_found(variables):
+    with sleeper(*variables):
+        assert marked_processes(RUN) == []
+
+
+# Starts a command that has the mark and looks for it: the marks found, of which there is to be only one.
+RESTLESS = f"""
+import subprocess
+from fastrun.executors.marks import marked_processes
+with subprocess.Popen(["sh", "restless"], env={{"PATH": {os.environ["PATH"]!r}, "FASTRUN_RUN_ID": {RUN!r}}}) as process:
+    try:
+        found = [marked_processes({RUN!r}) for _ in range(200)]
+    finally:
+        process.kill()
+print(found == [[(process.pid, "")]] * 200)
+"""
+
+NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+
+
+@pytest.mark.parametrize("prefix", [[], NAMESPACE], ids=["here", "in a container that it came into from outside"])
+def test_who_becomes_another_program_all_the_time_is_found_at_each_look(tmp_path, prefix):
+    if prefix and subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("no namespaces may be made here")
+    (tmp_path / "restless").write_text('exec sh "$0"')
+    result = subprocess.run(
+        [*prefix, sys.executable, "-c", RESTLESS],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.stdout, result.stderr) == ("True\n", "")
+
+
+def test_who_goes_on_without_his_first_thread_is_found():
+    with subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_FIRST_THREAD], env={**os.environ, "FASTRUN_RUN_ID": RUN, "FASTRUN_TASK": "a"}
+    ) as process:
+        try:
+            wait_for(lambda: not os.path.exists(f"/proc/{process.pid}/exe"))
+            assert marked_processes(RUN) == [(process.pid, "a")]
+        finally:
+            process.kill()
+    assert marked_processes(RUN) == []
+
+
+def test_who_has_an_empty_environment_is_nobody():
+    with subprocess.Popen(["sleep", "1000"], env={}) as process:
+        try:
+            assert marked_processes(RUN) == []
+        finally:
+            process.kill()
+
+
+def test_a_name_that_is_not_utf_8_is_replaced():
+    with sleeper(f"FASTRUN_RUN_ID={RUN}", "FASTRUN_TASK=a\udcff") as pid:
+        assert marked_processes(RUN) == [(pid, "a\ufffd")]
+
+
+@pytest.mark.parametrize("size", [65_000, 1 << 16, 100_000])
+def test_the_mark_is_found_behind_a_large_variable(size):
+    with sleeper("A=" + "x" * size, f"FASTRUN_RUN_ID={RUN}", "FASTRUN_TASK=a") as pid:
+        assert marked_processes(RUN) == [(pid, "a")]
+
+
+def test_a_process_that_has_ended_has_no_environment():
+    with sleeper(f"FASTRUN_RUN_ID={RUN}") as pid:
+        assert marked_environment(pid, mark(RUN)) is not None
+    assert marked_environment(pid, mark(RUN)) is None
+
+
+def test_only_one_detaches():
+    assert is_detached(b"\0A=2\0FASTRUN_DETACH=1\0")
+    assert not is_detached(b"\0FASTRUN_DETACH=\0")
+    assert not is_detached(b"\0A=FASTRUN_DETACH=1\0")

@@ -1,0 +1,710 @@
+"""Real snippets, against everything that Python code may do to who runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import types
+from contextlib import contextmanager
+
+import pytest
+import uvloop
+
+import fastrun as library
+from fastrun import Status
+from fastrun.executors import shortage, snippets
+from fastrun.executors.guardian import Guardian
+from fastrun.executors.snippets import SnippetExecutor
+from fastrun.graph import build
+from fastrun.runner import Run
+from fastrun.spec import read
+from tests.support.helpers import (
+    LIMIT,
+    Recorder,
+    document,
+    environment,
+    eval_,
+    exec_,
+    fastrun,
+    report_of,
+    unmeasured,
+    write_json,
+)
+
+
+class Evaluated:
+    """A finished run of snippets."""
+
+    def __init__(self, *tasks, recorder=None, threads=8, runner=uvloop.run, **options) -> None:
+        self.recorder = recorder or Recorder()
+        self.warnings: list[str] = []
+        guardian = Guardian(os.urandom(8).hex(), wanted=False)
+        self.executor = SnippetExecutor(guardian, threads)
+        graph = build(read(document(*tasks), "document"))
+        self.run = Run(graph, {"eval": self.executor}, [self.recorder], warn=self.warnings.append, **options)
+        self.recorder.executor = self.executor
+        self.recorder.run = self.run
+        try:
+            self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))
+        finally:
+            guardian.stop()
+
+    def status(self, name: str = "a") -> tuple[str, str]:
+        result = self.report[name]
+        return result.status.label, result.reason
+
+
+@contextmanager
+def shared(**things):
+    """What a snippet finds when it imports ``shared``."""
+    module = types.ModuleType("shared")
+    module.__dict__.update(things)
+    sys.modules["shared"] = module
+    try:
+        yield module
+    finally:
+        del sys.modules["shared"]
+
+
+def evaluate(source: str, **options) -> Evaluated:
+    return Evaluated(eval_("a", source), **options)
+
+
+@pytest.mark.parametrize("runner", [uvloop.run, asyncio.run])
+def test_a_snippet_prints_and_is_ok(runner):
+    ran = evaluate("import sys\nprint('out'); print('err', file=sys.stderr)", runner=runner)
+    assert ran.status() == ("ok", "")
+    assert (ran.recorder.out("a"), ran.recorder.err("a")) == ("out\n", "err\n")
+    hooks = [event[0] for event in ran.recorder.events]
+    assert hooks[:2] == ["run_started", "task_started"]
+    assert hooks[-2:] == ["task_ended", "run_ended"]
+
+
+def test_every_snippet_has_a_fresh_namespace_of_its_own():
+    tasks = [eval_(str(i), "assert 'seen' not in globals(); seen = __name__; print(seen)") for i in range(20)]
+    ran = Evaluated(*tasks, threads=1)
+    assert ran.report.ok
+    assert {ran.recorder.out(str(i)) for i in range(20)} == {"__main__\n"}
+
+
+def test_functions_of_a_snippet_see_its_names():
+    assert evaluate("x = 1\ndef f():\n    return [x for _ in range(2)]\nassert f() == [1, 1]").report.ok
+
+
+def test_our_own_future_imports_do_not_reach_snippets():
+    assert evaluate("def f(a: undefined_name): ...").status()[1].startswith("NameError")
+
+
+def test_what_a_snippet_sets_in_its_context_does_not_reach_the_next():
+    change = "import decimal; decimal.getcontext().prec = 3"
+    look = "import decimal; assert decimal.getcontext().prec == 28"
+    assert Evaluated(eval_("a", change), eval_("b", look, "a"), threads=1).report.ok
+
+
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        ("raise ValueError('two\\nlines')", ("failed", "ValueError: two\\nlines")),
+        ("raise StopIteration", ("failed", "StopIteration")),
+        ("raise GeneratorExit('x')", ("failed", "GeneratorExit: x")),
+        ("raise KeyboardInterrupt", ("failed", "KeyboardInterrupt")),
+        ("import asyncio; raise asyncio.CancelledError", ("failed", "CancelledError")),
+        ("raise BaseExceptionGroup('g', [KeyboardInterrupt()])", ("failed", "BaseExceptionGroup: g (1 sub-exception)")),
+        ("raise SystemExit", ("ok", "")),
+        ("import sys; sys.exit(0)", ("ok", "")),
+        ("exit(False)", ("ok", "")),
+        ("import sys; sys.exit(3)", ("failed", "SystemExit: 3")),
+        ("import sys; sys.exit('gone')", ("failed", "SystemExit: gone")),
+        ("1 +", ("failed", "SyntaxError: invalid syntax (<task a>, line 1)")),
+        ("def f(): f()\nf()", ("failed", "RecursionError: maximum recursion depth exceeded")),
+        ("x = 'a\0b'", ("failed", "SyntaxError: source code string cannot contain null bytes")),
+        ("class E(Exception):\n    def __str__(self): raise self\nraise E", ("failed", "E: <no text: __str__ failed>")),
+        ("raise type('two\\nlines', (Exception,), {})(3)", ("failed", "two\\nlines: 3")),
+    ],
+)
+def test_no_exception_of_any_class_escapes(source, status):
+    ran = Evaluated(eval_("a", source), eval_("b", "pass"))
+    assert ran.status("b") == ("ok", "")
+    assert ran.status()[0] == status[0]
+    # Older Pythons say some of it in other words.
+    assert ran.status()[1].replace("ValueError: source", "SyntaxError: source").startswith(status[1])
+
+
+def test_a_traceback_shows_the_snippets_lines_under_its_tasks_name_and_none_of_ours():
+    source = "def inner():\n    return 1 / 0\n\ninner()"
+    ran = Evaluated(eval_("first", source), eval_("se\ncond", source, "zero"), eval_("zero", "pass"))
+    for name, label in (("first", "first"), ("se\ncond", "se\\ncond")):
+        lines = [line.strip() for line in ran.recorder.err(name).splitlines() if set(line.strip()) - set("^~ ")]
+        assert lines == [
+            "Traceback (most recent call last):",
+            f'File "<task {label}>", line 4, in <module>',
+            "inner()",
+            f'File "<task {label}>", line 2, in inner',
+            "return 1 / 0",
+            "ZeroDivisionError: division by zero",
+        ]
+
+
+def test_a_traceback_of_a_chain_of_exceptions_is_the_snippets_in_all_parts():
+    source = "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    raise ExceptionGroup('g', [KeyError(1)]) from e"
+    text = evaluate(source).recorder.err("a")
+    assert text.count('File "<task a>"') == 2
+    assert "executors" not in text
+    assert "direct cause" in text
+
+
+def test_a_snippet_that_does_not_compile_shows_its_line():
+    text = evaluate("x = 1\ny = = 2").recorder.err("a")
+    assert 'File "<task a>", line 2' in text
+    assert "y = = 2" in text
+    assert "executors" not in text
+
+
+def test_an_exit_with_a_text_prints_it_and_no_traceback():
+    ran = evaluate("import sys; sys.exit('gone')")
+    assert ran.recorder.err("a") == "gone\n"
+    assert evaluate("import sys; sys.exit(3)").recorder.err("a") == ""
+
+
+def test_output_is_a_print_errors_traceback_without_our_streams():
+    ran = evaluate("print('\\ud800')")
+    assert ran.status()[1].startswith("UnicodeEncodeError")
+    assert "executors" not in ran.recorder.err("a")
+
+
+def test_prints_belong_to_the_task_that_called_them():
+    # All are inside at the same time: each waits for the others.
+    source = "from shared import barrier\nfor i in range(50):\n    print({0}, i)\n    if i == 25: barrier.wait()\n"
+    with shared(barrier=threading.Barrier(4, timeout=LIMIT)):
+        ran = Evaluated(*(eval_(str(i), source.format(i)) for i in range(4)), threads=4)
+    for i in range(4):
+        assert ran.recorder.out(str(i)) == "".join(f"{i} {j}\n" for j in range(50))
+
+
+def test_threads_that_a_snippet_starts_print_as_their_task():
+    source = """
+import threading, concurrent.futures as cf
+class Own(threading.Thread):
+    def run(self):
+        print('own')
+        inner = threading.Thread(target=print, args=('inner',)); inner.start(); inner.join()
+thread = Own(); thread.start(); thread.join()
+with cf.ThreadPoolExecutor(2) as pool:
+    list(pool.map(print, ['pool'] * 3))
+"""
+    ran = evaluate(source)
+    assert ran.status() == ("ok", "")
+    assert sorted(ran.recorder.out("a").split()) == ["inner", "own", "pool", "pool", "pool"]
+
+
+def test_bytes_and_odd_text_pass_unchanged():
+    source = """
+import os
+import sys
+sys.stdout.buffer.write(bytes(range(256)))
+sys.stdout.write('\\udcff')
+sys.stderr.write('\\ud800')
+assert sys.stdout.encoding == 'utf-8' and not sys.stdout.isatty() and sys.stdout.fileno() == 1
+assert sys.stdout.line_buffering and sys.stderr.write_through
+print(end='', flush=True)
+sys.stdout.writelines(['x', 'y'])
+"""
+    ran = evaluate(source)
+    assert ran.status() == ("ok", "")
+    assert ran.recorder.output["a", 1] == bytes(range(256)) + b"\xffxy"
+    assert ran.recorder.err("a") == "\\ud800"
+
+
+def test_asyncio_works_inside_a_snippet():
+    source = """
+import asyncio
+async def child(n):
+    await asyncio.sleep(0)
+    print(n)
+async def main():
+    await asyncio.gather(*(child(n) for n in range(3)), asyncio.to_thread(print, 'thread'))
+asyncio.run(main())
+"""
+    ran = evaluate(source)
+    assert ran.status() == ("ok", "")
+    assert sorted(ran.recorder.out("a").split()) == ["0", "1", "2", "thread"]
+
+
+def test_snippets_that_wait_run_side_by_side_up_to_the_bound():
+    # None passes before twenty have come: the pool must grow to that.
+    with shared(barrier=threading.Barrier(20, timeout=LIMIT)):
+        ran = Evaluated(*(eval_(str(i), "import shared; shared.barrier.wait()") for i in range(20)), threads=20)
+    assert ran.report.ok
+
+
+def test_one_thread_runs_one_snippet_at_a_time():
+    ran = Evaluated(*(eval_(str(i), "print(1)") for i in range(5)), threads=1)
+    hooks = [event[:2] for event in ran.recorder.events[1:-1]]
+    assert hooks == [(h, str(i)) for i in range(5) for h in ("task_started", "task_output", "task_ended")]
+
+
+def test_no_snippet_starts_after_the_last_failure_that_is_taken():
+    # Though short ones are queued ahead of their thread where nothing may hold them back.
+    tasks = [eval_(f"t{n}", "1 / 0" if n == 500 else "x = 1") for n in range(1_000)]
+    recorder = Recorder()
+    report = library.run(document(*tasks), eval_threads=1, keep_going=1, observers=[recorder])
+    assert len([event for event in recorder.events if event[0] == "task_started"]) == 501
+    assert report.counts[Status.SKIPPED] == 499
+
+
+def test_only_work_that_has_waited_makes_another_thread(monkeypatch):
+    monkeypatch.setattr(snippets, "_PATIENCE", 1e6)
+    source = "import shared, threading; shared.seen.add(threading.get_ident())"
+    with shared(seen=set()) as module:
+        chain = [eval_(str(i), source, *([str(i - 1)] if i else [])) for i in range(200)]
+        assert Evaluated(*chain).report.ok
+    assert len(module.seen) == 1
+
+
+def test_one_that_prints_without_end_is_slowed_and_loses_nothing():
+    class Slow(Recorder):
+        looks = 0
+
+        @property
+        def congested(self) -> bool:
+            self.looks += 1
+            return self.looks % 2 != 0
+
+    ran = evaluate("for i in range(40): print('x' * 99_999)", recorder=Slow())
+    assert ran.recorder.out("a") == ("x" * 99_999 + "\n") * 40
+
+
+class InterruptAt(Recorder):
+    """Interrupts when a task prints, so many times."""
+
+    def __init__(self, *forces: bool) -> None:
+        super().__init__()
+        self.forces = forces
+
+    def task_output(self, task, stream, data) -> None:
+        super().task_output(task, stream, data)
+        for _ in self.forces:
+            self.run.interrupt()
+
+
+def test_an_interrupt_lets_running_snippets_end_and_starts_none_that_waits():
+    ran = Evaluated(*(eval_(str(i), "print('x')") for i in range(50)), recorder=InterruptAt(False), threads=1)
+    statuses = [result.status for result in ran.report]
+    assert statuses[0] is Status.OK
+    assert Status.INTERRUPTED in statuses
+    started = {event[1] for event in ran.recorder.events if event[0] == "task_started"}
+    assert started == {result.name for result in ran.report if result.status is Status.OK}
+
+
+def test_a_second_interrupt_gives_up_on_a_snippet_that_does_not_end():
+    source = "import shared; print('x'); shared.gate.wait(); print('late')"
+    with shared(gate=threading.Event()) as module:
+        try:
+            ran = evaluate(source, recorder=InterruptAt(False, True))
+        finally:
+            module.gate.set()
+            for thread in threading.enumerate():
+                if thread.name == "fastrun-eval":
+                    thread.join(LIMIT)
+    assert ran.status() == ("interrupted", "")
+    assert ran.recorder.out("a") == "x\n"
+
+
+def test_no_thread_to_be_had_fails_the_task_in_the_end(monkeypatch):
+    # Injected: a limit on threads does not bind root, and would bind the test as well.
+    def refuse(thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(shortage, "PATIENCE", 0.0)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    ran = evaluate("pass")
+    assert ran.status() == ("failed", "cannot start a thread")
+    assert ran.warnings == ["cannot start a thread: starting fewer tasks at once"]
+
+
+def test_two_runs_at_once_in_one_process_keep_their_output_apart():
+    async def both():
+        from fastrun import run_async
+
+        recorders = [Recorder(), Recorder()]
+        tasks = [eval_(str(i), "print('x')") for i in range(30)]
+        await asyncio.gather(*(run_async(document(*tasks), observers=[recorder]) for recorder in recorders))
+        return recorders
+
+    for recorder in asyncio.run(both()):
+        assert all(recorder.out(str(i)) == "x\n" for i in range(30))
+
+
+def test_a_thread_that_outlives_its_task_prints_where_it_would_without_us(capfd):
+    source = """
+import shared, threading
+def late():
+    shared.gate.wait()
+    print('late')
+shared.thread = threading.Thread(target=late)
+shared.thread.start()
+"""
+    with shared(gate=threading.Event()) as module:
+        try:
+            assert evaluate(source).report.ok
+        finally:
+            module.gate.set()
+            module.thread.join(LIMIT)
+    assert capfd.readouterr().out == "late\n"
+
+
+def test_bytes_of_a_thread_that_outlives_its_task_go_where_they_would_without_us(capfdbinary):
+    source = """
+import shared, sys, threading
+def late():
+    shared.gate.wait()
+    sys.stdout.buffer.write(b'\\xff')
+shared.thread = threading.Thread(target=late)
+shared.thread.start()
+"""
+    with shared(gate=threading.Event()) as module:
+        try:
+            assert evaluate(source).report.ok
+        finally:
+            module.gate.set()
+            module.thread.join(LIMIT)
+    assert capfdbinary.readouterr().out == b"\xff"
+
+
+def test_others_in_the_process_print_where_they_would_without_us(capfd):
+    class Printer(Recorder):
+        def task_started(self, task, start) -> None:
+            super().task_started(task, start)
+            print("from the loop")
+            print("and its errors", file=sys.stderr)
+
+    ran = evaluate("print('mine')", recorder=Printer())
+    assert ran.recorder.out("a") == "mine\n"
+    assert capfd.readouterr() == ("from the loop\n", "and its errors\n")
+
+
+def test_a_traceback_that_cannot_be_printed_is_said_to_be_so():
+    source = (
+        "class M(type):\n    __module__ = property(lambda c: 1 / 0)\nclass E(Exception, metaclass=M): pass\nraise E"
+    )
+    ran = evaluate(source)
+    assert ran.status() == ("failed", "E")
+    assert ran.recorder.err("a") == "<task a>: E (its traceback cannot be printed: ZeroDivisionError)\n"
+
+
+def test_a_pool_that_cannot_grow_goes_on_with_the_threads_it_has(monkeypatch):
+    # Injected, as above: from the second thread on there are none to be had.
+    start = threading.Thread.start
+
+    def refuse(thread) -> None:
+        if thread.name == "fastrun-eval" and any(t.name == "fastrun-eval" for t in threading.enumerate()):
+            module.refused.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with shared(refused=threading.Event()) as module:
+        # The first waits until the pool has tried to grow.
+        tasks = [eval_(str(i), "import shared; shared.refused.wait()") for i in range(5)]
+        assert Evaluated(*tasks).report.ok
+
+
+def test_a_thread_that_is_missing_at_first_is_tried_again(monkeypatch):
+    tries = iter([False])
+    start = threading.Thread.start
+
+    def refuse_once(thread) -> None:
+        if not next(tries, True):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(shortage, "_RETRY", 0.0)
+    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    ran = evaluate("pass")
+    assert ran.status() == ("ok", "")
+    assert ran.warnings == ["cannot start a thread: starting fewer tasks at once"]
+
+
+RAISING = "property(lambda self: 1 / 0)"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"class M(type): __name__ = {RAISING}\nclass E(Exception, metaclass=M): pass\nraise E",
+        "class C:\n    def __eq__(self, other): raise KeyError\nraise SystemExit(C())",
+        f"class E(SystemExit): code = {RAISING}\nraise E",
+        f"class E(Exception): __class__ = {RAISING}\nraise E",
+        f"class S(str): isprintable = {RAISING}\nclass E(Exception):\n    def __str__(self): return S('x')\nraise E",
+        f"class E(SyntaxError): filename = {RAISING}\nraise E",
+    ],
+)
+def test_an_exception_that_fights_back_fails_its_task_and_nothing_else(source):
+    ran = Evaluated(eval_("a", source), eval_("b", "print('on')"), threads=1)
+    assert ran.status()[0] == "failed"
+    assert ran.status("b") == ("ok", "")
+
+
+def test_a_copy_that_a_snippet_forks_ends_and_one_runner_remains(tmp_path):
+    fork = f"import os\npid = os.fork()\nif pid: open({str(tmp_path / 'pid')!r}, 'w').write(str(pid))"
+    write = f"open({str(tmp_path / 'runs')!r}, 'a').write('x')"
+    wait = f"import os; os.waitpid(int(open({str(tmp_path / 'pid')!r}).read()), 0)"
+    tasks = [eval_("a", fork), eval_("b", write, "a"), eval_("c", write, "a"), eval_("d", wait, "a")]
+    result = fastrun(write_json(tmp_path, document(*tasks)))
+    assert result.returncode == 0
+    assert (tmp_path / "runs").read_text() == "xx"
+
+
+def test_a_forked_process_can_have_runs_of_its_own(tmp_path):
+    code = """
+import os, sys
+import fastrun
+tasks = {"tasks": [{"name": name, "type": "eval", "arguments": "print('x')"} for name in "abc"]}
+assert fastrun.run(tasks).ok
+if not os.fork():
+    recorded = []
+    class Watch(fastrun.Observer):
+        def task_output(self, task, stream, data):
+            recorded.append(data)
+    os._exit(10 if fastrun.run(tasks, observers=[Watch()]).ok and recorded == [b"x\\n"] * 3 else 11)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, env=environment(), timeout=LIMIT, check=False)
+    assert (result.returncode, result.stderr) == (10, b"")
+
+
+def test_what_a_forked_child_prints_is_not_lost(tmp_path):
+    source = (
+        "import multiprocessing as m\n"
+        "p = m.get_context('fork').Process(target=lambda: print('x' * 3_000_000 + 'from child', flush=True))\n"
+        "p.start(); p.join(); print(p.exitcode)"
+    )
+    result = fastrun(write_json(tmp_path, document(eval_("a", source))))
+    assert result.returncode == 0
+    assert b"xfrom child" in result.stdout
+    assert b"0\n" in result.stdout
+
+
+def test_what_an_observer_prints_is_not_the_tasks(capfd):
+    class Printer(Recorder):
+        def task_output(self, task, stream, data) -> None:
+            super().task_output(task, stream, data)
+            print(data)
+
+    ran = evaluate("import time; time.sleep(0); print('x')", recorder=Printer())
+    assert ran.recorder.out("a") == "x\n"
+    assert "b'x\\n'" in capfd.readouterr().out
+
+
+def test_a_stream_that_a_snippet_closes_stays_open_for_the_others():
+    source = "from sys import stdout as s; s.reconfigure(line_buffering=True); print(s.name, s.mode); s.close()"
+    ran = Evaluated(eval_("a", source), eval_("b", "print('on', flush=True)", "a"))
+    assert ran.report.ok
+    assert (ran.recorder.out("a"), ran.recorder.out("b")) == ("<stdout> w\n", "on\n")
+    assert evaluate("import sys; sys.stdout.write(5)").status()[1].startswith("TypeError: write() argument must be str")
+
+
+class LetsGo(Recorder):
+    """Sets ``go`` once a task has failed and nothing waits for a thread any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def task_ended(self, task, outcome) -> None:
+        super().task_ended(task, outcome)
+        if outcome.status is Status.FAILED:
+            asyncio.get_running_loop().call_soon(self.look)
+
+    def look(self) -> None:
+        if self.executor._jobs.qsize():
+            asyncio.get_running_loop().call_later(0.001, self.look)
+        else:
+            self.go.set()
+
+
+def test_what_waits_for_a_thread_is_taken_back_after_the_last_failure_allowed(monkeypatch):
+    # One thread for all.
+    monkeypatch.setattr(snippets, "_PATIENCE", 1e9)
+    recorder = LetsGo()
+    with shared(go=recorder.go):
+        waits = [eval_(f"w{i}", "import shared; shared.go.wait(60)") for i in range(4)]
+        ran = Evaluated(eval_("fails", "1/0"), *waits, recorder=recorder, keep_going=1)
+    # The thread may have gone on with the next before the failure was known.
+    assert {event[1] for event in recorder.events if event[0] == "task_started"} <= {"fails", "w0"}
+    assert ran.status("w3") == ("skipped", "stopped after 1 failure")
+
+
+def chain_of(*sources: str) -> list[dict[str, object]]:
+    return [eval_(str(i), source, *([str(i - 1)] if i else [])) for i, source in enumerate(sources)]
+
+
+def test_a_chain_of_snippets_runs_on_one_thread_with_events_for_each_task():
+    threads: list[int] = []
+    with shared(threads=threads):
+        source = "import shared, threading; shared.threads.append(threading.get_ident()); print('hello')"
+        ran = Evaluated(*chain_of(source, f"{source}; raise SystemExit(0)", source, "raise KeyError(1)", source))
+    assert [ran.status(str(i)) for i in range(5)] == [
+        ("ok", ""),
+        ("ok", ""),
+        ("ok", ""),
+        ("failed", "KeyError: 1"),
+        ("skipped", "3 failed"),
+    ]
+    assert len(threads) == 3
+    started = [event for event in ran.recorder.events if event[0] in ("task_started", "task_ended")]
+    assert [event[1] for event in started] == ["0", "0", "1", "1", "2", "2", "3", "3", "4"]
+    assert ran.recorder.out("2") == "hello\n"
+
+
+def test_a_chain_of_snippets_that_take_long_goes_back_into_the_queue(monkeypatch):
+    monkeypatch.setattr(snippets, "CHAIN_SECONDS", -1.0)
+    ran = Evaluated(*chain_of(*["pass"] * 5))
+    assert ran.report.ok
+    assert [event[1] for event in ran.recorder.events if event[0] == "task_started"] == ["0", "1", "2", "3", "4"]
+
+
+def test_an_interrupt_in_a_chain_of_snippets_starts_nothing_more():
+    class Interrupts(Recorder):
+        def task_started(self, task, start) -> None:
+            super().task_started(task, start)
+            if task.name == "1":
+                self.run.interrupt()
+                taken.set()
+
+    taken = threading.Event()
+    with shared(taken=taken):
+        ran = Evaluated(
+            *chain_of("pass", "import shared; shared.taken.wait(60)", "pass", "pass"), recorder=Interrupts()
+        )
+    assert [ran.status(str(i))[0] for i in range(4)] == ["ok", "ok", "interrupted", "interrupted"]
+
+
+def test_giving_up_on_a_chain_interrupts_the_task_that_runs():
+    class Forces(Recorder):
+        def task_started(self, task, start) -> None:
+            super().task_started(task, start)
+            if task.name == "1":
+                self.run.interrupt()
+                self.run.interrupt()
+
+    release = threading.Event()
+    with shared(release=release):
+        ran = Evaluated(*chain_of("pass", "import shared; shared.release.wait(60)", "pass"), recorder=Forces())
+        release.set()
+        for thread in ran.executor._threads:
+            thread.join()
+    assert [ran.status(str(i))[0] for i in range(3)] == ["ok", "interrupted", "interrupted"]
+
+
+def test_a_snippet_whose_time_is_over_has_failed_and_its_slot_is_replaced():
+    release = threading.Event()
+    with shared(release=release):
+        wait = "import shared; shared.release.wait(60)"
+        ran = Evaluated(
+            eval_("a", wait, timeout=0.05), eval_("b", "print('x')"), eval_("c", "print('y')", "a"), threads=1
+        )
+        release.set()
+        for thread in ran.executor._threads:
+            thread.join()
+    assert ran.status("a") == ("failed", "timed out after 0.05 s")
+    assert ran.status("b") == ("ok", "")
+    assert ran.status("c") == ("skipped", "a failed")
+    assert ran.warnings == ["a: still runs after its time; it ends with this process"]
+
+
+def test_a_snippet_that_ends_after_its_time_goes_on_with_nothing_and_is_not_named(monkeypatch):
+    monkeypatch.setattr(snippets, "CHAIN_SECONDS", 1e9)
+
+    class Releases(Recorder):
+        def task_ended(self, task, outcome) -> None:
+            super().task_ended(task, outcome)
+            if task.name == "0":
+                release.set()
+                asyncio.get_running_loop().call_soon(self.look)
+
+        def look(self) -> None:
+            if self.executor._abandoned:
+                asyncio.get_running_loop().call_later(0.001, self.look)
+            else:
+                known.set()
+
+    release, known = threading.Event(), threading.Event()
+    with shared(release=release, known=known):
+        tasks = chain_of("import shared; shared.release.wait(60)", "print('never')")
+        tasks[0]["timeout"] = 0.05
+        ran = Evaluated(*tasks, eval_("other", "import shared; shared.known.wait(60)"), recorder=Releases())
+    assert [ran.status(name)[0] for name in ("0", "1", "other")] == ["failed", "skipped", "ok"]
+    assert ran.recorder.out("1") == ""
+    assert ran.warnings == []
+
+
+def test_a_snippet_that_never_returns_does_not_keep_the_process(tmp_path):
+    path = write_json(tmp_path, document(eval_("a", "while True: pass", timeout=0.1), exec_("b", "echo x")))
+    result = fastrun(path, env=unmeasured())
+    assert result.returncode == 1
+    assert b"failed   a  timed out after 0.1 s\n" in result.stdout
+    assert b"fastrun: warning: a: still runs after its time; it ends with this process\n" in result.stderr
+
+
+def test_streams_are_put_back_under_a_thread_that_is_printing(tmp_path):
+    # The streams are not to be freed while it is in one of them, which ended the process by SIGSEGV.
+    tasks = [eval_("a", "import threading\nthreading.Thread(target=print_on, daemon=True).start()")]
+    code = f"""
+import builtins, fastrun
+builtins.print_on = lambda: [print(number) for number in iter(int, 1)]
+for _ in range(30):
+    assert fastrun.run({document(*tasks)!r}).ok
+"""
+    command = [sys.executable, "-c", code + "import os; os._exit(0)"]
+    result = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=unmeasured(), timeout=LIMIT, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_a_snippet_deletes_is_back_after_the_run(stream):
+    assert evaluate(f"import sys\ndel sys.{stream}").report.ok
+    # The conftest looks at which it is.
+    assert hasattr(sys, stream)
+
+
+def test_a_snippet_that_deletes_the_streams_is_reported(tmp_path):
+    tasks = [eval_("a", "import sys\ndel sys.stdout, sys.stderr"), exec_("b", "exit 3", "a")]
+    result = fastrun("--json", "/dev/full", write_json(tmp_path, document(*tasks)))
+    assert (result.returncode, report_of(result.stdout)) == (3, {"a": ("ok", ""), "b": ("failed", "exit status 3")})
+    assert b"/dev/full: No space left on device" in result.stderr
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_a_snippet_writes_past_the_streams_is_not_lost(tmp_path, stream):
+    # A thread that is left has the process end without all that an interpreter does at its end.
+    leaves = "threading.Thread(target=threading.Event().wait).start()"
+    path = write_json(
+        tmp_path, document(eval_("a", f"import sys, threading\nsys.__{stream}__.write('past')\n{leaves}"))
+    )
+    buffered = environment(PYTHONUNBUFFERED="")
+    result = fastrun(path, env=buffered)
+    assert result.returncode == 0
+    assert b"past" in getattr(result, stream)
+
+
+def test_what_a_snippet_writes_past_a_stream_that_is_full_is_exit_3(tmp_path):
+    path = write_json(tmp_path, document(eval_("a", "import sys\nsys.__stdout__.write('past')")))
+    command = [sys.executable, "-m", "fastrun", "--json", "-", os.fspath(path)]
+    with open("/dev/full", "wb") as full:
+        # Where that goes then.
+        result = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            env=environment(PYTHONUNBUFFERED=""),
+            timeout=LIMIT,
+            check=False,
+        )
+    assert result.returncode == 3

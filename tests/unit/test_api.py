@@ -1,0 +1,220 @@
+"""fastrun as a library."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+import uvloop
+
+import fastrun
+from fastrun import SpecError, Status, Task
+from tests.support.helpers import Recorder, alive, document, environment, eval_, exec_, write_json
+
+TASKS = [Task("a", "exec", "echo x"), Task("b", "eval", "print('y')", ["a"])]
+AS_DICT = document(exec_("a", "echo x"), eval_("b", "print('y')", "a"))
+
+
+def inputs(tmp_path):
+    path = write_json(tmp_path, AS_DICT)
+    return [path, str(path), AS_DICT, TASKS, iter(TASKS)]
+
+
+def test_a_path_a_dict_and_tasks_are_the_same(tmp_path):
+    for source in inputs(tmp_path):
+        recorder = Recorder()
+        report = fastrun.run(source, observers=[recorder])
+        assert report.ok
+        assert recorder.out("a") + recorder.out("b") == "x\ny\n"
+
+
+def test_load_returns_tasks(tmp_path):
+    for source in inputs(tmp_path):
+        assert [task.name for task in fastrun.load(source)] == ["a", "b"]
+
+
+def test_tasks_keep_their_directory_and_environment(tmp_path):
+    task = Task("a", "exec", 'pwd; echo "$K"', cwd=str(tmp_path), env={"K": "v"})
+    recorder = Recorder()
+    assert fastrun.run([task], observers=[recorder]).ok
+    assert recorder.out("a") == f"{tmp_path}\nv\n"
+
+
+def test_a_wrong_document_is_a_spec_error_and_starts_nothing(tmp_path):
+    with pytest.raises(SpecError) as caught:
+        fastrun.run([Task("a", "exec", f"touch {tmp_path}/made"), Task("a", "exec", "")])
+    assert caught.value.lines == ['tasks: $.tasks[1].name: name "a" is used twice (first at tasks: $.tasks[0].name)']
+    assert not (tmp_path / "made").exists()
+    with pytest.raises(FileNotFoundError):
+        fastrun.run(tmp_path / "missing.json")
+
+
+def test_a_key_that_is_ignored_is_a_warning():
+    with pytest.warns(RuntimeWarning, match='unknown key "colour" is ignored'):
+        assert fastrun.load({**AS_DICT, "colour": 1})
+
+
+@pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
+def test_run_async_works_in_a_loop_that_runs_already(runner):
+    async def main():
+        handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+        ticks = 0
+
+        async def tick():
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0)
+
+        other = asyncio.create_task(tick())
+        report = await fastrun.run_async(AS_DICT)
+        other.cancel()
+        assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+        return report, ticks
+
+    report, ticks = runner(main())
+    assert report.ok
+    assert ticks > 1
+
+
+@pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
+def test_run_works_in_a_loop_that_runs_already(runner):
+    async def main():
+        return fastrun.run(AS_DICT)
+
+    assert runner(main()).ok
+
+
+def test_an_error_of_a_run_inside_a_loop_is_raised_there():
+    async def main():
+        return fastrun.run({"tasks": 1})
+
+    with pytest.raises(SpecError):
+        asyncio.run(main())
+
+
+def test_nothing_is_printed_without_a_console(capfd):
+    assert not fastrun.run([Task("a", "exec", "echo x; echo y >&2"), Task("b", "eval", "1 / 0")]).ok
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_console_prints_as_the_command_line_does(capfd):
+    console = fastrun.Console("group")
+    assert fastrun.run(AS_DICT, observers=[console]).ok
+    assert console.close()
+    out, err = capfd.readouterr()
+    assert out.startswith(
+        "Started: a\nx\nEnded : a\nStarted: b\ny\nEnded : b\nReport:\nok       a\nok       b\n2 tasks"
+    )
+    assert err == ""
+
+
+def test_cancelling_ends_the_tasks_and_leaves_no_process():
+    class Ready(Recorder):
+        def task_output(self, task, stream, data) -> None:
+            super().task_output(task, stream, data)
+            event.set()
+
+    event = asyncio.Event()
+    recorder = Ready()
+
+    async def main():
+        task = asyncio.create_task(fastrun.run_async([Task("a", "exec", "echo $$; sleep 1000")], observers=[recorder]))
+        await event.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert recorder.events[-2:] == [("task_ended", "a", "interrupted", ""), ("run_ended", 130)]
+
+
+def test_limits_are_passed_on():
+    recorder = Recorder()
+    tasks = [Task(f"e{i}", "exec", "true") for i in range(3)] + [Task(f"s{i}", "eval", "pass") for i in range(3)]
+    assert fastrun.run(tasks, jobs=1, eval_threads=1, observers=[recorder]).ok
+    for kind in "es":
+        events = [event[:2] for event in recorder.events if event[1:2] and str(event[1]).startswith(kind)]
+        assert events == [(hook, f"{kind}{i}") for i in range(3) for hook in ("task_started", "task_ended")]
+    report = fastrun.run([Task(str(i), "exec", "false") for i in range(3)], jobs=1, keep_going=1)
+    assert [result.status for result in report] == [Status.FAILED, Status.SKIPPED, Status.SKIPPED]
+
+
+def test_a_document_can_come_from_standard_input():
+    code = "import fastrun; print([task.name for task in fastrun.load('-')])"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(AS_DICT).encode(),
+        capture_output=True,
+        env=environment(),
+        check=True,
+    )
+    assert result.stdout == b"['a', 'b']\n"
+
+
+@pytest.mark.parametrize("options", [{"jobs": 0}, {"eval_threads": 0}, {"keep_going": -1}, {"grace": -1.0}])
+def test_arguments_that_make_no_sense_are_value_errors(options):
+    with pytest.raises(ValueError, match="must be"):
+        fastrun.run(TASKS, **options)
+
+
+def test_both_ways_to_run_take_the_same_options():
+    assert inspect.signature(fastrun.run) == inspect.signature(fastrun.run_async)
+    with pytest.raises(TypeError, match="job"):
+        fastrun.run([], job=2)  # type: ignore[call-arg]  # the type checker says so as well, or this is an error
+
+
+def test_a_list_of_dicts_is_a_type_error_and_an_unknown_mode_a_value_error():
+    with pytest.raises(TypeError, match=r"a list must hold fastrun\.Task, not dict"):
+        fastrun.load([exec_("a", "true")])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="mode must be one of stream, group, quiet"):
+        fastrun.Console("loud")
+
+
+def test_a_report_says_its_counts_and_the_module_its_names():
+    report = fastrun.run(TASKS)
+    assert repr(report).startswith("<Report 2 tasks: 2 ok in ")
+    assert set(fastrun.__all__) <= set(dir(fastrun))
+
+
+@pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
+def test_a_loop_that_cancels_all_its_tasks_leaves_no_process_and_does_not_hang(runner):
+    class Ready(Recorder):
+        def task_output(self, task, stream, data) -> None:
+            super().task_output(task, stream, data)
+            ready.set()
+
+    ready = asyncio.Event()
+    recorder = Ready()
+    tasks: set[object] = set()
+
+    async def main():
+        tasks.add(
+            asyncio.create_task(fastrun.run_async([Task("a", "exec", "echo $$; sleep 1000")], observers=[recorder]))
+        )
+        await ready.wait()
+
+    runner(main())
+    assert recorder.events[-1] == ("run_ended", 130)
+    assert not alive(int(recorder.out("a")))
+
+
+def test_warnings_that_are_errors_do_not_end_a_run(recwarn):
+    class Broken(fastrun.Observer):
+        def task_started(self, task, start) -> None:
+            raise ValueError
+
+        @property
+        def congested(self) -> bool:
+            raise ValueError
+
+    # Warnings are errors in these tests.
+    report = fastrun.run(
+        [Task("a", "exec", "sleep 1000 & echo $!"), Task("b", "eval", "print(1)")], observers=[Broken()]
+    )
+    assert report.ok
