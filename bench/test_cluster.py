@@ -18,10 +18,10 @@ from bench.measure import child_environment, own_peak, reset_peak
 from bench.simulated import SimulatedCluster
 from bench.sizes import SIZES
 from bench.timed import TIMEOUT, timed
+from fastrun.document.parse import read
 from fastrun.executors.cluster import ClusterExecutor
 from fastrun.graph import build
 from fastrun.runner import Run
-from fastrun.spec import read
 
 pytestmark = pytest.mark.benchmark(group="cluster")
 

@@ -6,8 +6,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.generators import same_snippet
 from bench.sizes import SHAPES, SIZES, shaped
 from bench.timed import timed
+from fastrun.document.parse import Document, collector_off, read
 from fastrun.graph import Graph, build
-from fastrun.spec import Document, collector_off, read
 
 pytestmark = pytest.mark.benchmark(group="graph")
 

@@ -12,7 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.generators import random_dag, same_snippet
 from bench.sizes import SIZES
 from bench.timed import timed
-from fastrun.spec import Document, collector_off, parse
+from fastrun.document.parse import Document, collector_off, parse
 
 pytestmark = pytest.mark.benchmark(group="load")
 

@@ -6,10 +6,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.generators import same_snippet
 from bench.sizes import SHAPES, SIZES, shaped
 from bench.timed import timed
+from fastrun.document.parse import collector_off, read
 from fastrun.graph import Graph, build
 from fastrun.protocols import Status
 from fastrun.scheduler import Scheduler
-from fastrun.spec import collector_off, read
 
 pytestmark = pytest.mark.benchmark(group="scheduler")
 

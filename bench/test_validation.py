@@ -7,9 +7,9 @@ import fastrun
 from bench.generators import Document, random_dag, same_snippet
 from bench.sizes import SIZES
 from bench.timed import timed
-from fastrun.explain import compile_schema, load_schema
-from fastrun.spec import collector_off
-from fastrun.validator import validate
+from fastrun.document.parse import collector_off
+from fastrun.document.problems import compile_schema, load_schema
+from fastrun.document.validator import validate
 
 pytestmark = pytest.mark.benchmark(group="validation")
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastrun.api import load, run, run_async
+    from fastrun.document.parse import SpecError, Task
     from fastrun.journal.records import JournalError
     from fastrun.observers.console import Console
     from fastrun.protocols import Observer, Outcome, Report, Result, Start, Status, Usage
     from fastrun.selection import Selection
-    from fastrun.spec import SpecError, Task
 
 __version__ = "0.1.0"
 
@@ -42,10 +42,10 @@ _HOMES = {
     "Report": "fastrun.protocols",
     "Result": "fastrun.protocols",
     "Selection": "fastrun.selection",
-    "SpecError": "fastrun.spec",
+    "SpecError": "fastrun.document.parse",
     "Start": "fastrun.protocols",
     "Status": "fastrun.protocols",
-    "Task": "fastrun.spec",
+    "Task": "fastrun.document.parse",
     "Usage": "fastrun.protocols",
     "load": "fastrun.api",
     "run": "fastrun.api",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
+from fastrun.document.parse import Document, Task, collector_off, parse, read
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import DEFAULT_THREADS, SnippetExecutor
@@ -19,7 +20,6 @@ from fastrun.executors.streams import keep_streams
 from fastrun.graph import Graph, build
 from fastrun.protocols import Executor, Observer, Report
 from fastrun.runner import Run
-from fastrun.spec import Document, Task, collector_off, parse, read
 
 if TYPE_CHECKING:
     from fastrun.cluster.connection import DaskCluster

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made = parser()
     options = made.parse(arguments)
     for line in made.misspelled():
-        from fastrun.spec import printable
+        from fastrun.document.parse import printable
 
         _say(f"fastrun: warning: {printable(line)}")
     for name in OF_ONE_RUN:
@@ -162,7 +162,7 @@ def _elsewhere(function: Callable[[], _T]) -> _T:
 def _load(options: argparse.Namespace) -> "Graph | int":
     """The graph of the document, or of the part that is to be run; the exit code when it is wrong."""
     from fastrun.api import load_graph
-    from fastrun.spec import SpecError
+    from fastrun.document.parse import SpecError
 
     try:
         graph = load_graph(options.file, warn=_say)
@@ -201,7 +201,7 @@ def _look(options: argparse.Namespace) -> int:
     if options.graph:
         return _print(drawn(graph, options.graph))
     if options.explain not in {task.name for task in graph.tasks}:
-        from fastrun.explain import no_such
+        from fastrun.document.problems import no_such
 
         return _usage_error(no_such("task", options.explain, [task.name for task in graph.tasks]))
     return _print(f"{line}\n" for line in explain_lines(graph, options.explain))
@@ -264,7 +264,7 @@ def _journal_error(options: argparse.Namespace, error: OSError | ValueError) -> 
 
 def _say_plan(graph: "Graph", plan: "Plan", options: argparse.Namespace) -> None:
     """Say what is not run again and, if asked for, why each task is or is not."""
-    from fastrun.spec import printable
+    from fastrun.document.parse import printable
 
     if not options.resume:
         return
@@ -456,7 +456,7 @@ def _print_completion(made: Parser, shell: str) -> int:
 
 
 def _print_schema(what: str) -> int:
-    from fastrun.spec import EVENTS_SCHEMA_PATH, SCHEMA_PATH
+    from fastrun.document.parse import EVENTS_SCHEMA_PATH, SCHEMA_PATH
 
     with open(EVENTS_SCHEMA_PATH if what == "events" else SCHEMA_PATH, encoding="utf-8") as file:
         return _print(file)

@@ -14,10 +14,10 @@ from itertools import accumulate
 from math import isqrt
 from typing import TYPE_CHECKING
 
-from fastrun.spec import PROBLEMS_SHOWN, Document, Problem, Source, Task, printable
+from fastrun.document.parse import PROBLEMS_SHOWN, Document, Problem, Source, Task, printable
 
 if TYPE_CHECKING:
-    from fastrun.places import Places
+    from fastrun.document.locations import Places
 
 # Steps of the search for the shortest cycle; a second or so. The first cycle met is found well before.
 _SEARCH_STEPS = 2_000_000
@@ -114,7 +114,7 @@ class Graph:
 
     def _all_places(self) -> Places:
         if self._places is None:
-            from fastrun.places import Places
+            from fastrun.document.locations import Places
 
             self._places = Places(self.source)
         return self._places
@@ -242,7 +242,7 @@ def _unknown(document: Document, number: int, numbers: dict[str, int], found_bef
             continue
         message = f'unknown dependency "{printable(name)}"'
         if found_before + len(problems) < PROBLEMS_SHOWN:
-            from fastrun.explain import nearest
+            from fastrun.document.problems import nearest
 
             near = nearest(name, list(numbers))
             if near is not None:
@@ -259,7 +259,7 @@ def _unknown_pools(document: Document) -> list[Problem]:
             continue
         message = f'unknown pool "{printable(pool)}": it is not in the document\'s "pools"'
         if len(problems) < PROBLEMS_SHOWN:
-            from fastrun.explain import nearest
+            from fastrun.document.problems import nearest
 
             near = nearest(pool, list(document.pools))
             if near is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-from fastrun.spec import Task
+from fastrun.document.parse import Task
 
 STDOUT = 1
 STDERR = 2

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple
 
+from fastrun.document.parse import printable
 from fastrun.executors.emergency import Runner, Survivors
 from fastrun.executors.marks import process_ids
 from fastrun.graph import Graph
@@ -18,7 +19,6 @@ from fastrun.journal.recording import RunJournal
 from fastrun.journal.records import JournalError, Recorded, read_journal
 from fastrun.journal.resume import Plan, make_plan, outdated, survivors
 from fastrun.selection import matching
-from fastrun.spec import printable
 
 
 class Journaling(NamedTuple):

@@ -22,6 +22,7 @@ from typing import Any
 
 from fastrun.attempts import Attempts
 from fastrun.deadlines import Deadlines
+from fastrun.document.parse import Task
 from fastrun.graph import Graph
 from fastrun.protocols import (
     FIRST_START,
@@ -37,7 +38,6 @@ from fastrun.protocols import (
     Status,
 )
 from fastrun.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
-from fastrun.spec import Task
 
 _RUNNING, _OK, _FAILED = Status.RUNNING, Status.OK, Status.FAILED
 

@@ -11,9 +11,9 @@ from fnmatch import translate
 from re import compile as compile_pattern
 from typing import NamedTuple
 
-from fastrun.explain import no_such
+from fastrun.document.parse import printable
+from fastrun.document.problems import no_such
 from fastrun.graph import Graph
-from fastrun.spec import printable
 
 
 class Selection(NamedTuple):

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
+from fastrun.document.parse import Task, printable
 from fastrun.graph import Graph
 from fastrun.scheduler import order
-from fastrun.spec import Task, printable
 
 FORMATS = ("dot", "mermaid", "json")
 

@@ -40,8 +40,8 @@ def main() -> int:
 
 
 def _document() -> Callable[[bytes], None]:
+    from fastrun.document.parse import SpecError, parse
     from fastrun.graph import build
-    from fastrun.spec import SpecError, parse
 
     def target(data: bytes) -> None:
         try:

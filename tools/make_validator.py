@@ -1,8 +1,9 @@
-"""Writes ``fastrun/validator.py``, the validator of a task: ``python -m tools.make_validator``.
+"""Writes ``fastrun/document/validator.py``, the validator of a task: ``python -m tools.make_validator``.
 
-To be run after each change of ``fastrun/schema.json``; a test compares the digests. The code is what fastjsonschema
+To be run after each change of ``fastrun/document/schema.json``; a test compares the digests. The code is what fastjsonschema
 makes of the schema, without the texts of its errors: what is wrong with a document is worked out, from the schema
-itself, in ``fastrun.explain``. So a start with a good document imports no fastjsonschema and compiles no schema.
+itself, in ``fastrun.document.problems``. So a start with a good document imports no fastjsonschema and compiles
+no schema.
 """
 
 import ast
@@ -12,8 +13,8 @@ from pathlib import Path
 
 import fastjsonschema
 
-# Read from the file and not through fastrun.spec, which imports what is to be made here.
-_FOLDER = Path(__file__).parents[1] / "fastrun"
+# Read from the file and not through fastrun.document.parse, which imports what is to be made here.
+_FOLDER = Path(__file__).parents[1] / "fastrun" / "document"
 _SCHEMA = (_FOLDER / "schema.json").read_bytes()
 
 _HEADER = '''\

@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastrun.cluster.address import ClusterError, local_cluster, local_workers, scheduler_address
+from fastrun.document.parse import printable
 from fastrun.executors.seats import CLOSE, RELEASE, Command, News, Owner, Resources, Worker
 from fastrun.protocols import Events
-from fastrun.spec import printable
 
 if TYPE_CHECKING:
     from fastrun.cluster.link import Link

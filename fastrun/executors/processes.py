@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from fastrun.document.parse import printable
 from fastrun.executors.groups import live_groups, signal_group
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.leftovers import end_leftovers, kill_leftovers
@@ -37,7 +38,6 @@ from fastrun.protocols import (
     Status,
     exit_outcome,
 )
-from fastrun.spec import printable
 
 if TYPE_CHECKING:
     # Loaded where there are any.

@@ -7,8 +7,8 @@ beside the executor; knows neither a network nor a scheduler.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from fastrun.document.parse import Task
 from fastrun.protocols import Events, Job
-from fastrun.spec import Task
 
 # What a worker is told, first in a tuple. Behind it:
 RUN = "run"  # a seat, chains of packed tasks, seconds after which what waits behind one of them comes back

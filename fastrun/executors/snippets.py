@@ -22,13 +22,13 @@ from queue import Empty, SimpleQueue
 from types import CodeType
 from typing import Any
 
+from fastrun.document.parse import Task, printable
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.shortage import Slots
 from fastrun.executors.streams import OUTPUT, install, uninstall
 from fastrun.executors.table import EVAL
 from fastrun.executors.tracebacks import SNIPPET_FILE, safe_text, traceback_text
 from fastrun.protocols import CHAIN_SECONDS, OK, STDERR, Chain, Events, Job, Outcome, Status
-from fastrun.spec import Task, printable
 
 # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy one a share of
 # the interpreter's lock. Pretty arbitrary.

@@ -11,9 +11,9 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 
+from fastrun.document.parse import Task
 from fastrun.executors.marks import DETACH, PART, TASK, variables
 from fastrun.protocols import ATTEMPT
-from fastrun.spec import Task
 
 _SHELL = "/bin/sh"
 

@@ -5,8 +5,8 @@ Knows the graph. Does not know what is recorded, nor what is made of it.
 
 from hashlib import blake2b
 
+from fastrun.document.parse import collector_off
 from fastrun.graph import Graph
-from fastrun.spec import collector_off
 
 
 def task_keys(graph: Graph) -> list[str]:

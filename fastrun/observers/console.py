@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
+from fastrun.document.parse import Task, printable
 from fastrun.observers.spool import Spool
 from fastrun.observers.writer import Writer
 from fastrun.protocols import NOTHING_FAILED, STDERR, STDOUT, Observer, Outcome, Report, Start, Status
-from fastrun.spec import Task, printable
 
 MODES = ("stream", "group", "quiet")
 REPORTS = ("all", "problems", "none")

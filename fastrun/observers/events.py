@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastrun import __version__
+from fastrun.document.parse import Task
 from fastrun.observers.details import Details
 from fastrun.observers.output import FileObserver, Output, OutputStream
 from fastrun.observers.timeline import Moment, Timeline, Together, quoted
 from fastrun.protocols import FIRST_START, OK, Report, Start
-from fastrun.spec import Task
 
 # Of the format. It changes only when a key is gone or means something else.
 VERSION = 1

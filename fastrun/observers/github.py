@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from fastrun.document.parse import Task, printable
 from fastrun.protocols import Observer, Report, Result, Status
-from fastrun.spec import Task, printable
 
 # GitHub shows no more annotations of one step.
 _ANNOTATIONS = 10

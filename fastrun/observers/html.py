@@ -14,12 +14,12 @@ from typing import Any
 import orjson
 
 from fastrun import __version__
+from fastrun.document.parse import Task, collector_off, printable
 from fastrun.observers.facts import Facts
 from fastrun.observers.output import FileObserver, OutputFile
 from fastrun.observers.tails import Tails
 from fastrun.observers.timeline import Span, Timeline
 from fastrun.protocols import Outcome, Report, Start, Status
-from fastrun.spec import Task, collector_off, printable
 
 PAGE = os.path.join(os.path.dirname(__file__), "page")
 

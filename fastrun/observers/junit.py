@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from fastrun import __version__
+from fastrun.document.parse import Task, printable
 from fastrun.observers.output import FileObserver, Output
 from fastrun.observers.tails import Tails
 from fastrun.observers.timeline import Span, Timeline
 from fastrun.protocols import Outcome, Report, Result, Start, Status
-from fastrun.spec import Task, printable
 
 # Of a larger document only what failed is listed: readers take seconds for 10,000 cases, and show none of them well.
 MOST_CASES = 10_000

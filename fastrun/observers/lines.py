@@ -5,7 +5,7 @@ Knows lines and what acts on a terminal.
 
 import re
 
-from fastrun.spec import printable
+from fastrun.document.parse import printable
 
 # Lines that are shown of a task.
 _LINES = 20

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Self, cast
 
+from fastrun.document.parse import Task, printable
 from fastrun.observers.writer import Writer
 from fastrun.protocols import STDOUT, Observer
-from fastrun.spec import Task, printable
 
 
 def open_private(path: str) -> tuple[int, bool]:

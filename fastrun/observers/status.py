@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
+from fastrun.document.parse import Task, printable
 from fastrun.observers.estimate import Estimate, in_words
 from fastrun.observers.lines import shown_line
 from fastrun.observers.screen import ScreenWriter, frame
 from fastrun.protocols import Observer, Outcome, Report, Start, Status
-from fastrun.spec import Task, printable
 
 # Seconds between two looks.
 _DRAWN_EVERY = 0.1

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastrun as library
+from fastrun.document.parse import read
 from fastrun.graph import build
 from fastrun.protocols import Status
 from fastrun.scheduler import NOT_NEEDED, TOO_MANY, Scheduler, order
-from fastrun.spec import read
 from tests.support.helpers import eval_, exec_, many
 from tests.support.strategies import graphs
 

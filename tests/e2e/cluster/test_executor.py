@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from bench.simulated import SimulatedCluster
+from fastrun.document.parse import read
 from fastrun.executors.cluster import ClusterExecutor
 from fastrun.executors.seats import ENDED, RECALL, RELEASE, RETURNED, RUN, STARTED, Worker
 from fastrun.graph import build
 from fastrun.protocols import Report, Status
 from fastrun.runner import Run
-from fastrun.spec import read
 from tests.support.helpers import Recorder, document, exec_
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun import validator
-from fastrun.explain import compile_schema, load_schema
+from fastrun.document import validator
+from fastrun.document.parse import COLUMNS_SHOWN, SCHEMA_PATH, Document, SpecError, Task, parse, printable, read
+from fastrun.document.problems import compile_schema, load_schema
 from fastrun.graph import build
-from fastrun.spec import COLUMNS_SHOWN, SCHEMA_PATH, Document, SpecError, Task, parse, printable, read
 from tests.support.helpers import document, eval_, exec_
 from tests.support.strategies import documents
 from tools import make_validator

@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrun import Outcome, Status, Task
+from fastrun.document.parse import Document, Source, read
 from fastrun.graph import build
 from fastrun.journal.file import SYNC_SECONDS, JournalFile
 from fastrun.journal.keys import task_keys
@@ -36,7 +37,6 @@ from fastrun.journal.records import (
     skip_record,
     start_record,
 )
-from fastrun.spec import Document, Source, read
 from tests.support.helpers import LIMIT, document, environment, eval_, exec_, wait_for, write_json
 from tests.support.strategies import documents, graphs
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastrun.document.parse import SpecError, Task, parse, read
 from fastrun.graph import Graph, build
-from fastrun.spec import SpecError, Task, parse, read
 from tests.support.helpers import document, exec_
 from tests.support.strategies import graphs
 

@@ -208,8 +208,8 @@ def test_a_chain_of_a_million_is_skipped_without_recursion():
     size = 1_000_000
     from array import array
 
+    from fastrun.document.parse import Task
     from fastrun.graph import Graph
-    from fastrun.spec import Task
 
     task = Task("", "exec", "")
     graph = Graph([task] * size, array("i", [0, *[1] * (size - 1)]), array("i", range(size - 1)))

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastrun.document.parse import read
 from fastrun.graph import build
 from fastrun.journal.file import JournalFile
 from fastrun.journal.records import end_record, run_record, start_record
 from fastrun.protocols import Outcome, Status
 from fastrun.scheduler import order
-from fastrun.spec import read
 from fastrun.whatif import Limits, critical_path, known_seconds, parse_limits, simulate
 from tests.support.helpers import document, eval_, exec_, fastrun, report_of, write_json
 from tests.support.strategies import graphs

@@ -16,6 +16,7 @@ import pytest
 import uvloop
 
 from fastrun import Outcome, Start, Status
+from fastrun.document.parse import read
 from fastrun.executors import groups, limits, processes, shortage
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
@@ -24,7 +25,6 @@ from fastrun.executors.spawner import Spawner
 from fastrun.graph import build
 from fastrun.protocols import Executor, exit_outcome
 from fastrun.runner import Run
-from fastrun.spec import read
 from tests.support.helpers import (
     LIMIT,
     WITHOUT_FIRST_THREAD,

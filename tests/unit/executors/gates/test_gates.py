@@ -10,6 +10,7 @@ import uvloop
 
 import fastrun as library
 from fastrun import Observer
+from fastrun.document.parse import read
 from fastrun.executors.gates import Gates, Watched, load_gate, memory_gate
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
@@ -17,7 +18,6 @@ from fastrun.executors.readings import Machine, left_to_group, parse_available, 
 from fastrun.graph import build
 from fastrun.options import size
 from fastrun.runner import Run
-from fastrun.spec import read
 from tests.support import leaf
 from tests.support.helpers import LIMIT, Recorder, document, exec_, fastrun, write_json
 from tests.unit.executors.gates.test_jobserver import counted, ended

@@ -15,12 +15,12 @@ import uvloop
 
 import fastrun as library
 from fastrun import Status
+from fastrun.document.parse import read
 from fastrun.executors import shortage, snippets
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.snippets import SnippetExecutor
 from fastrun.graph import build
 from fastrun.runner import Run
-from fastrun.spec import read
 from tests.support.helpers import (
     LIMIT,
     Recorder,

@@ -16,11 +16,11 @@ import pytest
 
 import fastrun as library
 from fastrun import Outcome, Status
+from fastrun.document.parse import EVENTS_SCHEMA_PATH, Task
 from fastrun.observers.events import EventLog
 from fastrun.observers.output import OutputFile
 from fastrun.observers.timeline import Timeline
 from fastrun.protocols import OK
-from fastrun.spec import EVENTS_SCHEMA_PATH, Task
 from tests.support.helpers import (
     LIMIT,
     document,

@@ -6,7 +6,7 @@ Knows JSON and a text that is known to be valid. Does not know what it means; im
 import json
 import re
 
-from fastrun.spec import Source, printable
+from fastrun.document.parse import Source, printable
 
 Path = tuple[str | int, ...]
 

@@ -13,8 +13,8 @@ from typing import Any
 import fastjsonschema
 import orjson
 
-from fastrun.places import Path, Places
-from fastrun.spec import (
+from fastrun.document.locations import Path, Places
+from fastrun.document.parse import (
     PROBLEMS_SHOWN,
     SCHEMA_PATH,
     TOP_KEYS,

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from fastrun.validator import KEYS, Invalid, validate
+from fastrun.document.validator import KEYS, Invalid, validate
 
 SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "schema.json")
-EVENTS_SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "events.schema.json")
+EVENTS_SCHEMA_PATH = os.path.join(os.path.dirname(os.path.dirname(__file__)), "events.schema.json")
 
 # As many problems as fit on a screen; a broken generator makes one per task.
 PROBLEMS_SHOWN = 20
@@ -134,7 +134,7 @@ class Source(NamedTuple):
 
     def error(self, problems: Iterable[Problem]) -> SpecError:
         """Problems as an exception that says where each of them is, in the order of the document."""
-        from fastrun.explain import describe
+        from fastrun.document.problems import describe
 
         return SpecError(*describe(self, list(problems)))
 
@@ -219,7 +219,7 @@ def parse(data: bytes, name: str, piece: int = _PIECE) -> Document:
     try:
         raw = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        from fastrun.explain import json_error
+        from fastrun.document.problems import json_error
 
         raise SpecError([json_error(source, error)]) from None
     return _read_bad(raw, source)
@@ -327,7 +327,7 @@ def are_pools(raw: Any) -> bool:
 
 
 def _read_bad(raw: Any, source: Source) -> Document:
-    from fastrun.explain import read_bad
+    from fastrun.document.problems import read_bad
 
     return read_bad(raw, source)
 
