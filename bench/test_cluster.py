@@ -20,7 +20,7 @@ from bench.sizes import SIZES
 from bench.timed import TIMEOUT, timed
 from fastrun.document.parse import read
 from fastrun.executors.cluster import ClusterExecutor
-from fastrun.graph import build
+from fastrun.plan.graph import build
 from fastrun.runner import Run
 
 pytestmark = pytest.mark.benchmark(group="cluster")

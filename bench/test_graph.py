@@ -7,7 +7,7 @@ from bench.generators import same_snippet
 from bench.sizes import SHAPES, SIZES, shaped
 from bench.timed import timed
 from fastrun.document.parse import Document, collector_off, read
-from fastrun.graph import Graph, build
+from fastrun.plan.graph import Graph, build
 
 pytestmark = pytest.mark.benchmark(group="graph")
 

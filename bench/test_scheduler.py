@@ -7,9 +7,9 @@ from bench.generators import same_snippet
 from bench.sizes import SHAPES, SIZES, shaped
 from bench.timed import timed
 from fastrun.document.parse import collector_off, read
-from fastrun.graph import Graph, build
+from fastrun.plan.graph import Graph, build
+from fastrun.plan.scheduler import Scheduler
 from fastrun.protocols import Status
-from fastrun.scheduler import Scheduler
 
 pytestmark = pytest.mark.benchmark(group="scheduler")
 

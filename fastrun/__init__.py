@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from fastrun.document.parse import SpecError, Task
     from fastrun.journal.records import JournalError
     from fastrun.observers.console import Console
+    from fastrun.plan.selection import Selection
     from fastrun.protocols import Observer, Outcome, Report, Result, Start, Status, Usage
-    from fastrun.selection import Selection
 
 __version__ = "0.1.0"
 
@@ -41,7 +41,7 @@ _HOMES = {
     "Outcome": "fastrun.protocols",
     "Report": "fastrun.protocols",
     "Result": "fastrun.protocols",
-    "Selection": "fastrun.selection",
+    "Selection": "fastrun.plan.selection",
     "SpecError": "fastrun.document.parse",
     "Start": "fastrun.protocols",
     "Status": "fastrun.protocols",

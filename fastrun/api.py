@@ -17,7 +17,7 @@ from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import DEFAULT_THREADS, SnippetExecutor
 from fastrun.executors.streams import keep_streams
-from fastrun.graph import Graph, build
+from fastrun.plan.graph import Graph, build
 from fastrun.protocols import Executor, Observer, Report
 from fastrun.runner import Run
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from fastrun.executors.gates import Gates
     from fastrun.journal.recording import RunJournal
     from fastrun.journal.resume import Plan
+    from fastrun.plan.selection import Selection
     from fastrun.recovery import Journaling
-    from fastrun.selection import Selection
     from fastrun.signals import Signals
 
 # How often a task runs again whose worker was lost, where nothing else is said.
@@ -107,8 +107,8 @@ async def run_async(
     """
     graph = load_graph(source)
     if select is not None:
-        from fastrun.selection import part_of  # which a plain run does not need
-        from fastrun.selection import select as numbers_of
+        from fastrun.plan.selection import part_of  # which a plain run does not need
+        from fastrun.plan.selection import select as numbers_of
 
         graph = part_of(graph, numbers_of(graph, select))
     if shuffle is not None:

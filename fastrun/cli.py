@@ -30,10 +30,10 @@ from fastrun.options import (
 
 if TYPE_CHECKING:
     from fastrun.api import Prepared
-    from fastrun.graph import Graph
     from fastrun.journal.resume import Plan
     from fastrun.observers.console import Console
     from fastrun.observers.status import Progress
+    from fastrun.plan.graph import Graph
     from fastrun.protocols import Observer
     from fastrun.recovery import Journaling
     from fastrun.signals import Signals
@@ -172,7 +172,7 @@ def _load(options: argparse.Namespace) -> "Graph | int":
     except OSError as error:
         return _usage_error(f"{options.file}: {error.strerror}")
     if options.names or options.only or options.roots or options.tag or options.exclude:
-        from fastrun.selection import Selection, part_of, select
+        from fastrun.plan.selection import Selection, part_of, select
 
         chosen = Selection(options.names, options.only, options.roots, options.tag, options.exclude)
         try:
@@ -228,7 +228,7 @@ def _what_if(graph: "Graph", options: argparse.Namespace) -> int:
 
 
 def _dry_run(graph: "Graph", options: argparse.Namespace) -> int:
-    from fastrun.scheduler import order
+    from fastrun.plan.scheduler import order
     from fastrun.show import names_of, order_lines
 
     reused: Sequence[int] = ()

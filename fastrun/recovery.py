@@ -11,14 +11,14 @@ from typing import NamedTuple
 from fastrun.document.parse import printable
 from fastrun.executors.emergency import Runner, Survivors
 from fastrun.executors.marks import process_ids
-from fastrun.graph import Graph
 from fastrun.journal.file import JournalFile
 from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id
 from fastrun.journal.recording import RunJournal
 from fastrun.journal.records import JournalError, Recorded, read_journal
 from fastrun.journal.resume import Plan, make_plan, outdated, survivors
-from fastrun.selection import matching
+from fastrun.plan.graph import Graph
+from fastrun.plan.selection import matching
 
 
 class Journaling(NamedTuple):

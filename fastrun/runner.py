@@ -23,7 +23,8 @@ from typing import Any
 from fastrun.attempts import Attempts
 from fastrun.deadlines import Deadlines
 from fastrun.document.parse import Task
-from fastrun.graph import Graph
+from fastrun.plan.graph import Graph
+from fastrun.plan.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
 from fastrun.protocols import (
     FIRST_START,
     FROM_JOURNAL,
@@ -37,7 +38,6 @@ from fastrun.protocols import (
     Start,
     Status,
 )
-from fastrun.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
 
 _RUNNING, _OK, _FAILED = Status.RUNNING, Status.OK, Status.FAILED
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import orjson
 
 from fastrun.document.parse import Task, printable
-from fastrun.graph import Graph
-from fastrun.scheduler import order
+from fastrun.plan.graph import Graph
+from fastrun.plan.scheduler import order
 
 FORMATS = ("dot", "mermaid", "json")
 

@@ -41,7 +41,7 @@ def main() -> int:
 
 def _document() -> Callable[[bytes], None]:
     from fastrun.document.parse import SpecError, parse
-    from fastrun.graph import build
+    from fastrun.plan.graph import build
 
     def target(data: bytes) -> None:
         try:

@@ -6,7 +6,7 @@ Knows the graph. Does not know what is recorded, nor what is made of it.
 from hashlib import blake2b
 
 from fastrun.document.parse import collector_off
-from fastrun.graph import Graph
+from fastrun.plan.graph import Graph
 
 
 def task_keys(graph: Graph) -> list[str]:

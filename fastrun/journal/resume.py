@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from fastrun.document.parse import collector_off
-from fastrun.graph import Graph
 from fastrun.journal.machine import process_start_time
 from fastrun.journal.records import Recorded, Unfinished
+from fastrun.plan.graph import Graph
 
 
 class Plan(NamedTuple):

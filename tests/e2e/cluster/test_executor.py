@@ -9,7 +9,7 @@ from bench.simulated import SimulatedCluster
 from fastrun.document.parse import read
 from fastrun.executors.cluster import ClusterExecutor
 from fastrun.executors.seats import ENDED, RECALL, RELEASE, RETURNED, RUN, STARTED, Worker
-from fastrun.graph import build
+from fastrun.plan.graph import build
 from fastrun.protocols import Report, Status
 from fastrun.runner import Run
 from tests.support.helpers import Recorder, document, exec_

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fastrun.document import validator
 from fastrun.document.parse import COLUMNS_SHOWN, SCHEMA_PATH, Document, SpecError, Task, parse, printable, read
 from fastrun.document.problems import compile_schema, load_schema
-from fastrun.graph import build
+from fastrun.plan.graph import build
 from tests.support.helpers import document, eval_, exec_
 from tests.support.strategies import documents
 from tools import make_validator

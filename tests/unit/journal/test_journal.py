@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 
 from fastrun import Outcome, Status, Task
 from fastrun.document.parse import Document, Source, read
-from fastrun.graph import build
 from fastrun.journal.file import SYNC_SECONDS, JournalFile
 from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id, process_start_time, ticks_now
@@ -37,6 +36,7 @@ from fastrun.journal.records import (
     skip_record,
     start_record,
 )
+from fastrun.plan.graph import build
 from tests.support.helpers import LIMIT, document, environment, eval_, exec_, wait_for, write_json
 from tests.support.strategies import documents, graphs
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrun.document.parse import SpecError, Task, parse, read
-from fastrun.graph import Graph, build
+from fastrun.plan.graph import Graph, build
 from tests.support.helpers import document, exec_
 from tests.support.strategies import graphs
 

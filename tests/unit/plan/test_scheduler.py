@@ -7,8 +7,8 @@ from graphlib import TopologicalSorter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastrun.plan.scheduler import Scheduler, order
 from fastrun.protocols import Status
-from fastrun.scheduler import Scheduler, order
 from tests.support.strategies import graphs
 from tests.unit.plan.test_graph import graph_of
 
@@ -209,7 +209,7 @@ def test_a_chain_of_a_million_is_skipped_without_recursion():
     from array import array
 
     from fastrun.document.parse import Task
-    from fastrun.graph import Graph
+    from fastrun.plan.graph import Graph
 
     task = Task("", "exec", "")
     graph = Graph([task] * size, array("i", [0, *[1] * (size - 1)]), array("i", range(size - 1)))

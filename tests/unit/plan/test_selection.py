@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import fastrun as library
 from fastrun.document.parse import read
-from fastrun.graph import build
 from fastrun.journal.keys import task_keys
-from fastrun.selection import Selection, part_of, select
+from fastrun.plan.graph import build
+from fastrun.plan.selection import Selection, part_of, select
 from tests.support.helpers import document, exec_, fastrun, report_of, write_json
 from tests.support.strategies import graphs
 from tests.unit.plan.test_graph import graph_of

@@ -10,7 +10,7 @@ import pydot
 import pytest
 
 from fastrun.document.parse import read
-from fastrun.graph import build
+from fastrun.plan.graph import build
 from fastrun.show import drawn, explain_lines, list_lines
 from tests.support.helpers import document, eval_, exec_, fastrun, write_json
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrun.document.parse import read
-from fastrun.graph import build
 from fastrun.journal.file import JournalFile
 from fastrun.journal.records import end_record, run_record, start_record
+from fastrun.plan.graph import build
+from fastrun.plan.scheduler import order
 from fastrun.protocols import Outcome, Status
-from fastrun.scheduler import order
 from fastrun.whatif import Limits, critical_path, known_seconds, parse_limits, simulate
 from tests.support.helpers import document, eval_, exec_, fastrun, report_of, write_json
 from tests.support.strategies import graphs

@@ -22,7 +22,7 @@ from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import SnippetExecutor
 from fastrun.executors.spawner import Spawner
-from fastrun.graph import build
+from fastrun.plan.graph import build
 from fastrun.protocols import Executor, exit_outcome
 from fastrun.runner import Run
 from tests.support.helpers import (

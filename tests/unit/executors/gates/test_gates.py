@@ -15,8 +15,8 @@ from fastrun.executors.gates import Gates, Watched, load_gate, memory_gate
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.readings import Machine, left_to_group, parse_available, parse_load, parse_pressure
-from fastrun.graph import build
 from fastrun.options import size
+from fastrun.plan.graph import build
 from fastrun.runner import Run
 from tests.support import leaf
 from tests.support.helpers import LIMIT, Recorder, document, exec_, fastrun, write_json

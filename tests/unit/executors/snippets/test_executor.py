@@ -19,7 +19,7 @@ from fastrun.document.parse import read
 from fastrun.executors import shortage, snippets
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.snippets import SnippetExecutor
-from fastrun.graph import build
+from fastrun.plan.graph import build
 from fastrun.runner import Run
 from tests.support.helpers import (
     LIMIT,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fastrun.document.parse import printable
 from fastrun.document.problems import no_such
-from fastrun.graph import Graph
+from fastrun.plan.graph import Graph
 
 
 class Selection(NamedTuple):

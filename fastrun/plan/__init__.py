@@ -1,0 +1,1 @@
+"""What may start, in which order: no I/O, no clock, no loop."""
