@@ -21,7 +21,7 @@ from bench.timed import TIMEOUT, timed
 from fastrun.document.parse import read
 from fastrun.executors.cluster import ClusterExecutor
 from fastrun.plan.graph import build
-from fastrun.runner import Run
+from fastrun.run.runner import Run
 
 pytestmark = pytest.mark.benchmark(group="cluster")
 

@@ -19,7 +19,7 @@ from fastrun.executors.snippets import DEFAULT_THREADS, SnippetExecutor
 from fastrun.executors.streams import keep_streams
 from fastrun.plan.graph import Graph, build
 from fastrun.protocols import Executor, Observer, Report
-from fastrun.runner import Run
+from fastrun.run.runner import Run
 
 if TYPE_CHECKING:
     from fastrun.cluster.connection import DaskCluster
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fastrun.journal.resume import Plan
     from fastrun.plan.selection import Selection
     from fastrun.recovery import Journaling
-    from fastrun.signals import Signals
+    from fastrun.run.signals import Signals
 
 # How often a task runs again whose worker was lost, where nothing else is said.
 WORKER_RETRIES = 2

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fastrun.plan.graph import Graph
     from fastrun.protocols import Observer
     from fastrun.recovery import Journaling
-    from fastrun.signals import Signals
+    from fastrun.run.signals import Signals
 
 _T = TypeVar("_T")
 
@@ -383,7 +383,7 @@ def _may_be_watched(options: argparse.Namespace) -> bool:
 
 
 def _execute(run: "Prepared", console: "Console", watching: "Sequence[Observer]") -> int:
-    from fastrun.signals import Signals
+    from fastrun.run.signals import Signals
 
     # A parent that ignores it would have the kernel throw exit statuses away.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -402,7 +402,7 @@ def _run_and_write(run: "Prepared", signals: "Signals", console: "Console", watc
     """Run it, and see to it that all is written. Returns the exit code."""
     import uvloop
 
-    from fastrun.signals import LAST_WORDS
+    from fastrun.run.signals import LAST_WORDS
 
     stdout, stderr = sys.stdout, sys.stderr
     try:

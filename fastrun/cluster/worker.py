@@ -20,7 +20,6 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from fastrun import __version__
 from fastrun.cluster.outbox import Outbox
-from fastrun.deadlines import Deadlines
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.seats import (
@@ -41,6 +40,7 @@ from fastrun.executors.seats import (
 )
 from fastrun.executors.snippets import SnippetExecutor
 from fastrun.protocols import Executor, Job, Outcome, Status
+from fastrun.run.deadlines import Deadlines
 
 # The worker's handler.
 OPERATION = "fastrun"

@@ -11,7 +11,7 @@ from fastrun.executors.cluster import ClusterExecutor
 from fastrun.executors.seats import ENDED, RECALL, RELEASE, RETURNED, RUN, STARTED, Worker
 from fastrun.plan.graph import build
 from fastrun.protocols import Report, Status
-from fastrun.runner import Run
+from fastrun.run.runner import Run
 from tests.support.helpers import Recorder, document, exec_
 
 if TYPE_CHECKING:

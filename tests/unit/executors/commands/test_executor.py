@@ -24,7 +24,7 @@ from fastrun.executors.snippets import SnippetExecutor
 from fastrun.executors.spawner import Spawner
 from fastrun.plan.graph import build
 from fastrun.protocols import Executor, exit_outcome
-from fastrun.runner import Run
+from fastrun.run.runner import Run
 from tests.support.helpers import (
     LIMIT,
     WITHOUT_FIRST_THREAD,

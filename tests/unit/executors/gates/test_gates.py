@@ -17,7 +17,7 @@ from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.readings import Machine, left_to_group, parse_available, parse_load, parse_pressure
 from fastrun.options import size
 from fastrun.plan.graph import build
-from fastrun.runner import Run
+from fastrun.run.runner import Run
 from tests.support import leaf
 from tests.support.helpers import LIMIT, Recorder, document, exec_, fastrun, write_json
 from tests.unit.executors.gates.test_jobserver import counted, ended

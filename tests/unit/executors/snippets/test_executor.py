@@ -20,7 +20,7 @@ from fastrun.executors import shortage, snippets
 from fastrun.executors.guardian import Guardian
 from fastrun.executors.snippets import SnippetExecutor
 from fastrun.plan.graph import build
-from fastrun.runner import Run
+from fastrun.run.runner import Run
 from tests.support.helpers import (
     LIMIT,
     Recorder,

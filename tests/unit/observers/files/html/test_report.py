@@ -436,7 +436,7 @@ def test_a_plain_run_loads_nothing_of_it(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True, timeout=60
     )
     loaded = set(result.stderr.split())
-    assert "fastrun.runner" in loaded
+    assert "fastrun.run.runner" in loaded
     assert not {"fastrun.observers.html", "fastrun.observers.facts", "hashlib"} & loaded
 
 

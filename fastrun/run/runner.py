@@ -20,8 +20,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from fastrun.attempts import Attempts
-from fastrun.deadlines import Deadlines
 from fastrun.document.parse import Task
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
@@ -38,6 +36,8 @@ from fastrun.protocols import (
     Start,
     Status,
 )
+from fastrun.run.attempts import Attempts
+from fastrun.run.deadlines import Deadlines
 
 _RUNNING, _OK, _FAILED = Status.RUNNING, Status.OK, Status.FAILED
 
