@@ -20,8 +20,8 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from fastrun import __version__
 from fastrun.cluster.outbox import Outbox
+from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian import Guardian
-from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.seats import (
     CLOSE,
     CLOSED,

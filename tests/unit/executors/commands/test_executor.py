@@ -18,10 +18,10 @@ import uvloop
 from fastrun import Outcome, Start, Status
 from fastrun.document.parse import read
 from fastrun.executors import groups, limits, processes, shortage
+from fastrun.executors.commands.executor import ProcessExecutor
+from fastrun.executors.commands.spawner import Spawner
 from fastrun.executors.guardian import Guardian
-from fastrun.executors.processes import ProcessExecutor
 from fastrun.executors.snippets import SnippetExecutor
-from fastrun.executors.spawner import Spawner
 from fastrun.plan.graph import build
 from fastrun.protocols import Executor, exit_outcome
 from fastrun.run.runner import Run

@@ -1,0 +1,1 @@
+"""Starts commands, watches them and reads their output."""
