@@ -38,7 +38,7 @@ from fastrun.executors.seats import (
     Command,
     unpack,
 )
-from fastrun.executors.snippets import SnippetExecutor
+from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.protocols import Executor, Job, Outcome, Status
 from fastrun.run.deadlines import Deadlines
 

@@ -15,7 +15,7 @@ import signal
 import sys
 from contextlib import suppress
 
-from fastrun.executors.streams import OUTPUT
+from fastrun.executors.snippets.streams import OUTPUT
 from fastrun.executors.table import Table
 from fastrun.protocols import Events
 

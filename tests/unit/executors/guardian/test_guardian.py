@@ -24,7 +24,7 @@ from tests.support.helpers import LIMIT, alive, document, environment, exec_, wr
 RUNNER = """
 import ctypes, json, os, signal, subprocess, sys
 from fastrun.executors.guardian import Guardian
-from fastrun.executors.streams import OUTPUT
+from fastrun.executors.snippets.streams import OUTPUT
 from fastrun.executors.table import EVAL, EXEC
 
 run_id, scenario = sys.argv[1:]

@@ -18,7 +18,7 @@ from fastrun import Status
 from fastrun.document.parse import read
 from fastrun.executors import shortage, snippets
 from fastrun.executors.guardian import Guardian
-from fastrun.executors.snippets import SnippetExecutor
+from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.plan.graph import build
 from fastrun.run.runner import Run
 from tests.support.helpers import (

@@ -1,0 +1,1 @@
+"""Runs Python snippets in threads of this process."""
