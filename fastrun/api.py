@@ -23,7 +23,7 @@ from fastrun.run.runner import Run
 
 if TYPE_CHECKING:
     from fastrun.cluster.connection import DaskCluster
-    from fastrun.executors.gates import Gates
+    from fastrun.executors.gates.gates import Gates
     from fastrun.journal.recording import RunJournal
     from fastrun.journal.resume import Plan
     from fastrun.plan.selection import Selection
@@ -288,7 +288,7 @@ def _gates(
     of_make = "--jobserver" in os.environ.get("MAKEFLAGS", "")
     if load is None and min_memory is None and jobserver is None and not of_make:
         return None
-    from fastrun.executors.gates import make_gates
+    from fastrun.executors.gates.gates import make_gates
 
     return make_gates(guard, jobs, load, min_memory, jobserver, warn)
 

@@ -41,7 +41,7 @@ from fastrun.protocols import (
 
 if TYPE_CHECKING:
     # Loaded where there are any.
-    from fastrun.executors.gates import Gates
+    from fastrun.executors.gates.gates import Gates
 
 # Two pipes and a pidfd.
 _DESCRIPTORS_EACH = 3

@@ -19,9 +19,17 @@ import uvloop
 
 import fastrun as library
 from fastrun import Observer
-from fastrun.executors import jobserver
+from fastrun.executors.gates import jobserver
+from fastrun.executors.gates.jobserver import (
+    Auth,
+    Jobserver,
+    Server,
+    open_auth,
+    parse_auth,
+    reads_fifos,
+    with_jobserver,
+)
 from fastrun.executors.guardian import Guardian
-from fastrun.executors.jobserver import Auth, Jobserver, Server, open_auth, parse_auth, reads_fifos, with_jobserver
 from tests.support import leaf
 from tests.support.helpers import (
     LIMIT,

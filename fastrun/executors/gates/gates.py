@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from fastrun.executors.gates.jobserver import join_or_serve
+from fastrun.executors.gates.readings import Machine
 from fastrun.executors.guardian import Guardian
-from fastrun.executors.jobserver import join_or_serve
-from fastrun.executors.readings import Machine
 from fastrun.protocols import Events
 
 # Seconds between looks at a machine that is too busy.

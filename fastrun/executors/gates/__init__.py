@@ -1,0 +1,1 @@
+"""Limits other than slots on starting a command."""
