@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 from fastrun.document.parse import Document, Task, collector_off, parse, read
 from fastrun.executors.commands.executor import ProcessExecutor
-from fastrun.executors.guardian import Guardian
+from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import DEFAULT_THREADS, SnippetExecutor
 from fastrun.executors.snippets.streams import keep_streams
 from fastrun.plan.graph import Graph, build

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from fastrun.document.parse import printable
-from fastrun.executors.emergency import Runner, Survivors
-from fastrun.executors.marks import process_ids
+from fastrun.executors.guardian.emergency import Runner, Survivors
+from fastrun.executors.guardian.marks import process_ids
 from fastrun.journal.file import JournalFile
 from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id

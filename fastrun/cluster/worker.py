@@ -21,7 +21,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 from fastrun import __version__
 from fastrun.cluster.outbox import Outbox
 from fastrun.executors.commands.executor import ProcessExecutor
-from fastrun.executors.guardian import Guardian
+from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.seats import (
     CLOSE,
     CLOSED,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fastrun.executors.marks import marked_processes
+from fastrun.executors.guardian.marks import marked_processes
 from fastrun.journal.records import read_journal
 from tests.stress.test_model import expected_statuses
 from tests.support.helpers import LIMIT, fastrun, fastrun_process, many, report_of, write_json

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING
 from fastrun.document.parse import printable
 from fastrun.executors.commands.spawner import Spawner
 from fastrun.executors.commands.watch import PAUSE, PIPE, EpollWatch, LoopWatch, Process, has_pidfd
-from fastrun.executors.groups import live_groups, signal_group
-from fastrun.executors.guardian import Guardian
-from fastrun.executors.leftovers import end_leftovers, kill_leftovers
+from fastrun.executors.guardian.groups import live_groups, signal_group
+from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.guardian.leftovers import end_leftovers, kill_leftovers
+from fastrun.executors.guardian.table import EXEC
 from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
-from fastrun.executors.table import EXEC
 from fastrun.protocols import (
     CHAIN_SECONDS,
     STDERR,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from fastrun.document.parse import Task
-from fastrun.executors.marks import DETACH, PART, TASK, variables
+from fastrun.executors.guardian.marks import DETACH, PART, TASK, variables
 from fastrun.protocols import ATTEMPT
 
 _SHELL = "/bin/sh"

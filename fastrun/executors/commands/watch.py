@@ -17,7 +17,7 @@ import threading
 from contextlib import suppress
 from typing import Protocol
 
-from fastrun.executors.table import NO_ROW
+from fastrun.executors.guardian.table import NO_ROW
 from fastrun.protocols import Chain, Events, Usage
 
 # Seconds between looks at somebody who is behind, and at what cannot be watched.

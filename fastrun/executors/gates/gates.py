@@ -11,7 +11,7 @@ from typing import Protocol
 
 from fastrun.executors.gates.jobserver import join_or_serve
 from fastrun.executors.gates.readings import Machine
-from fastrun.executors.guardian import Guardian
+from fastrun.executors.guardian.guardian import Guardian
 from fastrun.protocols import Events
 
 # Seconds between looks at a machine that is too busy.

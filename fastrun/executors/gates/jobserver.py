@@ -20,8 +20,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from fastrun.executors.guardian import Guardian
-from fastrun.executors.table import TOKEN
+from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.guardian.table import TOKEN
 from fastrun.protocols import Events
 
 STYLES = ("auto", "fifo", "pipe")

@@ -23,11 +23,11 @@ from types import CodeType
 from typing import Any
 
 from fastrun.document.parse import Task, printable
-from fastrun.executors.guardian import Guardian
+from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.guardian.table import EVAL
 from fastrun.executors.shortage import Slots
 from fastrun.executors.snippets.streams import OUTPUT, install, uninstall
 from fastrun.executors.snippets.tracebacks import SNIPPET_FILE, safe_text, traceback_text
-from fastrun.executors.table import EVAL
 from fastrun.protocols import CHAIN_SECONDS, OK, STDERR, Chain, Events, Job, Outcome, Status
 
 # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy one a share of

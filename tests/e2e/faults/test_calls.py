@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fastrun.executors.marks import marked_processes
+from fastrun.executors.guardian.marks import marked_processes
 from fastrun.journal.records import JournalError, read_journal
 from tests.support.helpers import document, environment, eval_, exec_, report_of, write_json
 

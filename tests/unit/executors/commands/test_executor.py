@@ -20,7 +20,7 @@ from fastrun.document.parse import read
 from fastrun.executors import groups, limits, processes, shortage
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.commands.spawner import Spawner
-from fastrun.executors.guardian import Guardian
+from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.plan.graph import build
 from fastrun.protocols import Executor, exit_outcome

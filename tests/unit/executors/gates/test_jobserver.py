@@ -29,7 +29,7 @@ from fastrun.executors.gates.jobserver import (
     reads_fifos,
     with_jobserver,
 )
-from fastrun.executors.guardian import Guardian
+from fastrun.executors.guardian.guardian import Guardian
 from tests.support import leaf
 from tests.support.helpers import (
     LIMIT,

@@ -10,8 +10,8 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from fastrun.executors.emergency import Process, Runner, Survivors, _send, _start, account, end_groups
-from fastrun.executors.table import EVAL, EXEC, Row
+from fastrun.executors.guardian.emergency import Process, Runner, Survivors, _send, _start, account, end_groups
+from fastrun.executors.guardian.table import EVAL, EXEC, Row
 from tests.support.helpers import WITHOUT_FIRST_THREAD, alive, wait_for
 
 RUN = os.urandom(8).hex()
@@ -151,7 +151,7 @@ def test_who_has_become_another_user_is_counted_and_not_waited_for(start):
     pid = start("echo $$; exec sleep 1000")
     code = f"""
 import os, time
-from fastrun.executors.emergency import Runner, Survivors
+from fastrun.executors.guardian.emergency import Runner, Survivors
 os.setuid(65534)
 began = time.monotonic()
 print(Survivors({RUN!r}, [{pid}], Runner(0, os.getsid(0), os.getpgrp())).end(), time.monotonic() - began < 2)
@@ -168,7 +168,7 @@ def test_groups_are_ended_where_there_is_no_proc(start):
     willing = start("echo $$; exec sleep 1000")
     deaf = start("trap '' TERM; echo $$; exec sleep 1000")
     code = f"""
-from fastrun.executors.emergency import end_groups
+from fastrun.executors.guardian.emergency import end_groups
 print(end_groups([{willing}, {deaf}, {1 << 22}]))
 """
     # Nobody else waits for these two: a group has a member for as long as its leader is a zombie.

@@ -14,18 +14,18 @@ from typing import Self
 
 import pytest
 
-from fastrun.executors import guardian as module
-from fastrun.executors.guardian import Guardian
-from fastrun.executors.table import EVAL
+from fastrun.executors.guardian import guardian as module
+from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.guardian.table import EVAL
 from tests.support.helpers import LIMIT, alive, document, environment, exec_, write_json
 
 # What a runner does, without running anything: its scenario starts processes as tasks would, prints what the test
 # has to know of them, and then does what it is told on its standard input.
 RUNNER = """
 import ctypes, json, os, signal, subprocess, sys
-from fastrun.executors.guardian import Guardian
+from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.streams import OUTPUT
-from fastrun.executors.table import EVAL, EXEC
+from fastrun.executors.guardian.table import EVAL, EXEC
 
 run_id, scenario = sys.argv[1:]
 guardian = Guardian(run_id)
@@ -334,8 +334,8 @@ def test_the_lowest_descriptors_can_be_closed_at_the_start():
     code = """
 import os, signal
 os.closerange(0, 2)
-from fastrun.executors.guardian import Guardian
-from fastrun.executors.table import EVAL
+from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.guardian.table import EVAL
 guardian = Guardian("0123456789abcdef")
 guardian.start()
 guardian.table.add(EVAL, 0, "a")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from fastrun.executors.marks import is_detached, mark, marked_environment, marked_processes
+from fastrun.executors.guardian.marks import is_detached, mark, marked_environment, marked_processes
 from tests.support.helpers import WITHOUT_FIRST_THREAD, environment, wait_for
 
 RUN = os.urandom(8).hex()
@@ -56,7 +56,7 @@ def test_processes_without_the_mark_and_detached_ones_are_not_found(variables):
 # Starts a command that has the mark and looks for it: the marks found, of which there is to be only one.
 RESTLESS = f"""
 import subprocess
-from fastrun.executors.marks import marked_processes
+from fastrun.executors.guardian.marks import marked_processes
 with subprocess.Popen(["sh", "restless"], env={{"PATH": {os.environ["PATH"]!r}, "FASTRUN_RUN_ID": {RUN!r}}}) as process:
     try:
         found = [marked_processes({RUN!r}) for _ in range(200)]

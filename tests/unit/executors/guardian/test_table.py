@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from fastrun.executors.table import EVAL, EXEC, NO_ROW, Row, Table, read_rows
+from fastrun.executors.guardian.table import EVAL, EXEC, NO_ROW, Row, Table, read_rows
 
 
 @pytest.fixture

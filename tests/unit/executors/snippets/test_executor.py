@@ -17,7 +17,7 @@ import fastrun as library
 from fastrun import Status
 from fastrun.document.parse import read
 from fastrun.executors import shortage, snippets
-from fastrun.executors.guardian import Guardian
+from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.plan.graph import build
 from fastrun.run.runner import Run

@@ -15,8 +15,8 @@ import signal
 import sys
 from contextlib import suppress
 
+from fastrun.executors.guardian.table import Table
 from fastrun.executors.snippets.streams import OUTPUT
-from fastrun.executors.table import Table
 from fastrun.protocols import Events
 
 _SHELL = "/bin/sh"
@@ -29,8 +29,8 @@ _SCRIPT = "trap '' HUP INT QUIT TERM; read -r line; exec \"$@\""
 _PASSED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH", "TERM")
 
 # By path, as neither the environment nor site's folders are looked at: both could hold it up.
-_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_CODE = "import sys; sys.path.append(sys.argv.pop(1)); from fastrun.executors.emergency import main; main()"
+_FOLDER = os.path.abspath(__file__).rsplit(os.sep, 4)[0]
+_CODE = "import sys; sys.path.append(sys.argv.pop(1)); from fastrun.executors.guardian.emergency import main; main()"
 
 
 class Guardian:

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from fastrun.executors.groups import has_ended, signal_group
-from fastrun.executors.marks import is_detached, mark, marked_environment, process_ids
-from fastrun.executors.table import EVAL, EXEC, TOKEN, Row, read_rows
+from fastrun.executors.guardian.groups import has_ended, signal_group
+from fastrun.executors.guardian.marks import is_detached, mark, marked_environment, process_ids
+from fastrun.executors.guardian.table import EVAL, EXEC, TOKEN, Row, read_rows
 
 # Seconds between TERM and KILL, and after which what does not die is left. All are to be gone within one.
 _GRACE = 0.3

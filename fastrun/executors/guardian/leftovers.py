@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from fastrun.document.parse import printable
-from fastrun.executors.marks import is_detached, mark, marked_environment, marked_processes
+from fastrun.executors.guardian.marks import is_detached, mark, marked_environment, marked_processes
 
 # Seconds between looks.
 _PAUSE = 0.02

@@ -1,0 +1,1 @@
+"""Ends the processes that commands leave behind, even when fastrun is killed."""
