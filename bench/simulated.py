@@ -8,7 +8,7 @@ import asyncio
 import itertools
 from collections import deque
 
-from fastrun.executors.seats import (
+from fastrun.cluster.seats import (
     ENDED,
     RECALL,
     RELEASE,

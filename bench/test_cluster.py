@@ -18,8 +18,8 @@ from bench.measure import child_environment, own_peak, reset_peak
 from bench.simulated import SimulatedCluster
 from bench.sizes import SIZES
 from bench.timed import TIMEOUT, timed
+from fastrun.cluster.executor import ClusterExecutor
 from fastrun.document.parse import read
-from fastrun.executors.cluster import ClusterExecutor
 from fastrun.plan.graph import build
 from fastrun.run.runner import Run
 

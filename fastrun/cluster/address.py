@@ -83,6 +83,6 @@ async def local_cluster(workers: int) -> Any:
             memory_limit=0,
             silence_logs=logging.CRITICAL + 1,
             # In a session of its own: Ctrl-C is for fastrun, which tells the workers.
-            preload=["fastrun.cluster.session"],
+            preload=["fastrun.cluster.worker.session"],
             asynchronous=True,
         )

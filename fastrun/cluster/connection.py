@@ -12,13 +12,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastrun.cluster.address import ClusterError, local_cluster, local_workers, scheduler_address
+from fastrun.cluster.seats import CLOSE, RELEASE, Command, News, Owner, Resources, Worker
 from fastrun.document.parse import printable
-from fastrun.executors.seats import CLOSE, RELEASE, Command, News, Owner, Resources, Worker
 from fastrun.protocols import Events
 
 if TYPE_CHECKING:
     from fastrun.cluster.link import Link
-    from fastrun.cluster.worker import Terms
+    from fastrun.cluster.worker.worker import Terms
 
 # Seconds in which a scheduler must answer, and all its workers.
 _CONNECT = 2.5
@@ -121,7 +121,7 @@ class DaskCluster:
 
     async def _check_versions(self) -> None:
         from fastrun import __version__
-        from fastrun.cluster.worker import version_here
+        from fastrun.cluster.worker.worker import version_here
 
         try:
             versions = await asyncio.wait_for(self._client.run(version_here, on_error="return"), _CONNECT)
@@ -144,7 +144,7 @@ class DaskCluster:
 
     def request(self, owner: Owner, resources: Resources) -> int | None:
         """Have Dask run a task that is a seat."""
-        from fastrun.cluster.worker import take_seat
+        from fastrun.cluster.worker.worker import take_seat
 
         if self._lost:
             owner.lost(self._why)
@@ -219,7 +219,7 @@ class DaskCluster:
     @property
     def _terms(self) -> "Terms":
         from fastrun import __version__
-        from fastrun.cluster.worker import Terms
+        from fastrun.cluster.worker.worker import Terms
 
         wanted = self._wanted
         return Terms(

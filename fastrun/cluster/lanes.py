@@ -5,9 +5,9 @@ Tasks that wait for what few workers have do not hold up the others.
 
 from collections.abc import Callable, Sequence
 
+from fastrun.cluster.executor import ClusterExecutor
+from fastrun.cluster.seats import Cluster, Resources, is_remote, resources_of
 from fastrun.document.parse import Task
-from fastrun.executors.cluster import ClusterExecutor
-from fastrun.executors.seats import Cluster, Resources, is_remote, resources_of
 from fastrun.protocols import Executor
 
 # The runner has room for as many.

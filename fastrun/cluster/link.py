@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from dask import config
 from distributed import Client
 
-from fastrun.cluster.worker import OPERATION
-from fastrun.executors.seats import CLOSED, LEAVE, OUTPUT, WARNING, Command, News, Worker
+from fastrun.cluster.seats import CLOSED, LEAVE, OUTPUT, WARNING, Command, News, Worker
+from fastrun.cluster.worker.worker import OPERATION
 from fastrun.protocols import Events
 
 # Seconds for the first word to a worker. Who cannot be reached from here is talked to through the scheduler.

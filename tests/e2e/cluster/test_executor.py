@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from bench.simulated import SimulatedCluster
+from fastrun.cluster.executor import ClusterExecutor
+from fastrun.cluster.seats import ENDED, RECALL, RELEASE, RETURNED, RUN, STARTED, Worker
 from fastrun.document.parse import read
-from fastrun.executors.cluster import ClusterExecutor
-from fastrun.executors.seats import ENDED, RECALL, RELEASE, RETURNED, RUN, STARTED, Worker
 from fastrun.plan.graph import build
 from fastrun.protocols import Report, Status
 from fastrun.run.runner import Run

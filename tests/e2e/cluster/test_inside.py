@@ -18,7 +18,7 @@ from tests.e2e.cluster.helpers import Placed, run_inside
 from tests.support.helpers import document, eval_, exec_
 from tests.support.pages import column, data_of
 
-worker = pytest.importorskip("fastrun.cluster.worker")
+worker = pytest.importorskip("fastrun.cluster.worker.worker")
 
 
 def test_commands_run_on_workers_with_both_streams_and_their_statuses():

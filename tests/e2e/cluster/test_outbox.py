@@ -6,8 +6,8 @@ import asyncio
 import pickle
 from typing import TYPE_CHECKING, Any
 
-from fastrun.cluster.outbox import Outbox
-from fastrun.executors.seats import ENDED, OUTPUT, STARTED
+from fastrun.cluster.seats import ENDED, OUTPUT, STARTED
+from fastrun.cluster.worker.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

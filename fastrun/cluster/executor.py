@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from fastrun.executors.seats import (
+from fastrun.cluster.seats import (
     ENDED,
     INTERRUPT,
     RECALL,

@@ -19,10 +19,7 @@ from typing import Any, NamedTuple
 from distributed import Worker, WorkerPlugin, get_worker
 
 from fastrun import __version__
-from fastrun.cluster.outbox import Outbox
-from fastrun.executors.commands.executor import ProcessExecutor
-from fastrun.executors.guardian.guardian import Guardian
-from fastrun.executors.seats import (
+from fastrun.cluster.seats import (
     CLOSE,
     CLOSED,
     ENDED,
@@ -38,6 +35,9 @@ from fastrun.executors.seats import (
     Command,
     unpack,
 )
+from fastrun.cluster.worker.outbox import Outbox
+from fastrun.executors.commands.executor import ProcessExecutor
+from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.protocols import Executor, Job, Outcome, Status
 from fastrun.run.deadlines import Deadlines

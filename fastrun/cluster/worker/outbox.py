@@ -8,7 +8,7 @@ import pickle
 from collections import deque
 from typing import Any
 
-from fastrun.executors.seats import OUTPUT, News
+from fastrun.cluster.seats import OUTPUT, News
 
 # Bytes of output that wait to be fetched at which no more is read, and about what one message brings at the most.
 _UNFETCHED = 1 << 20
