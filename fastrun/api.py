@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from fastrun.cluster.connection import DaskCluster
     from fastrun.executors.gates.gates import Gates
     from fastrun.journal.recording import RunJournal
+    from fastrun.journal.recovery import Journaling
     from fastrun.journal.resume import Plan
     from fastrun.plan.selection import Selection
-    from fastrun.recovery import Journaling
     from fastrun.run.signals import Signals
 
 # How often a task runs again whose worker was lost, where nothing else is said.
@@ -237,7 +237,7 @@ def prepare(
     try:
         gates = _gates(guard, jobs, load, min_memory, jobserver, warn)
         if journaling is not None:
-            from fastrun.recovery import begin  # which a plain run does not need
+            from fastrun.journal.recovery import begin  # which a plain run does not need
 
             journal, plan = begin(graph, journaling, run_id, warn)
     except BaseException:
@@ -367,7 +367,7 @@ def journaling(
         if resume or rerun or durable:
             raise ValueError("resume, rerun and durable need a journal")
         return None
-    from fastrun.recovery import Journaling  # which a plain run does not need
+    from fastrun.journal.recovery import Journaling  # which a plain run does not need
 
     return Journaling(os.fspath(path), resume, rerun, durable)
 

@@ -30,12 +30,12 @@ from fastrun.options import (
 
 if TYPE_CHECKING:
     from fastrun.api import Prepared
+    from fastrun.journal.recovery import Journaling
     from fastrun.journal.resume import Plan
     from fastrun.observers.console import Console
     from fastrun.observers.status import Progress
     from fastrun.plan.graph import Graph
     from fastrun.protocols import Observer
-    from fastrun.recovery import Journaling
     from fastrun.run.signals import Signals
 
 _T = TypeVar("_T")
@@ -208,7 +208,7 @@ def _look(options: argparse.Namespace) -> int:
 
 
 def _what_if(graph: "Graph", options: argparse.Namespace) -> int:
-    from fastrun.recovery import read
+    from fastrun.journal.recovery import read
     from fastrun.whatif import known_seconds, lines, parse_limits
 
     try:
@@ -234,7 +234,7 @@ def _dry_run(graph: "Graph", options: argparse.Namespace) -> int:
     reused: Sequence[int] = ()
     wanted = _journaling(options)
     if wanted is not None:
-        from fastrun.recovery import foresee
+        from fastrun.journal.recovery import foresee
 
         try:
             plan = foresee(graph, wanted)

@@ -20,8 +20,8 @@ import uvloop  # noqa: F401  # loaded once for all copies
 
 import fastrun.api
 import fastrun.cli
+import fastrun.journal.recovery
 import fastrun.observers.console
-import fastrun.recovery
 
 # Seconds after which a run hangs: the longest wait for something that is short is ten.
 PATIENCE = 40.0

@@ -30,9 +30,9 @@ from fastrun.journal.records import (
     run_record,
     start_record,
 )
+from fastrun.journal.recovery import Journaling, begin
 from fastrun.journal.resume import make_plan, survivors
 from fastrun.protocols import Outcome, Status
-from fastrun.recovery import Journaling, begin
 from tests.support.helpers import (
     alive,
     document,
