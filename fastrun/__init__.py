@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from fastrun.api import load, run, run_async
     from fastrun.document.parse import SpecError, Task
     from fastrun.journal.records import JournalError
-    from fastrun.observers.console import Console
+    from fastrun.observers.terminal.console import Console
     from fastrun.plan.selection import Selection
     from fastrun.protocols import Observer, Outcome, Report, Result, Start, Status, Usage
 
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Console": "fastrun.observers.console",
+    "Console": "fastrun.observers.terminal.console",
     "JournalError": "fastrun.journal.records",
     "Observer": "fastrun.protocols",
     "Outcome": "fastrun.protocols",

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from fastrun.api import Prepared
     from fastrun.journal.recovery import Journaling
     from fastrun.journal.resume import Plan
-    from fastrun.observers.console import Console
-    from fastrun.observers.status import Progress
+    from fastrun.observers.terminal.console import Console
+    from fastrun.observers.terminal.status import Progress
     from fastrun.plan.graph import Graph
     from fastrun.protocols import Observer
     from fastrun.run.signals import Signals
@@ -354,7 +354,7 @@ def _discard(watching: "Sequence[Observer]") -> None:
 
 def _console(options: argparse.Namespace, graph: "Graph", out: int, err: int) -> "tuple[Console, Progress | None]":
     """Who prints the run and, if somebody watches, who shows how it stands meanwhile."""
-    from fastrun.observers.console import Console
+    from fastrun.observers.terminal.console import Console
 
     # With the events on standard output, nothing else is.
     said = err if options.json == "-" else out

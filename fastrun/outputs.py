@@ -16,7 +16,7 @@ from fastrun.options import on_github, shows_times
 from fastrun.protocols import Observer
 
 if TYPE_CHECKING:
-    from fastrun.observers.console import Console
+    from fastrun.observers.terminal.console import Console
 
 # What says where a task is, None where that is not known.
 Position = Callable[[int], tuple[int, int] | None]
@@ -96,7 +96,7 @@ def _title(path: str) -> str:
 
 def times_of(watching: Sequence[Observer]) -> Callable[[], Iterator[str]]:
     """What gives the lines about times, once the run is over."""
-    from fastrun.observers.times import time_lines
+    from fastrun.observers.terminal.times import time_lines
 
     (timeline,) = (observer for observer in watching if isinstance(observer, Timeline))
     return partial(time_lines, timeline)

@@ -9,9 +9,9 @@ import os
 import stat
 from collections.abc import Mapping
 
-from fastrun.observers.console import Console
-from fastrun.observers.screen import ScreenWriter
-from fastrun.observers.status import Live, Progress, Spoken
+from fastrun.observers.terminal.console import Console
+from fastrun.observers.terminal.screen import ScreenWriter
+from fastrun.observers.terminal.status import Live, Progress, Spoken
 from fastrun.protocols import STDERR, STDOUT
 
 

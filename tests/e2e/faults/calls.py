@@ -21,7 +21,7 @@ import uvloop  # noqa: F401  # loaded once for all copies
 import fastrun.api
 import fastrun.cli
 import fastrun.journal.recovery
-import fastrun.observers.console
+import fastrun.observers.terminal.console
 
 # Seconds after which a run hangs: the longest wait for something that is short is ten.
 PATIENCE = 40.0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fastrun.observers.lines import shown
 from fastrun.observers.tails import EACH, LINES, Tail, Tails
+from fastrun.observers.terminal.lines import shown
 
 
 def kept(*chunks: bytes, **bounds: int) -> Tail | None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fastrun import Console, Outcome, Report, Status, Task
-from fastrun.observers import console as console_module
 from fastrun.observers import spool as spool_module
 from fastrun.observers import writer as writer_module
 from fastrun.observers.spool import Spool
+from fastrun.observers.terminal import console as console_module
 from fastrun.observers.writer import Writer
 from fastrun.protocols import FIRST_START
 

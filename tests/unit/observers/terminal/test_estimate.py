@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastrun import Task
-from fastrun.observers.estimate import Estimate, in_words
+from fastrun.observers.terminal.estimate import Estimate, in_words
 
 
 def task(name: str, *dependencies: str) -> Task:
@@ -105,7 +105,7 @@ def test_a_further_attempt_is_to_come_again():
 
 
 def test_of_very_many_tasks_the_work_alone_says_it(monkeypatch):
-    monkeypatch.setattr("fastrun.observers.estimate._PATHS_AT_MOST", 2)
+    monkeypatch.setattr("fastrun.observers.terminal.estimate._PATHS_AT_MOST", 2)
     tasks = [task("a"), task("b", "a"), task("c", "b")]
     estimate = Estimate(tasks, dict.fromkeys("abc", 2.0), places=1)
     estimate.started("a", 0.0)

@@ -9,9 +9,9 @@ import re
 import pytest
 
 from fastrun import Console, Outcome, Report, Start, Status, Task
-from fastrun.observers.lines import shown_line, tail_lines
+from fastrun.observers.terminal.lines import shown_line, tail_lines
+from fastrun.observers.terminal.times import time_lines
 from fastrun.observers.timeline import Timeline
-from fastrun.observers.times import time_lines
 from fastrun.protocols import FIRST_START
 from tests.support.helpers import document, environment, eval_, exec_, fastrun, report_of, write_json
 

@@ -10,7 +10,7 @@ import threading
 import pyte
 import pytest
 
-from fastrun.observers.screen import ScreenWriter, frame
+from fastrun.observers.terminal.screen import ScreenWriter, frame
 from tests.support.helpers import many
 
 ERASE = b"\r\x1b[J"

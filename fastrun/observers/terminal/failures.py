@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from fastrun.document.parse import Task, printable
-from fastrun.observers.lines import tail_lines
+from fastrun.observers.terminal.lines import tail_lines
 
 # Reasons of skips that are shown.
 _REASONS = 20

@@ -13,9 +13,9 @@ from contextlib import suppress
 from itertools import islice
 
 from fastrun.document.parse import Task, printable
-from fastrun.observers.estimate import Estimate, in_words
-from fastrun.observers.lines import shown_line
-from fastrun.observers.screen import ScreenWriter, frame
+from fastrun.observers.terminal.estimate import Estimate, in_words
+from fastrun.observers.terminal.lines import shown_line
+from fastrun.observers.terminal.screen import ScreenWriter, frame
 from fastrun.protocols import Observer, Outcome, Report, Start, Status
 
 # Seconds between two looks.

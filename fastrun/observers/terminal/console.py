@@ -251,7 +251,7 @@ class Console(Observer):
     def _failure_lines(self, report: Report) -> Iterable[str]:
         if not self._failures:
             return ()
-        from fastrun.observers.failures import Failure, failure_lines
+        from fastrun.observers.terminal.failures import Failure, failure_lines
 
         more = report.counts[Status.FAILED] - report.allowed - len(self._failures)
         return failure_lines([Failure(*one) for one in self._failures], more, self._skips, self._place_of)
