@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import IO, Self, cast
 
 from fastrun.document.parse import Task, printable
-from fastrun.observers.writer import Writer
+from fastrun.observers.writer.writer import Writer
 from fastrun.protocols import STDOUT, Observer
 
 

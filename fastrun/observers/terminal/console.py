@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from fastrun.document.parse import Task, printable
-from fastrun.observers.spool import Spool
-from fastrun.observers.writer import Writer
+from fastrun.observers.writer.spool import Spool
+from fastrun.observers.writer.writer import Writer
 from fastrun.protocols import NOTHING_FAILED, STDERR, STDOUT, Observer, Outcome, Report, Start, Status
 
 MODES = ("stream", "group", "quiet")

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from fastrun.observers.writer import Writer
+from fastrun.observers.writer.writer import Writer
 from fastrun.protocols import STDERR, STDOUT
 
 # ECMA-48: to the beginning of the line, erase from there to the end of the screen.

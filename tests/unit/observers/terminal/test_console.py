@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fastrun import Console, Outcome, Report, Status, Task
-from fastrun.observers import spool as spool_module
-from fastrun.observers import writer as writer_module
-from fastrun.observers.spool import Spool
 from fastrun.observers.terminal import console as console_module
-from fastrun.observers.writer import Writer
+from fastrun.observers.writer import spool as spool_module
+from fastrun.observers.writer import writer as writer_module
+from fastrun.observers.writer.spool import Spool
+from fastrun.observers.writer.writer import Writer
 from fastrun.protocols import FIRST_START
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from queue import SimpleQueue
 
-from fastrun.observers.spool import Spool
+from fastrun.observers.writer.spool import Spool
 from fastrun.protocols import STDERR, STDOUT
 
 # Unwritten bytes at which no more should come.

@@ -1,0 +1,1 @@
+"""Writes to descriptors without holding up the event loop."""
