@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastrun.observers.output import Beginning, FileObserver, OutputFile, OutputStream, open_followed
+from fastrun.observers.files.output import Beginning, FileObserver, OutputFile, OutputStream, open_followed
 from fastrun.observers.timeline import Timeline
 from fastrun.options import on_github, shows_times
 from fastrun.protocols import Observer
@@ -43,7 +43,7 @@ def observers(
     if found or shows_times(options):
         found.insert(0, timeline)
     if on_github(os.environ):
-        from fastrun.observers.github import GitHub
+        from fastrun.observers.files.github import GitHub
 
         summary = os.environ.get("GITHUB_STEP_SUMMARY") or None
         document = _in_repository(options.file)
@@ -54,21 +54,21 @@ def observers(
 def _files(options: argparse.Namespace, run_id: str, stdout: int, timeline: Timeline) -> Iterator[FileObserver]:
     """Those with a file. Raises OSError."""
     if options.json is not None:
-        from fastrun.observers.events import EventLog
+        from fastrun.observers.files.events import EventLog
 
         file = OutputStream(stdout, "standard output") if options.json == "-" else open_followed(options.json)
         yield EventLog(file, timeline, run_id)
     if options.trace is not None:
-        from fastrun.observers.trace import Trace
+        from fastrun.observers.files.trace import Trace
 
         compressed = options.trace.endswith(".gz")
         yield Trace(OutputFile(options.trace, compressed=compressed), timeline, run_id)
     if options.junit is not None:
-        from fastrun.observers.junit import JUnit
+        from fastrun.observers.files.junit import JUnit
 
         yield JUnit(OutputFile(options.junit), timeline, _name(options.file), run_id)
     if options.html is not None:
-        from fastrun.observers.html import HtmlReport
+        from fastrun.observers.files.html.report import HtmlReport
 
         yield HtmlReport(OutputFile(options.html), timeline, _title(options.file))
 

@@ -17,7 +17,7 @@ import orjson
 from fastrun.document.validator import KEYS, Invalid, validate
 
 SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "schema.json")
-EVENTS_SCHEMA_PATH = os.path.join(os.path.dirname(os.path.dirname(__file__)), "events.schema.json")
+EVENTS_SCHEMA_PATH = os.path.join(os.path.dirname(SCHEMA_PATH), "../observers/files/events.schema.json")
 
 # As many problems as fit on a screen; a broken generator makes one per task.
 PROBLEMS_SHOWN = 20

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from fastrun import Outcome, Report, Start, Status, Task
-from fastrun.observers.html import HtmlReport
-from fastrun.observers.output import OutputFile
+from fastrun.observers.files.html.report import HtmlReport
+from fastrun.observers.files.output import OutputFile
 from fastrun.observers.timeline import Timeline
 
 if TYPE_CHECKING:

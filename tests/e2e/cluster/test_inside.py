@@ -9,11 +9,11 @@ import os
 import pytest
 
 import fastrun as library
-from fastrun.observers.events import EventLog
-from fastrun.observers.html import HtmlReport
-from fastrun.observers.output import FileObserver, OutputFile
+from fastrun.observers.files.events import EventLog
+from fastrun.observers.files.html.report import HtmlReport
+from fastrun.observers.files.output import FileObserver, OutputFile
+from fastrun.observers.files.trace import Trace
 from fastrun.observers.timeline import Timeline
-from fastrun.observers.trace import Trace
 from tests.e2e.cluster.helpers import Placed, run_inside
 from tests.support.helpers import document, eval_, exec_
 from tests.support.pages import column, data_of

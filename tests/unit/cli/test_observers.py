@@ -6,7 +6,7 @@ import json
 from xml.etree import ElementTree as ET
 
 from fastrun import outputs
-from fastrun.observers.output import FileObserver, OutputFile
+from fastrun.observers.files.output import FileObserver, OutputFile
 from fastrun.observers.timeline import Timeline
 from tests.support.helpers import document, environment, exec_, fastrun, write_json
 

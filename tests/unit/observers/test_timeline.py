@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from fastrun import Observer, Outcome, Report, Start, Status, Task, Usage
 from fastrun.observers import timeline as timeline_module
-from fastrun.observers.events import EventLog
-from fastrun.observers.output import OutputFile
+from fastrun.observers.files.events import EventLog
+from fastrun.observers.files.output import OutputFile
+from fastrun.observers.files.trace import Trace
 from fastrun.observers.timeline import Moment, Timeline, Together
-from fastrun.observers.trace import Trace
 from fastrun.protocols import FIRST_START as FIRST
 from fastrun.protocols import OK
 

@@ -17,8 +17,8 @@ import pytest
 import fastrun as library
 from fastrun import Outcome, Status
 from fastrun.document.parse import EVENTS_SCHEMA_PATH, Task
-from fastrun.observers.events import EventLog
-from fastrun.observers.output import OutputFile
+from fastrun.observers.files.events import EventLog
+from fastrun.observers.files.output import OutputFile
 from fastrun.observers.timeline import Timeline
 from fastrun.protocols import OK
 from tests.support.helpers import (

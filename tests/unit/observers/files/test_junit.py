@@ -13,9 +13,9 @@ import pytest
 
 import fastrun as library
 from fastrun import Outcome, Status, Task
-from fastrun.observers import junit
-from fastrun.observers.junit import JUnit
-from fastrun.observers.output import OutputFile
+from fastrun.observers.files import junit
+from fastrun.observers.files.junit import JUnit
+from fastrun.observers.files.output import OutputFile
 from fastrun.observers.timeline import Timeline
 from tests.support.helpers import document, eval_, exec_, fastrun, fastrun_process, wait_for, write_json
 

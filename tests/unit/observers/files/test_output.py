@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from fastrun.observers.output import FileObserver, OutputFile, OutputStream, open_followed
+from fastrun.observers.files.output import FileObserver, OutputFile, OutputStream, open_followed
 
 
 def test_a_new_file_is_its_owners_alone_and_one_that_exists_keeps_its_mode(tmp_path):

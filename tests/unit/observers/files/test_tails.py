@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastrun.observers.tails import EACH, LINES, Tail, Tails
+from fastrun.observers.files.tails import EACH, LINES, Tail, Tails
 from fastrun.observers.terminal.lines import shown
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-import fastrun.observers.html
+import fastrun.observers.files.html.report
 from fastrun import Outcome, Start, Status, Task, Usage
-from fastrun.observers import facts
-from fastrun.observers.html import LICENCES, PAGE, SCRIPTS, STYLES, embedded
+from fastrun.observers.files.html import facts
+from fastrun.observers.files.html.report import LICENCES, PAGE, SCRIPTS, STYLES, embedded
 from tests.support.helpers import document, environment, eval_, exec_, fastrun_process, write_json
 from tests.support.helpers import fastrun as run_fastrun
 from tests.support.pages import FAILED, OK, Story, column, data_of, exec_task, skipped
@@ -437,7 +437,7 @@ def test_a_plain_run_loads_nothing_of_it(tmp_path):
     )
     loaded = set(result.stderr.split())
     assert "fastrun.run.runner" in loaded
-    assert not {"fastrun.observers.html", "fastrun.observers.facts", "hashlib"} & loaded
+    assert not {"fastrun.observers.files.html.report", "fastrun.observers.files.html.facts", "hashlib"} & loaded
 
 
 def test_the_wheel_holds_the_page(tmp_path):
@@ -447,4 +447,4 @@ def test_the_wheel_holds_the_page(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in ("page.html", *SCRIPTS, *STYLES, *LICENCES, "vendor/README.md"):
-        assert f"fastrun/observers/page/{name}" in names
+        assert f"fastrun/observers/files/html/page/{name}" in names

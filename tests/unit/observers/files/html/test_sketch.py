@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun.observers.sketch import sketch
+from fastrun.observers.files.html.sketch import sketch
 
 
 def test_small_graphs_are_drawn_task_by_task():

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from fastrun import __version__
-from fastrun.observers.details import Details
-from fastrun.observers.output import FileObserver, OutputFile
+from fastrun.observers.files.details import Details
+from fastrun.observers.files.output import FileObserver, OutputFile
 from fastrun.observers.timeline import Moment, Place, Span, Timeline, Together, quoted
 from fastrun.protocols import OK, Outcome, Report
 

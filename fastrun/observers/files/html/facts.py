@@ -10,8 +10,8 @@ from itertools import chain, pairwise
 from typing import Any
 
 from fastrun.document.parse import Task, printable
-from fastrun.observers.sketch import Sketch, sketch
-from fastrun.observers.tails import Tail
+from fastrun.observers.files.html.sketch import Sketch, sketch
+from fastrun.observers.files.tails import Tail
 from fastrun.observers.terminal.lines import shown
 from fastrun.observers.timeline import Span, Timeline
 from fastrun.protocols import NOTHING_FAILED, Report, Result, Status

@@ -11,8 +11,8 @@ from itertools import islice
 
 from fastrun import __version__
 from fastrun.document.parse import Task, printable
-from fastrun.observers.output import FileObserver, Output
-from fastrun.observers.tails import Tails
+from fastrun.observers.files.output import FileObserver, Output
+from fastrun.observers.files.tails import Tails
 from fastrun.observers.timeline import Span, Timeline
 from fastrun.protocols import Outcome, Report, Result, Start, Status
 

@@ -15,9 +15,9 @@ import orjson
 
 from fastrun import __version__
 from fastrun.document.parse import Task, collector_off, printable
-from fastrun.observers.facts import Facts
-from fastrun.observers.output import FileObserver, OutputFile
-from fastrun.observers.tails import Tails
+from fastrun.observers.files.html.facts import Facts
+from fastrun.observers.files.output import FileObserver, OutputFile
+from fastrun.observers.files.tails import Tails
 from fastrun.observers.timeline import Span, Timeline
 from fastrun.protocols import Outcome, Report, Start, Status
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from fastrun import __version__
 from fastrun.document.parse import Task
-from fastrun.observers.details import Details
-from fastrun.observers.output import FileObserver, Output, OutputStream
+from fastrun.observers.files.details import Details
+from fastrun.observers.files.output import FileObserver, Output, OutputStream
 from fastrun.observers.timeline import Moment, Timeline, Together, quoted
 from fastrun.protocols import FIRST_START, OK, Report, Start
 

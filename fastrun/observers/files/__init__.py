@@ -1,0 +1,1 @@
+"""Files about a run for other tools."""
