@@ -12,7 +12,7 @@ def console_script() -> NoReturn:
     # taken for which the next thread that imports waits for ever. Source: _get_module_lock in CPython's importlib.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
-    from fastrun.cli import main
+    from fastrun.cli.main import main
 
     sys.exit(main())
 

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastrun import cli
+from fastrun.cli import main as cli
 from tests.support.helpers import fastrun, many, write_json
 from tests.support.strategies import documents
 

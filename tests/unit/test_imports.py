@@ -189,7 +189,8 @@ def _loaded_by(code: str) -> set[str]:
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_load_no_event_loop(option):
     loaded = _loaded_by(
-        f"import contextlib, fastrun.cli\nwith contextlib.suppress(SystemExit): fastrun.cli.main(['{option}'])"
+        "import contextlib, fastrun.cli.main\n"
+        f"with contextlib.suppress(SystemExit): fastrun.cli.main.main(['{option}'])"
     )
     assert not loaded & {"asyncio", "uvloop", "orjson", "fastjsonschema"}
 
@@ -215,13 +216,13 @@ assert threading.active_count() == 1
 def test_a_plain_run_imports_two_packages(tmp_path):
     path = tmp_path / "tasks.json"
     path.write_text(json.dumps(document(exec_("a", "true"), eval_("b", "pass"))))
-    loaded = _loaded_by(f"import fastrun.cli; fastrun.cli.main([{os.fspath(path)!r}])")
+    loaded = _loaded_by(f"import fastrun.cli.main; fastrun.cli.main.main([{os.fspath(path)!r}])")
     # cython_runtime is made by uvloop; what site loads, such as coverage, is there without us.
     ours = {"fastrun", "uvloop", "cython_runtime", "orjson"}
     new = {name.split(".")[0] for name in loaded - _loaded_by("")}
     assert {name for name in new - ours if not name.startswith("_")} <= set(sys.stdlib_module_names)
     assert not loaded & {f"fastrun.executors.{name}" for name in ("gates", "jobserver", "readings")}
-    watching = {"fastrun.outputs", *(f"fastrun.observers.{name}" for name in ("output", "timeline", "events"))}
+    watching = {"fastrun.cli.observers", *(f"fastrun.observers.{name}" for name in ("output", "timeline", "events"))}
     assert not loaded & watching
 
 

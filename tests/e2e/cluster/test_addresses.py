@@ -28,7 +28,9 @@ needs_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="Dask i
 
 def test_without_the_extra_it_says_what_to_install(tmp_path):
     path = write_json(tmp_path, document(eval_("a", "print('never')")))
-    code = "import sys; sys.modules['distributed'] = None; from fastrun.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = (
+        "import sys; sys.modules['distributed'] = None; from fastrun.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
     command = [sys.executable, "-c", code, "--cluster", "local", str(path)]
     result = subprocess.run(command, capture_output=True, env=environment(), timeout=LIMIT, check=False)
     assert (result.returncode, result.stdout) == (2, b"")

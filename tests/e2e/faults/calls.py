@@ -19,7 +19,7 @@ from typing import Any
 import uvloop  # noqa: F401  # loaded once for all copies
 
 import fastrun.api
-import fastrun.cli
+import fastrun.cli.main
 import fastrun.journal.recovery
 import fastrun.observers.terminal.console
 
@@ -70,7 +70,7 @@ def run_once(folder: str, kind: str, nth: int, code: int) -> None:
         os.dup2(descriptor, number)
         os.close(descriptor)
     inject(kind, nth, code)
-    status = fastrun.cli.main(["--journal", "j", "--grace", "0.2", "../tasks.json"])
+    status = fastrun.cli.main.main(["--journal", "j", "--grace", "0.2", "../tasks.json"])
     sys.stdout.flush()
     os._exit(77 if calls < nth else status)
 

@@ -30,7 +30,7 @@ def test_descriptors_are_short(tmp_path):
 # How the kernel refuses what it has no more of. Injected where the process itself is started: what a root user, or a
 # container's, may have of processes and memory is not limited by limits of its own.
 REFUSED = """
-import errno, os, sys, fastrun.cli
+import errno, os, sys, fastrun.cli.main
 real, calls = os.posix_spawn, []
 def refuse(*arguments, **options):
     calls.append(1)
@@ -38,7 +38,7 @@ def refuse(*arguments, **options):
         raise OSError(errno.{code}, os.strerror(errno.{code}))
     return real(*arguments, **options)
 os.posix_spawn = refuse
-sys.exit(fastrun.cli.main(sys.argv[1:]))
+sys.exit(fastrun.cli.main.main(sys.argv[1:]))
 """
 
 
@@ -108,14 +108,14 @@ def test_processes_of_the_control_group_become_short(tmp_path):
 
 
 NO_THREADS = """
-import sys, threading, fastrun.cli
+import sys, threading, fastrun.cli.main
 real = threading.Thread.start
 def refuse(thread):
     if thread.name == "fastrun-eval" and sum(t.name == "fastrun-eval" for t in threading.enumerate()) >= {most}:
         raise RuntimeError("can't start new thread")
     real(thread)
 threading.Thread.start = refuse
-sys.exit(fastrun.cli.main(sys.argv[1:]))
+sys.exit(fastrun.cli.main.main(sys.argv[1:]))
 """
 
 

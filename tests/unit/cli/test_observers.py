@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree as ET
 
-from fastrun import outputs
+from fastrun.cli import observers as outputs
 from fastrun.observers.files.output import FileObserver, OutputFile
 from fastrun.observers.timeline import Timeline
 from tests.support.helpers import document, environment, exec_, fastrun, write_json

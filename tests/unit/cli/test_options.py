@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
+from fastrun.cli.options import OF_COMMANDS, OF_ONE_RUN, parser
 from fastrun.executors.guardian import marks
-from fastrun.options import OF_COMMANDS, OF_ONE_RUN, parser
 from fastrun.protocols import ATTEMPT
 from tests.support.helpers import LIMIT, document, environment, exec_, fastrun, report_of, write_json
 

@@ -820,7 +820,7 @@ def test_a_process_that_is_there_has_started_before_now():
 def test_a_run_without_a_journal_does_not_load_it(tmp_path):
     tasks = write_json(tmp_path, document(exec_("a", "true"), eval_("b", "pass")))
     code = (
-        f"import sys, fastrun.cli; fastrun.cli.main([{os.fspath(tasks)!r}]);"
+        f"import sys, fastrun.cli.main; fastrun.cli.main.main([{os.fspath(tasks)!r}]);"
         "sys.exit(bool({'fastrun.journal', 'fastrun.journal.recovery'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code]

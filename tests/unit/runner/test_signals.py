@@ -50,7 +50,7 @@ def test_no_moment_is_without_a_handler(number):
 # A program that is interrupted where a KeyboardInterrupt is lost: as in imports, while it loads.
 WITHIN_CALLBACK = """
 import os, signal, weakref
-import fastrun.__main__, fastrun.cli
+import fastrun.__main__, fastrun.cli.main
 
 class Thing:
     pass
@@ -61,7 +61,7 @@ def main():
     del thing
     return 0
 
-fastrun.cli.main = main
+fastrun.cli.main.main = main
 fastrun.__main__.console_script()
 """
 

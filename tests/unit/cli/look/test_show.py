@@ -9,9 +9,9 @@ import subprocess
 import pydot
 import pytest
 
+from fastrun.cli.look.show import drawn, explain_lines, list_lines
 from fastrun.document.parse import read
 from fastrun.plan.graph import build
-from fastrun.show import drawn, explain_lines, list_lines
 from tests.support.helpers import document, eval_, exec_, fastrun, write_json
 
 EVIL = 'a"\\<b>\n\x1b'

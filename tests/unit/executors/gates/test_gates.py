@@ -10,12 +10,12 @@ import uvloop
 
 import fastrun as library
 from fastrun import Observer
+from fastrun.cli.options import size
 from fastrun.document.parse import read
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.gates.gates import Gates, Watched, load_gate, memory_gate
 from fastrun.executors.gates.readings import Machine, left_to_group, parse_available, parse_load, parse_pressure
 from fastrun.executors.guardian.guardian import Guardian
-from fastrun.options import size
 from fastrun.plan.graph import build
 from fastrun.run.runner import Run
 from tests.support import leaf

@@ -14,13 +14,13 @@ import pytest
 
 import fastrun as library
 from fastrun import Outcome, Report, Start, Status, Task
+from fastrun.cli.options import parser
+from fastrun.cli.terminal import Watched
 from fastrun.journal.file import JournalFile
 from fastrun.journal.records import end_record, run_record
 from fastrun.observers.terminal.screen import ScreenWriter
 from fastrun.observers.terminal.status import Live, Spoken
-from fastrun.options import parser
 from fastrun.protocols import FIRST_START
-from fastrun.terminal import Watched
 from tests.support.helpers import document, environment, eval_, exec_, fastrun, write_json
 from tests.support.terminals import Terminal
 
@@ -539,7 +539,7 @@ def test_a_status_that_is_asked_for_in_vain_is_no_error(tmp_path):
 def test_the_status_is_imported_only_where_somebody_watches(tmp_path, terminal):
     source = "import sys; print(*sorted(name for name in sys.modules if name.startswith('fastrun')))"
     path = write_json(tmp_path, document(eval_("a", source)))
-    watching = {"fastrun.terminal", "fastrun.observers.terminal.status", "fastrun.observers.terminal.screen"}
+    watching = {"fastrun.cli.terminal", "fastrun.observers.terminal.status", "fastrun.observers.terminal.screen"}
     assert not watching & set(fastrun(path).stdout.decode().split())
     assert terminal.finish(terminal.fastrun(path)) == 0
     assert watching <= set(terminal.raw.decode().split())

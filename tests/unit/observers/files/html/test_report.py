@@ -429,8 +429,8 @@ def test_a_plain_run_loads_nothing_of_it(tmp_path):
     path = write_json(tmp_path, document(exec_("a", "true")))
     # Coverage, where it measures, has loaded hashlib before.
     code = (
-        "import sys; before = set(sys.modules); import fastrun.cli; "
-        f"fastrun.cli.main([{str(path)!r}]); print(*set(sys.modules) - before, file=sys.stderr)"
+        "import sys; before = set(sys.modules); import fastrun.cli.main; "
+        f"fastrun.cli.main.main([{str(path)!r}]); print(*set(sys.modules) - before, file=sys.stderr)"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True, timeout=60

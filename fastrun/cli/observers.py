@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from fastrun.cli.options import on_github, shows_times
 from fastrun.observers.files.output import Beginning, FileObserver, OutputFile, OutputStream, open_followed
 from fastrun.observers.timeline import Timeline
-from fastrun.options import on_github, shows_times
 from fastrun.protocols import Observer
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
-from fastrun.options import (
+from fastrun.cli.options import (
     EXIT_OUTPUT,
     EXIT_USAGE,
     LOOKING,
@@ -194,7 +194,7 @@ def _look(options: argparse.Namespace) -> int:
         return _dry_run(graph, options)
     if options.what_if is not None:
         return _what_if(graph, options)
-    from fastrun.show import drawn, explain_lines, list_lines
+    from fastrun.cli.look.show import drawn, explain_lines, list_lines
 
     if options.list:
         return _print(f"{line}\n" for line in list_lines(graph))
@@ -208,8 +208,8 @@ def _look(options: argparse.Namespace) -> int:
 
 
 def _what_if(graph: "Graph", options: argparse.Namespace) -> int:
+    from fastrun.cli.look.whatif import known_seconds, lines, parse_limits
     from fastrun.journal.recovery import read
-    from fastrun.whatif import known_seconds, lines, parse_limits
 
     try:
         limits = parse_limits(options.what_if)
@@ -228,8 +228,8 @@ def _what_if(graph: "Graph", options: argparse.Namespace) -> int:
 
 
 def _dry_run(graph: "Graph", options: argparse.Namespace) -> int:
+    from fastrun.cli.look.show import names_of, order_lines
     from fastrun.plan.scheduler import order
-    from fastrun.show import names_of, order_lines
 
     reused: Sequence[int] = ()
     wanted = _journaling(options)
@@ -290,7 +290,7 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
     run_id = new_run_id()
     watching: list[Observer] = []
     if is_watched(options):
-        from fastrun.outputs import observers, times_of
+        from fastrun.cli.observers import observers, times_of
 
         try:
             watching = observers(options, run_id, console, out, graph.position)
@@ -347,7 +347,7 @@ def _own_descriptors(options: argparse.Namespace) -> tuple[int, int]:
 
 def _discard(watching: "Sequence[Observer]") -> None:
     if watching:
-        from fastrun.outputs import discard
+        from fastrun.cli.observers import discard
 
         discard(watching)
 
@@ -360,7 +360,7 @@ def _console(options: argparse.Namespace, graph: "Graph", out: int, err: int) ->
     said = err if options.json == "-" else out
     watched = None
     if _may_be_watched(options):
-        from fastrun.terminal import Watched
+        from fastrun.cli.terminal import Watched
 
         watched = Watched(options, said, err, other=out if said != out else None)
     console = Console(
@@ -428,7 +428,7 @@ def _run_and_write(run: "Prepared", signals: "Signals", console: "Console", watc
             _say(f"fastrun: cannot write what a snippet printed: {error.strerror}", stderr)
             written = False
     if watching:
-        from fastrun.outputs import close
+        from fastrun.cli.observers import close
 
         for failure in close(watching, patience):
             _say(f"fastrun: {failure}", stderr)

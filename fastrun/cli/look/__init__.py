@@ -1,0 +1,1 @@
+"""Prints something about a document without running it."""
