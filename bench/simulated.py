@@ -22,7 +22,8 @@ from fastrun.cluster.seats import (
     Resources,
     Worker,
 )
-from fastrun.protocols import Events, Status
+from fastrun.outcome import Status
+from fastrun.protocols import Events
 
 
 class SimulatedCluster:

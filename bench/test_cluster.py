@@ -21,7 +21,7 @@ from bench.timed import TIMEOUT, timed
 from fastrun.cluster.executor import ClusterExecutor
 from fastrun.document.parse import read
 from fastrun.plan.graph import build
-from fastrun.run.runner import Run
+from fastrun.runner.runner import Run
 
 pytestmark = pytest.mark.benchmark(group="cluster")
 

@@ -6,7 +6,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.generators import same_snippet
 from bench.sizes import SHAPES, SIZES, shaped
 from bench.timed import timed
-from fastrun.document.parse import Document, collector_off, read
+from fastrun.collector import collector_off
+from fastrun.document.parse import read
+from fastrun.document.task import Document
 from fastrun.plan.graph import Graph, build
 
 pytestmark = pytest.mark.benchmark(group="graph")

@@ -12,7 +12,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.generators import random_dag, same_snippet
 from bench.sizes import SIZES
 from bench.timed import timed
-from fastrun.document.parse import Document, collector_off, parse
+from fastrun.collector import collector_off
+from fastrun.document.parse import parse
+from fastrun.document.task import Document
 
 pytestmark = pytest.mark.benchmark(group="load")
 

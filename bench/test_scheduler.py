@@ -6,10 +6,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.generators import same_snippet
 from bench.sizes import SHAPES, SIZES, shaped
 from bench.timed import timed
-from fastrun.document.parse import collector_off, read
+from fastrun.collector import collector_off
+from fastrun.document.parse import read
+from fastrun.outcome import Status
 from fastrun.plan.graph import Graph, build
 from fastrun.plan.scheduler import Scheduler
-from fastrun.protocols import Status
 
 pytestmark = pytest.mark.benchmark(group="scheduler")
 

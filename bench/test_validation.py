@@ -7,8 +7,8 @@ import fastrun
 from bench.generators import Document, random_dag, same_snippet
 from bench.sizes import SIZES
 from bench.timed import timed
-from fastrun.document.parse import collector_off
-from fastrun.document.problems import compile_schema, load_schema
+from fastrun.collector import collector_off
+from fastrun.document.check import compile_schema, load_schema
 from fastrun.document.validator import validate
 
 pytestmark = pytest.mark.benchmark(group="validation")

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastrun.api import load, run, run_async
-    from fastrun.document.parse import SpecError, Task
+    from fastrun.document.problems import SpecError
+    from fastrun.document.task import Task
     from fastrun.journal.records import JournalError
     from fastrun.observers.terminal.console import Console
+    from fastrun.outcome import Outcome, Report, Result, Start, Status, Usage
     from fastrun.plan.selection import Selection
-    from fastrun.protocols import Observer, Outcome, Report, Result, Start, Status, Usage
+    from fastrun.protocols import Observer
 
 __version__ = "0.1.0"
 
@@ -38,15 +40,15 @@ _HOMES = {
     "Console": "fastrun.observers.terminal.console",
     "JournalError": "fastrun.journal.records",
     "Observer": "fastrun.protocols",
-    "Outcome": "fastrun.protocols",
-    "Report": "fastrun.protocols",
-    "Result": "fastrun.protocols",
+    "Outcome": "fastrun.outcome",
+    "Report": "fastrun.outcome",
+    "Result": "fastrun.outcome",
     "Selection": "fastrun.plan.selection",
-    "SpecError": "fastrun.document.parse",
-    "Start": "fastrun.protocols",
-    "Status": "fastrun.protocols",
-    "Task": "fastrun.document.parse",
-    "Usage": "fastrun.protocols",
+    "SpecError": "fastrun.document.problems",
+    "Start": "fastrun.outcome",
+    "Status": "fastrun.outcome",
+    "Task": "fastrun.document.task",
+    "Usage": "fastrun.outcome",
     "load": "fastrun.api",
     "run": "fastrun.api",
     "run_async": "fastrun.api",

@@ -12,14 +12,17 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
-from fastrun.document.parse import Document, Task, collector_off, parse, read
+from fastrun.collector import collector_off
+from fastrun.document.parse import parse, read
+from fastrun.document.task import Document, Task
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import DEFAULT_THREADS, SnippetExecutor
 from fastrun.executors.snippets.streams import keep_streams
+from fastrun.outcome import Report
 from fastrun.plan.graph import Graph, build
-from fastrun.protocols import Executor, Observer, Report
-from fastrun.run.runner import Run
+from fastrun.protocols import Executor, Observer
+from fastrun.runner.runner import Run
 
 if TYPE_CHECKING:
     from fastrun.cluster.connection import DaskCluster
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from fastrun.journal.recovery import Journaling
     from fastrun.journal.resume import Plan
     from fastrun.plan.selection import Selection
-    from fastrun.run.signals import Signals
+    from fastrun.runner.signals import Signals
 
 # How often a task runs again whose worker was lost, where nothing else is said.
 WORKER_RETRIES = 2

@@ -40,7 +40,8 @@ def main() -> int:
 
 
 def _document() -> Callable[[bytes], None]:
-    from fastrun.document.parse import SpecError, parse
+    from fastrun.document.parse import parse
+    from fastrun.document.problems import SpecError
     from fastrun.plan.graph import build
 
     def target(data: bytes) -> None:

@@ -1,9 +1,9 @@
 """Writes ``fastrun/document/validator.py``, the validator of a task: ``python -m tools.make_validator``.
 
-To be run after each change of ``fastrun/document/schema.json``; a test compares the digests. The code is what fastjsonschema
-makes of the schema, without the texts of its errors: what is wrong with a document is worked out, from the schema
-itself, in ``fastrun.document.problems``. So a start with a good document imports no fastjsonschema and compiles
-no schema.
+To be run after each change of ``fastrun/document/schema.json``; a test compares the digests. The code is what
+fastjsonschema makes of the schema, without the texts of its errors: what is wrong with a document
+is worked out, from the schema itself, in ``fastrun.document.check``. So a start with a good document imports no
+fastjsonschema and compiles no schema.
 """
 
 import ast

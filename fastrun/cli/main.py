@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fastrun.observers.terminal.status import Progress
     from fastrun.plan.graph import Graph
     from fastrun.protocols import Observer
-    from fastrun.run.signals import Signals
+    from fastrun.runner.signals import Signals
 
 _T = TypeVar("_T")
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made = parser()
     options = made.parse(arguments)
     for line in made.misspelled():
-        from fastrun.document.parse import printable
+        from fastrun.text import printable
 
         _say(f"fastrun: warning: {printable(line)}")
     for name in OF_ONE_RUN:
@@ -162,7 +162,7 @@ def _elsewhere(function: Callable[[], _T]) -> _T:
 def _load(options: argparse.Namespace) -> "Graph | int":
     """The graph of the document, or of the part that is to be run; the exit code when it is wrong."""
     from fastrun.api import load_graph
-    from fastrun.document.parse import SpecError
+    from fastrun.document.problems import SpecError
 
     try:
         graph = load_graph(options.file, warn=_say)
@@ -201,7 +201,7 @@ def _look(options: argparse.Namespace) -> int:
     if options.graph:
         return _print(drawn(graph, options.graph))
     if options.explain not in {task.name for task in graph.tasks}:
-        from fastrun.document.problems import no_such
+        from fastrun.text import no_such
 
         return _usage_error(no_such("task", options.explain, [task.name for task in graph.tasks]))
     return _print(f"{line}\n" for line in explain_lines(graph, options.explain))
@@ -264,7 +264,7 @@ def _journal_error(options: argparse.Namespace, error: OSError | ValueError) -> 
 
 def _say_plan(graph: "Graph", plan: "Plan", options: argparse.Namespace) -> None:
     """Say what is not run again and, if asked for, why each task is or is not."""
-    from fastrun.document.parse import printable
+    from fastrun.text import printable
 
     if not options.resume:
         return
@@ -383,7 +383,7 @@ def _may_be_watched(options: argparse.Namespace) -> bool:
 
 
 def _execute(run: "Prepared", console: "Console", watching: "Sequence[Observer]") -> int:
-    from fastrun.run.signals import Signals
+    from fastrun.runner.signals import Signals
 
     # A parent that ignores it would have the kernel throw exit statuses away.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -402,7 +402,7 @@ def _run_and_write(run: "Prepared", signals: "Signals", console: "Console", watc
     """Run it, and see to it that all is written. Returns the exit code."""
     import uvloop
 
-    from fastrun.run.signals import LAST_WORDS
+    from fastrun.runner.signals import LAST_WORDS
 
     stdout, stderr = sys.stdout, sys.stderr
     try:
@@ -456,7 +456,8 @@ def _print_completion(made: Parser, shell: str) -> int:
 
 
 def _print_schema(what: str) -> int:
-    from fastrun.document.parse import EVENTS_SCHEMA_PATH, SCHEMA_PATH
+    from fastrun.document.task import SCHEMA_PATH
+    from fastrun.observers.files.events import EVENTS_SCHEMA_PATH
 
     with open(EVENTS_SCHEMA_PATH if what == "events" else SCHEMA_PATH, encoding="utf-8") as file:
         return _print(file)

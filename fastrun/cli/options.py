@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastrun import __version__
+from fastrun.text import nearest
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -56,9 +57,6 @@ OF_ONE_RUN = (
 
 # The variables that commands get, which are those of no option.
 OF_COMMANDS = ("FASTRUN_ATTEMPT", "FASTRUN_DETACH", "FASTRUN_PART", "FASTRUN_RUN_ID", "FASTRUN_TASK")
-
-# A name this similar (difflib's ratio) is taken for a slip of the keyboard.
-_SIMILAR = 0.75
 
 # The options that print something about the document, instead of running it.
 LOOKING = ("dry_run", "list", "graph", "explain", "what_if")
@@ -114,7 +112,7 @@ class Parser(argparse.ArgumentParser):
         options, unknown = self.parse_known_intermixed_args(_with_values(arguments))
         if unknown:
             flags = [flag for action in self.options for flag in action.option_strings]
-            near = _nearest(unknown[0].partition("=")[0], flags)
+            near = nearest(unknown[0].partition("=")[0], flags)
             meant = f"; did you mean {near}?" if near is not None else ""
             self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
         if self._wrong:
@@ -125,7 +123,7 @@ class Parser(argparse.ArgumentParser):
         """A line for each variable that is no option's, but nearly so: as it is, it does nothing."""
         others = [name for name, text in self._environ.items() if text and name.startswith(VARIABLE)]
         for name in sorted(set(others).difference(self._variables, OF_COMMANDS)):
-            near = _nearest(name.removeprefix(VARIABLE), [one.removeprefix(VARIABLE) for one in self._variables])
+            near = nearest(name.removeprefix(VARIABLE), [one.removeprefix(VARIABLE) for one in self._variables])
             if near is not None:
                 yield f"there is no variable {name}; did you mean {VARIABLE}{near}?"
 
@@ -188,13 +186,6 @@ class Section:
     def add_last(self, *names: str, **how: Any) -> None:
         """Add an option that prints something and leaves, which no variable should do."""
         self._group.add_argument(*names, **how)
-
-
-def _nearest(name: str, names: Sequence[str]) -> str | None:
-    """The name that was probably meant, or None."""
-    from difflib import get_close_matches  # 6 ms
-
-    return next(iter(get_close_matches(name, names, 1, _SIMILAR)), None)
 
 
 def _value(action: argparse.Action, text: str) -> Any:

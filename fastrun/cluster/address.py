@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastrun.document.parse import printable
+from fastrun.text import printable
 
 # Seconds in which an address must answer.
 _REACH = 2.0

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastrun.cluster.address import ClusterError, local_cluster, local_workers, scheduler_address
 from fastrun.cluster.seats import CLOSE, RELEASE, Command, News, Owner, Resources, Worker
-from fastrun.document.parse import printable
 from fastrun.protocols import Events
+from fastrun.text import printable
 
 if TYPE_CHECKING:
     from fastrun.cluster.link import Link

@@ -25,7 +25,8 @@ from fastrun.cluster.seats import (
     Worker,
     pack,
 )
-from fastrun.protocols import OK, Chain, Events, Outcome, Status, Usage
+from fastrun.outcome import OK, Outcome, Status, Usage
+from fastrun.protocols import Chain, Events
 
 # Seconds of work that one message brings to a seat: a message costs some milliseconds.
 _BUNDLE_SECONDS = 0.1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from fastrun.cluster.executor import ClusterExecutor
 from fastrun.cluster.seats import Cluster, Resources, is_remote, resources_of
-from fastrun.document.parse import Task
+from fastrun.document.task import Task
 from fastrun.protocols import Executor
 
 # The runner has room for as many.

@@ -7,7 +7,7 @@ beside the executor; knows neither a network nor a scheduler.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from fastrun.document.parse import Task
+from fastrun.document.task import Task
 from fastrun.protocols import Events, Job
 
 # What a worker is told, first in a tuple. Behind it:

@@ -6,7 +6,7 @@ Knows JSON and a text that is known to be valid. Does not know what it means; im
 import json
 import re
 
-from fastrun.document.parse import Source, printable
+from fastrun.text import printable
 
 Path = tuple[str | int, ...]
 
@@ -16,10 +16,11 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 class Places:
     """Lines and columns, both from 1 and columns in characters, of the values of a JSON text."""
 
-    def __init__(self, source: Source) -> None:
-        self._name = printable(source.name)
-        self._text = (source.data or b"").decode()
-        self._has_text = source.data is not None
+    def __init__(self, name: str, data: bytes | None) -> None:
+        """``name``: of the document, as it is printed. ``data``: its text, None where it has none."""
+        self._name = printable(name)
+        self._text = (data or b"").decode()
+        self._has_text = data is not None
         self._children: dict[int, dict[str | int, tuple[int, int]]] = {}
         # Numbers are passed over, not converted: one of 5,000 digits would raise.
         self._decoder = json.JSONDecoder(parse_int=str, parse_float=str)

@@ -1,272 +1,61 @@
-"""What is wrong with a document, and where: imported only once something is.
+"""What can be wrong with a document, as a place in it and a sentence.
 
-Knows the text, the schema and how people mistype. The good path through ``spec`` and ``graph`` pays
-nothing for it.
+Does not know what is checked.
 """
 
-import functools
-import json
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-import fastjsonschema
-import orjson
-
-from fastrun.document.locations import Path, Places
-from fastrun.document.parse import (
-    PROBLEMS_SHOWN,
-    SCHEMA_PATH,
-    TOP_KEYS,
-    Document,
-    Problem,
-    Source,
-    Task,
-    has_nul,
-    is_special,
-    printable,
-    task_from_dict,
-)
-
-# What other tools call these keys. To ignore one would run the tasks in a wrong order or place.
-_ELSEWHERE = {
-    "dependencies": ("after", "depends", "dependson", "deps", "needs", "prerequisites", "requires", "waitfor"),
-    "env": ("environment", "variables"),
-    "cwd": ("chdir", "dir", "directory", "workdir", "workingdirectory"),
-    "timeout": ("maxruntime", "timelimit", "timeoutseconds"),
-    "detach": ("daemon", "detached"),
-    "retries": ("attempts", "maxretries", "retry"),
-    "retry_delay": ("backoff", "retrydelay"),
-    "when": ("if", "runwhen", "triggerrule"),
-    "allow_failure": ("allowfailure", "continueonerror", "ignoreerror", "ignoreerrors", "ignorefailure"),
-    "pool": ("lock", "mutex", "queue"),
-    "pools": ("locks",),
-    "arguments": ("cmd", "command", "run", "script"),
-}
-
-# A key or a name this similar (difflib's ratio) is taken for a slip of the keyboard.
-_SIMILAR = 0.75
-
-# Comparing a name with more than these takes longer than anyone waits for an error.
-_CANDIDATES = 5_000
-
-# What a schema says of a value itself, not of what is in it.
-_LEAF_RULES = ("type", "enum", "pattern", "exclusiveMinimum", "minimum", "maximum")
+# As many problems as fit on a screen; a broken generator makes one per task.
+PROBLEMS_SHOWN = 20
 
 
-def load_schema() -> dict[str, Any]:
-    """Read the schema, the single source of what a document may hold."""
-    with open(SCHEMA_PATH, "rb") as file:
-        schema: dict[str, Any] = orjson.loads(file.read())
-    return schema
+class Problem(NamedTuple):
+    """Something wrong with a document.
 
-
-def compile_schema(schema: dict[str, Any]) -> Callable[[Any], Any]:
-    """Compile a schema to a function that raises ``fastjsonschema.JsonSchemaException``.
-
-    Defaults are not filled in (that would change the input) and formats are not used.
+    ``path``: keys and positions from the top of the document to the value, ``("tasks", 3, "name")``.
+    ``message``: what is wrong with it.
+    ``at_key``: the place is the last key itself, not its value.
+    ``other``: the path of a second place that belongs to the message, or None.
     """
-    return fastjsonschema.compile(schema, use_default=False, use_formats=False)
+
+    path: tuple[str | int, ...]
+    message: str
+    at_key: bool = False
+    other: tuple[str | int, ...] | None = None
 
 
-def json_error(source: Source, error: orjson.JSONDecodeError) -> str:
-    """One line for a text that is no JSON."""
-    line, column, message = error.lineno, error.colno, error.msg
-    try:
-        (source.data or b"").decode()
-    except UnicodeDecodeError as bad:
-        # orjson says that it is somewhere in the text.
-        before = bad.object[: bad.start]
-        line = before.count(b"\n") + 1
-        column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
-        message = f"not UTF-8: byte 0x{bad.object[bad.start]:02x}"
-    return f"{printable(source.name)}:{line}:{column}: invalid JSON: {message}"
+class SpecError(ValueError):
+    """A document that cannot be run. Nothing was started.
 
-
-def read_bad(raw: Any, source: Source) -> Document:
-    """Read what can be read of a document, and say what is wrong with the rest or is ignored."""
-    schema = load_schema()
-    task_schema = schema["definitions"]["task"]
-    top = {**schema, "properties": {**schema["properties"], "tasks": {"type": "array"}}}
-    problems = list(_schema_problems(top, raw, ()))
-    unknown: dict[str, list[Path]] = {}
-    tasks: list[Task] = []
-    positions = []
-    special = []
-    if isinstance(raw, dict):
-        problems += _unknown_keys(raw, TOP_KEYS, (), unknown)
-    items = raw["tasks"] if not problems or _is_list(raw) else []
-    validate = compile_schema(task_schema)
-    for position, item in enumerate(items):
-        path = ("tasks", position)
-        bad: list[Problem] = []
-        if isinstance(item, dict) and not item.keys() <= task_schema["properties"].keys():
-            bad += _unknown_keys(item, task_schema["properties"], path, unknown)
-        try:
-            validate(item)
-        except fastjsonschema.JsonSchemaException:
-            bad += _schema_problems(task_schema, item, path)
-            task = _salvage(item)
-        else:
-            if has_nul(item):
-                bad.append(Problem((*path, "arguments"), '"arguments" must not contain NUL: the shell stops there'))
-            task = task_from_dict(item)
-            if is_special(item):
-                special.append(len(tasks))
-        problems += bad
-        if task is not None:
-            tasks.append(task)
-            positions.append(position)
-    warnings = []
-    places = Places(source)
-    for key, paths in unknown.items():
-        many = f" (in {len(paths):,} tasks)" if len(paths) > 1 else ""
-        place = places.show(paths[0], at_key=True)
-        warnings.append(f'{place}: warning: unknown key "{printable(key)}" is ignored{many}')
-    pools = raw.get("pools", {}) if isinstance(raw, dict) else {}
-    # Whatever their limits are: with a wrong one nothing is run.
-    return Document(source, tasks, positions, problems, warnings, pools if isinstance(pools, dict) else {}, special)
-
-
-def _is_list(raw: Any) -> bool:
-    return isinstance(raw, dict) and isinstance(raw.get("tasks"), list)
-
-
-def _salvage(item: Any) -> Task | None:
-    """As much of an invalid task as the graph needs to check the others."""
-    if not (isinstance(item, dict) and isinstance(item.get("name"), str)):
-        return None
-    dependencies = item.get("dependencies")
-    if not (isinstance(dependencies, list) and all(isinstance(name, str) for name in dependencies)):
-        dependencies = ()
-    return Task(item["name"], "exec", "", dependencies)
-
-
-def _unknown_keys(
-    item: dict[str, Any], known: Collection[str], path: Path, unknown: dict[str, list[Path]]
-) -> Iterator[Problem]:
-    """Problems for keys that look like known ones; the other unknown ones are added to ``unknown``."""
-    for key in item:
-        if key in known or key.startswith("x-"):
-            continue
-        meant = _meant(key, known, item)
-        if meant is None:
-            unknown.setdefault(key, []).append((*path, key))
-        else:
-            message = f'unknown key "{printable(key)}"; did you mean "{meant}"?'
-            yield Problem((*path, key), message, at_key=True)
-
-
-def _meant(key: str, known: Collection[str], item: dict[str, Any]) -> str | None:
-    """The known key that an unknown one was probably meant to be, or None."""
-    from difflib import get_close_matches  # 6 ms
-
-    plain = re.sub("[^a-z]", "", key.lower())
-    words = {name: name for name in known}
-    # Another tool's word stands for ours only where ours is missing.
-    words |= {word: name for name in known if name not in item for word in _ELSEWHERE.get(name, ())}
-    near = get_close_matches(plain, words, 1, _SIMILAR)
-    if near:
-        return words[near[0]]
-    beginnings = [word for word in words if len(plain) > 2 and word.startswith(plain)]
-    return words[beginnings[0]] if beginnings else None
-
-
-def nearest(name: str, names: Sequence[str]) -> str | None:
-    """The name that was probably meant, or None."""
-    from difflib import get_close_matches
-
-    if len(names) > _CANDIDATES:
-        # What is mistyped has nearly the same length and begins or ends alike.
-        names = [
-            other
-            for other in names
-            if abs(len(other) - len(name)) <= 1 and (other[:3] == name[:3] or other[-3:] == name[-3:])
-        ][:_CANDIDATES]
-    if len(name) > 1_000:
-        return None
-    near = get_close_matches(name, names, 1, _SIMILAR)
-    return near[0] if near else None
-
-
-def no_such(what: str, name: str, names: Sequence[str]) -> str:
-    """What to say of a name that no ``what`` has."""
-    near = nearest(name, names)
-    meant = f'; did you mean "{printable(near)}"?' if near is not None else ""
-    return f'there is no {what} "{printable(name)}"{meant}'
-
-
-def _schema_problems(schema: dict[str, Any], value: Any, path: Path) -> Iterator[Problem]:
-    """All that a schema says against a value.
-
-    Goes down the schema by itself and leaves only the leaves to the validator: the validator's own paths are
-    dotted texts, in which a name with dots or brackets cannot be told from several.
+    ``lines``: the first 20 problems, each ``FILE:LINE:COLUMN: what is wrong``; ``FILE: $.path: ...`` for a
+    document that came as an object. ``more``: how many problems there are beyond those.
     """
-    if not schema:
-        return
-    leaf = {key: rule for key, rule in schema.items() if key in _LEAF_RULES}
-    try:
-        _compiled(orjson.dumps(leaf))(value)
-    except fastjsonschema.JsonSchemaValueException as error:
-        yield Problem(path, f"{_subject(path)} {_message(str(error.rule), schema, value)}")
-        return
-    if isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _schema_problems(schema.get("items", {}), item, (*path, number))
-    if isinstance(value, dict):
-        yield from _object_problems(schema, value, path)
+
+    def __init__(self, lines: Sequence[str], more: int = 0) -> None:
+        self.lines = list(lines)
+        self.more = more
+        super().__init__("\n".join([*self.lines, f"... and {more} more"] if more else self.lines))
 
 
-@functools.cache
-def _compiled(schema: bytes) -> Callable[[Any], Any]:
-    return compile_schema(orjson.loads(schema))
+class Source(NamedTuple):
+    """Where a document came from: the name to print, and its text where it had one."""
+
+    name: str
+    data: bytes | None = None
+
+    def error(self, problems: Iterable[Problem]) -> SpecError:
+        """Problems as an exception that says where each of them is, in the order of the document."""
+        return SpecError(*_describe(self, list(problems)))
 
 
-def _object_problems(schema: dict[str, Any], value: dict[str, Any], path: Path) -> Iterator[Problem]:
-    for key in schema.get("required", ()):
-        if key not in value:
-            yield Problem(path, f'"{key}" is missing')
-    properties = schema.get("properties", {})
-    others = schema.get("additionalProperties", {})
-    for key, item in value.items():
-        for problem in _schema_problems(schema.get("propertyNames", {}), key, (*path, key)):
-            yield problem._replace(at_key=True)
-        yield from _schema_problems(properties.get(key, others), item, (*path, key))
-    for key, rule in schema.get("dependencies", {}).items():
-        if key in value:
-            for problem in _schema_problems(rule, value, path):
-                # Nothing is wrong with the type by itself.
-                if value[str(problem.path[-1])] in properties[problem.path[-1]]["enum"]:
-                    needed = rule["properties"][problem.path[-1]]["enum"][0]
-                    yield Problem((*path, key), f'"{key}" is for {needed} tasks only', at_key=True)
-
-
-_TYPES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-
-
-def _subject(path: Path) -> str:
-    if not path:
-        return "the document"
-    if isinstance(path[-1], str):
-        return f'"{printable(path[-1])}"'
-    return "a task" if len(path) == 2 else f'an entry of "{path[-2]}"'
-
-
-def _message(rule: str, schema: dict[str, Any], value: Any) -> str:
-    found = _TYPES.get(type(value), "a number")
-    if rule == "type":
-        article = "an" if schema["type"] in ("object", "array", "integer") else "a"
-        return f"must be {article} {schema['type']}, not {found}"
-    if rule == "enum":
-        return f"must be {' or '.join(json.dumps(v) for v in schema['enum'])}, not {printable(json.dumps(value))}"
-    return f"must be {schema['title']}"
-
-
-def describe(source: Source, problems: list[Problem]) -> tuple[list[str], int]:
+def _describe(source: Source, problems: list[Problem]) -> tuple[list[str], int]:
     """The first problems, a line each, and how many there are beyond them."""
+    from fastrun.document.locations import Places
+
     # Those of the document itself come first.
     problems.sort(key=lambda problem: problem.path[1] if len(problem.path) > 1 and problem.path[0] == "tasks" else -1)
-    places = Places(source)
+    places = Places(source.name, source.data)
     shown = []
     for problem in problems[:PROBLEMS_SHOWN]:
         message = problem.message

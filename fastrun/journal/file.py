@@ -14,9 +14,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from fastrun.document.parse import printable
 from fastrun.journal.machine import boot_id, process_start_time
 from fastrun.journal.records import HEAD_LENGTH, JournalError, Recorded, check_head, encode, read_journal
+from fastrun.text import printable
 
 # Seconds between two syncs, at least. One takes 0.6 to 1.6 ms of the disk, whatever the number of records.
 SYNC_SECONDS = 0.05

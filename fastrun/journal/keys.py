@@ -5,7 +5,7 @@ Knows the graph. Does not know what is recorded, nor what is made of it.
 
 from hashlib import blake2b
 
-from fastrun.document.parse import collector_off
+from fastrun.collector import collector_off
 from fastrun.plan.graph import Graph
 
 

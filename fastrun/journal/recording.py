@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 
-from fastrun.document.parse import Task
+from fastrun.document.task import Task
 from fastrun.journal.file import JournalFile
 from fastrun.journal.machine import ticks_now
 from fastrun.journal.records import done_record, end_record, redo_record, run_record, skip_record, start_record
-from fastrun.protocols import Outcome, Report, Status
+from fastrun.outcome import Outcome, Report, Status
 
 
 class RunJournal:

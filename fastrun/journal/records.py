@@ -26,9 +26,9 @@ from zlib import crc32
 import orjson
 
 from fastrun import __version__
-from fastrun.document.parse import collector_off
+from fastrun.collector import collector_off
 from fastrun.journal.machine import boot_id, process_start_time
-from fastrun.protocols import Outcome, Status
+from fastrun.outcome import Outcome, Status
 
 FORMAT = 1
 

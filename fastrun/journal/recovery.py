@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple
 
-from fastrun.document.parse import printable
 from fastrun.executors.guardian.emergency import Runner, Survivors
 from fastrun.executors.guardian.marks import process_ids
 from fastrun.journal.file import JournalFile
@@ -19,6 +18,7 @@ from fastrun.journal.records import JournalError, Recorded, read_journal
 from fastrun.journal.resume import Plan, make_plan, outdated, survivors
 from fastrun.plan.graph import Graph
 from fastrun.plan.selection import matching
+from fastrun.text import printable
 
 
 class Journaling(NamedTuple):

@@ -7,7 +7,7 @@ only: knows the graph and the records; no file, no process.
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from fastrun.document.parse import collector_off
+from fastrun.collector import collector_off
 from fastrun.journal.machine import process_start_time
 from fastrun.journal.records import Recorded, Unfinished
 from fastrun.plan.graph import Graph

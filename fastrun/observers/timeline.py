@@ -14,8 +14,9 @@ from itertools import repeat
 from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
-from fastrun.document.parse import Task
-from fastrun.protocols import FIRST_START, OK, Observer, Outcome, Report, Start, Usage
+from fastrun.document.task import Task
+from fastrun.outcome import FIRST_START, OK, Outcome, Report, Start, Usage
+from fastrun.protocols import Observer
 
 # A text in quotes, in ASCII alone: so a lone surrogate, which a name may hold, is no harm. orjson would refuse it, and
 # for one short text takes no less time.

@@ -14,7 +14,9 @@ from itertools import accumulate
 from math import isqrt
 from typing import TYPE_CHECKING
 
-from fastrun.document.parse import PROBLEMS_SHOWN, Document, Problem, Source, Task, printable
+from fastrun.document.problems import PROBLEMS_SHOWN, Problem, Source
+from fastrun.document.task import Document, Task
+from fastrun.text import printable
 
 if TYPE_CHECKING:
     from fastrun.document.locations import Places
@@ -116,7 +118,7 @@ class Graph:
         if self._places is None:
             from fastrun.document.locations import Places
 
-            self._places = Places(self.source)
+            self._places = Places(self.source.name, self.source.data)
         return self._places
 
 
@@ -242,7 +244,7 @@ def _unknown(document: Document, number: int, numbers: dict[str, int], found_bef
             continue
         message = f'unknown dependency "{printable(name)}"'
         if found_before + len(problems) < PROBLEMS_SHOWN:
-            from fastrun.document.problems import nearest
+            from fastrun.text import nearest
 
             near = nearest(name, list(numbers))
             if near is not None:
@@ -259,7 +261,7 @@ def _unknown_pools(document: Document) -> list[Problem]:
             continue
         message = f'unknown pool "{printable(pool)}": it is not in the document\'s "pools"'
         if len(problems) < PROBLEMS_SHOWN:
-            from fastrun.document.problems import nearest
+            from fastrun.text import nearest
 
             near = nearest(pool, list(document.pools))
             if near is not None:

@@ -8,8 +8,8 @@ of the tasks that change, never to the tasks that remain.
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
+from fastrun.outcome import Status
 from fastrun.plan.graph import Graph
-from fastrun.protocols import Status
 
 _WAITING, _READY, _RUNNING, _OK, _FAILED, _SKIPPED, _INTERRUPTED = Status
 

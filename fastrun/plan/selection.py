@@ -11,9 +11,8 @@ from fnmatch import translate
 from re import compile as compile_pattern
 from typing import NamedTuple
 
-from fastrun.document.parse import printable
-from fastrun.document.problems import no_such
 from fastrun.plan.graph import Graph
+from fastrun.text import no_such, printable
 
 
 class Selection(NamedTuple):

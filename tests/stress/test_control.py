@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import fastrun as library
 from fastrun.document.parse import read
+from fastrun.outcome import Status
 from fastrun.plan.graph import build
 from fastrun.plan.scheduler import NOT_NEEDED, TOO_MANY, Scheduler, order
-from fastrun.protocols import Status
 from tests.support.helpers import eval_, exec_, many
 from tests.support.strategies import graphs
 

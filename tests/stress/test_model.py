@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastrun
-from fastrun.document.parse import printable
+from fastrun.text import printable
 from tests.support.helpers import LIMIT, Recorder, fastrun_process, many, write_json
 from tests.support.helpers import fastrun as command_line
 from tests.support.strategies import BEHAVIOURS, HANGS, TIMEOUT, documents

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
-from fastrun.document.parse import Task, printable
+from fastrun.document.task import Task
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import order
+from fastrun.text import printable
 
 FORMATS = ("dot", "mermaid", "json")
 

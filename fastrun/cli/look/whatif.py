@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from fastrun.outcome import Status
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import Scheduler
-from fastrun.protocols import Status
 
 # As the pool of snippets has it.
 DEFAULT_THREADS = 64

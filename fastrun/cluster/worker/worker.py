@@ -39,8 +39,9 @@ from fastrun.cluster.worker.outbox import Outbox
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import SnippetExecutor
-from fastrun.protocols import Executor, Job, Outcome, Status
-from fastrun.run.deadlines import Deadlines
+from fastrun.outcome import Outcome, Status
+from fastrun.protocols import Executor, Job
+from fastrun.runner.deadlines import Deadlines
 
 # The worker's handler.
 OPERATION = "fastrun"

@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from fastrun.document.parse import printable
 from fastrun.executors.commands.spawner import Spawner
 from fastrun.executors.commands.watch import PAUSE, PIPE, EpollWatch, LoopWatch, Process, has_pidfd
 from fastrun.executors.guardian.groups import live_groups, signal_group
@@ -28,16 +27,9 @@ from fastrun.executors.guardian.leftovers import end_leftovers, kill_leftovers
 from fastrun.executors.guardian.table import EXEC
 from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
-from fastrun.protocols import (
-    CHAIN_SECONDS,
-    STDERR,
-    STDOUT,
-    Chain,
-    Events,
-    Outcome,
-    Status,
-    exit_outcome,
-)
+from fastrun.outcome import Outcome, Status, exit_outcome
+from fastrun.protocols import CHAIN_SECONDS, STDERR, STDOUT, Chain, Events
+from fastrun.text import printable
 
 if TYPE_CHECKING:
     # Loaded where there are any.

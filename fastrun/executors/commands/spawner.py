@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 
-from fastrun.document.parse import Task
+from fastrun.document.task import Task
 from fastrun.executors.guardian.marks import DETACH, PART, TASK, variables
 from fastrun.protocols import ATTEMPT
 

@@ -18,7 +18,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from fastrun.executors.guardian.table import NO_ROW
-from fastrun.protocols import Chain, Events, Usage
+from fastrun.outcome import Usage
+from fastrun.protocols import Chain, Events
 
 # Seconds between looks at somebody who is behind, and at what cannot be watched.
 PAUSE = 0.005

@@ -15,8 +15,8 @@ import signal
 import sys
 from contextlib import suppress
 
+from fastrun.executors.context import OUTPUT
 from fastrun.executors.guardian.table import Table
-from fastrun.executors.snippets.streams import OUTPUT
 from fastrun.protocols import Events
 
 _SHELL = "/bin/sh"

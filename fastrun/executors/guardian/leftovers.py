@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
-from fastrun.document.parse import printable
 from fastrun.executors.guardian.marks import is_detached, mark, marked_environment, marked_processes
+from fastrun.text import printable
 
 # Seconds between looks.
 _PAUSE = 0.02

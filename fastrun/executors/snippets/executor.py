@@ -22,13 +22,16 @@ from queue import Empty, SimpleQueue
 from types import CodeType
 from typing import Any
 
-from fastrun.document.parse import Task, printable
+from fastrun.document.task import Task
+from fastrun.executors.context import OUTPUT
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.table import EVAL
 from fastrun.executors.shortage import Slots
-from fastrun.executors.snippets.streams import OUTPUT, install, uninstall
+from fastrun.executors.snippets.streams import install, uninstall
 from fastrun.executors.snippets.tracebacks import SNIPPET_FILE, safe_text, traceback_text
-from fastrun.protocols import CHAIN_SECONDS, OK, STDERR, Chain, Events, Job, Outcome, Status
+from fastrun.outcome import OK, Outcome, Status
+from fastrun.protocols import CHAIN_SECONDS, STDERR, Chain, Events, Job
+from fastrun.text import printable
 
 # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy one a share of
 # the interpreter's lock. Pretty arbitrary.

@@ -8,14 +8,11 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from typing import Any, TextIO
 
+from fastrun.executors.context import OUTPUT
 from fastrun.protocols import STDERR, STDOUT
-
-# Takes what the task of this context prints, and the task's number: called with that, the stream and the bytes.
-OUTPUT: ContextVar[tuple[Callable[[int, int, bytes], bool], int]] = ContextVar("fastrun_output")
 
 
 class _Bytes(io.RawIOBase):

@@ -5,7 +5,7 @@ import os
 import threading
 import traceback
 
-from fastrun.document.parse import Task
+from fastrun.document.task import Task
 
 # Stands for the task in code objects, which tasks with the same source share.
 SNIPPET_FILE = "<task>"

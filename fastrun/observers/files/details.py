@@ -7,7 +7,7 @@ import json
 import math
 
 from fastrun.observers.timeline import Span, quoted
-from fastrun.protocols import FIRST_START, OK, Outcome
+from fastrun.outcome import FIRST_START, OK, Outcome
 
 
 class Details:

@@ -12,11 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastrun import __version__
-from fastrun.document.parse import Task
+from fastrun.document.task import Task
 from fastrun.observers.files.details import Details
 from fastrun.observers.files.output import FileObserver, Output, OutputStream
 from fastrun.observers.timeline import Moment, Timeline, Together, quoted
-from fastrun.protocols import FIRST_START, OK, Report, Start
+from fastrun.outcome import FIRST_START, OK, Report, Start
+
+# What is in a line, for ``--schema events`` and for those who check.
+EVENTS_SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "events.schema.json")
 
 # Of the format. It changes only when a key is gone or means something else.
 VERSION = 1

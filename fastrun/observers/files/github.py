@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from fastrun.document.parse import Task, printable
-from fastrun.protocols import Observer, Report, Result, Status
+from fastrun.document.task import Task
+from fastrun.outcome import Report, Result, Status
+from fastrun.protocols import Observer
+from fastrun.text import printable
 
 # GitHub shows no more annotations of one step.
 _ANNOTATIONS = 10

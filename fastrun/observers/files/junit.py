@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from fastrun import __version__
-from fastrun.document.parse import Task, printable
+from fastrun.document.task import Task
 from fastrun.observers.files.output import FileObserver, Output
 from fastrun.observers.files.tails import Tails
 from fastrun.observers.timeline import Span, Timeline
-from fastrun.protocols import Outcome, Report, Result, Start, Status
+from fastrun.outcome import Outcome, Report, Result, Start, Status
+from fastrun.text import printable
 
 # Of a larger document only what failed is listed: readers take seconds for 10,000 cases, and show none of them well.
 MOST_CASES = 10_000

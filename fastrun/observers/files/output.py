@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Self, cast
 
-from fastrun.document.parse import Task, printable
+from fastrun.document.task import Task
 from fastrun.observers.writer.writer import Writer
 from fastrun.protocols import STDOUT, Observer
+from fastrun.text import printable
 
 
 def open_private(path: str) -> tuple[int, bool]:

@@ -5,7 +5,7 @@ Knows bytes and names. Memory is bounded whatever tasks print and however many o
 
 from typing import NamedTuple
 
-from fastrun.observers.terminal.lines import seen, shown
+from fastrun.text import seen, shown
 
 # Bytes that are kept of one task, and lines that are shown of them, where nothing else is said.
 EACH = 64 << 10

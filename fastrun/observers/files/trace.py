@@ -14,7 +14,7 @@ from fastrun import __version__
 from fastrun.observers.files.details import Details
 from fastrun.observers.files.output import FileObserver, OutputFile
 from fastrun.observers.timeline import Moment, Place, Span, Timeline, Together, quoted
-from fastrun.protocols import OK, Outcome, Report
+from fastrun.outcome import OK, Outcome, Report
 
 _NANOS = [f"{nano:03d}" for nano in range(1000)]
 _LAST = 999

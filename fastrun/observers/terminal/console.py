@@ -8,10 +8,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from fastrun.document.parse import Task, printable
+from fastrun.document.task import Task
 from fastrun.observers.writer.spool import Spool
 from fastrun.observers.writer.writer import Writer
-from fastrun.protocols import NOTHING_FAILED, STDERR, STDOUT, Observer, Outcome, Report, Start, Status
+from fastrun.outcome import NOTHING_FAILED, Outcome, Report, Start, Status
+from fastrun.protocols import STDERR, STDOUT, Observer
+from fastrun.text import printable
 
 MODES = ("stream", "group", "quiet")
 REPORTS = ("all", "problems", "none")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import chain
 
-from fastrun.document.parse import Task
+from fastrun.document.task import Task
 
 # Below these, what has been done says nothing about the rest.
 _ENDED_AT_LEAST = 10

@@ -6,8 +6,8 @@ Knows tasks, reasons and the end of what was printed. Does not know how tasks ru
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from fastrun.document.parse import Task, printable
-from fastrun.observers.terminal.lines import tail_lines
+from fastrun.document.task import Task
+from fastrun.text import printable, tail_lines
 
 # Reasons of skips that are shown.
 _REASONS = 20

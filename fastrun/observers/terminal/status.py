@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
-from fastrun.document.parse import Task, printable
+from fastrun.document.task import Task
 from fastrun.observers.terminal.estimate import Estimate, in_words
-from fastrun.observers.terminal.lines import shown_line
 from fastrun.observers.terminal.screen import ScreenWriter, frame
-from fastrun.protocols import Observer, Outcome, Report, Start, Status
+from fastrun.outcome import Outcome, Report, Start, Status
+from fastrun.protocols import Observer
+from fastrun.text import printable, shown_line
 
 # Seconds between two looks.
 _DRAWN_EVERY = 0.1

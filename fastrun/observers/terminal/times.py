@@ -6,8 +6,8 @@ Knows the timeline. Imported only where times are asked for.
 from collections.abc import Iterator
 from heapq import nlargest
 
-from fastrun.document.parse import printable
 from fastrun.observers.timeline import Timeline
+from fastrun.text import printable
 
 _SLOWEST = 10
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastrun import Start, Task
-from fastrun.protocols import NOTHING_FAILED
+from fastrun.outcome import NOTHING_FAILED
 from tests.support.helpers import document, eval_, exec_, fastrun, write_json
 from tests.support.pages import FAILED, OK, Story, exec_task, skipped
 

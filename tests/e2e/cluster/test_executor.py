@@ -9,9 +9,9 @@ from bench.simulated import SimulatedCluster
 from fastrun.cluster.executor import ClusterExecutor
 from fastrun.cluster.seats import ENDED, RECALL, RELEASE, RETURNED, RUN, STARTED, Worker
 from fastrun.document.parse import read
+from fastrun.outcome import Report, Status
 from fastrun.plan.graph import build
-from fastrun.protocols import Report, Status
-from fastrun.run.runner import Run
+from fastrun.runner.runner import Run
 from tests.support.helpers import Recorder, document, exec_
 
 if TYPE_CHECKING:

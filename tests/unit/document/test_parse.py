@@ -14,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrun.document import validator
-from fastrun.document.parse import COLUMNS_SHOWN, SCHEMA_PATH, Document, SpecError, Task, parse, printable, read
-from fastrun.document.problems import compile_schema, load_schema
+from fastrun.document.check import compile_schema, load_schema
+from fastrun.document.parse import parse, read
+from fastrun.document.problems import SpecError
+from fastrun.document.task import SCHEMA_PATH, Document, Task
 from fastrun.plan.graph import build
+from fastrun.text import COLUMNS_SHOWN, printable
 from tests.support.helpers import document, eval_, exec_
 from tests.support.strategies import documents
 from tools import make_validator

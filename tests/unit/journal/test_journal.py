@@ -22,7 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrun import Outcome, Status, Task
-from fastrun.document.parse import Document, Source, read
+from fastrun.document.parse import read
+from fastrun.document.problems import Source
+from fastrun.document.task import Document
 from fastrun.journal.file import SYNC_SECONDS, JournalFile
 from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id, process_start_time, ticks_now

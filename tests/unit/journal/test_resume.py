@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import fastrun as library
 from fastrun.api import load_graph
-from fastrun.document.parse import Task
+from fastrun.document.task import Task
 from fastrun.journal.file import JournalFile
 from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id, ticks_now
@@ -32,7 +32,7 @@ from fastrun.journal.records import (
 )
 from fastrun.journal.recovery import Journaling, begin
 from fastrun.journal.resume import make_plan, survivors
-from fastrun.protocols import Outcome, Status
+from fastrun.outcome import Outcome, Status
 from tests.support.helpers import (
     alive,
     document,

@@ -15,8 +15,8 @@ from fastrun.observers.files.events import EventLog
 from fastrun.observers.files.output import OutputFile
 from fastrun.observers.files.trace import Trace
 from fastrun.observers.timeline import Moment, Timeline, Together
-from fastrun.protocols import FIRST_START as FIRST
-from fastrun.protocols import OK
+from fastrun.outcome import FIRST_START as FIRST
+from fastrun.outcome import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun.document.parse import SpecError, Task, parse, read
+from fastrun.document.parse import parse, read
+from fastrun.document.problems import SpecError
+from fastrun.document.task import Task
 from fastrun.plan.graph import Graph, build
 from tests.support.helpers import document, exec_
 from tests.support.strategies import graphs

@@ -7,8 +7,8 @@ from graphlib import TopologicalSorter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastrun.outcome import Status
 from fastrun.plan.scheduler import Scheduler, order
-from fastrun.protocols import Status
 from tests.support.strategies import graphs
 from tests.unit.plan.test_graph import graph_of
 
@@ -208,7 +208,7 @@ def test_a_chain_of_a_million_is_skipped_without_recursion():
     size = 1_000_000
     from array import array
 
-    from fastrun.document.parse import Task
+    from fastrun.document.task import Task
     from fastrun.plan.graph import Graph
 
     task = Task("", "exec", "")

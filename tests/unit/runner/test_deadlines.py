@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fastrun import Outcome, Status, Task
-from fastrun.run.deadlines import Deadlines
+from fastrun.runner.deadlines import Deadlines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ def task(timeout: float | None = None) -> Task:
 @pytest.fixture
 def timed(monkeypatch) -> Timed:
     clock = Clock()
-    monkeypatch.setattr("fastrun.run.deadlines.asyncio.get_running_loop", lambda: clock)
+    monkeypatch.setattr("fastrun.runner.deadlines.asyncio.get_running_loop", lambda: clock)
     return Timed(clock)
 
 

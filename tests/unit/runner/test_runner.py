@@ -9,7 +9,7 @@ import pytest
 
 from fastrun import Observer, Outcome, Status
 from fastrun.protocols import Job
-from fastrun.run.runner import Run
+from fastrun.runner.runner import Run
 from tests.support.helpers import Recorder
 from tests.unit.plan.test_graph import graph_of
 

@@ -15,7 +15,7 @@ from tests.support.helpers import unmeasured
 # A run that hears nothing, and its end.
 PROGRAM = """
 import asyncio, time, uvloop
-from fastrun.run.signals import Signals
+from fastrun.runner.signals import Signals
 
 class Run:
     def interrupt(self, number):

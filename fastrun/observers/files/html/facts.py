@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
-from fastrun.document.parse import Task, printable
+from fastrun.document.task import Task
 from fastrun.observers.files.html.sketch import Sketch, sketch
 from fastrun.observers.files.tails import Tail
-from fastrun.observers.terminal.lines import shown
 from fastrun.observers.timeline import Span, Timeline
-from fastrun.protocols import NOTHING_FAILED, Report, Result, Status
+from fastrun.outcome import NOTHING_FAILED, Report, Result, Status
+from fastrun.text import printable, shown
 
 # Tasks that a page lists, and bytes that their names may take. With all that follows a page stays below 20 MB.
 ROWS = 100_000

@@ -14,12 +14,14 @@ from typing import Any
 import orjson
 
 from fastrun import __version__
-from fastrun.document.parse import Task, collector_off, printable
+from fastrun.collector import collector_off
+from fastrun.document.task import Task
 from fastrun.observers.files.html.facts import Facts
 from fastrun.observers.files.output import FileObserver, OutputFile
 from fastrun.observers.files.tails import Tails
 from fastrun.observers.timeline import Span, Timeline
-from fastrun.protocols import Outcome, Report, Start, Status
+from fastrun.outcome import Outcome, Report, Start, Status
+from fastrun.text import printable
 
 PAGE = os.path.join(os.path.dirname(__file__), "page")
 

@@ -13,9 +13,9 @@ from fastrun.cli.look.whatif import Limits, critical_path, known_seconds, parse_
 from fastrun.document.parse import read
 from fastrun.journal.file import JournalFile
 from fastrun.journal.records import end_record, run_record, start_record
+from fastrun.outcome import Outcome, Status
 from fastrun.plan.graph import build
 from fastrun.plan.scheduler import order
-from fastrun.protocols import Outcome, Status
 from tests.support.helpers import document, eval_, exec_, fastrun, report_of, write_json
 from tests.support.strategies import graphs
 from tests.unit.plan.test_graph import graph_of

@@ -17,14 +17,17 @@ import uvloop
 
 from fastrun import Outcome, Start, Status
 from fastrun.document.parse import read
-from fastrun.executors import groups, limits, processes, shortage
+from fastrun.executors import limits, shortage
+from fastrun.executors.commands import executor as processes
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.commands.spawner import Spawner
+from fastrun.executors.guardian import groups
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import SnippetExecutor
+from fastrun.outcome import exit_outcome
 from fastrun.plan.graph import build
-from fastrun.protocols import Executor, exit_outcome
-from fastrun.run.runner import Run
+from fastrun.protocols import Executor
+from fastrun.runner.runner import Run
 from tests.support.helpers import (
     LIMIT,
     WITHOUT_FIRST_THREAD,

@@ -17,7 +17,7 @@ from fastrun.executors.gates.gates import Gates, Watched, load_gate, memory_gate
 from fastrun.executors.gates.readings import Machine, left_to_group, parse_available, parse_load, parse_pressure
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.plan.graph import build
-from fastrun.run.runner import Run
+from fastrun.runner.runner import Run
 from tests.support import leaf
 from tests.support.helpers import LIMIT, Recorder, document, exec_, fastrun, write_json
 from tests.unit.executors.gates.test_jobserver import counted, ended

@@ -20,7 +20,7 @@ from fastrun.executors import shortage, snippets
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.plan.graph import build
-from fastrun.run.runner import Run
+from fastrun.runner.runner import Run
 from tests.support.helpers import (
     LIMIT,
     Recorder,

@@ -16,11 +16,11 @@ import pytest
 
 import fastrun as library
 from fastrun import Outcome, Status
-from fastrun.document.parse import EVENTS_SCHEMA_PATH, Task
-from fastrun.observers.files.events import EventLog
+from fastrun.document.task import Task
+from fastrun.observers.files.events import EVENTS_SCHEMA_PATH, EventLog
 from fastrun.observers.files.output import OutputFile
 from fastrun.observers.timeline import Timeline
-from fastrun.protocols import OK
+from fastrun.outcome import OK
 from tests.support.helpers import (
     LIMIT,
     document,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastrun.observers.files.tails import EACH, LINES, Tail, Tails
-from fastrun.observers.terminal.lines import shown
+from fastrun.text import shown
 
 
 def kept(*chunks: bytes, **bounds: int) -> Tail | None:

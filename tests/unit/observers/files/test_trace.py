@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fastrun.document.parse import Task
+from fastrun.document.task import Task
 from fastrun.observers.files.output import OutputFile
 from fastrun.observers.files.trace import Trace
 from fastrun.observers.timeline import Span, Timeline
-from fastrun.protocols import FIRST_START, OK
+from fastrun.outcome import FIRST_START, OK
 from tests.support.helpers import document, eval_, exec_, fastrun, write_json
 from tests.support.perfetto import ENGINE, queries
 

@@ -19,7 +19,7 @@ from fastrun.observers.writer import spool as spool_module
 from fastrun.observers.writer import writer as writer_module
 from fastrun.observers.writer.spool import Spool
 from fastrun.observers.writer.writer import Writer
-from fastrun.protocols import FIRST_START
+from fastrun.outcome import FIRST_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,10 @@ import re
 import pytest
 
 from fastrun import Console, Outcome, Report, Start, Status, Task
-from fastrun.observers.terminal.lines import shown_line, tail_lines
 from fastrun.observers.terminal.times import time_lines
 from fastrun.observers.timeline import Timeline
-from fastrun.protocols import FIRST_START
+from fastrun.outcome import FIRST_START
+from fastrun.text import shown_line, tail_lines
 from tests.support.helpers import document, environment, eval_, exec_, fastrun, report_of, write_json
 
 

@@ -20,7 +20,7 @@ from fastrun.journal.file import JournalFile
 from fastrun.journal.records import end_record, run_record
 from fastrun.observers.terminal.screen import ScreenWriter
 from fastrun.observers.terminal.status import Live, Spoken
-from fastrun.protocols import FIRST_START
+from fastrun.outcome import FIRST_START
 from tests.support.helpers import document, environment, eval_, exec_, fastrun, write_json
 from tests.support.terminals import Terminal
 
@@ -473,7 +473,8 @@ def test_a_crash_leaves_its_traceback_and_no_status(tmp_path, terminal):
     # Injected: no way is known to make the runner raise.
     code = f"""
 import sys
-from fastrun import cli, runner
+from fastrun.cli import main as cli
+from fastrun.runner import runner
 def crash(run):
     raise RuntimeError("crashed")
 runner.Run._close_tasks = crash

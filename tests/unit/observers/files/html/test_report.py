@@ -436,7 +436,7 @@ def test_a_plain_run_loads_nothing_of_it(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True, timeout=60
     )
     loaded = set(result.stderr.split())
-    assert "fastrun.run.runner" in loaded
+    assert "fastrun.runner.runner" in loaded
     assert not {"fastrun.observers.files.html.report", "fastrun.observers.files.html.facts", "hashlib"} & loaded
 
 

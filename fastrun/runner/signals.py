@@ -11,7 +11,7 @@ import signal
 import threading
 from typing import Any
 
-from fastrun.run.runner import Run
+from fastrun.runner.runner import Run
 
 # Seconds that the last output of an interrupted run waits for a terminal that takes nothing.
 LAST_WORDS = 1.0

@@ -6,8 +6,8 @@ Knows numbers of tasks, seconds and the loop's timers. Does not know how a task 
 import asyncio
 from collections.abc import Callable
 
-from fastrun.document.parse import Task
-from fastrun.protocols import Outcome, Status
+from fastrun.document.task import Task
+from fastrun.outcome import Outcome, Status
 
 
 class Deadlines:

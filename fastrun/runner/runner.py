@@ -20,24 +20,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from fastrun.document.parse import Task
+from fastrun.document.task import Task
+from fastrun.outcome import FIRST_START, FROM_JOURNAL, NOTHING_FAILED, Outcome, Report, Start, Status
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
-from fastrun.protocols import (
-    FIRST_START,
-    FROM_JOURNAL,
-    NOTHING_FAILED,
-    Executor,
-    Job,
-    Journal,
-    Observer,
-    Outcome,
-    Report,
-    Start,
-    Status,
-)
-from fastrun.run.attempts import Attempts
-from fastrun.run.deadlines import Deadlines
+from fastrun.protocols import Executor, Job, Journal, Observer
+from fastrun.runner.attempts import Attempts
+from fastrun.runner.deadlines import Deadlines
 
 _RUNNING, _OK, _FAILED = Status.RUNNING, Status.OK, Status.FAILED
 

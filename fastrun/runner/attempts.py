@@ -6,8 +6,9 @@ Knows tasks, outcomes and the loop's timers. Does not know how a task is started
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
-from fastrun.document.parse import Task
-from fastrun.protocols import ATTEMPT, Job, Outcome
+from fastrun.document.task import Task
+from fastrun.outcome import Outcome
+from fastrun.protocols import ATTEMPT, Job
 
 
 class Attempts:

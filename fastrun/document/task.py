@@ -1,0 +1,121 @@
+"""One task of a document, and a document as read.
+
+Knows the keys of a task. Does not know where they came from, nor what names refer to.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fastrun.document.problems import Problem, Source
+from fastrun.document.validator import KEYS
+from fastrun.text import printable
+
+SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "schema.json")
+
+
+class Task(NamedTuple):
+    """One task of a document.
+
+    ``name``: unique in the document, any text.
+    ``type``: ``"exec"`` or ``"eval"``.
+    ``arguments``: the shell command or the Python source.
+    ``dependencies``: names of the tasks that must be ok before this one starts.
+    ``cwd``: exec only, a path relative to the run's own working directory, or None for that directory.
+    ``env``: exec only, variables added to the run's environment, or None.
+    ``timeout``: seconds after which it is ended and has failed, or None.
+    ``detach``: exec only, whether processes that it leaves behind may live on.
+    ``retries``: how many times it is tried again when it has failed.
+    ``retry_delay``: seconds before the second attempt, twice as many before each further one.
+    ``when``: ``"ok"``: it runs if all dependencies are ok; ``"failed"``: if all have ended and one of them is not;
+    ``"always"``: if all have ended.
+    ``allow_failure``: whether its failure counts neither for those that depend on it nor for the run.
+    ``pool``: the name of a limit of the document that it counts against, or None.
+    ``description``: for people, or None. ``tags``: words to select it by.
+    ``where``: ``"cluster"`` or ``"local"``, where it runs if there is a cluster; None for what its type says.
+    ``resources``: names and amounts that its worker must have free, or None.
+    """
+
+    name: str
+    type: str
+    arguments: str
+    dependencies: Sequence[str] = ()
+    cwd: str | None = None
+    env: Mapping[str, str] | None = None
+    timeout: float | None = None
+    detach: bool = False
+    retries: int = 0
+    retry_delay: float = 1.0
+    when: str = "ok"
+    allow_failure: bool = False
+    pool: str | None = None
+    description: str | None = None
+    tags: Sequence[str] = ()
+    where: str | None = None
+    resources: Mapping[str, float] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name as it may be shown: one line, nothing that acts on a terminal, at most 200 columns."""
+        return printable(self.name)
+
+
+# The keys of a document.
+TOP_KEYS = frozenset(["$schema", "pools", "tasks"])
+
+# The keys that most tasks have, the values of all others where they are missing, and those that say nothing of how
+# others run nor of how often the task does.
+PLAIN_KEYS = frozenset(Task._fields[:4])
+DEFAULTS = tuple(Task._field_defaults[key] for key in Task._fields[4:])
+ORDINARY_KEYS = PLAIN_KEYS | {"cwd", "env", "timeout", "detach", "description", "tags", "where", "resources"}
+
+
+class Document(NamedTuple):
+    """A document as read.
+
+    ``tasks``: in the order of the document. Where ``problems`` is not empty, tasks without a usable name
+    are missing from it, and what was wrong in others is left out of them.
+    ``positions``: the position of each task in the document.
+    ``problems``: what the schema and the keys' names say against it. ``graph.build`` raises them together
+    with its own.
+    ``warnings``: lines about keys that are ignored.
+    ``pools``: how many tasks of each pool may run at once.
+    ``special``: the places in ``tasks`` of those with keys that bear on how others run or how often they do themselves.
+    """
+
+    source: Source
+    tasks: list[Task]
+    positions: Sequence[int]
+    problems: list[Problem]
+    warnings: list[str]
+    pools: Mapping[str, int]
+    special: Sequence[int]
+
+
+def are_pools(raw: Any) -> bool:
+    """Whether an object is what the schema says of ``pools``."""
+    return isinstance(raw, dict) and all(
+        isinstance(number, int | float) and number is not True and number >= 1 and number == int(number)
+        for number in raw.values()
+    )
+
+
+def has_nul(item: dict[str, Any]) -> bool:
+    """Whether a validated object is a command with a NUL, of which a shell would run the part before it."""
+    return "\0" in item["arguments"] and item["type"] == "exec"
+
+
+def task_from_dict(item: dict[str, Any]) -> Task:
+    """Make a task of a validated object."""
+    return Task(**{key: value for key, value in with_numbers(item).items() if key in Task._fields})
+
+
+def with_numbers(item: dict[str, Any]) -> dict[str, Any]:
+    """The same object with whole numbers as such: 2.0 is one as well, as JSON Schema has it."""
+    retries = item.get("retries", 0)
+    return item if type(retries) is int else {**item, "retries": int(retries)}
+
+
+def is_special(item: dict[str, Any]) -> bool:
+    """Whether a validated object says something that bears on how others run, or how often it does itself."""
+    return not item.keys() & KEYS <= ORDINARY_KEYS
