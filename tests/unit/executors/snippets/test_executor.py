@@ -16,8 +16,9 @@ import uvloop
 import fastrun as library
 from fastrun import Status
 from fastrun.document.parse import read
-from fastrun.executors import shortage, snippets
+from fastrun.executors import shortage
 from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.snippets import executor as snippets
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.plan.graph import build
 from fastrun.runner.runner import Run
