@@ -12,7 +12,7 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
 
-from tests.support.helpers import COUNTS, begin_stress
+from tests.support.amounts import COUNTS, begin_stress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

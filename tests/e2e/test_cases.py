@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.helpers import fastrun
+from tests.support.processes import fastrun
 
 CASES = Path(__file__).parent / "cases"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.helpers import environment, fastrun, report_of
+from tests.support.processes import environment, fastrun, report_of
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

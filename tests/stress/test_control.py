@@ -16,7 +16,8 @@ from fastrun.document.parse import read
 from fastrun.outcome import Status
 from fastrun.plan.graph import build
 from fastrun.plan.scheduler import NOT_NEEDED, TOO_MANY, Scheduler, order
-from tests.support.helpers import eval_, exec_, many
+from tests.support.amounts import many
+from tests.support.documents import eval_, exec_
 from tests.support.strategies import graphs
 
 REAL = many("random documents with retries, pools and tasks that run after failures", 60, 1_000)

@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastrun.cli import main as cli
-from tests.support.helpers import fastrun, many, write_json
+from tests.support.amounts import many
+from tests.support.documents import write_json
+from tests.support.processes import fastrun
 from tests.support.strategies import documents
 
 BYTES = many("inputs of any bytes", 150, 5_000)

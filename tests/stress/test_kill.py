@@ -11,8 +11,10 @@ import pytest
 
 from fastrun.executors.guardian.marks import marked_processes
 from fastrun.journal.records import read_journal
-from tests.stress.test_model import expected_statuses
-from tests.support.helpers import LIMIT, fastrun, fastrun_process, many, report_of, write_json
+from tests.support.amounts import many
+from tests.support.documents import write_json
+from tests.support.model import expected_statuses
+from tests.support.processes import LIMIT, fastrun, fastrun_process, report_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,78 +4,25 @@ from __future__ import annotations
 
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastrun
 from fastrun.text import printable
-from tests.support.helpers import LIMIT, Recorder, fastrun_process, many, write_json
-from tests.support.helpers import fastrun as command_line
+from tests.support.amounts import many
+from tests.support.documents import write_json
+from tests.support.fakes import Recorder
+from tests.support.model import behaves_well, check_order, expected_statuses, roots
+from tests.support.processes import LIMIT, fastrun_process
+from tests.support.processes import fastrun as command_line
 from tests.support.strategies import BEHAVIOURS, HANGS, TIMEOUT, documents
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 IN_PROCESS = many("random documents in one process", 60, 2_000)
 BY_COMMAND_LINE = many("random documents by the command line", 12, 300)
 TIMEOUTS = many("random documents with timeouts", 20, 200)
 SIGNALS = many("random documents and a signal at a random moment", 20, 200)
-
-
-def behaves_well(task: dict[str, Any]) -> bool:
-    """Whether a task of the strategies is ok if it runs."""
-    behaviour = task["type"], task["arguments"]
-    return behaviour != HANGS and BEHAVIOURS[behaviour][0]
-
-
-def expected_statuses(
-    tasks: list[dict[str, Any]], is_ok: Callable[[dict[str, Any]], bool] = behaves_well
-) -> dict[str, str]:
-    """The model: ok and failed are the task's own doing, skipped is what depends on one that is not ok."""
-    by_name = {task["name"]: task for task in tasks}
-    found: dict[str, str] = {}
-
-    def status(name: str) -> str:
-        if name not in found:
-            task = by_name[name]
-            if any(status(dependency) != "ok" for dependency in task["dependencies"]):
-                found[name] = "skipped"
-            else:
-                found[name] = "ok" if is_ok(task) else "failed"
-        return found[name]
-
-    return {task["name"]: status(task["name"]) for task in tasks}
-
-
-def roots(tasks: list[dict[str, Any]], statuses: dict[str, str], name: str) -> set[str]:
-    """The failed tasks that a task depends on, directly or not."""
-    by_name = {task["name"]: task for task in tasks}
-    found, stack = set(), [name]
-    while stack:
-        for dependency in by_name[stack.pop()]["dependencies"]:
-            stack.append(dependency)
-            if statuses[dependency] == "failed":
-                found.add(dependency)
-    return found
-
-
-def check_order(tasks: list[dict[str, Any]], statuses: dict[str, str], recorder: Recorder) -> None:
-    started = [event[1] for event in recorder.events if event[0] == "task_started"]
-    assert sorted(started) == sorted(name for name, status in statuses.items() if status != "skipped")
-    ended = [event[1] for event in recorder.events if event[0] == "task_ended"]
-    assert sorted(ended) == sorted(statuses)
-    for task in tasks:
-        name = task["name"]
-        if statuses[name] == "skipped":
-            continue
-        begin, end = recorder.place("task_started", name), recorder.place("task_ended", name)
-        assert begin < end
-        assert all(recorder.place("task_ended", dependency) < begin for dependency in task["dependencies"])
-        outputs = [i for i, event in enumerate(recorder.events) if event[:2] == ("task_output", name)]
-        assert all(begin < place < end for place in outputs)
 
 
 @settings(

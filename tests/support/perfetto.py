@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.support.helpers import LIMIT
+from tests.support.processes import LIMIT
 
 SCRIPT = Path(__file__).with_name("perfetto.js")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.support.helpers import eval_, exec_
+from tests.support.documents import eval_, exec_
 
 # Commands and snippets, each with whether it is ok and what it prints on standard output.
 BEHAVIOURS: dict[tuple[str, str], tuple[bool, bytes]] = {

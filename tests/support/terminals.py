@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyte
 
-from tests.support.helpers import LIMIT, environment
+from tests.support.processes import LIMIT, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

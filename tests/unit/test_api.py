@@ -14,7 +14,9 @@ import uvloop
 
 import fastrun
 from fastrun import SpecError, Status, Task
-from tests.support.helpers import Recorder, alive, document, environment, eval_, exec_, write_json
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.fakes import Recorder
+from tests.support.processes import alive, environment
 
 TASKS = [Task("a", "exec", "echo x"), Task("b", "eval", "print('y')", ["a"])]
 AS_DICT = document(exec_("a", "echo x"), eval_("b", "print('y')", "a"))

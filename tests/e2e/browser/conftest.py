@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.browser.pages import Page
+from tests.support.browser import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

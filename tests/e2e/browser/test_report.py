@@ -6,8 +6,9 @@ import pytest
 
 from fastrun import Start, Task
 from fastrun.outcome import NOTHING_FAILED
-from tests.support.helpers import document, eval_, exec_, fastrun, write_json
+from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.pages import FAILED, OK, Story, exec_task, skipped
+from tests.support.processes import fastrun
 
 SCRIPT = "</script><script>window.harmed = true</script><img src=x onerror='window.harmed = true'>"
 

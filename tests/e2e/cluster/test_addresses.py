@@ -11,17 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.helpers import (
-    LIMIT,
-    document,
-    environment,
-    eval_,
-    exec_,
-    fastrun,
-    fastrun_process,
-    wait_for,
-    write_json,
-)
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import LIMIT, environment, fastrun, fastrun_process, wait_for
 
 needs_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="Dask is not installed")
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastrun as library
-from tests.e2e.cluster.helpers import Placed, processes
-from tests.stress.test_model import check_order
-from tests.support.helpers import many
+from tests.support.amounts import many
+from tests.support.clusters import Placed, processes
+from tests.support.model import check_order
 from tests.support.strategies import documents
 
 DOCUMENTS = many("random documents on a cluster", 25, 500)

@@ -12,7 +12,8 @@ from fastrun.document.parse import read
 from fastrun.outcome import Report, Status
 from fastrun.plan.graph import build
 from fastrun.runner.runner import Run
-from tests.support.helpers import Recorder, document, exec_
+from tests.support.documents import document, exec_
+from tests.support.fakes import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -7,20 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster.helpers import processes, run_a_thousand
-from tests.support.helpers import (
-    LIMIT,
-    alive,
-    document,
-    environment,
-    eval_,
-    exec_,
-    fastrun,
-    fastrun_process,
-    report_of,
-    wait_for,
-    write_json,
-)
+from tests.support.clusters import processes, run_a_thousand
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import LIMIT, alive, environment, fastrun, fastrun_process, report_of, wait_for
 
 
 @pytest.fixture(autouse=True)

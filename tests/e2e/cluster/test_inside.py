@@ -14,8 +14,8 @@ from fastrun.observers.files.html.report import HtmlReport
 from fastrun.observers.files.output import FileObserver, OutputFile
 from fastrun.observers.files.trace import Trace
 from fastrun.observers.timeline import Timeline
-from tests.e2e.cluster.helpers import Placed, run_inside
-from tests.support.helpers import document, eval_, exec_
+from tests.support.clusters import Placed, run_inside
+from tests.support.documents import document, eval_, exec_
 from tests.support.pages import column, data_of
 
 worker = pytest.importorskip("fastrun.cluster.worker.worker")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.cluster.helpers import processes, run_a_thousand
-from tests.e2e.cluster.network import Network
-from tests.support.helpers import alive, document, exec_, fastrun_process, report_of, wait_for, write_json
+from tests.support.clusters import processes, run_a_thousand
+from tests.support.documents import document, exec_, write_json
+from tests.support.network import Network
+from tests.support.processes import alive, fastrun_process, report_of, wait_for
 
 # After so long a silence Dask takes a connection, and a worker, for lost: 30 s and 5 minutes otherwise, 11 s at least.
 SOON = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "11s", "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "12s"}

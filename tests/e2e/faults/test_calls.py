@@ -12,7 +12,8 @@ import pytest
 
 from fastrun.executors.guardian.marks import marked_processes
 from fastrun.journal.records import JournalError, read_journal
-from tests.support.helpers import document, environment, eval_, exec_, report_of, write_json
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import environment, report_of
 
 # Each leaves a file behind once it has done its work.
 TASKS = document(
@@ -46,7 +47,7 @@ KINDS = [
 @pytest.mark.parametrize(("kind", "name"), KINDS, ids=[f"{kind}-{name}" for kind, name in KINDS])
 def test_whichever_call_fails_the_run_ends_and_tells_the_truth(tmp_path, kind, name):
     write_json(tmp_path, TASKS)
-    command = [sys.executable, "-m", "tests.e2e.faults.calls", os.fspath(tmp_path), kind, name, "1", str(MOST)]
+    command = [sys.executable, "-m", "tests.support.calls", os.fspath(tmp_path), kind, name, "1", str(MOST)]
     result = subprocess.run(command, capture_output=True, env=environment(), check=False, timeout=600)
     assert (result.returncode, result.stderr) == (0, b"")
     ends = dict(map(json.loads, result.stdout.splitlines()))

@@ -14,19 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.helpers import (
-    LIMIT,
-    alive,
-    document,
-    environment,
-    exec_,
-    fastrun,
-    fastrun_process,
-    many,
-    report_of,
-    wait_for,
-    write_json,
-)
+from tests.support.amounts import many
+from tests.support.documents import document, exec_, write_json
+from tests.support.processes import LIMIT, alive, environment, fastrun, fastrun_process, report_of, wait_for
 
 
 def test_background_process_keeps_the_output(tmp_path):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.helpers import LIMIT, alive, document, eval_, exec_, fastrun_process, report_of, wait_for, write_json
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import LIMIT, alive, fastrun_process, report_of, wait_for
 
 WAITS = "echo $$ > pid; exec sleep 1000"
 

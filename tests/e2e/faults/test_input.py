@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from tests.support.helpers import document, eval_, exec_, fastrun, report_of, write_json
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import fastrun, report_of
 
 TOUCH = '{"name": "a", "type": "exec", "arguments": "touch started"}'
 

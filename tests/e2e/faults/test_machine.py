@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.helpers import LIMIT, document, environment, eval_, exec_, fastrun, report_of, wait_for, write_json
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import LIMIT, environment, fastrun, report_of, wait_for
 
 
 def _limit(what: int, number: int):

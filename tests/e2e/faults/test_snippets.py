@@ -6,19 +6,8 @@ import signal
 
 import pytest
 
-from tests.support.helpers import (
-    LIMIT,
-    document,
-    environment,
-    eval_,
-    exec_,
-    fastrun,
-    fastrun_process,
-    report_of,
-    unmeasured,
-    wait_for,
-    write_json,
-)
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import LIMIT, environment, fastrun, fastrun_process, report_of, unmeasured, wait_for
 
 AFTER = (eval_("after", "print('fine')"), exec_("command", "true"))
 

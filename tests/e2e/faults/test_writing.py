@@ -11,17 +11,8 @@ from contextlib import suppress
 import pytest
 
 from fastrun.journal.records import read_journal
-from tests.support.helpers import (
-    LIMIT,
-    document,
-    exec_,
-    fastrun,
-    fastrun_process,
-    file_limit,
-    report_of,
-    unmeasured,
-    write_json,
-)
+from tests.support.documents import document, exec_, write_json
+from tests.support.processes import LIMIT, fastrun, fastrun_process, file_limit, report_of, unmeasured
 
 TASKS = document(*(exec_(str(i), f"seq 2000; echo {i} >> ran", *([str(i - 1)] if i else [])) for i in range(20)))
 

@@ -13,20 +13,8 @@ from contextlib import suppress
 import pytest
 
 from fastrun import __version__
-from tests.support.helpers import (
-    LIMIT,
-    alive,
-    document,
-    environment,
-    eval_,
-    exec_,
-    fastrun,
-    fastrun_process,
-    report_of,
-    unmeasured,
-    wait_for,
-    write_json,
-)
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import LIMIT, alive, environment, fastrun, fastrun_process, report_of, unmeasured, wait_for
 
 GOOD = document(exec_("a", "echo x"), eval_("b", "print('y')", "a"))
 

@@ -8,7 +8,8 @@ from xml.etree import ElementTree as ET
 from fastrun.cli import observers as outputs
 from fastrun.observers.files.output import FileObserver, OutputFile
 from fastrun.observers.timeline import Timeline
-from tests.support.helpers import document, environment, exec_, fastrun, write_json
+from tests.support.documents import document, exec_, write_json
+from tests.support.processes import environment, fastrun
 
 
 class Broken(FileObserver):

@@ -12,7 +12,8 @@ import pytest
 from fastrun.cli.options import OF_COMMANDS, OF_ONE_RUN, parser
 from fastrun.executors.guardian import marks
 from fastrun.protocols import ATTEMPT
-from tests.support.helpers import LIMIT, document, environment, exec_, fastrun, report_of, write_json
+from tests.support.documents import document, exec_, write_json
+from tests.support.processes import LIMIT, environment, fastrun, report_of
 
 
 def parsed(*arguments: str, **variables: str):

@@ -20,7 +20,7 @@ from fastrun.document.problems import SpecError
 from fastrun.document.task import SCHEMA_PATH, Document, Task
 from fastrun.plan.graph import build
 from fastrun.text import COLUMNS_SHOWN, printable
-from tests.support.helpers import document, eval_, exec_
+from tests.support.documents import document, eval_, exec_
 from tests.support.strategies import documents
 from tools import make_validator
 

@@ -39,7 +39,8 @@ from fastrun.journal.records import (
     start_record,
 )
 from fastrun.plan.graph import build
-from tests.support.helpers import LIMIT, document, environment, eval_, exec_, wait_for, write_json
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import LIMIT, environment, wait_for
 from tests.support.strategies import documents, graphs
 
 if TYPE_CHECKING:

@@ -33,22 +33,18 @@ from fastrun.journal.records import (
 from fastrun.journal.recovery import Journaling, begin
 from fastrun.journal.resume import make_plan, survivors
 from fastrun.outcome import Outcome, Status
-from tests.support.helpers import (
+from tests.support.documents import document, eval_, exec_, graph_of, write_json
+from tests.support.processes import (
     alive,
-    document,
     environment,
-    eval_,
-    exec_,
     fastrun,
     fastrun_process,
     file_limit,
     report_of,
     unmeasured,
     wait_for,
-    write_json,
 )
 from tests.support.strategies import graphs
-from tests.unit.plan.test_graph import graph_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

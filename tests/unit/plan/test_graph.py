@@ -15,13 +15,8 @@ from fastrun.document.parse import parse, read
 from fastrun.document.problems import SpecError
 from fastrun.document.task import Task
 from fastrun.plan.graph import Graph, build
-from tests.support.helpers import document, exec_
+from tests.support.documents import document, exec_, graph_of
 from tests.support.strategies import graphs
-
-
-def graph_of(edges: list[list[int]]) -> Graph:
-    """The graph of tasks that are named by their numbers."""
-    return build(read(document(*(exec_(str(i), "", *map(str, found)) for i, found in enumerate(edges))), "document"))
 
 
 def dependents(graph: Graph, number: int) -> list[int]:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from fastrun.outcome import Status
 from fastrun.plan.scheduler import Scheduler, order
+from tests.support.documents import graph_of
 from tests.support.strategies import graphs
-from tests.unit.plan.test_graph import graph_of
 
 
 def scheduler_of(edges: list[list[int]], keep_going: int = 0) -> Scheduler:

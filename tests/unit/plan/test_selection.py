@@ -13,9 +13,9 @@ from fastrun.document.parse import read
 from fastrun.journal.keys import task_keys
 from fastrun.plan.graph import build
 from fastrun.plan.selection import Selection, part_of, select
-from tests.support.helpers import document, exec_, fastrun, report_of, write_json
+from tests.support.documents import document, exec_, graph_of, write_json
+from tests.support.processes import fastrun, report_of
 from tests.support.strategies import graphs
-from tests.unit.plan.test_graph import graph_of
 
 BUILD = document(
     exec_("compile:a", "echo a", tags=["compile"]),

@@ -11,19 +11,9 @@ import pytest
 import fastrun as library
 from fastrun import Observer
 from fastrun.journal.records import read_journal
-from tests.support.helpers import (
-    LIMIT,
-    Recorder,
-    alive,
-    document,
-    eval_,
-    exec_,
-    fastrun,
-    fastrun_process,
-    report_of,
-    wait_for,
-    write_json,
-)
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.fakes import Recorder
+from tests.support.processes import LIMIT, alive, fastrun, fastrun_process, report_of, wait_for
 
 # Fails until its third attempt.
 THIRD = 'echo "attempt $FASTRUN_ATTEMPT"; [ $FASTRUN_ATTEMPT = 3 ]'

@@ -10,8 +10,8 @@ import pytest
 from fastrun import Observer, Outcome, Status
 from fastrun.protocols import Job
 from fastrun.runner.runner import Run
-from tests.support.helpers import Recorder
-from tests.unit.plan.test_graph import graph_of
+from tests.support.documents import graph_of
+from tests.support.fakes import Recorder
 
 OK = Outcome(Status.OK)
 FAILED = Outcome(Status.FAILED, "exit status 1")

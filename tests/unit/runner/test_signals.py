@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.support.helpers import unmeasured
+from tests.support.processes import unmeasured
 
 # A run that hears nothing, and its end.
 PROGRAM = """

@@ -12,7 +12,8 @@ import pytest
 from fastrun.cli.look.show import drawn, explain_lines, list_lines
 from fastrun.document.parse import read
 from fastrun.plan.graph import build
-from tests.support.helpers import document, eval_, exec_, fastrun, write_json
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import fastrun
 
 EVIL = 'a"\\<b>\n\x1b'
 

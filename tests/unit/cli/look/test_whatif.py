@@ -16,9 +16,9 @@ from fastrun.journal.records import end_record, run_record, start_record
 from fastrun.outcome import Outcome, Status
 from fastrun.plan.graph import build
 from fastrun.plan.scheduler import order
-from tests.support.helpers import document, eval_, exec_, fastrun, report_of, write_json
+from tests.support.documents import document, eval_, exec_, graph_of, write_json
+from tests.support.processes import fastrun, report_of
 from tests.support.strategies import graphs
-from tests.unit.plan.test_graph import graph_of
 
 OK = Outcome(Status.OK)
 

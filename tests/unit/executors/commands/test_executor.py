@@ -28,17 +28,9 @@ from fastrun.outcome import exit_outcome
 from fastrun.plan.graph import build
 from fastrun.protocols import Executor
 from fastrun.runner.runner import Run
-from tests.support.helpers import (
-    LIMIT,
-    WITHOUT_FIRST_THREAD,
-    Recorder,
-    alive,
-    document,
-    environment,
-    eval_,
-    exec_,
-    wait_for,
-)
+from tests.support.documents import document, eval_, exec_
+from tests.support.fakes import Recorder
+from tests.support.processes import LIMIT, WITHOUT_FIRST_THREAD, alive, environment, wait_for
 
 
 @pytest.fixture(params=["epoll", "portable"])

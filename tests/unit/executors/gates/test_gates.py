@@ -19,8 +19,10 @@ from fastrun.executors.guardian.guardian import Guardian
 from fastrun.plan.graph import build
 from fastrun.runner.runner import Run
 from tests.support import leaf
-from tests.support.helpers import LIMIT, Recorder, document, exec_, fastrun, write_json
-from tests.unit.executors.gates.test_jobserver import counted, ended
+from tests.support.documents import document, exec_, write_json
+from tests.support.fakes import Recorder
+from tests.support.jobs import counted, ended
+from tests.support.processes import LIMIT, fastrun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -31,19 +31,9 @@ from fastrun.executors.gates.jobserver import (
 )
 from fastrun.executors.guardian.guardian import Guardian
 from tests.support import leaf
-from tests.support.helpers import (
-    LIMIT,
-    alive,
-    document,
-    environment,
-    eval_,
-    exec_,
-    fastrun,
-    fastrun_process,
-    report_of,
-    wait_for,
-    write_json,
-)
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.jobs import counted, ended, job
+from tests.support.processes import LIMIT, alive, environment, fastrun, fastrun_process, report_of, wait_for
 
 TOKENS = b"abc"
 
@@ -433,22 +423,6 @@ loop.close()
 
 
 # What a run makes of a jobserver around it
-
-
-def counted(folder: Path, name: str, wanted: int) -> dict[str, Any]:
-    return exec_(name, job(folder, wanted))
-
-
-def job(folder: Path, wanted: int) -> str:
-    """A command that counts itself and waits for as many as are wanted, see ``leaf``."""
-    return f"{sys.executable} -SEB {leaf.__file__} {folder} {wanted}"
-
-
-def ended(folder: Path) -> int:
-    """How many jobs have ended, none of which still runs."""
-    counts = (folder / "counts").read_text().split()
-    assert counts[-1] == "0"
-    return len(counts) // 2
 
 
 def test_a_run_takes_a_token_for_each_command_but_the_first(tmp_path, fifo):

@@ -12,7 +12,7 @@ import pytest
 
 from fastrun.executors.guardian.emergency import Process, Runner, Survivors, _send, _start, account, end_groups
 from fastrun.executors.guardian.table import EVAL, EXEC, Row
-from tests.support.helpers import WITHOUT_FIRST_THREAD, alive, wait_for
+from tests.support.processes import WITHOUT_FIRST_THREAD, alive, wait_for
 
 RUN = os.urandom(8).hex()
 # Nobody: what is spared besides is the test's own process.

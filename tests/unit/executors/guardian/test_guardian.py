@@ -17,7 +17,8 @@ import pytest
 from fastrun.executors.guardian import guardian as module
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.table import EVAL
-from tests.support.helpers import LIMIT, alive, document, environment, exec_, write_json
+from tests.support.documents import document, exec_, write_json
+from tests.support.processes import LIMIT, alive, environment
 
 # What a runner does, without running anything: its scenario starts processes as tasks would, prints what the test
 # has to know of them, and then does what it is told on its standard input.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from fastrun.executors.guardian.marks import is_detached, mark, marked_environment, marked_processes
-from tests.support.helpers import WITHOUT_FIRST_THREAD, environment, wait_for
+from tests.support.processes import WITHOUT_FIRST_THREAD, environment, wait_for
 
 RUN = os.urandom(8).hex()
 

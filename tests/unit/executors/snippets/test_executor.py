@@ -22,18 +22,9 @@ from fastrun.executors.snippets import executor as snippets
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.plan.graph import build
 from fastrun.runner.runner import Run
-from tests.support.helpers import (
-    LIMIT,
-    Recorder,
-    document,
-    environment,
-    eval_,
-    exec_,
-    fastrun,
-    report_of,
-    unmeasured,
-    write_json,
-)
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.fakes import Recorder
+from tests.support.processes import LIMIT, environment, fastrun, report_of, unmeasured
 
 
 class Evaluated:

@@ -21,16 +21,8 @@ from fastrun.observers.files.events import EVENTS_SCHEMA_PATH, EventLog
 from fastrun.observers.files.output import OutputFile
 from fastrun.observers.timeline import Timeline
 from fastrun.outcome import OK
-from tests.support.helpers import (
-    LIMIT,
-    document,
-    eval_,
-    exec_,
-    fastrun,
-    fastrun_process,
-    wait_for,
-    write_json,
-)
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import LIMIT, fastrun, fastrun_process, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

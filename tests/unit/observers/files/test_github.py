@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.helpers import document, environment, eval_, exec_, fastrun, write_json
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import environment, fastrun
 
 if TYPE_CHECKING:
     import subprocess

@@ -17,7 +17,8 @@ from fastrun.observers.files import junit
 from fastrun.observers.files.junit import JUnit
 from fastrun.observers.files.output import OutputFile
 from fastrun.observers.timeline import Timeline
-from tests.support.helpers import document, eval_, exec_, fastrun, fastrun_process, wait_for, write_json
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import fastrun, fastrun_process, wait_for
 
 if TYPE_CHECKING:
     from junitparser import TestSuite as Suite

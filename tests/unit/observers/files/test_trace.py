@@ -16,8 +16,9 @@ from fastrun.observers.files.output import OutputFile
 from fastrun.observers.files.trace import Trace
 from fastrun.observers.timeline import Span, Timeline
 from fastrun.outcome import FIRST_START, OK
-from tests.support.helpers import document, eval_, exec_, fastrun, write_json
+from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.perfetto import ENGINE, queries
+from tests.support.processes import fastrun
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,8 @@ from fastrun.observers.terminal.times import time_lines
 from fastrun.observers.timeline import Timeline
 from fastrun.outcome import FIRST_START
 from fastrun.text import shown_line, tail_lines
-from tests.support.helpers import document, environment, eval_, exec_, fastrun, report_of, write_json
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import environment, fastrun, report_of
 
 
 def before_report(stdout: bytes) -> list[str]:

@@ -11,7 +11,7 @@ import pyte
 import pytest
 
 from fastrun.observers.terminal.screen import ScreenWriter, frame
-from tests.support.helpers import many
+from tests.support.amounts import many
 
 ERASE = b"\r\x1b[J"
 TWO = frame(["one", "two"])

@@ -21,7 +21,8 @@ from fastrun.journal.records import end_record, run_record
 from fastrun.observers.terminal.screen import ScreenWriter
 from fastrun.observers.terminal.status import Live, Spoken
 from fastrun.outcome import FIRST_START
-from tests.support.helpers import document, environment, eval_, exec_, fastrun, write_json
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import environment, fastrun
 from tests.support.terminals import Terminal
 
 OK = Outcome(Status.OK)

@@ -18,9 +18,10 @@ import fastrun.observers.files.html.report
 from fastrun import Outcome, Start, Status, Task, Usage
 from fastrun.observers.files.html import facts
 from fastrun.observers.files.html.report import LICENCES, PAGE, SCRIPTS, STYLES, embedded
-from tests.support.helpers import document, environment, eval_, exec_, fastrun_process, write_json
-from tests.support.helpers import fastrun as run_fastrun
+from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.pages import FAILED, OK, Story, column, data_of, exec_task, skipped
+from tests.support.processes import environment, fastrun_process
+from tests.support.processes import fastrun as run_fastrun
 
 ROOT = Path(fastrun.__file__).parent.parent
 

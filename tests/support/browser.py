@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.support.helpers import wait_for
+from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

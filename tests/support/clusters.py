@@ -12,17 +12,9 @@ import pytest
 import uvloop
 
 import fastrun as library
-from tests.support.helpers import (
-    LIMIT,
-    Recorder,
-    document,
-    environment,
-    exec_,
-    fastrun_process,
-    report_of,
-    wait_for,
-    write_json,
-)
+from tests.support.documents import document, exec_, write_json
+from tests.support.fakes import Recorder
+from tests.support.processes import LIMIT, environment, fastrun_process, report_of, wait_for
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install '.[cluster]'")
 
@@ -30,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from tests.e2e.cluster.network import Network
+    from tests.support.network import Network
 
 
 class Placed(Recorder):

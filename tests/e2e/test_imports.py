@@ -10,7 +10,8 @@ import sys
 import pytest
 
 import fastrun
-from tests.support.helpers import document, environment, eval_, exec_
+from tests.support.documents import document, eval_, exec_
+from tests.support.processes import environment
 
 
 def _loaded_by(code: str) -> set[str]:

@@ -1,8 +1,7 @@
-"""What several test files need: documents, a recorder of events, the real command line."""
+"""Processes of tests: the real command line, what surrounds it, and waiting for what it does."""
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import subprocess
@@ -12,13 +11,11 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from fastrun import Observer, Outcome, Report, Start, Task
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# Nothing that works takes nearly as long; a hang must not take the suite with it.
+# Most seconds that a test waits for something. Nothing that works takes nearly as long; a hang must not stop the suite.
 LIMIT = 60
 
 # A program whose first thread ends, while the process goes on with another one.
@@ -27,77 +24,6 @@ import ctypes, threading, time
 threading.Thread(target=time.sleep, args=(1000,)).start()
 ctypes.CDLL(None).pthread_exit(None)
 """
-
-
-# How often is done what is random: a few times, or many in the long form (``--stress``).
-COUNTS: dict[str, int] = {}
-_stress = False
-
-
-def begin_stress() -> None:
-    """Choose the long form. Before the modules of tests are imported."""
-    global _stress  # pytest tells it once
-    _stress = True
-
-
-def many(what: str, normal: int, stress: int) -> int:
-    """How often to do something; it is counted in the summary of the long form."""
-    COUNTS[what] = stress if _stress else normal
-    return COUNTS[what]
-
-
-def exec_(name: str, command: str, *dependencies: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "type": "exec", "arguments": command, "dependencies": list(dependencies), **more}
-
-
-def eval_(name: str, source: str, *dependencies: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "type": "eval", "arguments": source, "dependencies": list(dependencies), **more}
-
-
-def document(*tasks: dict[str, Any]) -> dict[str, Any]:
-    return {"tasks": list(tasks)}
-
-
-class Recorder(Observer):
-    """Keeps all events: (hook, task name, what came with it)."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[Any, ...]] = []
-        self.output: dict[tuple[str, int], bytes] = {}
-        self.behind = False
-        self.run: Any = None
-        self.executor: Any = None
-
-    @property
-    def congested(self) -> bool:
-        return self.behind
-
-    def run_started(self, tasks: Sequence[Task]) -> None:
-        self.events.append(("run_started", len(tasks)))
-
-    def task_started(self, task: Task, start: Start) -> None:
-        self.events.append(("task_started", task.name))
-
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:
-        self.events.append(("task_output", task.name, stream, data))
-        key = (task.name, stream)
-        self.output[key] = self.output.get(key, b"") + data
-
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
-        self.events.append(("task_ended", task.name, outcome.status.label, outcome.reason))
-
-    def run_ended(self, report: Report) -> None:
-        self.events.append(("run_ended", report.exit_code))
-
-    def out(self, name: str) -> str:
-        return self.output.get((name, 1), b"").decode()
-
-    def err(self, name: str) -> str:
-        return self.output.get((name, 2), b"").decode()
-
-    def place(self, hook: str, name: str) -> int:
-        """The position of an event."""
-        return next(i for i, event in enumerate(self.events) if event[:2] == (hook, name))
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -120,12 +46,6 @@ def unmeasured() -> dict[str, str]:
 def file_limit(size: int) -> Callable[[], None]:
     """For a process that is about to be started: no file of its is to get larger."""
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
-def write_json(folder: Path, content: Any) -> Path:
-    path = folder / "tasks.json"
-    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return path
 
 
 def fastrun(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
