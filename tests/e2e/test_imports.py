@@ -10,8 +10,8 @@ import sys
 import pytest
 
 import fastrun
-from tests.support.documents import document, eval_, exec_
-from tests.support.processes import environment
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import LIMIT, environment
 
 
 def _loaded_by(code: str) -> set[str]:
@@ -60,6 +60,16 @@ def test_a_plain_run_imports_two_packages(tmp_path):
     assert not loaded & {f"fastrun.executors.gates.{name}" for name in ("gates", "jobserver", "readings")}
     watching = {"fastrun.cli.observers", "fastrun.observers.timeline", "fastrun.observers.files"}
     assert not loaded & watching
+
+
+def test_a_run_without_a_journal_does_not_load_it(tmp_path):
+    tasks = write_json(tmp_path, document(exec_("a", "true"), eval_("b", "pass")))
+    code = (
+        f"import sys, fastrun.cli.main; fastrun.cli.main.main([{os.fspath(tasks)!r}]);"
+        "sys.exit(bool({'fastrun.journal', 'fastrun.journal.recovery'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, stdout=subprocess.DEVNULL, env=environment(), check=True, timeout=LIMIT)
 
 
 def test_unknown_public_names_are_attribute_errors():

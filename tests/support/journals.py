@@ -1,0 +1,58 @@
+"""Journals for tests: lines, records, and what is read from them."""
+
+from __future__ import annotations
+
+from typing import Any
+from zlib import crc32
+
+import orjson
+
+from fastrun import Outcome, Status
+from fastrun.journal.file import JournalFile
+from fastrun.journal.records import (
+    done_record,
+    end_record,
+    read_journal,
+    run_record,
+    skip_record,
+    start_record,
+)
+
+OK = Outcome(Status.OK)
+FAILED = Outcome(Status.FAILED, "exit status 3")
+
+
+def line_of(record: Any, data: bytes | None = None) -> bytes:
+    """Return a line with a checksum that is right."""
+    data = orjson.dumps(record) if data is None else data
+    return b"%08x %b\n" % (crc32(data), data)
+
+
+def write_some(journal: JournalFile) -> None:
+    """Write ten records: a run with a task of each end."""
+    journal.append(run_record("run-1", "hash-1"))
+    journal.append(start_record("a", "key-a", 1, 10, 1000))
+    journal.append(start_record("b", "key-b", 1))
+    journal.append(end_record("a", "key-a", 1, OK, 1.5))
+    journal.flush()
+    journal.append(end_record("b", "key-b", 1, FAILED, 2))
+    journal.append(start_record("b", "key-b", 2, 11, 1001))
+    journal.append(start_record("é\n", "key-c", 1, 12, None))
+    journal.append(end_record("é\n", "key-c", 1, OK, 0.25))
+    journal.append(skip_record("d", "b"))
+    journal.append(done_record({Status.OK: 2, Status.FAILED: 1}, 1))
+    journal.flush()
+
+
+# Fields of ``Recorded`` that are about tasks, without those about the file.
+SAID = ("runs", "exit_code", "ok", "not_ok", "seconds", "unfinished")
+
+
+def said(data: bytes) -> dict[str, Any]:
+    """Return what is read from the data."""
+    return {name: value for name, value in vars(read_journal(data)).items() if name in SAID}
+
+
+def whole_lines(data: bytes, end: int) -> bytes:
+    """Return the whole lines of the data up to a position."""
+    return data[: data.rfind(b"\n", 0, end) + 1]
