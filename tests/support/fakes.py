@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastrun import Observer, Outcome, Report, Start, Task
+from fastrun import Observer, Outcome, Report, Start, Status, Task
+from fastrun.protocols import Job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+OK = Outcome(Status.OK)
 
 
 class Recorder(Observer):
@@ -50,3 +54,101 @@ class Recorder(Observer):
     def place(self, hook: str, name: str) -> int:
         """The position of an event."""
         return next(i for i, event in enumerate(self.events) if event[:2] == (hook, name))
+
+
+class Told:
+    """The events of an executor: keeps what it is told."""
+
+    congested = False
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.changes = 0
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def slots_changed(self) -> None:
+        self.changes += 1
+
+
+class HandExecutor:
+    """Runs nothing: the test ends each task."""
+
+    def __init__(self, slots: int = 1_000) -> None:
+        self.slots = slots
+        # By the name of the task that runs: what is left of its chain, itself first.
+        self.running: dict[str, list[Job]] = {}
+        self.calls: list[object] = []
+        self.refuse = 0
+
+    def open(self, events) -> None:
+        self.events = events
+        self.calls.append("open")
+
+    async def start(self, chains) -> None:
+        for chain in chains:
+            self.begin(list(chain))
+
+    def begin(self, chain) -> None:
+        number, task = chain[0]
+        if self.refuse:
+            self.refuse -= 1
+            self.events.task_ended(number, None)
+        else:
+            self.events.task_started(number)
+            self.running[task.name] = chain
+
+    def interrupt(self, number: int | None = None, *, force: bool) -> None:
+        self.calls.append(("interrupt", force) if number is None else ("interrupt", number, force))
+        if force and number is None:
+            for name in list(self.running):
+                self.end(name, Outcome(Status.INTERRUPTED))
+
+    def suspend(self, *, resume: bool) -> None:
+        self.calls.append(("suspend", resume))
+
+    async def close(self) -> None:
+        self.calls.append("close")
+
+    def end(self, name: str, outcome: Outcome = OK) -> None:
+        (number, _), *rest = self.running.pop(name)
+        go_on = self.events.task_ended(number, outcome)
+        if rest and outcome.status is Status.OK:
+            if go_on:
+                self.begin(rest)
+            else:
+                self.events.task_ended(rest[0][0], None)
+
+
+class HandJournal:
+    """Records nothing before the test says so."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[str, int]] = []
+        self.written = 0
+        self.error: OSError | None = None
+        self.report = None
+
+    def open(self, on_change) -> None:
+        self.changed = on_change
+
+    def task_started(self, number, pid) -> None:
+        self.noted.append(("started", number))
+
+    def task_ended(self, number, outcome) -> int:
+        self.noted.append((outcome.status.label, number))
+        return len(self.noted)
+
+    def flush(self) -> int:
+        if self.error is not None:
+            raise self.error
+        return self.written
+
+    def close(self, report) -> None:
+        self.report = report
+        self.flush()
+
+    def record(self, count: int = 1_000) -> None:
+        self.written = count
+        self.changed()

@@ -8,63 +8,12 @@ import signal
 import pytest
 
 from fastrun import Observer, Outcome, Status
-from fastrun.protocols import Job
 from fastrun.runner.runner import Run
 from tests.support.documents import graph_of
-from tests.support.fakes import Recorder
+from tests.support.fakes import OK, HandExecutor, HandJournal, Recorder
 
-OK = Outcome(Status.OK)
 FAILED = Outcome(Status.FAILED, "exit status 1")
 INTERRUPTED = Outcome(Status.INTERRUPTED)
-
-
-class HandExecutor:
-    """Runs nothing: the test ends each task."""
-
-    def __init__(self, slots: int = 1_000) -> None:
-        self.slots = slots
-        # By the name of the task that runs: what is left of its chain, itself first.
-        self.running: dict[str, list[Job]] = {}
-        self.calls: list[object] = []
-        self.refuse = 0
-
-    def open(self, events) -> None:
-        self.events = events
-        self.calls.append("open")
-
-    async def start(self, chains) -> None:
-        for chain in chains:
-            self.begin(list(chain))
-
-    def begin(self, chain) -> None:
-        number, task = chain[0]
-        if self.refuse:
-            self.refuse -= 1
-            self.events.task_ended(number, None)
-        else:
-            self.events.task_started(number)
-            self.running[task.name] = chain
-
-    def interrupt(self, number: int | None = None, *, force: bool) -> None:
-        self.calls.append(("interrupt", force) if number is None else ("interrupt", number, force))
-        if force and number is None:
-            for name in list(self.running):
-                self.end(name, INTERRUPTED)
-
-    def suspend(self, *, resume: bool) -> None:
-        self.calls.append(("suspend", resume))
-
-    async def close(self) -> None:
-        self.calls.append("close")
-
-    def end(self, name: str, outcome: Outcome = OK) -> None:
-        (number, _), *rest = self.running.pop(name)
-        go_on = self.events.task_ended(number, outcome)
-        if rest and outcome is OK:
-            if go_on:
-                self.begin(rest)
-            else:
-                self.events.task_ended(rest[0][0], None)
 
 
 async def settle() -> None:
@@ -358,39 +307,6 @@ async def test_a_task_that_is_in_time_is_left_alone():
         await stage.end("1")
     assert not stage.run._deadlines._timers
     assert stage.executor.calls == ["open", "close"]
-
-
-class HandJournal:
-    """Records nothing before the test says so."""
-
-    def __init__(self) -> None:
-        self.noted: list[tuple[str, int]] = []
-        self.written = 0
-        self.error: OSError | None = None
-        self.report = None
-
-    def open(self, on_change) -> None:
-        self.changed = on_change
-
-    def task_started(self, number, pid) -> None:
-        self.noted.append(("started", number))
-
-    def task_ended(self, number, outcome) -> int:
-        self.noted.append((outcome.status.label, number))
-        return len(self.noted)
-
-    def flush(self) -> int:
-        if self.error is not None:
-            raise self.error
-        return self.written
-
-    def close(self, report) -> None:
-        self.report = report
-        self.flush()
-
-    def record(self, count: int = 1_000) -> None:
-        self.written = count
-        self.changed()
 
 
 @staged

@@ -20,7 +20,7 @@ from fastrun.plan.graph import build
 from fastrun.runner.runner import Run
 from tests.support import leaf
 from tests.support.documents import document, exec_, write_json
-from tests.support.fakes import Recorder
+from tests.support.fakes import Recorder, Told
 from tests.support.jobs import counted, ended
 from tests.support.processes import LIMIT, fastrun
 
@@ -126,27 +126,6 @@ def test_this_machine_tells_all():
 
 
 # One gate
-
-
-class Told:
-    """The events of an executor: keeps what it is told."""
-
-    congested = False
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.changes = 0
-
-    def warning(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def slots_changed(self) -> None:
-        self.changes += 1
-
-
-@pytest.fixture(params=["uvloop", "asyncio"])
-def loop_run(request):
-    return uvloop.run if request.param == "uvloop" else asyncio.run
 
 
 def test_a_busy_machine_is_looked_at_again_until_it_is_not(tmp_path, loop_run):

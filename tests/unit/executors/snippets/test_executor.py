@@ -1,68 +1,23 @@
-"""Real snippets, against everything that Python code may do to who runs it."""
+"""Snippets and their threads: the pool, chains, interrupts, time limits and forks."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import threading
-import types
-from contextlib import contextmanager
 
 import pytest
 import uvloop
 
 import fastrun as library
 from fastrun import Status
-from fastrun.document.parse import read
 from fastrun.executors import shortage
-from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets import executor as snippets
-from fastrun.executors.snippets.executor import SnippetExecutor
-from fastrun.plan.graph import build
-from fastrun.runner.runner import Run
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
-from tests.support.processes import LIMIT, environment, fastrun, report_of, unmeasured
-
-
-class Evaluated:
-    """A finished run of snippets."""
-
-    def __init__(self, *tasks, recorder=None, threads=8, runner=uvloop.run, **options) -> None:
-        self.recorder = recorder or Recorder()
-        self.warnings: list[str] = []
-        guardian = Guardian(os.urandom(8).hex(), wanted=False)
-        self.executor = SnippetExecutor(guardian, threads)
-        graph = build(read(document(*tasks), "document"))
-        self.run = Run(graph, {"eval": self.executor}, [self.recorder], warn=self.warnings.append, **options)
-        self.recorder.executor = self.executor
-        self.recorder.run = self.run
-        try:
-            self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))
-        finally:
-            guardian.stop()
-
-    def status(self, name: str = "a") -> tuple[str, str]:
-        result = self.report[name]
-        return result.status.label, result.reason
-
-
-@contextmanager
-def shared(**things):
-    """What a snippet finds when it imports ``shared``."""
-    module = types.ModuleType("shared")
-    module.__dict__.update(things)
-    sys.modules["shared"] = module
-    try:
-        yield module
-    finally:
-        del sys.modules["shared"]
-
-
-def evaluate(source: str, **options) -> Evaluated:
-    return Evaluated(eval_("a", source), **options)
+from tests.support.processes import LIMIT, environment, fastrun, unmeasured
+from tests.support.runs import Evaluated, evaluate, shared
 
 
 @pytest.mark.parametrize("runner", [uvloop.run, asyncio.run])
@@ -94,135 +49,6 @@ def test_what_a_snippet_sets_in_its_context_does_not_reach_the_next():
     change = "import decimal; decimal.getcontext().prec = 3"
     look = "import decimal; assert decimal.getcontext().prec == 28"
     assert Evaluated(eval_("a", change), eval_("b", look, "a"), threads=1).report.ok
-
-
-@pytest.mark.parametrize(
-    ("source", "status"),
-    [
-        ("raise ValueError('two\\nlines')", ("failed", "ValueError: two\\nlines")),
-        ("raise StopIteration", ("failed", "StopIteration")),
-        ("raise GeneratorExit('x')", ("failed", "GeneratorExit: x")),
-        ("raise KeyboardInterrupt", ("failed", "KeyboardInterrupt")),
-        ("import asyncio; raise asyncio.CancelledError", ("failed", "CancelledError")),
-        ("raise BaseExceptionGroup('g', [KeyboardInterrupt()])", ("failed", "BaseExceptionGroup: g (1 sub-exception)")),
-        ("raise SystemExit", ("ok", "")),
-        ("import sys; sys.exit(0)", ("ok", "")),
-        ("exit(False)", ("ok", "")),
-        ("import sys; sys.exit(3)", ("failed", "SystemExit: 3")),
-        ("import sys; sys.exit('gone')", ("failed", "SystemExit: gone")),
-        ("1 +", ("failed", "SyntaxError: invalid syntax (<task a>, line 1)")),
-        ("def f(): f()\nf()", ("failed", "RecursionError: maximum recursion depth exceeded")),
-        ("x = 'a\0b'", ("failed", "SyntaxError: source code string cannot contain null bytes")),
-        ("class E(Exception):\n    def __str__(self): raise self\nraise E", ("failed", "E: <no text: __str__ failed>")),
-        ("raise type('two\\nlines', (Exception,), {})(3)", ("failed", "two\\nlines: 3")),
-    ],
-)
-def test_no_exception_of_any_class_escapes(source, status):
-    ran = Evaluated(eval_("a", source), eval_("b", "pass"))
-    assert ran.status("b") == ("ok", "")
-    assert ran.status()[0] == status[0]
-    # Older Pythons say some of it in other words.
-    assert ran.status()[1].replace("ValueError: source", "SyntaxError: source").startswith(status[1])
-
-
-def test_a_traceback_shows_the_snippets_lines_under_its_tasks_name_and_none_of_ours():
-    source = "def inner():\n    return 1 / 0\n\ninner()"
-    ran = Evaluated(eval_("first", source), eval_("se\ncond", source, "zero"), eval_("zero", "pass"))
-    for name, label in (("first", "first"), ("se\ncond", "se\\ncond")):
-        lines = [line.strip() for line in ran.recorder.err(name).splitlines() if set(line.strip()) - set("^~ ")]
-        assert lines == [
-            "Traceback (most recent call last):",
-            f'File "<task {label}>", line 4, in <module>',
-            "inner()",
-            f'File "<task {label}>", line 2, in inner',
-            "return 1 / 0",
-            "ZeroDivisionError: division by zero",
-        ]
-
-
-def test_a_traceback_of_a_chain_of_exceptions_is_the_snippets_in_all_parts():
-    source = "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    raise ExceptionGroup('g', [KeyError(1)]) from e"
-    text = evaluate(source).recorder.err("a")
-    assert text.count('File "<task a>"') == 2
-    assert "executors" not in text
-    assert "direct cause" in text
-
-
-def test_a_snippet_that_does_not_compile_shows_its_line():
-    text = evaluate("x = 1\ny = = 2").recorder.err("a")
-    assert 'File "<task a>", line 2' in text
-    assert "y = = 2" in text
-    assert "executors" not in text
-
-
-def test_an_exit_with_a_text_prints_it_and_no_traceback():
-    ran = evaluate("import sys; sys.exit('gone')")
-    assert ran.recorder.err("a") == "gone\n"
-    assert evaluate("import sys; sys.exit(3)").recorder.err("a") == ""
-
-
-def test_output_is_a_print_errors_traceback_without_our_streams():
-    ran = evaluate("print('\\ud800')")
-    assert ran.status()[1].startswith("UnicodeEncodeError")
-    assert "executors" not in ran.recorder.err("a")
-
-
-def test_prints_belong_to_the_task_that_called_them():
-    # All are inside at the same time: each waits for the others.
-    source = "from shared import barrier\nfor i in range(50):\n    print({0}, i)\n    if i == 25: barrier.wait()\n"
-    with shared(barrier=threading.Barrier(4, timeout=LIMIT)):
-        ran = Evaluated(*(eval_(str(i), source.format(i)) for i in range(4)), threads=4)
-    for i in range(4):
-        assert ran.recorder.out(str(i)) == "".join(f"{i} {j}\n" for j in range(50))
-
-
-def test_threads_that_a_snippet_starts_print_as_their_task():
-    source = """
-import threading, concurrent.futures as cf
-class Own(threading.Thread):
-    def run(self):
-        print('own')
-        inner = threading.Thread(target=print, args=('inner',)); inner.start(); inner.join()
-thread = Own(); thread.start(); thread.join()
-with cf.ThreadPoolExecutor(2) as pool:
-    list(pool.map(print, ['pool'] * 3))
-"""
-    ran = evaluate(source)
-    assert ran.status() == ("ok", "")
-    assert sorted(ran.recorder.out("a").split()) == ["inner", "own", "pool", "pool", "pool"]
-
-
-def test_bytes_and_odd_text_pass_unchanged():
-    source = """
-import os
-import sys
-sys.stdout.buffer.write(bytes(range(256)))
-sys.stdout.write('\\udcff')
-sys.stderr.write('\\ud800')
-assert sys.stdout.encoding == 'utf-8' and not sys.stdout.isatty() and sys.stdout.fileno() == 1
-assert sys.stdout.line_buffering and sys.stderr.write_through
-print(end='', flush=True)
-sys.stdout.writelines(['x', 'y'])
-"""
-    ran = evaluate(source)
-    assert ran.status() == ("ok", "")
-    assert ran.recorder.output["a", 1] == bytes(range(256)) + b"\xffxy"
-    assert ran.recorder.err("a") == "\\ud800"
-
-
-def test_asyncio_works_inside_a_snippet():
-    source = """
-import asyncio
-async def child(n):
-    await asyncio.sleep(0)
-    print(n)
-async def main():
-    await asyncio.gather(*(child(n) for n in range(3)), asyncio.to_thread(print, 'thread'))
-asyncio.run(main())
-"""
-    ran = evaluate(source)
-    assert ran.status() == ("ok", "")
-    assert sorted(ran.recorder.out("a").split()) == ["0", "1", "2", "thread"]
 
 
 def test_snippets_that_wait_run_side_by_side_up_to_the_bound():
@@ -330,63 +156,6 @@ def test_two_runs_at_once_in_one_process_keep_their_output_apart():
         assert all(recorder.out(str(i)) == "x\n" for i in range(30))
 
 
-def test_a_thread_that_outlives_its_task_prints_where_it_would_without_us(capfd):
-    source = """
-import shared, threading
-def late():
-    shared.gate.wait()
-    print('late')
-shared.thread = threading.Thread(target=late)
-shared.thread.start()
-"""
-    with shared(gate=threading.Event()) as module:
-        try:
-            assert evaluate(source).report.ok
-        finally:
-            module.gate.set()
-            module.thread.join(LIMIT)
-    assert capfd.readouterr().out == "late\n"
-
-
-def test_bytes_of_a_thread_that_outlives_its_task_go_where_they_would_without_us(capfdbinary):
-    source = """
-import shared, sys, threading
-def late():
-    shared.gate.wait()
-    sys.stdout.buffer.write(b'\\xff')
-shared.thread = threading.Thread(target=late)
-shared.thread.start()
-"""
-    with shared(gate=threading.Event()) as module:
-        try:
-            assert evaluate(source).report.ok
-        finally:
-            module.gate.set()
-            module.thread.join(LIMIT)
-    assert capfdbinary.readouterr().out == b"\xff"
-
-
-def test_others_in_the_process_print_where_they_would_without_us(capfd):
-    class Printer(Recorder):
-        def task_started(self, task, start) -> None:
-            super().task_started(task, start)
-            print("from the loop")
-            print("and its errors", file=sys.stderr)
-
-    ran = evaluate("print('mine')", recorder=Printer())
-    assert ran.recorder.out("a") == "mine\n"
-    assert capfd.readouterr() == ("from the loop\n", "and its errors\n")
-
-
-def test_a_traceback_that_cannot_be_printed_is_said_to_be_so():
-    source = (
-        "class M(type):\n    __module__ = property(lambda c: 1 / 0)\nclass E(Exception, metaclass=M): pass\nraise E"
-    )
-    ran = evaluate(source)
-    assert ran.status() == ("failed", "E")
-    assert ran.recorder.err("a") == "<task a>: E (its traceback cannot be printed: ZeroDivisionError)\n"
-
-
 def test_a_pool_that_cannot_grow_goes_on_with_the_threads_it_has(monkeypatch):
     # Injected, as above: from the second thread on there are none to be had.
     start = threading.Thread.start
@@ -420,26 +189,6 @@ def test_a_thread_that_is_missing_at_first_is_tried_again(monkeypatch):
     assert ran.warnings == ["cannot start a thread: starting fewer tasks at once"]
 
 
-RAISING = "property(lambda self: 1 / 0)"
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        f"class M(type): __name__ = {RAISING}\nclass E(Exception, metaclass=M): pass\nraise E",
-        "class C:\n    def __eq__(self, other): raise KeyError\nraise SystemExit(C())",
-        f"class E(SystemExit): code = {RAISING}\nraise E",
-        f"class E(Exception): __class__ = {RAISING}\nraise E",
-        f"class S(str): isprintable = {RAISING}\nclass E(Exception):\n    def __str__(self): return S('x')\nraise E",
-        f"class E(SyntaxError): filename = {RAISING}\nraise E",
-    ],
-)
-def test_an_exception_that_fights_back_fails_its_task_and_nothing_else(source):
-    ran = Evaluated(eval_("a", source), eval_("b", "print('on')"), threads=1)
-    assert ran.status()[0] == "failed"
-    assert ran.status("b") == ("ok", "")
-
-
 def test_a_copy_that_a_snippet_forks_ends_and_one_runner_remains(tmp_path):
     fork = f"import os\npid = os.fork()\nif pid: open({str(tmp_path / 'pid')!r}, 'w').write(str(pid))"
     write = f"open({str(tmp_path / 'runs')!r}, 'a').write('x')"
@@ -467,37 +216,6 @@ sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, capture_output=True, env=environment(), timeout=LIMIT, check=False)
     assert (result.returncode, result.stderr) == (10, b"")
-
-
-def test_what_a_forked_child_prints_is_not_lost(tmp_path):
-    source = (
-        "import multiprocessing as m\n"
-        "p = m.get_context('fork').Process(target=lambda: print('x' * 3_000_000 + 'from child', flush=True))\n"
-        "p.start(); p.join(); print(p.exitcode)"
-    )
-    result = fastrun(write_json(tmp_path, document(eval_("a", source))))
-    assert result.returncode == 0
-    assert b"xfrom child" in result.stdout
-    assert b"0\n" in result.stdout
-
-
-def test_what_an_observer_prints_is_not_the_tasks(capfd):
-    class Printer(Recorder):
-        def task_output(self, task, stream, data) -> None:
-            super().task_output(task, stream, data)
-            print(data)
-
-    ran = evaluate("import time; time.sleep(0); print('x')", recorder=Printer())
-    assert ran.recorder.out("a") == "x\n"
-    assert "b'x\\n'" in capfd.readouterr().out
-
-
-def test_a_stream_that_a_snippet_closes_stays_open_for_the_others():
-    source = "from sys import stdout as s; s.reconfigure(line_buffering=True); print(s.name, s.mode); s.close()"
-    ran = Evaluated(eval_("a", source), eval_("b", "print('on', flush=True)", "a"))
-    assert ran.report.ok
-    assert (ran.recorder.out("a"), ran.recorder.out("b")) == ("<stdout> w\n", "on\n")
-    assert evaluate("import sys; sys.stdout.write(5)").status()[1].startswith("TypeError: write() argument must be str")
 
 
 class LetsGo(Recorder):
@@ -641,62 +359,3 @@ def test_a_snippet_that_never_returns_does_not_keep_the_process(tmp_path):
     assert result.returncode == 1
     assert b"failed   a  timed out after 0.1 s\n" in result.stdout
     assert b"fastrun: warning: a: still runs after its time; it ends with this process\n" in result.stderr
-
-
-def test_streams_are_put_back_under_a_thread_that_is_printing(tmp_path):
-    # The streams are not to be freed while it is in one of them, which ended the process by SIGSEGV.
-    tasks = [eval_("a", "import threading\nthreading.Thread(target=print_on, daemon=True).start()")]
-    code = f"""
-import builtins, fastrun
-builtins.print_on = lambda: [print(number) for number in iter(int, 1)]
-for _ in range(30):
-    assert fastrun.run({document(*tasks)!r}).ok
-"""
-    command = [sys.executable, "-c", code + "import os; os._exit(0)"]
-    result = subprocess.run(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=unmeasured(), timeout=LIMIT, check=False
-    )
-    assert (result.returncode, result.stderr) == (0, b"")
-
-
-@pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_stream_that_a_snippet_deletes_is_back_after_the_run(stream):
-    assert evaluate(f"import sys\ndel sys.{stream}").report.ok
-    # The conftest looks at which it is.
-    assert hasattr(sys, stream)
-
-
-def test_a_snippet_that_deletes_the_streams_is_reported(tmp_path):
-    tasks = [eval_("a", "import sys\ndel sys.stdout, sys.stderr"), exec_("b", "exit 3", "a")]
-    result = fastrun("--json", "/dev/full", write_json(tmp_path, document(*tasks)))
-    assert (result.returncode, report_of(result.stdout)) == (3, {"a": ("ok", ""), "b": ("failed", "exit status 3")})
-    assert b"/dev/full: No space left on device" in result.stderr
-
-
-@pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_what_a_snippet_writes_past_the_streams_is_not_lost(tmp_path, stream):
-    # A thread that is left has the process end without all that an interpreter does at its end.
-    leaves = "threading.Thread(target=threading.Event().wait).start()"
-    path = write_json(
-        tmp_path, document(eval_("a", f"import sys, threading\nsys.__{stream}__.write('past')\n{leaves}"))
-    )
-    buffered = environment(PYTHONUNBUFFERED="")
-    result = fastrun(path, env=buffered)
-    assert result.returncode == 0
-    assert b"past" in getattr(result, stream)
-
-
-def test_what_a_snippet_writes_past_a_stream_that_is_full_is_exit_3(tmp_path):
-    path = write_json(tmp_path, document(eval_("a", "import sys\nsys.__stdout__.write('past')")))
-    command = [sys.executable, "-m", "fastrun", "--json", "-", os.fspath(path)]
-    with open("/dev/full", "wb") as full:
-        # Where that goes then.
-        result = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=full,
-            env=environment(PYTHONUNBUFFERED=""),
-            timeout=LIMIT,
-            check=False,
-        )
-    assert result.returncode == 3

@@ -1,0 +1,149 @@
+"""What a command is started with: its session, streams, environment, directory and shell."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from fastrun.outcome import exit_outcome
+from tests.support.documents import eval_, exec_
+from tests.support.processes import LIMIT
+from tests.support.runs import Ran
+
+
+def test_a_command_killed_by_a_signal_has_failed(portable):
+    assert Ran(exec_("a", "kill -KILL $$"), portable=portable).status("a") == ("failed", "killed by SIGKILL")
+
+
+# What a command of plain words shows of the shell around it.
+PROGRAMS = {
+    "leads": "print(os.getsid(0) == os.getpid(), os.getpgrp() == os.getpid())",
+    "environment": "print(*sorted(key for key in os.environ if not key.startswith('FASTRUN_')))",
+    "dies": "os.kill(os.getpid(), 9)",
+    "fails": "os._exit(3)",
+}
+
+
+@pytest.mark.parametrize("program", [*PROGRAMS, "missing"])
+def test_a_program_alone_runs_as_the_systems_shell_runs_it(portable, program, tmp_path):
+    # Some shells replace themselves with it, others stay its parent, lead the session and tell of its death.
+    path = tmp_path / program
+    if program in PROGRAMS:
+        path.write_text(f"#!{sys.executable}\nimport os\n{PROGRAMS[program]}\n")
+        path.chmod(0o755)
+    told = {"FASTRUN_RUN_ID": "", "FASTRUN_ATTEMPT": "", "FASTRUN_TASK": ""}
+    expected = subprocess.run(
+        ["/bin/sh", "-c", str(path)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **told},
+        start_new_session=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    ran = Ran(exec_("a", str(path)), portable=portable)
+    outcome = exit_outcome(expected.returncode)
+    assert ran.status("a") == (outcome.status.label, outcome.reason)
+    assert (ran.recorder.out("a"), ran.recorder.err("a")) == (expected.stdout, expected.stderr)
+
+
+def test_every_command_has_a_session_of_its_own_and_no_input(portable):
+    ran = Ran(exec_("a", "ps -o sid= -p $$; echo $$; wc -c; test -t 0 || echo none"), portable=portable)
+    session, pid, count, terminal = ran.recorder.out("a").split()
+    assert session == pid
+    assert int(pid) != os.getpid()
+    assert (count, terminal) == ("0", "none")
+
+
+def test_sigpipe_is_at_its_default(portable):
+    assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN
+    ran = Ran(exec_("a", "yes | head -n 1"), portable=portable)
+    assert ran.status("a")[0] == "ok"
+    assert (ran.recorder.out("a"), ran.recorder.err("a")) == ("y\n", "")
+
+
+def test_standard_output_is_a_pipe_that_can_be_opened_again(portable):
+    assert Ran(exec_("a", "echo again > /dev/stdout"), portable=portable).recorder.out("a") == "again\n"
+
+
+def test_cwd_env_and_what_a_task_is_told(portable, tmp_path):
+    (tmp_path / "sub").mkdir()
+    command = 'pwd; printf "%s %s %s\\n" "$K" "$FASTRUN_TASK" "$FASTRUN_ATTEMPT"; test -n "$FASTRUN_RUN_ID"'
+    ran = Ran(exec_("näme\n", command, cwd=str(tmp_path / "sub"), env={"K": "vä"}), portable=portable)
+    assert ran.status("näme\n")[0] == "ok"
+    assert ran.recorder.out("näme\n") == f"{tmp_path}/sub\nvä näme\\n 1\n"
+
+
+def test_a_missing_cwd_fails_the_task_and_names_the_cause(portable):
+    ran = Ran(exec_("a", "true", cwd="/nowhere/at all"), exec_("b", "true"), portable=portable)
+    assert ran.status("a") == ("failed", "cannot start: No such file or directory: /nowhere/at all")
+    assert ran.status("b")[0] == "ok"
+
+
+def test_an_environment_over_the_systems_limit_fails_the_task_and_names_the_cause(portable):
+    ran = Ran(exec_("a", "true", env={"K": "x" * (1 << 18)}), portable=portable)
+    assert ran.status("a")[1].startswith("cannot start: Argument list too long")
+
+
+@pytest.mark.parametrize("size", [(1 << 17) - 1, 1 << 17, 1 << 22])
+def test_a_long_command_runs_as_a_short_one_does(portable, size, tmp_path, monkeypatch):
+    # A quotation mark in the folder's name must not end the shell's.
+    folder = tmp_path / "it's"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    command = 'echo "$0" "$#"; wc -c; exit 3\n# '
+    ran = Ran(exec_("a", command + "x" * (size - len(command))), portable=portable)
+    assert ran.status("a") == ("failed", "exit status 3")
+    assert ran.recorder.out("a").split() == ["/bin/sh", "0", "0"]
+    assert not os.listdir(folder)
+
+
+def test_snippets_do_not_move_commands_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    snippet = "import os; os.chdir('other'); os.environ['MOVED'] = 'yes'; os.umask(0o777)"
+    before = os.umask(0o022)
+    try:
+        ran = Ran(eval_("a", snippet), exec_("b", 'pwd; umask; echo "moved:$MOVED"', "a"))
+    finally:
+        os.umask(before)
+        os.environ.pop("MOVED", None)
+    assert ran.recorder.out("b") == f"{tmp_path}\n0022\nmoved:\n"
+
+
+def test_a_directory_that_was_removed_can_still_be_worked_in(portable, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert Ran(exec_("a", "echo x"), portable=portable).recorder.out("a") == "x\n"
+    monkeypatch.chdir(tmp_path)
+
+
+LONG = "true\n# " + "x" * (1 << 17)
+
+
+def test_a_long_command_that_cannot_start_leaves_no_file(portable, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ran = Ran(exec_("a", LONG, cwd="/nowhere"), portable=portable)
+    assert ran.status("a") == ("failed", "cannot start: No such file or directory: /nowhere")
+    assert not os.listdir(tmp_path)
+
+
+def test_a_long_command_without_room_for_its_file_fails_and_names_the_cause(portable, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        ran = Ran(exec_("a", LONG), portable=portable)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert ran.status("a") == ("failed", "cannot start: File too large")
+    assert not os.listdir(tmp_path)

@@ -1,0 +1,238 @@
+"""How the end of a command is learnt, and what becomes of processes that it leaves behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import sys
+import threading
+
+import pytest
+
+from fastrun import Outcome, Start
+from fastrun.executors.commands import executor as processes
+from tests.support.documents import eval_, exec_
+from tests.support.fakes import Recorder
+from tests.support.processes import WITHOUT_FIRST_THREAD, alive
+from tests.support.runs import Ran
+
+
+class Detailed(Recorder):
+    """Wants to know everything, and keeps what it is told."""
+
+    def __init__(self, *, detailed: bool = True) -> None:
+        super().__init__()
+        self.wants = detailed
+        self.starts: dict[str, Start] = {}
+        self.outcomes: dict[str, Outcome] = {}
+
+    @property
+    def detailed(self) -> bool:
+        return self.wants
+
+    def task_started(self, task, start) -> None:
+        super().task_started(task, start)
+        self.starts[task.name] = start
+
+    def task_ended(self, task, outcome) -> None:
+        super().task_ended(task, outcome)
+        self.outcomes[task.name] = outcome
+
+
+def test_what_a_command_used_is_told_to_who_wants_to_know(portable):
+    recorder = Detailed()
+    # More than this process ever had, which counts for what it starts too.
+    much = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + 100_000_000
+    source = f"b = b'x' * {much}; sum(range(3_000_000))"
+    busy = f'{sys.executable} -c "{source}"; echo $$; exit 3'
+    ran = Ran(exec_("a", busy), exec_("b", "true"), eval_("c", "x = 1"), recorder=recorder, portable=portable)
+    a, b = recorder.outcomes["a"].usage, recorder.outcomes["b"].usage
+    assert a is not None
+    assert b is not None
+    assert a.peak_bytes is not None
+    assert a.peak_bytes > 0.9 * much
+    # Less than this process has.
+    assert b.peak_bytes is None
+    assert a.cpu_seconds > b.cpu_seconds >= 0
+    assert ran.status("a") == ("failed", "exit status 3")
+    assert recorder.starts["a"] == Start(pid=int(ran.recorder.out("a")))
+    assert recorder.outcomes["c"].usage is None
+    assert recorder.starts["c"].pid is None
+
+
+def test_what_a_command_used_that_leaves_somebody_behind_is_not_known():
+    recorder = Detailed()
+    Ran(exec_("a", "sleep 0.1 &"), exec_("b", "true", "a"), recorder=recorder)
+    assert recorder.outcomes["a"].usage is None
+    assert recorder.outcomes["b"].usage is not None
+
+
+def test_nothing_is_measured_that_nobody_wants_to_know(portable):
+    recorder = Detailed(detailed=False)
+    Ran(exec_("a", "true"), recorder=recorder, portable=portable)
+    assert (recorder.starts["a"], recorder.outcomes["a"].usage) == (Start(), None)
+
+
+class Thief(Recorder):
+    """Takes the status of whatever child ends first, as some libraries do."""
+
+    def task_output(self, task, stream, data) -> None:
+        super().task_output(task, stream, data)
+        os.waitpid(-1, 0)
+
+
+def test_a_status_that_somebody_else_took_is_lost_and_not_ok():
+    ran = Ran(exec_("a", "echo x"), recorder=Thief())
+    assert ran.status("a") == ("failed", "exit status lost")
+
+
+def test_a_status_that_the_kernel_threw_away_is_lost_and_not_ok(portable):
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        ran = Ran(exec_("a", "true"), portable=portable)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert ran.status("a") == ("failed", "exit status lost")
+
+
+def test_a_background_process_that_keeps_the_output_does_not_hold_up_the_run(portable):
+    command = "sleep 1000 & echo $!"
+    ran = Ran(exec_("a", command), exec_("b", "echo after", "a"), portable=portable)
+    assert ran.status("a")[0] == "ok"
+    assert ran.status("b")[0] == "ok"
+    assert not alive(int(ran.recorder.out("a")))
+    assert ran.warnings == ["a: left a process behind that keeps its output open; it is ended"]
+
+
+def test_a_background_process_that_ignores_sigterm_is_killed(portable):
+    command = "(trap '' TERM; echo ready; while :; do sleep 1000; done) & echo $!"
+    ran = Ran(exec_("a", command), portable=portable, grace=0.1)
+    pid = next(int(line) for line in ran.recorder.out("a").split() if line.isdecimal())
+    assert not alive(pid)
+
+
+def test_a_background_process_is_read_to_the_end(portable, tmp_path):
+    # It prints once the second task has written to the gate, when its own shell is long gone.
+    folder = str(tmp_path)
+    ran = Ran(
+        exec_("a", "mkfifo gate; (read line < gate; echo late; > done; sleep 1000) & exit 0", cwd=folder),
+        exec_("b", "echo go > gate; while [ ! -e done ]; do sleep 0.01; done", "a", cwd=folder),
+        portable=portable,
+        grace=60.0,
+    )
+    assert ran.recorder.out("a") == "late\n"
+
+
+DAEMON = "setsid sh -c '{}> left; exec sleep 1000' & echo $!; while [ ! -e left ]; do sleep 0.01; done"
+
+
+@pytest.mark.parametrize("quiet", ["", "exec >&- 2>&-; "])
+def test_a_daemon_is_named_and_ended_at_the_end_of_the_run(portable, tmp_path, quiet):
+    ran = Ran(exec_("a", DAEMON.format(quiet), cwd=str(tmp_path)), portable=portable)
+    assert not alive(int(ran.recorder.out("a")))
+    assert ran.warnings == ["a: left a process behind; it is ended"]
+
+
+@pytest.mark.parametrize("program", ["sh -c '> ready; exec sleep 1000'", f"{sys.executable} first.py"])
+@pytest.mark.parametrize("session", ["", "setsid "])
+def test_who_writes_nothing_and_stays_is_named_and_ended_at_the_end_of_the_run(portable, tmp_path, program, session):
+    # The second one goes on without the thread that it began with, and looks like a zombie.
+    (tmp_path / "first.py").write_text(f"open('ready', 'w')\n{WITHOUT_FIRST_THREAD}")
+    # What runs has its output elsewhere by then.
+    waits = "while [ ! -e ready ]; do sleep 0.01; done"
+    ends = "; while [ -e /proc/$!/exe ]; do sleep 0.01; done" if "first" in program else ""
+    command = f"{session}{program} > /dev/null 2>&1 & echo $!; {waits}{ends}"
+    ran = Ran(exec_("a", command, cwd=str(tmp_path)), portable=portable)
+    assert not alive(int(ran.recorder.out("a")))
+    assert ran.warnings == ["a: left a process behind; it is ended"]
+
+
+def test_a_daemon_that_ignores_sigterm_is_killed(portable, tmp_path):
+    ran = Ran(exec_("a", DAEMON.format('trap "" TERM; '), cwd=str(tmp_path)), portable=portable, grace=0.1)
+    assert not alive(int(ran.recorder.out("a")))
+
+
+@pytest.mark.parametrize("command", [DAEMON.format(""), "sleep 1000 & echo $!"])
+def test_what_a_detached_command_leaves_behind_lives_on_unnamed(portable, tmp_path, command):
+    ran = Ran(exec_("a", command, cwd=str(tmp_path), detach=True), portable=portable)
+    pid = int(ran.recorder.out("a"))
+    try:
+        assert alive(pid)
+        assert ran.warnings == []
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_daemon_without_the_mark_that_keeps_the_output_is_named(portable, tmp_path):
+    daemon = "env -i setsid sh -c '> left; exec sleep 1000' & echo $!; while [ ! -e left ]; do sleep 0.01; done"
+    ran = Ran(exec_("a", daemon, cwd=str(tmp_path)), portable=portable)
+    pid = int(ran.recorder.out("a"))
+    try:
+        assert alive(pid)
+        assert ran.warnings == ["a: left a process behind that keeps its output open; it left its session and lives on"]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+class Unwatchable(Recorder):
+    """Lets no process be waited for in the ordinary ways.
+
+    Injected: the descriptors that a spawn frees leave room for the pidfd unless another thread takes them.
+    """
+
+    def __init__(self, monkeypatch) -> None:
+        super().__init__()
+        self.monkeypatch = monkeypatch
+
+    def run_started(self, tasks) -> None:
+        def refuse(*_: object) -> int:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        def no_thread(_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        self.monkeypatch.setattr(os, "pidfd_open", refuse)
+        self.monkeypatch.setattr(threading.Thread, "start", no_thread)
+
+    def run_ended(self, report) -> None:
+        self.monkeypatch.undo()
+
+
+def test_a_process_that_cannot_be_watched_is_asked_again_and_again(monkeypatch, portable):
+    tasks = [
+        exec_("a", "echo x; sleep 0.02; exit 3"),
+        exec_("b", "kill -TERM $$"),
+        exec_("c", "head -c 300000 /dev/zero"),
+        exec_("d", "sleep 1000 & echo $!"),
+        exec_("e", "echo after", "d"),
+    ]
+    ran = Ran(*tasks, recorder=Unwatchable(monkeypatch), portable=portable)
+    assert ran.status("a") == ("failed", "exit status 3")
+    assert ran.status("b") == ("failed", "killed by SIGTERM")
+    assert ran.recorder.out("a") == "x\n"
+    assert ran.recorder.output["c", 1] == bytes(300_000)
+    assert ran.recorder.out("e") == "after\n"
+    assert not alive(int(ran.recorder.out("d")))
+
+
+def test_a_lost_status_of_a_process_that_cannot_be_watched_is_failed(monkeypatch):
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        ran = Ran(exec_("a", "echo x"), recorder=Unwatchable(monkeypatch))
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert ran.status("a") == ("failed", "exit status lost")
+
+
+def test_where_there_is_no_pidfd_the_portable_way_is_taken(monkeypatch):
+    monkeypatch.delattr(os, "pidfd_open")
+    assert Ran(exec_("a", "echo x")).recorder.out("a") == "x\n"
+
+
+def test_where_groups_cannot_be_looked_at_open_pipes_tell(monkeypatch, portable):
+    monkeypatch.setattr(processes, "live_groups", lambda: None)
+    ran = Ran(exec_("a", "sleep 1000 & echo $!"), portable=portable)
+    assert ran.status("a") == ("ok", "")
+    assert not alive(int(ran.recorder.out("a")))
