@@ -8,13 +8,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import plots, record, report
-from bench.cases import CASES
-from bench.compare import run_case
-from bench.contenders import FULL, QUICK, Setting
-from bench.machine import facts, peer_version
-from bench.peers import COMMAND_PEERS, SNIPPET_PEERS, Unavailable, find_peer
-from bench.workflows import find_workflows
+from bench.compare import plots, record, report
+from bench.compare.case import run_case
+from bench.compare.cases import CASES
+from bench.compare.contenders import FULL, QUICK, Setting
+from bench.compare.machine import facts, peer_version
+from bench.compare.peers import COMMAND_PEERS, SNIPPET_PEERS, Unavailable, find_peer
+from bench.compare.workflows import find_workflows
 
 
 def main() -> int:

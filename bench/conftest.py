@@ -1,11 +1,14 @@
-"""``pytest bench``: the options for sizes, and what is noted beside each figure."""
+"""``pytest bench``: the options for sizes, and what is noted beside each figure.
+
+Not in ``micro``: pytest knows an option only if the folder that it is called with has the file that adds it.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.machine import facts
+from bench.compare.machine import facts
 from bench.measure import own_peak, reset_peak
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from bench.compare.peers import COMMAND_PEERS, DOCUMENT, SNIPPET_PEERS, Unavailable, find_peer
 from bench.measure import child_environment, measure
-from bench.peers import COMMAND_PEERS, DOCUMENT, SNIPPET_PEERS, Unavailable, find_peer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +98,7 @@ def test_every_peer_runs_all_commands_behind_what_they_wait_for(tmp_path: Path, 
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / DOCUMENT).write_bytes(orjson.dumps({"tasks": tasks}))
-    prepare = [sys.executable, "-m", "bench.peers", str(folder), module]
+    prepare = [sys.executable, "-m", "bench.compare.peers", str(folder), module]
     subprocess.run(prepare, env=child_environment(), timeout=60, check=True)
     # A second run does all of it again.
     for _ in range(2):

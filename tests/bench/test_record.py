@@ -8,12 +8,12 @@ from importlib.util import find_spec
 
 import pytest
 
-from bench import plots, report
-from bench.cases import CASES
-from bench.compare import Case, Contender, run_case
-from bench.contenders import QUICK, Setting, peer_contenders
+from bench.compare import plots, report
+from bench.compare.case import Case, Contender, run_case
+from bench.compare.cases import CASES
+from bench.compare.contenders import QUICK, Setting, peer_contenders
+from bench.compare.record import Comparison, Result, Run, Spread, Target, Verdict, dump, figures, load, spread, verdict
 from bench.measure import Measured, child_environment
-from bench.record import Comparison, Result, Run, Spread, Target, Verdict, dump, figures, load, spread, verdict
 
 OURS = [Run(2.0, 1.0, 100_000_000), Run(3.0, 1.0, 90_000_000), Run(10.0, 1.0, 80_000_000)]
 THEIRS = [Run(1.0, 0.5, 50_000_000, 0.1, 0.5), Run(2.0, 0.5, 40_000_000, 0.2), Run(4.0, 0.5, 40_000_000)]

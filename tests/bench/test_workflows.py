@@ -14,11 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastrun
-from bench.compare import run_case
-from bench.contenders import QUICK, Setting
-from bench.measure import child_environment
-from bench.workflow_cases import LONGEST, SLOTS, workflow_cases
-from bench.workflows import (
+from bench.compare.case import run_case
+from bench.compare.contenders import QUICK, Setting
+from bench.compare.workflow_cases import LONGEST, SLOTS, workflow_cases
+from bench.compare.workflows import (
     BOUND,
     IN_ORDER,
     KNOWN,
@@ -42,6 +41,7 @@ from bench.workflows import (
     schedules,
     variants_like,
 )
+from bench.measure import child_environment
 from tests.support.strategies import graphs
 
 if TYPE_CHECKING:

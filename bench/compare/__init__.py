@@ -1,0 +1,1 @@
+"""Whole processes of fastrun, measured beside those of its peers."""

@@ -1,0 +1,260 @@
+"""What is compared: the cases by name, and what each must reach.
+
+A family of cases is a function from a ``Setting`` to its cases, and one entry in ``CASES``: another module adds its own
+there. A family is made, documents and all, when its turn has come, and its folder is removed behind it.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import orjson
+
+from bench.compare.case import Case, Contender
+from bench.compare.contenders import (
+    FASTRUN,
+    TIMEOUT,
+    Setting,
+    document_folder,
+    fastrun_contender,
+    journal_contender,
+    peer_contenders,
+)
+from bench.compare.peers import COMMAND_PEERS, DOCUMENT, find_peer
+from bench.compare.record import Target
+from bench.compare.workflow_cases import workflow_cases
+from bench.measure import measure
+
+# What Python can reach: its ratio stands beside fastrun's where that is above the limit.
+_CALLS = find_peer("calls").NAME
+
+# Bytes that memory may grow by while much is printed.
+GROWTH = 32e6
+
+
+def exec_cases(setting: Setting) -> Iterator[Case]:
+    """Many commands that do nothing, few and many at once."""
+    n = setting.sizes.commands
+    folder = document_folder(setting, "wide", n, "true")
+    targets = [Target(FASTRUN, 1.0, "ninja", bound=_CALLS), Target(FASTRUN, 1.0, "GNU make", bound=_CALLS)]
+    targets += [Target(FASTRUN, 1.25, "posix_spawn loop in C", bound=_CALLS)]
+    contenders, missing = peer_contenders(folder, ["floor", "calls", "ninja", "make"], 16)
+    contenders.append(fastrun_contender(folder, 16))
+    yield Case("exec", f"{n:,} x true, -j 16", n, 3, contenders, targets, missing=missing, plot="growth")
+    contenders, missing = peer_contenders(folder, ["floor", "calls", "ninja", "make"], 2)
+    contenders.append(fastrun_contender(folder, 2))
+    yield Case("exec", f"{n:,} x true, -j 2", n, 2, contenders, targets, missing=missing)
+
+
+def chain_cases(setting: Setting) -> Iterator[Case]:
+    """Commands of which each waits for the one before."""
+    n = setting.sizes.chain
+    folder = document_folder(setting, "deep", n, "true")
+    contenders, missing = peer_contenders(folder, ["calls", "ninja", "make"], 16)
+    contenders.append(fastrun_contender(folder, 16))
+    targets = [Target(FASTRUN, 1.0, "ninja", bound=_CALLS), Target(FASTRUN, 1.0, "GNU make", bound=_CALLS)]
+    yield Case("chain", f"{n:,} x true in a chain", n, 3, contenders, targets, missing=missing)
+
+
+def loaded_cases(setting: Setting) -> Iterator[Case]:
+    """What commands cost with many other tasks in memory: nothing more, it is hoped.
+
+    The time from the first line of output to that which says that the gate started, which is when all commands
+    have ended. Seen from outside, in the program as it is; loading lies before, and nobody waits for the report.
+    """
+    before, *loaded = setting.sizes.loaded
+    contenders = []
+    for tasks in loaded:
+        folder = document_folder(setting, "gated", tasks, "true", "--before", str(before))
+        found = fastrun_contender(folder, 16, marker=f"Started: task{before}\n".encode(), stop=True)
+        contenders.append(found._replace(name=f"fastrun, {tasks:,} loaded"))
+    few, many = (contender.name for contender in contenders)
+    title = f"{before:,} x true, -j 16, beside many that wait"
+    yield Case("loaded", title, before, 2, contenders, [Target(many, 1.1, few)], figure="marked")
+
+
+def shell_cases(setting: Setting) -> Iterator[Case]:
+    """Commands that the shell has something to do for."""
+    sizes = setting.sizes
+    works = (("bin-true", "/bin/true", sizes.commands), ("pipes", "a pipe and redirections", sizes.pipes))
+    for make, title, n in works:
+        folder = document_folder(setting, "wide", n, make)
+        contenders, missing = peer_contenders(folder, ["calls", "ninja"], 16)
+        contenders.append(fastrun_contender(folder, 16))
+        targets = [Target(FASTRUN, 1.0, "ninja", bound=_CALLS)]
+        yield Case("shell", f"{n:,} x {title}, -j 16", n, 2, contenders, targets, missing=missing)
+
+
+def eval_cases(setting: Setting) -> Iterator[Case]:
+    """Many snippets: none like another, all the same, one behind the other."""
+    n = setting.sizes.snippets
+    works = (
+        ("wide", "distinct", "different snippets", "loop", 3, 2.0),
+        ("wide", "same", "equal snippets", "executor", 2, 0.2),
+        ("deep", "distinct", "different snippets in a chain", "loop", 2, 4.0),
+    )
+    for shape, make, title, peer, rounds, limit in works:
+        folder = document_folder(setting, shape, n, make)
+        contenders, missing = peer_contenders(folder, [peer], 64)
+        contenders.append(fastrun_contender(folder))
+        targets = [Target(FASTRUN, limit, find_peer(peer).NAME)]
+        case = Case("eval", f"{n:,} {title}", n, rounds, contenders, targets, "snippet", missing=missing)
+        yield case._replace(plot="growth" if shape == "wide" and make == "distinct" else "")
+
+
+def sleep_cases(setting: Setting) -> Iterator[Case]:
+    """Tasks that only wait: how many do so at once."""
+    n = setting.sizes.naps
+    folder = document_folder(setting, "wide", n, "nap")
+    contenders, missing = peer_contenders(folder, ["executor"], n)
+    contenders.append(fastrun_contender(folder))
+    contenders.append(fastrun_contender(folder, None, "--eval-threads", str(n)))
+    targets = [Target(contenders[-1].name, 0.7, kind="most")]
+    yield Case("sleep", f"{n:,} snippets that sleep for 0.5 s", n, 2, contenders, targets, "snippet", missing=missing)
+    n = setting.sizes.sleeps
+    folder = document_folder(setting, "wide", n, "sleep")
+    contenders, missing = peer_contenders(folder, ["floor", "ninja"], n)
+    contenders.append(fastrun_contender(folder))
+    targets = [Target(FASTRUN, 2.5, kind="most")]
+    yield Case("sleep", f"{n:,} x sleep 1", n, 2, contenders, targets, missing=missing)
+
+
+def start_cases(setting: Setting) -> Iterator[Case]:
+    """How long until the first command of many starts. Neither is let go on from there.
+
+    ninja's first line says that the first command has ended, half a millisecond after it started.
+    """
+    n = setting.sizes.million
+    folder = document_folder(setting, "random", n, "true", "--edges", "3")
+    contenders, missing = peer_contenders(folder, ["ninja"], 16, marker=b"[1/", stop=True)
+    contenders.append(fastrun_contender(folder, 16, marker=b"Started: ", stop=True))
+    targets = [Target(FASTRUN, 1.0, "ninja"), Target(FASTRUN, 1.5, "ninja", figure="peak")]
+    title = f"{n:,} commands, 3 dependencies each: until the first starts"
+    yield Case("start", title, n, 1, contenders, targets, missing=missing)
+
+
+def million_cases(setting: Setting) -> Iterator[Case]:
+    """Loading, running and reporting a million tasks. The loop knows nothing of their dependencies."""
+    n = setting.sizes.million
+    folder = document_folder(setting, "random", n, "same", "--edges", "3")
+    contenders, missing = peer_contenders(folder, ["loop"], 64)
+    contenders.append(fastrun_contender(folder))
+    targets = [Target(FASTRUN, 30e-6 * n, kind="most")]
+    title = f"{n:,} snippets, 3 dependencies each"
+    yield Case("million", title, n, 1, contenders, targets, "snippet", missing=missing)
+
+
+def one_cases(setting: Setting) -> Iterator[Case]:
+    """What it costs to start at all."""
+    folder = document_folder(setting, "wide", 1, "true")
+    imports = "import uvloop, orjson"
+    contenders = [
+        Contender(imports, partial(measure, [sys.executable, "-c", imports], timeout=TIMEOUT)),
+        fastrun_contender(folder),
+    ]
+    yield Case("one", "one true", 1, 30, contenders, [Target(FASTRUN, 1.3, imports)])
+
+
+def output_cases(setting: Setting) -> Iterator[Case]:
+    """Much that is printed, by one task and by several at once; memory is that of who prints little."""
+    little = "fastrun, 1 MB"
+    small = _printing_folder(setting, 1, 1)
+    for tasks, megabytes in zip((1, 8), setting.sizes.megabytes, strict=True):
+        folder = _printing_folder(setting, tasks, megabytes)
+        cat = ["cat", *[os.path.join(folder, "text")] * tasks]
+        contenders = [
+            Contender("cat", partial(measure, cat, timeout=TIMEOUT)),
+            fastrun_contender(small)._replace(name=little),
+            fastrun_contender(folder),
+        ]
+        targets = [Target(FASTRUN, 2.0, "cat"), Target(FASTRUN, GROWTH, little, "excess", "peak")]
+        yield Case("output", f"{tasks} x {megabytes:,} MB printed", tasks, 7, contenders, targets)
+
+
+def journal_cases(setting: Setting) -> Iterator[Case]:
+    """What it costs to record a run: many commands, and many snippets, where it costs the most."""
+    n = setting.sizes.commands
+    folder = document_folder(setting, "wide", n, "true")
+    contenders = [fastrun_contender(folder, 16), journal_contender(folder, 16)]
+    journal = contenders[-1].name
+    yield Case("journal", f"{n:,} x true, -j 16, recorded", n, 2, contenders, [Target(journal, 1.1, FASTRUN)])
+    n = setting.sizes.snippets
+    folder = document_folder(setting, "wide", n, "distinct")
+    contenders = [fastrun_contender(folder), journal_contender(folder)]
+    targets = [Target(journal, 25e-6 * n, FASTRUN, "excess")]
+    yield Case("journal", f"{n:,} different snippets, recorded", n, 2, contenders, targets, "snippet")
+
+
+def insight_cases(setting: Setting) -> Iterator[Case]:
+    """What the files for other tools cost, where they cost the most."""
+    n = setting.sizes.snippets
+    folder = document_folder(setting, "wide", n, "distinct")
+    files = {name: os.path.join(folder, f"run.{name}") for name in ("json", "trace", "html")}
+    contenders = [fastrun_contender(folder)]
+    for names in (("json",), ("trace",), ("json", "trace"), ("html",)):
+        options = [f"--{name}" for name in names]
+        found = fastrun_contender(folder, None, *[part for name in names for part in (f"--{name}", files[name])])
+        contenders.append(found._replace(name=" ".join([FASTRUN, *options])))
+    targets = [Target(f"{FASTRUN} --json --trace", 1.15, FASTRUN)]
+    yield Case("insight", f"{n:,} different snippets, told to files", n, 3, contenders, targets, "snippet")
+
+
+def peers_cases(setting: Setting) -> Iterator[Case]:
+    """All who run commands, on the same ones."""
+    n = setting.sizes.peers
+    folder = document_folder(setting, "wide", n, "true")
+    contenders, missing = peer_contenders(folder, COMMAND_PEERS, 16)
+    contenders.append(fastrun_contender(folder, 16))
+    yield Case("peers", f"{n:,} x true, -j 16, all peers", n, 1, contenders, missing=missing, plot="peers")
+
+
+def growth_cases(setting: Setting) -> Iterator[Case]:
+    """The points of the plot that no other case has: cost per task against their number."""
+    snippets, commands = setting.sizes.growth
+    for n in snippets:
+        folder = document_folder(setting, "wide", n, "distinct")
+        contenders, missing = peer_contenders(folder, ["loop", "executor"], 64)
+        contenders.append(fastrun_contender(folder))
+        title = f"{n:,} different snippets"
+        yield Case("growth", title, n, 2, contenders, (), "snippet", missing=missing, plot="growth")
+    for n in commands:
+        folder = document_folder(setting, "wide", n, "true")
+        contenders, missing = peer_contenders(folder, ["floor", "ninja", "make", "xargs"], 16)
+        contenders.append(fastrun_contender(folder, 16))
+        yield Case("growth", f"{n:,} x true, -j 16", n, 2, contenders, missing=missing, plot="growth")
+
+
+CASES: dict[str, Callable[[Setting], Iterator[Case]]] = {
+    "one": one_cases,
+    "exec": exec_cases,
+    "chain": chain_cases,
+    "shell": shell_cases,
+    "loaded": loaded_cases,
+    "eval": eval_cases,
+    "sleep": sleep_cases,
+    "start": start_cases,
+    "million": million_cases,
+    "output": output_cases,
+    "journal": journal_cases,
+    "insight": insight_cases,
+    "peers": peers_cases,
+    "workflows": workflow_cases,
+    "growth": growth_cases,
+}
+
+
+def _printing_folder(setting: Setting, tasks: int, megabytes: int) -> str:
+    """A folder with a text, and a document of so many tasks that each print it."""
+    folder = os.path.join(setting.folder, f"printing-{tasks}-{megabytes}")
+    if not os.path.exists(folder):
+        os.mkdir(folder)
+        text = os.path.join(folder, "text")
+        # Lines as a compiler or a test might write them.
+        block = b"the quick brown fox jumps over the lazy dog, again and again\n" * 16_393
+        with open(text, "wb") as file:
+            file.writelines(block for _ in range(megabytes))
+        task = {"type": "exec", "arguments": f"cat {text}"}
+        with open(os.path.join(folder, DOCUMENT), "wb") as file:
+            file.write(orjson.dumps({"tasks": [{"name": f"task{i}", **task} for i in range(tasks)]}))
+    return folder

@@ -1,0 +1,1 @@
+"""Parts of fastrun, measured with pytest-benchmark."""
