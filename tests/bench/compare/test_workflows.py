@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from graphlib import CycleError
-from typing import TYPE_CHECKING
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fastrun
-from bench.compare.case import run_case
-from bench.compare.contenders import QUICK, Setting
-from bench.compare.workflow_cases import LONGEST, SLOTS, workflow_cases
 from bench.compare.workflows import (
     BOUND,
     IN_ORDER,
@@ -41,21 +34,10 @@ from bench.compare.workflows import (
     schedules,
     variants_like,
 )
-from bench.measure import child_environment
+from tests.bench.compare.samples import CHAIN_LAST, workflow_of, write_workflow
 from tests.support.strategies import graphs
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 SHAPES = [montage_like, epigenomics_like, blast_like, variants_like]
-
-
-def workflow_of(seconds: list[float], parents: list[list[int]]) -> Workflow:
-    return Workflow("test", [f"task{number}" for number in range(len(seconds))], seconds, parents)
-
-
-# Three short tasks that are independent, then a chain of two: in the file's order the chain starts late.
-CHAIN_LAST = workflow_of([2, 2, 2, 3, 3], [[], [], [], [], [3]])
 
 
 @st.composite
@@ -73,13 +55,6 @@ some_slots = st.integers(1, 8)
 def some_priorities(workflow: Workflow) -> st.SearchStrategy[list[float]]:
     count = len(workflow.names)
     return st.lists(st.integers(-3, 3).map(float), min_size=count, max_size=count)
-
-
-def write(folder: Path, name: str, *tasks: tuple[str, float, list[str]]) -> str:
-    path = folder / name
-    found = [{"name": name, "seconds": seconds, "parents": parents} for name, seconds, parents in tasks]
-    path.write_bytes(orjson.dumps({"source": "test", "tasks": found}))
-    return os.fspath(path)
 
 
 def test_the_critical_path_is_the_longest_by_time():
@@ -179,8 +154,8 @@ def test_the_document_sleeps_to_the_microsecond_and_not_where_it_says_nothing():
 
 
 def test_a_folder_is_read_in_the_order_of_its_file_names(tmp_path):
-    write(tmp_path, "b.json", ("x", 1.5, []), ("y", 2, ["x", "x"]))
-    write(tmp_path, "a.json", ("y", 0, ["x"]), ("x", 3, []))
+    write_workflow(tmp_path, "b.json", ("x", 1.5, []), ("y", 2, ["x", "x"]))
+    write_workflow(tmp_path, "a.json", ("y", 0, ["x"]), ("x", 3, []))
     (tmp_path / "notes.txt").write_text("not a workflow")
     assert load_workflows(os.fspath(tmp_path)) == [
         Workflow("a", ["y", "x"], [0.0, 3.0], [[1], []]),
@@ -199,14 +174,14 @@ def test_a_folder_is_read_in_the_order_of_its_file_names(tmp_path):
 )
 def test_a_file_that_is_no_workflow_is_an_error(tasks, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        read_workflow(write(tmp_path, "bad.json", *tasks))
+        read_workflow(write_workflow(tmp_path, "bad.json", *tasks))
 
 
 def test_the_folder_comes_from_the_caller_or_the_environment_or_look_alikes_are_made(tmp_path, monkeypatch):
     one, other = tmp_path / "one", tmp_path / "other"
     for folder in (one, other):
         folder.mkdir()
-        write(folder, f"{folder.name}.json", ("x", 1, []))
+        write_workflow(folder, f"{folder.name}.json", ("x", 1, []))
     monkeypatch.delenv("FASTRUN_WORKFLOWS", raising=False)
     assert find_workflows() == look_alikes()
     assert [found.title for found in find_workflows(os.fspath(one))] == ["one"]
@@ -218,14 +193,14 @@ def test_the_folder_comes_from_the_caller_or_the_environment_or_look_alikes_are_
 def test_a_folder_without_a_workflow_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="no workflow is there"):
         find_workflows(os.fspath(tmp_path))
-    write(tmp_path, "large.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS + 1)))
+    write_workflow(tmp_path, "large.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS + 1)))
     with pytest.raises(ValueError, match="no small workflow is there"):
         find_workflows(os.fspath(tmp_path), quick=True)
 
 
 def test_a_quick_run_takes_only_small_workflows(tmp_path):
-    write(tmp_path, "small.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS)))
-    write(tmp_path, "large.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS + 1)))
+    write_workflow(tmp_path, "small.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS)))
+    write_workflow(tmp_path, "large.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS + 1)))
     assert [found.title for found in find_workflows(os.fspath(tmp_path), quick=True)] == ["small"]
     assert all(len(found.names) <= QUICK_TASKS for found in look_alikes(quick=True))
 
@@ -274,72 +249,3 @@ def test_fastruns_order_starts_the_long_merge_of_variants_early():
 def test_no_schedule_is_below_the_bound(workflow, slots):
     found = schedules(workflow, slots)
     assert min(found.values()) == found[BOUND]
-
-
-def setting(folder: Path, workflows: Path, **sizes) -> Setting:
-    return Setting(os.fspath(folder), QUICK._replace(makespan=0.05, **sizes), os.fspath(workflows))
-
-
-@pytest.fixture
-def two_workflows(tmp_path: Path) -> Path:
-    folder = tmp_path / "workflows"
-    folder.mkdir()
-    for name, workflow in (("chain-last", CHAIN_LAST), ("one", workflow_of([1], [[]]))):
-        tasks = [
-            (name, seconds, [workflow.names[parent] for parent in parents])
-            for name, seconds, parents in zip(workflow.names, workflow.seconds, workflow.parents, strict=True)
-        ]
-        write(folder, f"{name}.json", *tasks)
-    return folder
-
-
-def test_each_workflow_is_a_case_for_each_number_of_slots_and_the_last_is_the_mean(tmp_path, two_workflows):
-    *cases, mean = workflow_cases(setting(tmp_path, two_workflows))
-    assert [case.title for case in cases] == [
-        f"{title}, {slots}"
-        for title in ("chain-last, 5 tasks", "one, 1 tasks")
-        for slots in ("-j 4", "-j 16", "no bound")
-    ]
-    for case in cases:
-        assert [contender.name for contender in case.contenders] == [BOUND, KNOWN, IN_ORDER, RANKED, "fastrun"]
-        assert [target.against for target in case.targets] == ([] if case.title.endswith("no bound") else [KNOWN])
-    assert [(target.contender, target.against) for target in mean.targets] == [(RANKED, IN_ORDER)]
-
-
-def test_the_mean_is_of_the_ratios_to_known_durations_where_slots_are_bound(tmp_path, two_workflows):
-    *results, mean = [run_case(case, 1) for case in workflow_cases(setting(tmp_path, two_workflows))]
-    assert not any(result.missing for result in [*results, mean])
-    ratios = []
-    for result in results:
-        took = {name: runs[0].seconds for name, runs in result.runs.items()}
-        assert took[BOUND] == pytest.approx(0.05)
-        # It slept, so that the run cannot have been shorter.
-        assert took["fastrun"] > took[BOUND]
-        if "no bound" not in result.title:
-            ratios.append(took["fastrun"] / took[KNOWN])
-    assert len(ratios) == 4
-    assert mean.runs["fastrun"][0].seconds == pytest.approx(sum(ratios) / 4)
-    assert mean.runs[KNOWN][0].seconds == 1
-
-
-def test_with_many_tasks_a_run_is_longer_and_with_very_many_left_out(tmp_path):
-    folder = tmp_path / "workflows"
-    folder.mkdir()
-    most = SLOTS[4]
-    write(folder, "a.json", *((f"x{number}", 1.0, []) for number in range(2 * most)))
-    write(folder, "b.json", *((f"x{number}", 1.0, []) for number in range(int(LONGEST * most) + 1)))
-    longer, *_, left_out, _, _, mean = workflow_cases(setting(tmp_path, folder))
-    # Nothing was run, of which there could be a mean.
-    assert set(run_case(mean, 1).missing) == {BOUND, KNOWN, IN_ORDER, RANKED, "fastrun"}
-    assert longer.contenders[0].run().seconds == pytest.approx(2 * 0.05)
-    assert [contender.name for contender in left_out.contenders] == [BOUND, KNOWN, IN_ORDER, RANKED]
-    assert [name for name, _ in left_out.missing] == ["fastrun"]
-
-
-@pytest.mark.parametrize(("options", "message"), [([], "No such file"), (["--quick"], "No such file")])
-def test_a_folder_that_cannot_be_read_is_an_error_before_anything_is_measured(tmp_path, options, message):
-    command = [sys.executable, "-m", "bench", "compare", *options, "--workflows", os.fspath(tmp_path / "none")]
-    found = subprocess.run(command, env=child_environment(), timeout=60, capture_output=True, text=True, check=False)
-    assert found.returncode == 2
-    assert message in found.stderr
-    assert found.stdout == ""
