@@ -14,7 +14,7 @@ from bench.compare.cases import CASES
 from bench.compare.contenders import FULL, QUICK, Setting
 from bench.compare.machine import facts, peer_version
 from bench.compare.peers import COMMAND_PEERS, SNIPPET_PEERS, Unavailable, find_peer
-from bench.compare.workflows import find_workflows
+from bench.compare.workflows.files import find_workflows
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ from bench.compare.contenders import (
 )
 from bench.compare.peers import COMMAND_PEERS, DOCUMENT, find_peer
 from bench.compare.record import Target
-from bench.compare.workflow_cases import workflow_cases
+from bench.compare.workflows.cases import workflow_cases
 from bench.measure import measure
 
 # What Python can reach: its ratio stands beside fastrun's where that is above the limit.

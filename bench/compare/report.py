@@ -4,9 +4,9 @@ import inspect
 from dataclasses import replace
 from itertools import groupby
 
-from bench.compare import workflows
 from bench.compare.peers import COMMAND_PEERS, SNIPPET_PEERS, find_peer
 from bench.compare.record import Comparison, Result, Spread, Target, Verdict, figures, spread, verdict
+from bench.compare.workflows.schedules import schedules
 
 _COLUMNS = "{:<34} {:<25} {:>8}  {:>15}  {:>7}  {:>7}  {:>8}  {:>18}"
 
@@ -188,7 +188,7 @@ def _biases() -> list[str]:
     """What the docstrings of the peers say, and that of the schedules."""
     peers = [find_peer(module) for module in (*COMMAND_PEERS, *SNIPPET_PEERS)]
     documented = [(peer.NAME, inspect.getdoc(peer)) for peer in peers]
-    documented.append(("list schedules", inspect.getdoc(workflows.schedules)))
+    documented.append(("list schedules", inspect.getdoc(schedules)))
     lines = ["| | |", "| --- | --- |"]
     for name, documentation in documented:
         text = " ".join((documentation or "").replace("``", "`").split())

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bench.compare.record import Comparison, Result, Run, Target
-from bench.compare.workflows import (
-    Workflow,
-)
+from bench.compare.workflows.workflow import Workflow
 from bench.measure import child_environment
 
 if TYPE_CHECKING:

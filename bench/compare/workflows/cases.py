@@ -15,7 +15,9 @@ from bench.compare.case import Case, Contender
 from bench.compare.contenders import FASTRUN, QUICK, Setting, fastrun_contender
 from bench.compare.peers import DOCUMENT
 from bench.compare.record import Target
-from bench.compare.workflows import IN_ORDER, KNOWN, RANKED, Workflow, document, find_workflows, scaled, schedules
+from bench.compare.workflows.files import find_workflows
+from bench.compare.workflows.schedules import IN_ORDER, KNOWN, RANKED, scaled, schedules
+from bench.compare.workflows.workflow import Workflow, document
 from bench.measure import Measured
 
 # For each number of slots (None: no bound) the tasks that a workflow may have so that a run as short as

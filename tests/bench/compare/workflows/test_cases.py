@@ -9,13 +9,8 @@ import pytest
 
 from bench.compare.case import run_case
 from bench.compare.contenders import QUICK, Setting
-from bench.compare.workflow_cases import LONGEST, SLOTS, workflow_cases
-from bench.compare.workflows import (
-    BOUND,
-    IN_ORDER,
-    KNOWN,
-    RANKED,
-)
+from bench.compare.workflows.cases import LONGEST, SLOTS, workflow_cases
+from bench.compare.workflows.schedules import BOUND, IN_ORDER, KNOWN, RANKED
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""Workflows of science as cases, beside list schedules that cost nothing."""
