@@ -1,7 +1,7 @@
-"""Who else runs tasks: one module per peer, each a ``Peer``, each measured as a fresh process on the same document.
+"""Peers: other programs that run tasks. Each is a module, and runs as a fresh process on the same document.
 
-A module's docstring says what the peer is and, in the paragraphs behind, where the comparison is biased. The Python
-peers are programs themselves: what this package imports they pay for at every start, so it imports next to nothing.
+A module's docstring says what the peer is and where the comparison is biased. The Python peers are programs themselves
+and pay at every start for what this package imports, so it imports next to nothing.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-# The first ones start processes and do little else; the last are of the kind that runs a company's pipelines.
+# The first peers start processes and do little else; the last are made for the pipelines of a company.
 COMMAND_PEERS = (
     "floor",
     "calls",
@@ -28,44 +28,44 @@ COMMAND_PEERS = (
 )
 SNIPPET_PEERS = ("loop", "executor")
 
-# The name of the document in the folder that a peer is given.
+# Name of the document in a peer's folder.
 DOCUMENT = "document.json"
 
 
-class Unavailable(Exception):  # noqa: N818  # not an error: the comparison goes on without it
-    """A peer that cannot be had here. Its text is the reason."""
+class Unavailable(Exception):  # noqa: N818  # not an error: the comparison goes on without the peer
+    """A peer cannot run on this machine. The text is the reason."""
 
 
 class Peer(Protocol):
     """A module of this package.
 
-    ``NAME``: what people call it. ``KNOWS_DEPENDENCIES``: False if it runs tasks in any order.
+    ``NAME``: its usual name. ``KNOWS_DEPENDENCIES``: False if it runs tasks in any order.
     """
 
     NAME: str
     KNOWS_DEPENDENCIES: bool
 
     def version(self) -> str:
-        """What is installed. Raises Unavailable."""
+        """Return the installed version. Raises Unavailable."""
 
     def prepare(self, document: dict[str, Any], folder: str) -> None:
-        """Write beside the document, in ``folder``, what it reads instead."""
+        """Write into ``folder`` the files that the peer reads instead of the document."""
 
     def command(self, folder: str, jobs: int) -> list[str]:
-        """The arguments of a process that runs all tasks, at most ``jobs`` at once.
+        """Return the arguments of a process that runs all tasks, at most ``jobs`` at once.
 
-        Called before each run: it removes what the run before left behind.
+        Called before each run: removes what the previous run left behind.
         """
 
 
 def find_peer(module: str) -> Peer:
-    """The peer in the module of that name."""
+    """Return the peer in the module of that name."""
     return cast("Peer", import_module(f"{__name__}.{module}"))
 
 
 def package_version(name: str) -> str:
-    """The version of a Python package. Raises Unavailable where it is not installed."""
-    # Slow to import, and the peers' processes have no use for it.
+    """Return the version of a Python package. Raises Unavailable if it is not installed."""
+    # Lazy, as below: the import is slow, and the processes of peers do not need it.
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -75,9 +75,10 @@ def package_version(name: str) -> str:
 
 
 def program_version(name: str, starts_with: str = "") -> str:
-    """The first line of what ``NAME --version`` says, whose beginning is what tells it from others of its name.
+    """Return the first line that ``NAME --version`` prints.
 
-    Raises Unavailable where there is none.
+    Raises Unavailable if there is no such program, or if the line does not begin with ``starts_with``: then it is
+    another program of the same name.
     """
     import subprocess
 
@@ -90,13 +91,17 @@ def program_version(name: str, starts_with: str = "") -> str:
     return line
 
 
+def prepare_nothing(document: dict[str, Any], folder: str) -> None:
+    """Write no files, for a peer that reads the document."""
+
+
 def python_command(module: str, folder: str, jobs: int) -> list[str]:
-    """The arguments that run a module of this package as a program on the document."""
+    """Return the arguments that run a module of this package as a program on the document."""
     return [sys.executable, "-m", f"{__name__}.{module}", os.path.join(folder, DOCUMENT), str(jobs)]
 
 
 def read_tasks(path: str) -> list[dict[str, Any]]:
-    """The tasks of a document, as the Python peers read them."""
+    """Read the tasks of a document."""
     import json
 
     with open(path, "rb") as file:
@@ -104,6 +109,6 @@ def read_tasks(path: str) -> list[dict[str, Any]]:
 
 
 def write_commands(document: dict[str, Any], folder: str) -> None:
-    """Write ``commands``: those of a document, each ended by a NUL, as ``xargs -0`` reads them."""
+    """Write the file ``commands``: the commands of a document, each ended by a NUL, as ``xargs -0`` reads them."""
     with open(os.path.join(folder, "commands"), "w", encoding="utf-8") as file:
         file.writelines(f"{task['arguments']}\0" for task in document["tasks"])

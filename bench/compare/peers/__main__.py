@@ -1,6 +1,7 @@
-"""``python -m bench.compare.peers FOLDER MODULE ...`` writes what these peers read instead of ``FOLDER/document.json``.
+"""Preparation of peers; ``python -m bench.compare.peers FOLDER MODULE ...`` writes the files that they read.
 
-In a process of its own because large documents would raise the peak of memory of the one that measures.
+They are made from ``FOLDER/document.json``, in a separate process: a large document would raise the peak of memory of
+the process that measures.
 """
 
 import os
@@ -12,7 +13,7 @@ from bench.compare.peers import DOCUMENT, find_peer
 
 
 def main() -> None:
-    """Prepare for each peer that the command line names."""
+    """Prepare each peer that the command line names."""
     folder, *modules = sys.argv[1:]
     with open(os.path.join(folder, DOCUMENT), "rb") as file:
         document = orjson.loads(file.read())

@@ -1,33 +1,23 @@
-"""Plain asyncio: ``create_subprocess_shell`` behind a semaphore, output captured; one coroutine per task.
+"""Plain asyncio: ``create_subprocess_shell`` behind a semaphore, output captured, one coroutine per task.
 
-Biased in its favour: it prints nothing, and the first failure ends it. How it waits for a process is the Python
-version's: a thread for each up to 3.11, a pidfd from 3.12 on.
+Biased in its favour: it prints nothing, and the first failure ends it. It waits for a process as its version of Python
+does: with a thread for each up to 3.11, with a pidfd from 3.12 on.
 """
 
 import asyncio
 import platform
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
+from functools import partial
 from typing import Any
 
-from bench.compare.peers import python_command, read_tasks
+from bench.compare.peers import prepare_nothing, python_command, read_tasks
 
 NAME = "asyncio"
 KNOWS_DEPENDENCIES = True
-
-
-def version() -> str:
-    """That of Python."""
-    return platform.python_version()
-
-
-def prepare(document: dict[str, Any], folder: str) -> None:
-    """Nothing: it reads the document."""
-
-
-def command(folder: str, jobs: int) -> list[str]:
-    """The arguments that run the document."""
-    return python_command("asyncio_shell", folder, jobs)
+version = platform.python_version
+prepare = prepare_nothing
+command = partial(python_command, "asyncio_shell")
 
 
 async def run(tasks: list[dict[str, Any]], jobs: int) -> None:
@@ -44,7 +34,7 @@ async def run(tasks: list[dict[str, Any]], jobs: int) -> None:
         if process.returncode:
             raise RuntimeError(f"{task['name']}: exit status {process.returncode}")
 
-    # None begins before all are known, whatever their order.
+    # No coroutine starts before the dictionary is complete, so dependencies may come in any order.
     for task in tasks:
         running[task["name"]] = asyncio.create_task(run_one(task))
     await asyncio.gather(*running.values())

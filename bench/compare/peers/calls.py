@@ -1,36 +1,28 @@
-"""The floor for commands in Python: the system calls that fastrun makes for each, in a bare loop.
+"""The floor for commands in Python: the system calls that fastrun makes for each command, in a bare loop.
 
-Two pipes, a session, ``posix_spawn``, a pidfd in an epoll, and the imports of fastrun. Biased in its own favour: no
-lines, no report, no output read while a command runs, no signals, no limits, nothing checked, and the first failure
-ends it. What fastrun takes beyond this is its own; what this takes beyond others is the price of Python and the calls.
+Two pipes, a session, ``posix_spawn``, a pidfd in an epoll, and the imports of fastrun. Biased in its own favour: it has
+no lines, report, signals, limits or checks, it reads output only after a command has ended, and the first failure ends
+it. What it takes beyond other peers is the price of Python and of the calls. What fastrun takes beyond it is fastrun's
+own.
 """
 
 import os
 import platform
 import select
 import sys
+from functools import partial
 from typing import Any
 
-from bench.compare.peers import python_command, read_tasks
+from bench.compare.peers import prepare_nothing, python_command, read_tasks
 
 NAME = "the same calls in Python"
 KNOWS_DEPENDENCIES = True
+version = platform.python_version
+prepare = prepare_nothing
+command = partial(python_command, "calls")
 
+# Most bytes per read.
 _CHUNK = 1 << 16
-
-
-def version() -> str:
-    """That of Python."""
-    return platform.python_version()
-
-
-def prepare(document: dict[str, Any], folder: str) -> None:
-    """Nothing: it reads the document."""
-
-
-def command(folder: str, jobs: int) -> list[str]:
-    """The arguments that run the document."""
-    return python_command("calls", folder, jobs)
 
 
 def _start(command: str, null: int, environment: dict[bytes, bytes]) -> tuple[int, int, int]:
@@ -46,7 +38,7 @@ def _start(command: str, null: int, environment: dict[bytes, bytes]) -> tuple[in
 
 
 def _end(pidfd: int, *pipes: int) -> None:
-    """Read what a command printed and reap it. Raises RuntimeError if it failed."""
+    """Read the output of a command and reap it. Raises RuntimeError if it failed."""
     for pipe in pipes:
         while os.read(pipe, _CHUNK):
             pass
@@ -87,13 +79,13 @@ def run(tasks: list[dict[str, Any]], jobs: int) -> None:
 
 def main() -> None:
     """Run the document that the command line names."""
-    import asyncio  # noqa: F401  # what fastrun cannot do without
+    import asyncio  # noqa: F401  # the imports of fastrun
     from concurrent.futures import ThreadPoolExecutor
 
     import orjson  # noqa: F401
     import uvloop  # noqa: F401
 
-    # In a thread that has not computed yet, as fastrun does it: see its command line.
+    # In a fresh thread, as fastrun does it: Linux deprioritises a thread that has just used much CPU.
     with ThreadPoolExecutor(1) as pool:
         pool.submit(run, read_tasks(sys.argv[1]), int(sys.argv[2])).result()
 

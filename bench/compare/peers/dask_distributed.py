@@ -1,42 +1,32 @@
 """Dask's distributed scheduler: a ``LocalCluster`` of one worker in this process, tasks submitted as futures.
 
-Biased in its favour: it prints nothing and there is no network. Biased against it: start-up and end of the cluster are
-counted, which a real one pays once for many runs.
+Biased in its favour: it prints nothing, and there is no network. Biased against it: its time includes start and end of
+the cluster, which a real cluster pays once for many runs.
 """
 
 import os
 import sys
+from functools import partial
 from typing import Any
 
-from bench.compare.peers import package_version, python_command, read_tasks
+from bench.compare.peers import package_version, prepare_nothing, python_command, read_tasks
 from bench.compare.peers.threads import run_shell
 
 NAME = "dask.distributed"
 KNOWS_DEPENDENCIES = True
+version = partial(package_version, "distributed")
+prepare = prepare_nothing
+command = partial(python_command, "dask_distributed")
 
 
-def version() -> str:
-    """That of the package."""
-    return package_version("distributed")
-
-
-def prepare(document: dict[str, Any], folder: str) -> None:
-    """Nothing: it reads the document."""
-
-
-def command(folder: str, jobs: int) -> list[str]:
-    """The arguments that run the document."""
-    return python_command("dask_distributed", folder, jobs)
-
-
-def _run_one(text: str, dependencies: list[None]) -> None:  # noqa: ARG001  # they are there to be waited for
+def _run_one(text: str, dependencies: list[None]) -> None:  # noqa: ARG001  # makes Dask wait for them
     run_shell(text)
 
 
 def main() -> None:
-    """Run the document that the command line names, whose tasks stand behind their dependencies."""
+    """Run the document that the command line names. Its tasks must come after their dependencies."""
     path, jobs = sys.argv[1], int(sys.argv[2])
-    # Beside the document, so that what it leaves behind goes with that.
+    # Files that Dask leaves behind are removed with the folder of the document.
     os.environ["DASK_TEMPORARY_DIRECTORY"] = os.path.dirname(path)
     from distributed import Client, LocalCluster
 

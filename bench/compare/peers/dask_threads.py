@@ -1,39 +1,29 @@
-"""Dask's threaded scheduler: each task a ``delayed`` call of ``subprocess.run``, its dependencies arguments of it.
+"""Dask's threaded scheduler: each task is a ``delayed`` call of ``subprocess.run`` with its dependencies as arguments.
 
 Biased in its favour: it prints nothing, and the first failure ends it. Biased against it: its import alone takes longer
-than some of the others need for all, and its graphs are made for calls that compute.
+than some peers take for everything, and its graphs are made for calls that compute.
 """
 
 import sys
+from functools import partial
 from typing import Any
 
-from bench.compare.peers import package_version, python_command, read_tasks
+from bench.compare.peers import package_version, prepare_nothing, python_command, read_tasks
 from bench.compare.peers.threads import run_shell
 
 NAME = "Dask, threads"
 KNOWS_DEPENDENCIES = True
+version = partial(package_version, "dask")
+prepare = prepare_nothing
+command = partial(python_command, "dask_threads")
 
 
-def version() -> str:
-    """That of the package."""
-    return package_version("dask")
-
-
-def prepare(document: dict[str, Any], folder: str) -> None:
-    """Nothing: it reads the document."""
-
-
-def command(folder: str, jobs: int) -> list[str]:
-    """The arguments that run the document."""
-    return python_command("dask_threads", folder, jobs)
-
-
-def _run_one(text: str, dependencies: list[None]) -> None:  # noqa: ARG001  # they are there to be waited for
+def _run_one(text: str, dependencies: list[None]) -> None:  # noqa: ARG001  # makes Dask wait for them
     run_shell(text)
 
 
 def main() -> None:
-    """Run the document that the command line names, whose tasks stand behind their dependencies."""
+    """Run the document that the command line names. Its tasks must come after their dependencies."""
     import dask
 
     calls: dict[str, Any] = {}

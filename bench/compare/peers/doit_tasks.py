@@ -1,20 +1,22 @@
-"""doit, with a ``dodo.py`` that makes a task of each command, run by threads.
+"""doit, with a ``dodo.py`` that makes a task of each command, and threads.
 
-Biased in its favour: threads, where processes are its default and slower. Biased against it: it keeps a database of
-what it ran.
+Biased in its favour: threads, while its default is processes, which are slower. Biased against it: it keeps a database
+of the tasks that it has run.
 """
 
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from bench.compare.peers import DOCUMENT, package_version
 
 NAME = "doit"
 KNOWS_DEPENDENCIES = True
+version = partial(package_version, "doit")
 
-# An action is a format: a percent sign stands for itself only when doubled.
+# doit formats an action, so a percent sign is doubled.
 _DODO = f"""\
 import json
 
@@ -31,11 +33,6 @@ def task_work():
 """
 
 
-def version() -> str:
-    """That of the package."""
-    return package_version("doit")
-
-
 def prepare(document: dict[str, Any], folder: str) -> None:  # noqa: ARG001  # dodo.py reads it
     """Write ``dodo.py``."""
     with open(os.path.join(folder, "dodo.py"), "w", encoding="utf-8") as file:
@@ -43,7 +40,7 @@ def prepare(document: dict[str, Any], folder: str) -> None:  # noqa: ARG001  # d
 
 
 def command(folder: str, jobs: int) -> list[str]:
-    """The arguments that run ``dodo.py`` with an empty database."""
+    """Return the arguments that run ``dodo.py``, after removing the database of the previous run."""
     database = os.path.join(folder, "doit.json")
     with suppress(FileNotFoundError):
         os.unlink(database)

@@ -1,7 +1,7 @@
-/* The least that running commands costs: posix_spawn and wait in a loop.
+/* The least cost of running commands: a loop of posix_spawn and wait.
 
-   floor FILE JOBS: runs each command of the file, ended by a NUL each, with `/bin/sh -c`, at most JOBS at once. Takes
-   no output, makes no sessions and knows no dependencies: whoever runs commands for others pays for those besides. */
+   floor FILE JOBS: runs each command of the file with `/bin/sh -c`, at most JOBS at once. Each command ends with a NUL.
+   Takes no output, makes no sessions and knows no dependencies. */
 
 #include <spawn.h>
 #include <stdio.h>

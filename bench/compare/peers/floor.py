@@ -1,7 +1,7 @@
-"""The floor for commands: ``floor.c``, ``posix_spawn`` and ``wait`` in a loop, compiled on the spot.
+"""The floor for commands: ``floor.c``, a loop of ``posix_spawn`` and ``wait``, compiled on this machine.
 
-Biased in its own favour: it takes no output, makes no sessions, knows no dependencies and keeps no status, which is
-less than anyone can do who runs commands for others.
+Biased in its own favour: it takes no output, makes no sessions, knows no dependencies and keeps no status. Every real
+runner of commands has to do more.
 """
 
 import os
@@ -18,7 +18,7 @@ _SOURCE = os.path.join(os.path.dirname(__file__), "floor.c")
 
 
 def version() -> str:
-    """The compiler that makes it."""
+    """Return the version of the compiler."""
     compiler = shutil.which("cc")
     if compiler is None:
         raise Unavailable("no C compiler: cc is not on the path")
@@ -27,11 +27,11 @@ def version() -> str:
 
 
 def prepare(document: dict[str, Any], folder: str) -> None:
-    """Compile it, and write the list of commands."""
+    """Compile the program and write the list of commands."""
     subprocess.run(["cc", "-O2", "-o", os.path.join(folder, "floor"), _SOURCE], timeout=60, check=True)
     write_commands(document, folder)
 
 
 def command(folder: str, jobs: int) -> list[str]:
-    """The arguments that run the list."""
+    """Return the arguments that run the list."""
     return [os.path.join(folder, "floor"), os.path.join(folder, "commands"), str(jobs)]

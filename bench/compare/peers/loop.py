@@ -1,35 +1,23 @@
-"""The floor for snippets: a bare loop of ``exec(compile(...))`` over those of a document, in their order.
+"""The floor for snippets: a bare loop of ``exec(compile(...))`` over the snippets of a document, in their order.
 
 Biased in its own favour: no threads, no dependencies, no status, no output. Biased against it: it caches nothing.
 """
 
 import gc
-import os
 import platform
 import sys
 from collections.abc import Iterable
-from typing import Any
+from functools import partial
 
 import orjson
 
-from bench.compare.peers import DOCUMENT
+from bench.compare.peers import prepare_nothing, python_command
 
 NAME = "bare loop"
 KNOWS_DEPENDENCIES = False
-
-
-def version() -> str:
-    """That of Python."""
-    return platform.python_version()
-
-
-def prepare(document: dict[str, Any], folder: str) -> None:
-    """Nothing: it reads the document."""
-
-
-def command(folder: str, jobs: int) -> list[str]:  # noqa: ARG001  # one at a time
-    """The arguments that run the document."""
-    return [sys.executable, "-m", "bench.compare.peers.loop", os.path.join(folder, DOCUMENT)]
+version = platform.python_version
+prepare = prepare_nothing
+command = partial(python_command, "loop")
 
 
 def run_all(sources: Iterable[str]) -> None:
@@ -40,7 +28,7 @@ def run_all(sources: Iterable[str]) -> None:
 
 def main() -> None:
     """Run the snippets of the document that the command line names."""
-    # As fastrun does it: with the collector on, reading a million tasks takes five times as long.
+    # As in fastrun: with the collector on, reading a million tasks takes five times as long.
     gc.disable()
     with open(sys.argv[1], "rb") as file:
         document = orjson.loads(file.read())

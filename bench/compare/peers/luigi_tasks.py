@@ -1,32 +1,26 @@
-"""Luigi with its local scheduler: a ``Task`` per command, which leaves an empty file to say that it is done.
+"""Luigi with its local scheduler: a ``Task`` per command, which writes an empty file when it is done.
 
-Biased in its favour: it logs warnings only, and captures nothing. Biased against it: the files, and a process forked
-for each task, which it is made to keep busy for minutes.
+Biased in its favour: it logs only warnings and captures nothing. Biased against it: the files, and a process that it
+forks for each task, although it is made for tasks of minutes.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
-from bench.compare.peers import package_version, python_command, read_tasks
+from bench.compare.peers import package_version, prepare_nothing, python_command, read_tasks
 
 NAME = "Luigi"
 KNOWS_DEPENDENCIES = True
-
-
-def version() -> str:
-    """That of the package."""
-    return package_version("luigi")
-
-
-def prepare(document: dict[str, Any], folder: str) -> None:
-    """Nothing: it reads the document."""
+version = partial(package_version, "luigi")
+prepare = prepare_nothing
 
 
 def command(folder: str, jobs: int) -> list[str]:
-    """The arguments that run the document, with nothing done yet."""
+    """Return the arguments that run the document, after removing the files of the previous run."""
     done = os.path.join(folder, "luigi-done")
     shutil.rmtree(done, ignore_errors=True)
     os.mkdir(done)

@@ -1,21 +1,18 @@
 """GNU make, on the same commands with the same dependencies.
 
-Biased in its favour: it captures nothing, a command inherits its output, and one without anything that a shell must
-read, as ``true`` is, it runs without a shell.
+Biased in its favour: it captures nothing, because commands inherit its output, and it runs simple commands such as
+``true`` without a shell.
 """
 
 import os
+from functools import partial
 from typing import Any
 
 from bench.compare.peers import program_version
 
 NAME = "GNU make"
 KNOWS_DEPENDENCIES = True
-
-
-def version() -> str:
-    """What ``make --version`` says first."""
-    return program_version("make", "GNU Make")
+version = partial(program_version, "make", "GNU Make")
 
 
 def prepare(document: dict[str, Any], folder: str) -> None:
@@ -30,5 +27,5 @@ def prepare(document: dict[str, Any], folder: str) -> None:
 
 
 def command(folder: str, jobs: int) -> list[str]:
-    """The arguments that run the Makefile."""
+    """Return the arguments that run the Makefile."""
     return ["make", "-C", folder, "-j", str(jobs)]

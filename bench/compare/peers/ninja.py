@@ -1,8 +1,8 @@
 """ninja, on the same commands with the same dependencies.
 
-Its commands are to make files that they never make, so every one is out of date and runs, at each start. Biased
-in its favour: one pipe per command, where fastrun has two and a session for each, and a line of output per command
-where fastrun prints two and a report. Biased against it: it looks for the files first and writes a log.
+Its commands never make the files that they are said to make, so all of them are out of date and run at each start.
+Biased in its favour: one pipe per command, while fastrun has two and a session, and one line of output per command,
+while fastrun prints two and a report. Biased against it: it looks for the files first and writes a log.
 """
 
 import os
@@ -19,7 +19,7 @@ KNOWS_DEPENDENCIES = True
 
 
 def version() -> str:
-    """What ``ninja --version`` says."""
+    """Return what ``ninja --version`` prints."""
     result = subprocess.run([_find(), "--version"], capture_output=True, text=True, timeout=10, check=True)
     return result.stdout.strip()
 
@@ -38,15 +38,14 @@ def prepare(document: dict[str, Any], folder: str) -> None:
 
 
 def command(folder: str, jobs: int) -> list[str]:
-    """The arguments that run the build file, as if for the first time."""
-    # It would read the log of the run before.
+    """Return the arguments that run the build file, after removing the log of the previous run."""
     with suppress(FileNotFoundError):
         os.unlink(os.path.join(folder, ".ninja_log"))
     return [_find(), "-C", folder, "-j", str(jobs)]
 
 
 def _find() -> str:
-    """The path of ninja: beside this interpreter, as the PyPI package puts it, or on the path."""
+    """Return the path of ninja: beside this interpreter, where the PyPI package puts it, or on the path."""
     found = shutil.which("ninja", path=os.path.dirname(sys.executable)) or shutil.which("ninja")
     if found is None:
         raise Unavailable("ninja is not installed")

@@ -7,28 +7,18 @@ import platform
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from graphlib import TopologicalSorter
 from queue import SimpleQueue
 from typing import Any
 
-from bench.compare.peers import python_command, read_tasks
+from bench.compare.peers import prepare_nothing, python_command, read_tasks
 
 NAME = "graphlib and threads"
 KNOWS_DEPENDENCIES = True
-
-
-def version() -> str:
-    """That of Python."""
-    return platform.python_version()
-
-
-def prepare(document: dict[str, Any], folder: str) -> None:
-    """Nothing: it reads the document."""
-
-
-def command(folder: str, jobs: int) -> list[str]:
-    """The arguments that run the document."""
-    return python_command("threads", folder, jobs)
+version = platform.python_version
+prepare = prepare_nothing
+command = partial(python_command, "threads")
 
 
 def run(tasks: list[dict[str, Any]], jobs: int) -> None:
@@ -50,7 +40,7 @@ def run(tasks: list[dict[str, Any]], jobs: int) -> None:
 
 
 def run_shell(text: str) -> None:
-    """Run a command, its output captured. Raises CalledProcessError if it fails."""
+    """Run a command and capture its output. Raises CalledProcessError if it fails."""
     subprocess.run(text, shell=True, stdin=subprocess.DEVNULL, capture_output=True, check=True)
 
 

@@ -1,32 +1,21 @@
 """Plain uvloop: the program of ``asyncio_shell`` on uvloop's loop.
 
-Biased in its favour as that is. Biased against it: uvloop forks, and so pays for the parent's memory.
+Biased in its favour in the same way. Biased against it: uvloop forks, which costs more the more memory the parent has.
 """
 
 import sys
-from typing import Any
+from functools import partial
 
 import uvloop
 
-from bench.compare.peers import package_version, python_command, read_tasks
+from bench.compare.peers import package_version, prepare_nothing, python_command, read_tasks
 from bench.compare.peers.asyncio_shell import run
 
 NAME = "uvloop"
 KNOWS_DEPENDENCIES = True
-
-
-def version() -> str:
-    """That of the package."""
-    return package_version("uvloop")
-
-
-def prepare(document: dict[str, Any], folder: str) -> None:
-    """Nothing: it reads the document."""
-
-
-def command(folder: str, jobs: int) -> list[str]:
-    """The arguments that run the document."""
-    return python_command("uvloop_shell", folder, jobs)
+version = partial(package_version, "uvloop")
+prepare = prepare_nothing
+command = partial(python_command, "uvloop_shell")
 
 
 def main() -> None:
