@@ -1,4 +1,4 @@
-"""``python -m bench compare``: the command line of the comparison."""
+"""Command line of the comparison, ``python -m bench compare``."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ from bench.compare.workflows.files import find_workflows
 
 
 def main() -> int:
-    """Run the command line. Returns 1 if a contender failed; a target that is missed is no failure."""
+    """Run the command line. Returns 1 if a contender failed; a missed target is no failure."""
     options = _options()
     if options.source:
         comparison = record.load(options.source.read_bytes())
@@ -44,30 +44,30 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench")
     commands = parser.add_subparsers(dest="command", required=True)
     compare = commands.add_parser("compare", help="whole processes side by side")
-    compare.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} (default: all)")
-    compare.add_argument("--quick", action="store_true", help="tiny: whether everything works, not how fast it is")
-    compare.add_argument("--rounds", type=int, metavar="N", help="runs of each contender (default: the case's own)")
+    compare.add_argument("cases", nargs="*", metavar="CASE", help=f"one of {', '.join(CASES)} (default: all)")
+    compare.add_argument("--quick", action="store_true", help="tiny sizes: shows that everything runs, not how fast")
+    compare.add_argument("--rounds", type=int, metavar="N", help="runs of each contender (default: set by the case)")
     compare.add_argument(
         "--workflows",
         metavar="DIR",
-        help="published workflows (default: the folder that FASTRUN_WORKFLOWS names, else look-alikes)",
+        help="folder with published workflows (default: FASTRUN_WORKFLOWS, else look-alikes)",
     )
-    compare.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    compare.add_argument("--plots", type=Path, metavar="DIR", help="draw two plots, with matplotlib")
-    compare.add_argument("--results", type=Path, metavar="FILE", help="write a page of Markdown")
+    compare.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
+    compare.add_argument("--plots", type=Path, metavar="DIR", help="draw two plots; needs matplotlib")
+    compare.add_argument("--results", type=Path, metavar="FILE", help="write a page in Markdown")
     compare.add_argument(
-        "--from", dest="source", type=Path, metavar="FILE", help="measure nothing: show what --json wrote"
+        "--from", dest="source", type=Path, metavar="FILE", help="measure nothing: read the figures that --json wrote"
     )
     options = parser.parse_args()
     for name in options.cases:
         if name not in CASES:
-            compare.error(f"{name}: there is no such case")
+            compare.error(f"{name}: no such case")
     if options.rounds is not None and options.rounds < 1:
         compare.error("--rounds must be 1 or more")
-    # Now, not when everything has been measured.
+    # Before anything is measured.
     for path in (options.json, options.results):
         if path and not path.parent.is_dir():
-            compare.error(f"{path}: there is no such folder")
+            compare.error(f"{path.parent}: no such folder")
     if not options.source and "workflows" in (options.cases or CASES):
         try:
             find_workflows(options.workflows, quick=options.quick)
@@ -92,7 +92,7 @@ def _compare(options: argparse.Namespace) -> record.Comparison:
                 result = run_case(case, options.rounds or min(case.rounds, sizes.rounds))
                 results.append(result)
                 print(*report.result_lines(result), sep="\n", flush=True)
-    # As one would type it here: absolute paths below this folder, as tox gives them, say nothing elsewhere.
+    # tox passes absolute paths; below this folder they become relative, so that the line is right on any machine.
     typed = [argument.removeprefix(os.path.join(os.getcwd(), "")) for argument in sys.argv[1:]]
     command = shlex.join(["python", "-m", "bench", *typed])
     return record.Comparison(found, peers, command, options.quick, time.monotonic() - start, results)

@@ -1,6 +1,6 @@
-"""``pytest bench``: the options for sizes, and what is noted beside each figure.
+"""Options of ``pytest bench``, and facts stored beside each figure.
 
-Not in ``micro``: pytest knows an option only if the folder that it is called with has the file that adds it.
+Not in ``micro``: pytest reads options only from the conftest.py of the folder on its command line.
 """
 
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sizes",
         choices=("small", "large"),
         default="small",
-        help="large: the cases with a million tasks too (default: small, which is over in a minute or two)",
+        help="large: also the cases with up to a million tasks (default: small, which takes a minute or two)",
     )
     parser.addoption(
         "--quick",
         action="store_true",
-        help="the least of everything, once and without figures: whether all works, in a quarter of a minute",
+        help="only the smallest cases, once and without figures: a check in 15 seconds that all of them run",
     )
 
 
@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "large: only with --sizes large")
     config.addinivalue_line("markers", "small: not with --quick")
     if config.getoption("--quick"):
-        # What the plugin's own option does, before the plugin looks at it: each function runs once.
+        # As with --benchmark-disable: each function runs once. The plugin reads the option later than this.
         config.option.benchmark_disable = True
 
 
@@ -51,11 +51,11 @@ def machine_facts() -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def _noted(benchmark: BenchmarkFixture, machine_facts: dict[str, str]) -> Iterator[None]:
-    """Note versions, the machine and the peak of memory in ``extra_info``.
+def _store_facts(benchmark: BenchmarkFixture, machine_facts: dict[str, str]) -> Iterator[None]:
+    """Store versions, the machine and the peak of memory in ``extra_info``.
 
-    The peak is that of this process, setup included. Of a process that a test measures, the test notes
-    ``peak_memory_mb``.
+    The peak is that of this process, setup included. A test that measures another process stores that process's
+    peak as ``peak_memory_mb``.
     """
     benchmark.extra_info.update(machine_facts)
     reset_peak()

@@ -1,7 +1,7 @@
-"""Makes documents of any size and shape; ``python -m bench.generators SHAPE N WHAT`` prints one.
+"""Documents of any size and shape; ``python -m bench.generators SHAPE N MAKE`` prints one.
 
-Pure functions: the same arguments give the same document. Knows the form of a document and nothing of what runs
-it, so that a file made here can be timed by hand, with fastrun or with anything that reads it.
+The functions are pure: the same arguments give the same document. They know the form of a document and nothing of the
+programs that run it, so a document can also be timed by hand, with fastrun or with any other program that reads it.
 """
 
 import argparse
@@ -12,67 +12,67 @@ from typing import Any
 
 import orjson
 
-# As JSON gives it: a dict whose only key, "tasks", holds a list of dicts.
+# Parsed JSON: a dict whose only key, "tasks", holds a list of dicts.
 Document = dict[str, Any]
 
-# The type and the arguments of the task with this number.
+# Returns the type and the arguments of the task with a number.
 Make = Callable[[int], tuple[str, str]]
 
 
 def true_command(i: int) -> tuple[str, str]:  # noqa: ARG001
-    """The command that does nothing, so that all that is measured is what running it costs."""
+    """Return a command that does nothing: only the cost of running it is measured."""
     return "exec", "true"
 
 
 def bin_true_command(i: int) -> tuple[str, str]:  # noqa: ARG001
-    """The same as a program that the shell has to start."""
+    """Return a command that does nothing in a program that the shell has to start."""
     return "exec", "/bin/true"
 
 
 def pipes_command(i: int) -> tuple[str, str]:  # noqa: ARG001
-    """A command that only a shell understands: two processes, a pipe, redirections."""
+    """Return a command that needs a shell: two processes, a pipe, redirections."""
     return "exec", "echo a b c | tr a-z A-Z > /dev/null 2>&1"
 
 
 def sleep_command(i: int) -> tuple[str, str]:  # noqa: ARG001
-    """A command that waits for a second."""
+    """Return a command that sleeps for a second."""
     return "exec", "sleep 1"
 
 
 def nap_snippet(i: int) -> tuple[str, str]:  # noqa: ARG001
-    """A snippet that waits for half a second."""
+    """Return a snippet that sleeps for half a second."""
     return "eval", "import time; time.sleep(0.5)"
 
 
 def distinct_snippet(i: int) -> tuple[str, str]:
-    """A snippet that no other task has: each has to be compiled."""
+    """Return a different snippet for each task: each has to be compiled."""
     return "eval", f"x = {i}"
 
 
 def same_snippet(i: int) -> tuple[str, str]:  # noqa: ARG001
-    """A snippet that all tasks share: it may be compiled once."""
+    """Return the same snippet for every task: compiling it once is enough."""
     return "eval", "pass"
 
 
 def mixed(i: int) -> tuple[str, str]:
-    """Commands and snippets by turns."""
+    """Return a command for even numbers and a snippet for odd ones."""
     return distinct_snippet(i) if i % 2 else true_command(i)
 
 
 def wide(n: int, make: Make) -> Document:
-    """Tasks that do not depend on each other."""
+    """Return tasks without dependencies."""
     return _document(n, make, lambda _: ())
 
 
 def deep(n: int, make: Make) -> Document:
-    """A chain: each task depends on the one before it."""
+    """Return a chain: each task depends on the task before it."""
     return _document(n, make, lambda i: range(max(0, i - 1), i))
 
 
 def layered(n: int, width: int, fan_in: int, make: Make, seed: int = 0) -> Document:
-    """Layers of ``width`` tasks, the last may be narrower; each depends on ``fan_in`` of the layer before it.
+    """Return layers of ``width`` tasks; each task depends on ``fan_in`` random tasks of the layer before.
 
-    On all of that layer if it has no more than ``fan_in``.
+    A task depends on the whole layer before if that has at most ``fan_in`` tasks. The last layer may be narrower.
     """
     rng = random.Random(seed)
 
@@ -84,7 +84,7 @@ def layered(n: int, width: int, fan_in: int, make: Make, seed: int = 0) -> Docum
 
 
 def diamond(n: int, make: Make) -> Document:
-    """A source, tasks that depend on it and a sink that depends on all of those."""
+    """Return a source, tasks that depend on it, and a sink that depends on all of them."""
 
     def dependencies(i: int) -> Iterable[int]:
         return range(1, i) if i > 1 and i == n - 1 else range(min(i, 1))
@@ -93,21 +93,21 @@ def diamond(n: int, make: Make) -> Document:
 
 
 def binary_tree(n: int, make: Make) -> Document:
-    """Each task depends on the one above it, and above every two is one: the first is the root."""
+    """Return a binary tree with the first task as its root; each task depends on its parent."""
     return _document(n, make, lambda i: ((i - 1) // 2,) if i else ())
 
 
 def random_dag(n: int, edges_per_task: int, make: Make, seed: int = 0) -> Document:
-    """Each task depends on ``edges_per_task`` different ones anywhere before it, or on all if those are fewer."""
+    """Return tasks that each depend on ``edges_per_task`` random tasks before it, or on all if those are fewer."""
     rng = random.Random(seed)
     return _document(n, make, lambda i: rng.sample(range(i), min(edges_per_task, i)))
 
 
 def gated(n: int, before: int, make: Make) -> Document:
-    """Tasks that run with others in memory that never do.
+    """Return tasks that run beside tasks that are in memory and never run.
 
-    The first ``before`` are independent; task number ``before``, the gate, depends on all of them and fails, once there
-    was time to print that it has started; the rest depend on the gate.
+    The first ``before`` tasks are independent. Task number ``before``, the gate, depends on all of them. It fails after
+    a tenth of a second, in which its ``Started`` line is printed. The other tasks depend on the gate.
     """
 
     def make_gated(i: int) -> tuple[str, str]:
@@ -128,7 +128,7 @@ def _document(n: int, make: Make, dependencies: Callable[[int], Iterable[int]]) 
         type_, arguments = make(i)
         task: dict[str, Any] = {"name": name, "type": type_, "arguments": arguments}
         found = [names[number] for number in dependencies(i)]
-        # Left out where there are none, as people do.
+        # A document written by hand leaves out an empty list.
         if found:
             task["dependencies"] = found
         tasks.append(task)
@@ -150,7 +150,7 @@ SHAPES = ("wide", "deep", "layered", "diamond", "tree", "random", "gated")
 
 
 def main() -> None:
-    """Print the document that the command line asks for."""
+    """Print the document that the command line describes."""
     parser = argparse.ArgumentParser("python -m bench.generators", description="Print a document of N tasks.")
     parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("n", type=int, metavar="N", help="number of tasks")
@@ -160,7 +160,7 @@ def main() -> None:
         "--edges", type=int, default=3, help="dependencies of a task, 'layered' and 'random' (default: 3)"
     )
     parser.add_argument("--before", type=int, default=1000, help="tasks that 'gated' runs (default: 1000)")
-    parser.add_argument("--seed", type=int, default=0, help="of 'layered' and 'random' (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of 'layered' and 'random' (default: 0)")
     options = parser.parse_args()
     make = MAKES[options.make]
     shapes: dict[str, Callable[[], Document]] = {

@@ -1,6 +1,6 @@
-"""Runs one process and says what it took.
+"""Run one process and measure what it takes.
 
-Knows processes, clocks and memory; not what is measured nor what the figures mean.
+Knows processes, clocks and memory, not which program runs or what the figures mean.
 """
 
 import os
@@ -14,17 +14,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-# getrusage gives bytes there and kilobytes elsewhere.
+# Bytes in a unit of ``ru_maxrss``: macOS counts in bytes, other systems in kilobytes.
 _PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 
+# Variables that make Python slower, each in its own way: see ``child_environment``.
 _DISTORTING = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
 
 
 class Measured(NamedTuple):
-    """What a process took.
+    """Figures of one process.
 
-    ``seconds``: wall time from before it was started until it was reaped or, if it was stopped, until the marker came.
-    ``cpu``: seconds of processor, its children's included. ``peak``: bytes, the most memory it had resident.
+    ``seconds``: wall time from before the start until the process was reaped; if it was stopped, until the marker came.
+    ``cpu``: seconds of processor time, its children's included. ``peak``: most bytes of memory that it had resident.
     ``first``: seconds until its first output, or None. ``marked``: seconds between that and the marker, or None.
     """
 
@@ -38,28 +39,28 @@ class Measured(NamedTuple):
 def measure(
     command: Sequence[str], *, timeout: float, marker: bytes = b"", stop: bool = False, exit_code: int = 0
 ) -> Measured:
-    """Run a process whose standard output is a pipe, read here and thrown away.
+    """Run a process whose standard output is a pipe, which this process reads and throws away.
 
-    ``marker``: what to look for in the output. ``stop``: kill the process and its group as soon as that came.
-    ``timeout``: seconds after which they are killed. Raises RuntimeError if the process exits with anything but
-    ``exit_code``, or the marker did not come.
+    ``marker``: bytes to look for in the output. ``stop``: kill the process and its group when the marker has come.
+    ``timeout``: seconds after which the process and its group are killed. Raises RuntimeError if the exit code is not
+    ``exit_code`` or the marker did not come.
 
-    The peak is never less than this process's own: the kernel counts what a child was before its ``exec``. So
-    large documents are made in processes of their own.
+    The peak is never less than this process's own peak: the kernel counts the memory that a child had before its
+    ``exec``. So large documents are made in separate processes.
     """
     start = time.perf_counter()
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=child_environment(), process_group=0
     )
     assert process.stdout is not None
-    # Not process.kill, which may reap the process and with it the figures.
+    # process.kill might reap the process, and its figures would be lost.
     timer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
     timer.start()
     try:
         first, marked = _read(process.stdout.fileno(), marker, stop)
         if stop:
             os.killpg(process.pid, signal.SIGKILL)
-        # Still a zombie after this, so that the timer cannot kill who got its number next.
+        # The process stays a zombie, so the timer cannot kill another process with the same number.
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
@@ -85,7 +86,7 @@ def measure(
 
 
 def _read(descriptor: int, marker: bytes, stop: bool) -> tuple[float | None, float | None]:
-    """Read to the end, or to the marker. Returns when the first output and the marker came."""
+    """Read to the end, or with ``stop`` to the marker. Returns the times of the first output and of the marker."""
     first = marked = None
     tail = b""
     while data := os.read(descriptor, 1 << 16):
@@ -93,7 +94,7 @@ def _read(descriptor: int, marker: bytes, stop: bool) -> tuple[float | None, flo
         if first is None:
             first = now
         if marker and marked is None:
-            # The marker may lie across two reads.
+            # Two reads may split the marker.
             tail = tail[-len(marker) :] + data
             if marker in tail:
                 marked = now
@@ -103,10 +104,10 @@ def _read(descriptor: int, marker: bytes, stop: bool) -> tuple[float | None, flo
 
 
 def child_environment() -> dict[str, str]:
-    """The environment in which a child finds this ``bench`` and the ``fastrun`` that this process has.
+    """Return an environment in which a child imports this ``bench`` and the ``fastrun`` of this process.
 
-    Without what would make Python compile the modules of a checkout anew at each start, but not those of a package that
-    is installed, or write every line by itself.
+    Leaves out PYTHONDONTWRITEBYTECODE, with which each start compiles the modules of a checkout again, but not those of
+    an installed package, and PYTHONUNBUFFERED, with which Python writes every line separately.
     """
     import fastrun
 
@@ -117,11 +118,11 @@ def child_environment() -> dict[str, str]:
 
 
 def reset_peak() -> None:
-    """Make the kernel forget this process's peak of memory. Linux; elsewhere the peak is that since its start."""
+    """Reset this process's peak of memory, on Linux. Elsewhere the peak counts from the start of the process."""
     with suppress(OSError), open("/proc/self/clear_refs", "w") as file:
         file.write("5")
 
 
 def own_peak() -> int:
-    """Bytes, the most memory that this process had resident since ``reset_peak``."""
+    """Return the most bytes of memory that this process had resident since ``reset_peak``."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_UNIT

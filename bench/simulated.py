@@ -1,7 +1,7 @@
-"""A cluster without machines: seats are granted at once, tasks take the time that is said and do nothing.
+"""A simulated cluster: it grants seats at once, and its tasks take a given time and do nothing.
 
-Behind the same seam as Dask. What is measured with it is what fastrun itself does for each task; what a network and
-Dask's scheduler add is not in it.
+It implements the same protocol as the Dask cluster. Figures measured with it are fastrun's own cost per task, without
+the cost of a network and of Dask's scheduler.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from fastrun.protocols import Events
 
 
 class SimulatedCluster:
-    """``most_waiting``: the most tasks that lay at the seats at the same time. ``messages``: how many were sent."""
+    """Seats without workers. ``most_waiting``: most tasks at the seats at a time. ``messages``: number sent to them."""
 
     def __init__(self, seats: int, seconds: float = 0.0, latency: float = 0.0) -> None:
-        """``seats``: one on each worker. ``seconds``: that a task takes. ``latency``: of each message, one way."""
+        """``seats``: most seats, one per worker. ``seconds`` per task. ``latency``: seconds per message, one way."""
         self._most = seats
         self._seconds = seconds
         self._latency = latency
@@ -44,12 +44,12 @@ class SimulatedCluster:
         self.messages = 0
 
     def open(self, events: Events) -> None:
-        """Begin."""
+        """Remember the running loop."""
         self._events = events
         self._loop = asyncio.get_running_loop()
 
     def request(self, owner: Owner, resources: Resources) -> int | None:  # noqa: ARG002
-        """Grant a seat."""
+        """Grant a seat, or return None if there are enough."""
         if len(self._owners) == self._most:
             return None
         seat = next(self._numbers)
@@ -59,12 +59,12 @@ class SimulatedCluster:
         return seat
 
     def send(self, worker: str | None, command: Command) -> None:
-        """Pass on, later."""
+        """Deliver a command after the latency."""
         self.messages += 1
         self._loop.call_later(self._latency, self._take, worker, command)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
     def _take(self, worker: str | None, command: Command) -> None:
         if command[0] == RUN:
@@ -83,7 +83,7 @@ class SimulatedCluster:
                 self._tell(seat, (RETURNED, seat, queue.popleft()[0]))
 
     def _work(self, seat: int) -> None:
-        """Run what lies at a seat: at once where it takes no time, else one after the other."""
+        """Run the tasks at a seat one after the other; tasks that take no time all end in this call."""
         queue = self._queues.get(seat)
         while queue and seat not in self._busy:
             number = queue.popleft()[0]

@@ -1,8 +1,8 @@
-"""Whole processes side by side.
+"""One case: contenders that run in turn.
 
-Every figure is of a fresh process. Within a case the contenders take turns, round after round, so that what the
-machine does meanwhile meets all of them. Standard output of each is a pipe that is read here and thrown away, on
-the same processors: who prints more pays more. What the figures mean is ``record``'s to say, what is run ``cases``'.
+Every figure is of a fresh process. The contenders of a case take turns, round after round, so that all of them meet the
+same load of the machine. Their standard output is a pipe, which this process reads and throws away on the same
+processors: a contender that prints more pays more. ``record`` says what the figures mean, ``cases`` what runs.
 """
 
 import sys
@@ -14,14 +14,14 @@ from bench.measure import Measured, own_peak
 
 
 class Contender(NamedTuple):
-    """``run``: does it once."""
+    """A program on a document. ``run``: runs it once."""
 
     name: str
     run: Callable[[], Measured]
 
 
 class Case(NamedTuple):
-    """What is measured together; the fields are those of ``Result``. ``contenders``: fastrun last."""
+    """Contenders that are measured together; ``Result`` describes the fields. ``contenders``: fastrun comes last."""
 
     name: str
     title: str
@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
 
 def run_case(case: Case, rounds: int) -> Result:
-    """Run every contender so many times. One that fails is left out, and named with what it said."""
+    """Run every contender ``rounds`` times. A contender that fails is left out and named in ``missing``."""
     runs: dict[str, list[Run]] = {contender.name: [] for contender in case.contenders}
     missing = dict(case.missing)
     for _ in range(rounds):

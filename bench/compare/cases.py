@@ -1,7 +1,7 @@
-"""What is compared: the cases by name, and what each must reach.
+"""The cases by name, with the targets of each.
 
-A family of cases is a function from a ``Setting`` to its cases, and one entry in ``CASES``: another module adds its own
-there. A family is made, documents and all, when its turn has come, and its folder is removed behind it.
+A family of cases is a function from a ``Setting`` to its cases. To add a family, add its function to ``CASES``. Each
+family and its documents are made just before it runs, and its folder is removed after it.
 """
 
 import os
@@ -26,15 +26,15 @@ from bench.compare.record import Target
 from bench.compare.workflows.cases import workflow_cases
 from bench.measure import measure
 
-# What Python can reach: its ratio stands beside fastrun's where that is above the limit.
+# The least that Python can take. Its figure is shown beside the targets, as what is within reach.
 _CALLS = find_peer("calls").NAME
 
-# Bytes that memory may grow by while much is printed.
+# Most bytes by which memory may grow while tasks print much.
 GROWTH = 32e6
 
 
 def exec_cases(setting: Setting) -> Iterator[Case]:
-    """Many commands that do nothing, few and many at once."""
+    """Compare many commands that do nothing, with 16 and with 2 at once."""
     n = setting.sizes.commands
     folder = document_folder(setting, "wide", n, "true")
     targets = [Target(FASTRUN, 1.0, "ninja", bound=_CALLS), Target(FASTRUN, 1.0, "GNU make", bound=_CALLS)]
@@ -48,7 +48,7 @@ def exec_cases(setting: Setting) -> Iterator[Case]:
 
 
 def chain_cases(setting: Setting) -> Iterator[Case]:
-    """Commands of which each waits for the one before."""
+    """Compare a chain of commands."""
     n = setting.sizes.chain
     folder = document_folder(setting, "deep", n, "true")
     contenders, missing = peer_contenders(folder, ["calls", "ninja", "make"], 16)
@@ -58,10 +58,10 @@ def chain_cases(setting: Setting) -> Iterator[Case]:
 
 
 def loaded_cases(setting: Setting) -> Iterator[Case]:
-    """What commands cost with many other tasks in memory: nothing more, it is hoped.
+    """Compare commands beside few and beside many tasks in memory: they should cost the same.
 
-    The time from the first line of output to that which says that the gate started, which is when all commands
-    have ended. Seen from outside, in the program as it is; loading lies before, and nobody waits for the report.
+    The figure is the time from the first line of output to the line that says that the gate has started, which is when
+    all commands have ended. So it leaves out loading and the report, and needs no change of the program.
     """
     before, *loaded = setting.sizes.loaded
     contenders = []
@@ -75,7 +75,7 @@ def loaded_cases(setting: Setting) -> Iterator[Case]:
 
 
 def shell_cases(setting: Setting) -> Iterator[Case]:
-    """Commands that the shell has something to do for."""
+    """Compare commands with work for the shell."""
     sizes = setting.sizes
     works = (("bin-true", "/bin/true", sizes.commands), ("pipes", "a pipe and redirections", sizes.pipes))
     for make, title, n in works:
@@ -87,7 +87,7 @@ def shell_cases(setting: Setting) -> Iterator[Case]:
 
 
 def eval_cases(setting: Setting) -> Iterator[Case]:
-    """Many snippets: none like another, all the same, one behind the other."""
+    """Compare many snippets: all different, all equal, and different ones in a chain."""
     n = setting.sizes.snippets
     works = (
         ("wide", "distinct", "different snippets", "loop", 3, 2.0),
@@ -104,7 +104,7 @@ def eval_cases(setting: Setting) -> Iterator[Case]:
 
 
 def sleep_cases(setting: Setting) -> Iterator[Case]:
-    """Tasks that only wait: how many do so at once."""
+    """Compare tasks that only sleep, which shows how many run at once."""
     n = setting.sizes.naps
     folder = document_folder(setting, "wide", n, "nap")
     contenders, missing = peer_contenders(folder, ["executor"], n)
@@ -121,9 +121,9 @@ def sleep_cases(setting: Setting) -> Iterator[Case]:
 
 
 def start_cases(setting: Setting) -> Iterator[Case]:
-    """How long until the first command of many starts. Neither is let go on from there.
+    """Compare the time until the first of many commands starts, after which the process is killed.
 
-    ninja's first line says that the first command has ended, half a millisecond after it started.
+    ninja's first line comes when the first command has ended, half a millisecond after its start.
     """
     n = setting.sizes.million
     folder = document_folder(setting, "random", n, "true", "--edges", "3")
@@ -135,7 +135,7 @@ def start_cases(setting: Setting) -> Iterator[Case]:
 
 
 def million_cases(setting: Setting) -> Iterator[Case]:
-    """Loading, running and reporting a million tasks. The loop knows nothing of their dependencies."""
+    """Compare a million tasks, loaded, run and reported. The bare loop ignores their dependencies."""
     n = setting.sizes.million
     folder = document_folder(setting, "random", n, "same", "--edges", "3")
     contenders, missing = peer_contenders(folder, ["loop"], 64)
@@ -146,7 +146,7 @@ def million_cases(setting: Setting) -> Iterator[Case]:
 
 
 def one_cases(setting: Setting) -> Iterator[Case]:
-    """What it costs to start at all."""
+    """Compare one command with the imports that fastrun needs: the cost of starting."""
     folder = document_folder(setting, "wide", 1, "true")
     imports = "import uvloop, orjson"
     contenders = [
@@ -157,7 +157,7 @@ def one_cases(setting: Setting) -> Iterator[Case]:
 
 
 def output_cases(setting: Setting) -> Iterator[Case]:
-    """Much that is printed, by one task and by several at once; memory is that of who prints little."""
+    """Compare much output, of one task and of eight at once. Memory may hardly grow over that of little output."""
     little = "fastrun, 1 MB"
     small = _printing_folder(setting, 1, 1)
     for tasks, megabytes in zip((1, 8), setting.sizes.megabytes, strict=True):
@@ -173,7 +173,7 @@ def output_cases(setting: Setting) -> Iterator[Case]:
 
 
 def journal_cases(setting: Setting) -> Iterator[Case]:
-    """What it costs to record a run: many commands, and many snippets, where it costs the most."""
+    """Compare runs with and without a journal. It costs most for snippets."""
     n = setting.sizes.commands
     folder = document_folder(setting, "wide", n, "true")
     contenders = [fastrun_contender(folder, 16), journal_contender(folder, 16)]
@@ -187,7 +187,7 @@ def journal_cases(setting: Setting) -> Iterator[Case]:
 
 
 def insight_cases(setting: Setting) -> Iterator[Case]:
-    """What the files for other tools cost, where they cost the most."""
+    """Compare runs with and without files for other tools. These cost most for snippets."""
     n = setting.sizes.snippets
     folder = document_folder(setting, "wide", n, "distinct")
     files = {name: os.path.join(folder, f"run.{name}") for name in ("json", "trace", "html")}
@@ -197,11 +197,11 @@ def insight_cases(setting: Setting) -> Iterator[Case]:
         found = fastrun_contender(folder, None, *[part for name in names for part in (f"--{name}", files[name])])
         contenders.append(found._replace(name=" ".join([FASTRUN, *options])))
     targets = [Target(f"{FASTRUN} --json --trace", 1.15, FASTRUN)]
-    yield Case("insight", f"{n:,} different snippets, told to files", n, 3, contenders, targets, "snippet")
+    yield Case("insight", f"{n:,} different snippets, with files for other tools", n, 3, contenders, targets, "snippet")
 
 
 def peers_cases(setting: Setting) -> Iterator[Case]:
-    """All who run commands, on the same ones."""
+    """Compare all peers that run commands."""
     n = setting.sizes.peers
     folder = document_folder(setting, "wide", n, "true")
     contenders, missing = peer_contenders(folder, COMMAND_PEERS, 16)
@@ -210,7 +210,7 @@ def peers_cases(setting: Setting) -> Iterator[Case]:
 
 
 def growth_cases(setting: Setting) -> Iterator[Case]:
-    """The points of the plot that no other case has: cost per task against their number."""
+    """Compare fewer tasks than the other cases have, for the plot of cost per task against their number."""
     snippets, commands = setting.sizes.growth
     for n in snippets:
         folder = document_folder(setting, "wide", n, "distinct")
@@ -245,12 +245,12 @@ CASES: dict[str, Callable[[Setting], Iterator[Case]]] = {
 
 
 def _printing_folder(setting: Setting, tasks: int, megabytes: int) -> str:
-    """A folder with a text, and a document of so many tasks that each print it."""
+    """Make a folder with a text and a document of tasks that each print it."""
     folder = os.path.join(setting.folder, f"printing-{tasks}-{megabytes}")
     if not os.path.exists(folder):
         os.mkdir(folder)
         text = os.path.join(folder, "text")
-        # Lines as a compiler or a test might write them.
+        # Lines as long as those of compilers and tests.
         block = b"the quick brown fox jumps over the lazy dog, again and again\n" * 16_393
         with open(text, "wb") as file:
             file.writelines(block for _ in range(megabytes))

@@ -1,6 +1,6 @@
-"""Who takes part in a case, and on what: the sizes, the folder with its document, fastrun and its peers.
+"""Contenders made ready: sizes, folders with documents, fastrun and its peers.
 
-Does not know what the cases are.
+Does not know the cases.
 """
 
 import os
@@ -15,16 +15,18 @@ from bench.compare.case import Contender
 from bench.compare.peers import DOCUMENT, Unavailable, find_peer
 from bench.measure import Measured, child_environment, measure
 
-# Seconds after which a contender is killed and left out; ten times what they take, and more.
+# Seconds after which a contender is killed and left out: more than ten times as long as any takes.
 TIMEOUT = 300.0
 
 FASTRUN = "fastrun"
 
 
 class Sizes(NamedTuple):
-    """How much there is of everything.
+    """Numbers of tasks of the cases, and what else makes them large.
 
-    ``makespan``: seconds of a workflow's lower bound. ``rounds``: the most that a case may have.
+    ``loaded``: how many tasks run, then how many the small and the large document have. ``growth``: numbers of
+    snippets, then of commands. ``megabytes``: printed by one task alone, then by each of eight.
+    ``makespan``: seconds of a workflow's lower bound. ``rounds``: most rounds of a case.
     """
 
     commands: int
@@ -42,7 +44,6 @@ class Sizes(NamedTuple):
     rounds: int
 
 
-# ``loaded``: how many of the tasks run, and how many there are; the small one has a thousand that never run.
 FULL = Sizes(
     commands=5_000,
     pipes=2_000,
@@ -76,7 +77,7 @@ QUICK = Sizes(
 
 
 class Setting(NamedTuple):
-    """Where documents may be made, and how large. ``workflows``: the folder with them, see ``find_workflows``."""
+    """The folder for documents, and their sizes. ``workflows``: a folder, see ``find_workflows``."""
 
     folder: str
     sizes: Sizes
@@ -84,7 +85,7 @@ class Setting(NamedTuple):
 
 
 def document_folder(setting: Setting, shape: str, n: int, make: str, *options: str) -> str:
-    """A folder with the document that ``generators`` prints, in a process of its own: see ``measure`` about memory."""
+    """Make a folder with a document of ``bench.generators``, in a separate process: see ``measure`` about memory."""
     folder = os.path.join(setting.folder, f"{shape}-{n}-{make}")
     if not os.path.exists(folder):
         os.mkdir(folder)
@@ -97,7 +98,7 @@ def document_folder(setting: Setting, shape: str, n: int, make: str, *options: s
 def peer_contenders(
     folder: str, peers: Sequence[str], jobs: int, *, marker: bytes = b"", stop: bool = False
 ) -> tuple[list[Contender], list[tuple[str, str]]]:
-    """Those of the peers that are installed, made ready for the folder's document; the others' names and why not."""
+    """Make peers ready for the folder's document. Returns them, and of unavailable peers names and reasons."""
     contenders, missing = [], []
     for module in peers:
         peer = find_peer(module)
@@ -116,7 +117,7 @@ def peer_contenders(
 
 
 def _prepare(module: str, folder: str) -> None:
-    """Write what a peer reads. Raises Unavailable if that fails, as where a compiler lacks its headers."""
+    """Write the files that a peer reads. Raises Unavailable if that fails, as with a compiler without headers."""
     command = [sys.executable, "-m", "bench.compare.peers", folder, module]
     result = subprocess.run(
         command, env=child_environment(), timeout=TIMEOUT, capture_output=True, text=True, check=False
@@ -126,21 +127,21 @@ def _prepare(module: str, folder: str) -> None:
 
 
 def fastrun_command(folder: str, *options: str) -> list[str]:
-    """The arguments that run the folder's document."""
+    """Return the arguments of a process of fastrun on the folder's document."""
     return [sys.executable, "-m", "fastrun", *options, os.path.join(folder, DOCUMENT)]
 
 
 def fastrun_contender(
     folder: str, jobs: int | None = None, *options: str, marker: bytes = b"", stop: bool = False
 ) -> Contender:
-    """Fastrun on the folder's document, named with its options."""
+    """Return fastrun on the folder's document, named with its options."""
     bound = ["-j", str(jobs)] if jobs else []
     run = partial(measure, fastrun_command(folder, *bound, *options), timeout=TIMEOUT, marker=marker, stop=stop)
     return Contender(" ".join([FASTRUN, *options]), run)
 
 
 def journal_contender(folder: str, jobs: int | None = None) -> Contender:
-    """The same with a journal, a new one each time."""
+    """Return fastrun with a journal, which is removed before each run."""
     journal = os.path.join(folder, "run.journal")
     found = fastrun_contender(folder, jobs, "--journal", journal)
 

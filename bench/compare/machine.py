@@ -1,4 +1,4 @@
-"""What a figure depends on beside the program: versions, the machine and the day."""
+"""Facts that a figure depends on: versions, the machine and the day."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from bench.compare.peers import Unavailable, find_peer, package_version
 
 
 def facts() -> dict[str, str]:
-    """Versions, the machine and the day, by name."""
+    """Return versions, the machine and the day, by name."""
     return {
         "fastrun": fastrun.__version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -25,7 +25,7 @@ def facts() -> dict[str, str]:
 
 
 def peer_version(module: str) -> str:
-    """The version of a peer, or why there is none."""
+    """Return the version of a peer, or why it is unavailable."""
     try:
         return find_peer(module).version()
     except Unavailable as error:
@@ -33,7 +33,7 @@ def peer_version(module: str) -> str:
 
 
 def _cpus() -> int:
-    """The processors that this process may use: in a container fewer than there are."""
+    """Count the processors that this process may use: in a container fewer than the machine has."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
@@ -41,7 +41,7 @@ def _cpus() -> int:
 
 
 def _processor() -> str:
-    """Its name, where the kernel tells."""
+    """Return the name of the processor; without /proc/cpuinfo what Python knows."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]

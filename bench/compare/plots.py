@@ -1,4 +1,4 @@
-"""Draws a comparison: cost per task against number of tasks, and all peers side by side."""
+"""Plots of a comparison: cost per task against the number of tasks, and all peers side by side."""
 
 import math
 from pathlib import Path
@@ -7,22 +7,22 @@ from typing import Any
 from bench.compare.peers import package_version
 from bench.compare.record import Comparison, Result, Spread, figures, spread
 
-# So that the same contender has the same colour everywhere, and ours stands out.
+# A contender has the same colour in both plots; fastrun stands out.
 _OURS = "#d62728"
 _OTHERS = ("#1f77b4", "#2ca02c", "#9467bd", "#8c564b", "#7f7f7f")
 
 
 def draw(comparison: Comparison, folder: Path) -> list[str]:
-    """Write ``cost.svg`` and ``peers.svg``, where there is something to show. Returns their paths.
+    """Write ``cost.svg`` and ``peers.svg``, each only if the comparison has figures for it. Returns their paths.
 
     Raises Unavailable without matplotlib.
     """
     package_version("matplotlib")
-    # Slow and large: after everything has been measured.
+    # Lazy: the import is slow and large, and must not disturb a measurement.
     import matplotlib as mpl
 
     mpl.use("svg")
-    # The same figures give the same file.
+    # The same figures give the same file: ids come from the salt, not at random.
     mpl.rcParams["svg.hashsalt"] = "fastrun"
     from matplotlib.figure import Figure
 
@@ -38,18 +38,18 @@ def draw(comparison: Comparison, folder: Path) -> list[str]:
 
 
 def cost_points(results: list[Result], unit: str) -> dict[str, list[tuple[int, Spread]]]:
-    """Of each contender: number of tasks and microseconds per task, by number."""
+    """Return for each contender the numbers of tasks, in rising order, with microseconds per task."""
     points: dict[str, list[tuple[int, Spread]]] = {}
     for result in sorted(results, key=lambda result: result.tasks):
         if result.plot == "growth" and result.unit == unit:
             for name, cost in _costs(result).items():
                 points.setdefault(name, []).append((result.tasks, cost))
-    # Ours last, so that it is drawn above the others.
+    # fastrun is last and so drawn above the others.
     return dict(sorted(points.items(), key=lambda item: item[0] == "fastrun"))
 
 
 def _costs(result: Result) -> dict[str, Spread]:
-    """Microseconds per task of each contender."""
+    """Return the microseconds per task of each contender."""
     return {
         name: spread([seconds / result.tasks * 1e6 for seconds in figures(runs, result.figure)])
         for name, runs in result.runs.items()
@@ -94,6 +94,6 @@ def _draw_peers(figure: Any, comparison: Comparison) -> bool:
     axes.bar_label(bars, [f"{middle:,.0f}" for middle in middles], padding=6)
     axes.set(xscale="log", xlabel="microseconds per command, start-up included", title=result.title)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    # From a power of ten on: where a bar begins says nothing on such a scale. To the right is room for the numbers.
+    # Bars begin at a power of ten, as a logarithmic axis has no zero. The right margin is for the numbers.
     axes.set_xlim(10 ** math.floor(math.log10(min(middles))), 2 * max(cost.high for cost in costs.values()))
     return True

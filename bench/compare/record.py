@@ -1,12 +1,12 @@
-"""What a comparison measured, as JSON keeps it, and what follows from it: ratios and verdicts.
+"""Figures of a comparison, as JSON keeps them, and what follows from them: ratios and verdicts.
 
-Knows figures only; neither how they came about nor how they are shown.
+Knows only figures, not how they were measured or how they are shown.
 
-The statistic is the median. Times on a shared machine are skewed: most lie near the lowest, a few, when somebody
-else wanted the processor, far above. The mean follows those few; the minimum is a moment of luck that nobody who
-runs the program will see. A ratio is taken within each round, in which the contenders followed each other, so that
-what slowed the machine down for a while slowed both; the median of those is the ratio that counts. The ratio of the
-medians stands beside it: where the two differ, measure again.
+The statistic is the median. Times on a shared machine are skewed: most are near the lowest, and a few, taken while
+another program wanted the processor, are far above. The mean follows these few. The minimum is a moment of luck that no
+user of the program will see. A ratio is taken within each round, in which the contenders ran one after the other, so a
+load that lasts for a while slows both. The median of these ratios is the ratio that counts. The ratio of the medians
+stands beside it: if the two differ, measure again.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -15,12 +15,12 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-# A field of Run.
+# Name of a field of ``Run``.
 Figure = Literal["seconds", "marked", "peak"]
 
 
 class Run(NamedTuple):
-    """One process; see ``measure.Measured``."""
+    """Figures of one process; ``measure.Measured`` describes the fields."""
 
     seconds: float
     cpu: float
@@ -31,11 +31,11 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """What must hold: ``contender``'s figure is at most ``limit``, in one of three ways.
+    """A limit for the figure of ``contender``.
 
-    ``ratio``: that many times ``against``'s. ``excess``: that much more than ``against``'s. ``most``: itself.
-    ``figure``: None for the one that counts in the case. Seconds, or bytes where it is ``peak``. ``bound``: a contender
-    whose own value says what can be reached.
+    ``kind``: whether ``limit`` is the most for the ratio of the figure to that of ``against`` (``ratio``), for the
+    difference of the two (``excess``), or for the figure itself (``most``). ``figure``: None for that of the case;
+    ``peak`` is in bytes, all others in seconds. ``bound``: another contender, whose value shows what is within reach.
     """
 
     contender: str
@@ -48,12 +48,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Result:
-    """A case that was measured.
+    """A case with its figures.
 
-    ``name``: its family, as the command line has it. ``unit``: "command" or "snippet". ``figure``: the one that counts.
-    ``runs``: of each contender, round by round, fastrun last. ``missing``: why others were not measured. ``plot``: the
-    one in which it is shown. ``own_peak``: bytes; lower peaks cannot be told from it, see ``measure``.
-    ``together``: it is a row in the table of its family, in which a contender is a column.
+    ``name``: its family, as on the command line. ``unit``: "command" or "snippet". ``figure``: the figure that counts.
+    ``runs``: for each contender one run per round; fastrun comes last. ``missing``: for each contender that was not
+    measured the reason. ``plot``: the plot that shows the case. ``own_peak``: bytes, the peak of the measuring process;
+    lower peaks cannot be told, see ``measure``. ``together``: whether the family is one table, with a row per case and
+    a column per contender.
     """
 
     name: str
@@ -71,7 +72,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All cases. ``quick``: so small that the figures mean nothing. ``seconds``: what all of it took."""
+    """All cases. ``quick``: whether the sizes are too small for figures to mean anything. ``seconds``: of all of it."""
 
     facts: dict[str, str]
     peers: dict[str, str]
@@ -82,7 +83,7 @@ class Comparison:
 
 
 class Spread(NamedTuple):
-    """A median with what it lies between."""
+    """A median, the least and the most."""
 
     middle: float
     low: float
@@ -90,10 +91,10 @@ class Spread(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of a target.
+    """Whether a target is met.
 
-    ``value``: what is to be at most the limit, in each round, or None if somebody was not measured. ``of_medians``: the
-    same of the medians. ``met``: None if that cannot be said.
+    ``value``: the ratio, difference or figure that the target limits, over all rounds. ``of_medians``: the same,
+    computed from the medians. All three are None if a contender was not measured.
     """
 
     target: Target
@@ -103,12 +104,12 @@ class Verdict(NamedTuple):
 
 
 def spread(values: list[float]) -> Spread:
-    """The median, the least and the most."""
+    """Return the median, the least and the most."""
     return Spread(median(values), min(values), max(values))
 
 
 def figures(runs: list[Run], figure: Figure) -> list[float]:
-    """One figure of each run. Raises ValueError where a run has none."""
+    """Return one figure of each run. Raises ValueError if a run lacks it."""
     found = [getattr(run, figure) for run in runs]
     if None in found:
         raise ValueError(f"a run without {figure}")
@@ -116,7 +117,7 @@ def figures(runs: list[Run], figure: Figure) -> list[float]:
 
 
 def verdict(result: Result, target: Target) -> Verdict:
-    """Compare round by round, then judge the median."""
+    """Judge a target by the median of what is compared in each round."""
     ours, theirs = result.runs.get(target.contender), result.runs.get(target.against)
     if not ours or (target.against and not theirs):
         return Verdict(target, None, None, None)
@@ -132,7 +133,7 @@ def verdict(result: Result, target: Target) -> Verdict:
 
 
 def dump(comparison: Comparison) -> bytes:
-    """The comparison as JSON."""
+    """Return the comparison as JSON."""
     data = asdict(comparison)
     for result, found in zip(data["results"], comparison.results, strict=True):
         result["runs"] = {name: [run._asdict() for run in runs] for name, runs in found.runs.items()}
@@ -140,7 +141,7 @@ def dump(comparison: Comparison) -> bytes:
 
 
 def load(text: bytes) -> Comparison:
-    """The comparison that ``dump`` made JSON of."""
+    """Return the comparison that ``dump`` wrote."""
     data: dict[str, Any] = orjson.loads(text)
     results = []
     for result in data.pop("results"):

@@ -1,4 +1,7 @@
-"""Shows a comparison: the table on the terminal and the page of results. Knows nothing of how it was measured."""
+"""Reports of a comparison: the table on the terminal and the page of results.
+
+Knows nothing of how the figures were measured.
+"""
 
 import inspect
 from dataclasses import replace
@@ -14,7 +17,7 @@ HEADER = _COLUMNS.format("case", "", "median s", "min-max", "cpu s", "first", "p
 
 
 def result_lines(result: Result) -> list[str]:
-    """A row per contender; the ratio is how many times as long the last one took. One row where all are together."""
+    """Return a line per contender; its ratio is that of the last contender to it. A case shown together is one line."""
     if result.together:
         cells = [f"{name} {spread(figures(runs, result.figure)).middle:.3f}" for name, runs in result.runs.items()]
         return [f"{result.title}: {'; '.join(cells)}"]
@@ -25,7 +28,7 @@ def result_lines(result: Result) -> list[str]:
 
 
 def verdict_lines(comparison: Comparison) -> list[str]:
-    """What became of each target, a line each, and how long everything took."""
+    """Return a line per target with its verdict, and a line with the time of the whole comparison."""
     lines = [
         f"{_met(found, comparison):<8} {result.title}: {_claim(found.target)}: {_value(found)}"
         for result in comparison.results
@@ -35,19 +38,19 @@ def verdict_lines(comparison: Comparison) -> list[str]:
 
 
 def results_page(comparison: Comparison) -> str:
-    """The page in Markdown: targets, all figures, machine, versions, biases."""
+    """Return a page in Markdown: targets, all figures, machine, versions, biases."""
     lines = [
         "# Results",
         "",
         f"Made by `{comparison.command}` in {comparison.seconds / 60:.1f} minutes; not written by hand.",
-        "Whole processes, the contenders of a case in turn, output read from a pipe. Trust the ratios, and measure on",
-        "your machine.",
+        "Whole processes; the contenders of a case take turns, and their output is read from a pipe. Trust the ratios,",
+        "and measure on your machine.",
         "",
     ]
     if comparison.quick:
-        lines += ["With `--quick`: the figures show that everything runs and say nothing of how fast.", ""]
+        lines += ["With `--quick`: the figures show that everything runs, not how fast.", ""]
     lines += ["## Targets", "", *_targets(comparison), ""]
-    lines += ["## All figures", "", "Ratio: how many times as long the last row took, median of the rounds (min-max)."]
+    lines += ["## All figures", "", "Ratio: of the last row's figure to the row's own, median of the rounds (min-max)."]
     for name, group in groupby(comparison.results, lambda result: result.name if result.together else ""):
         results = list(group)
         if name:
@@ -63,9 +66,9 @@ def results_page(comparison: Comparison) -> str:
 
 def _targets(comparison: Comparison) -> list[str]:
     lines = [
-        "Measured is the median of the rounds, with the least and the most; beside it the same of the two medians.",
-        "Within reach is what the least program of the kind has in the same rounds: for commands the same system",
-        "calls, behind the same imports, in a bare loop of Python.",
+        "Measured: the median of the rounds, with the least and the most. Of medians: the same, computed from medians.",
+        "Within reach: the same for the smallest Python program for such tasks, in the same rounds. For commands that",
+        "is a bare loop of the same system calls, after the same imports.",
         "",
         "| work | must hold | measured | of medians | within reach | met |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -96,12 +99,12 @@ def _figures(result: Result) -> list[str]:
 
 
 def _together(results: list[Result]) -> list[str]:
-    """A family's table: a row per case, a column per contender."""
+    """Return the table of a family: a row per case, a column per contender."""
     names = list(dict.fromkeys(name for result in results for name in result.runs))
     lines = [
         f"### {results[0].name}",
         "",
-        "The figure of each, seconds unless the row says otherwise; of several rounds the median.",
+        "Seconds unless the row says otherwise; with several rounds their median.",
         "",
         f"| | {' | '.join(names)} |",
         f"| --- |{' --- |' * len(names)}",
@@ -115,7 +118,7 @@ def _together(results: list[Result]) -> list[str]:
 
 
 def _rows(result: Result) -> list[tuple[str, list[str]]]:
-    """Of each contender that was measured: seconds, spread, processor, first output, memory, ratio."""
+    """Return for each measured contender: seconds, spread, processor time, first output, memory, ratio."""
     rows = []
     last = list(result.runs)[-1] if result.runs else ""
     for name, runs in result.runs.items():
@@ -135,7 +138,7 @@ def _rows(result: Result) -> list[tuple[str, list[str]]]:
 
 
 def _peak(result: Result, name: str) -> str:
-    """The highest peak in MB. Below the measuring process's own it cannot be told."""
+    """Return the highest peak in MB, or that it is below the measuring process's own, where it cannot be told."""
     peak = max(run.peak for run in result.runs[name])
     return f"{peak / 1e6:.0f}" if peak > result.own_peak else f"<{result.own_peak / 1e6:.0f}"
 
@@ -145,7 +148,7 @@ def _verdicts(result: Result) -> list[Verdict]:
 
 
 def _claim(target: Target) -> str:
-    """What must hold, in words."""
+    """Return a target in words."""
     subject = f"peak memory of {target.contender}" if target.figure == "peak" else target.contender
     match target.kind:
         case "ratio":
@@ -170,7 +173,7 @@ def _value(found: Verdict) -> str:
 
 
 def _bound(result: Result, target: Target) -> str:
-    """What the target's bound has in the contender's place."""
+    """Return the value that the target's bound reaches instead of its contender."""
     if not target.bound:
         return ""
     found = verdict(result, replace(target, contender=target.bound)).of_medians
@@ -178,14 +181,14 @@ def _bound(result: Result, target: Target) -> str:
 
 
 def _met(found: Verdict, comparison: Comparison) -> str:
-    """A word: figures of a quick run are not judged."""
+    """Return a verdict in words; a quick run is not judged."""
     if found.met is None or comparison.quick:
         return "-"
     return "met" if found.met else "not met"
 
 
 def _biases() -> list[str]:
-    """What the docstrings of the peers say, and that of the schedules."""
+    """Return a table of the docstrings of the peers and of the list schedules, which state the biases."""
     peers = [find_peer(module) for module in (*COMMAND_PEERS, *SNIPPET_PEERS)]
     documented = [(peer.NAME, inspect.getdoc(peer)) for peer in peers]
     documented.append(("list schedules", inspect.getdoc(schedules)))

@@ -1,10 +1,10 @@
-"""How many tasks the pytest cases have, and in which shapes."""
+"""Numbers of tasks of the pytest cases, and shapes of their documents."""
 
 import pytest
 
 from bench.generators import Document, Make, binary_tree, deep, diamond, layered, random_dag, wide
 
-# Tasks, where nothing but the interpreter is at work. ``conftest`` says which run when.
+# Numbers of tasks for cases in which only the interpreter works. ``conftest`` chooses by the marks.
 SIZES = [
     1_000,
     pytest.param(30_000, marks=pytest.mark.small),
@@ -16,7 +16,7 @@ SHAPES = ["wide", "deep", "layered", "diamond", "tree", "random"]
 
 
 def shaped(shape: str, tasks: int, make: Make) -> Document:
-    """A document of one of the shapes; three dependencies per task where that is open."""
+    """Return a document of a shape. A task has three dependencies if the shape leaves that open."""
     match shape:
         case "wide":
             return wide(tasks, make)

@@ -1,6 +1,6 @@
-"""What a cluster adds to each task, with worker processes on this machine, and what fastrun itself does for very many.
+"""Cost of a cluster per task, with workers on this machine, and fastrun's own cost with very many tasks.
 
-``us_per_task`` in ``extra_info``. Where Dask is not installed only what needs none is measured.
+``us_per_task`` in ``extra_info``. Without Dask only the simulated workers are measured.
 """
 
 import subprocess
@@ -32,7 +32,7 @@ _NAPS = 100
 
 @pytest.fixture(params=[1, 2, 4])
 def address(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The scheduler of so many workers of one thread."""
+    """Start a cluster of that many workers with one thread each. Yields its scheduler's address."""
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
     with distributed.LocalCluster(
         n_workers=request.param,
@@ -58,13 +58,13 @@ def _snippets(count: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("address", [2], indirect=True)
 def test_bundled(benchmark: BenchmarkFixture, address: str) -> None:
-    """Tasks that do nothing, as many at once as may be."""
+    """Independent tasks that do nothing, which fastrun sends in bundles."""
     _run(benchmark, _snippets(_BUNDLED), cluster=address)
 
 
 @pytest.mark.parametrize("address", [1], indirect=True)
 def test_single(benchmark: BenchmarkFixture, address: str) -> None:
-    """Tasks of which each waits for the one before, on another executor: two messages for every second one."""
+    """A chain that alternates between worker and local executor: two messages for every second task."""
     tasks = _snippets(_SINGLE)
     for number, task in enumerate(tasks):
         task["where"] = "cluster" if number % 2 else "local"
@@ -74,16 +74,16 @@ def test_single(benchmark: BenchmarkFixture, address: str) -> None:
 
 @pytest.mark.small
 def test_scaling(benchmark: BenchmarkFixture, address: str) -> None:
-    """Commands of 50 ms; so many workers."""
+    """Commands of 50 ms on one, two and four workers."""
     tasks = [{"name": f"t{n}", "type": "exec", "arguments": "sleep 0.05"} for n in range(_NAPS)]
     _run(benchmark, tasks, cluster=address)
 
 
 @pytest.mark.parametrize("tasks", SIZES)
 def test_simulated_workers(benchmark: BenchmarkFixture, tasks: int) -> None:
-    """A thousand workers that do nothing: what fastrun does for each task, and the memory that it adds to the graph's.
+    """A thousand workers that do nothing: fastrun's cost per task, and the memory that the run adds to the graph's.
 
-    In a process of its own, for its peak.
+    Runs in a separate process, which has its own peak.
     """
     command = [sys.executable, "-m", "bench.micro.test_cluster", str(tasks), "1000"]
     found: list[list[str]] = []
@@ -98,7 +98,7 @@ def test_simulated_workers(benchmark: BenchmarkFixture, tasks: int) -> None:
 
 
 def simulate(tasks: int, workers: int) -> None:
-    """Print processor time per task in us, megabytes that the run adds, and the most tasks that lay at workers."""
+    """Print processor time per task in us, megabytes that the run adds, and the most tasks at workers at a time."""
     graph = build(read({"tasks": [{"name": f"t{n}", "type": "exec", "arguments": "true"} for n in range(tasks)]}, ""))
     cluster = SimulatedCluster(workers, latency=0.001)
     reset_peak()

@@ -1,7 +1,7 @@
-"""Snippets run by the library, and the floor: a bare loop over the same sources.
+"""Snippets run by the library, beside the floor: a bare loop over the same sources.
 
-The library's figures include reading the document, a dict, and building its graph; the floor's do not. No
-observers. What a whole process takes is ``compare``'s to say.
+The library's figures include reading the document, a dict, and building its graph; the floor's do not. There are no
+observers. ``compare`` measures whole processes.
 """
 
 import pytest

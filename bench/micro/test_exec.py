@@ -1,7 +1,7 @@
 """Commands run by the library, beside ninja and the floor on the same commands.
 
-ninja and the floor are whole processes, started anew each round; fastrun runs inside this one, so its start-up
-is not in its figures and reading the document, a dict, is. For whole processes on both sides see ``compare``.
+ninja and the floor are whole processes, started again in each round. fastrun runs inside this process, so its figures
+include reading the document, a dict, but no start-up. ``compare`` measures whole processes on both sides.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.benchmark(group="exec")
 WIDE = wide(500, true_command)
 CHAIN = deep(200, true_command)
 
-# Document, commands at once.
+# A document, and the most commands at once.
 CASES = [
     pytest.param(WIDE, 2, id="wide-j2", marks=pytest.mark.small),
     pytest.param(WIDE, 16, id="wide-j16"),
@@ -41,7 +41,7 @@ def test_peer(benchmark: BenchmarkFixture, tmp_path: Path, document: Document, j
         peer.version()
     except Unavailable as error:
         pytest.skip(str(error))
-    # Who knows no dependencies: one at a time is its chain.
+    # A peer without dependencies runs a chain as one command at a time.
     at_once = 1 if document is CHAIN and not peer.KNOWS_DEPENDENCIES else jobs
     peer.prepare(document, str(tmp_path))
     timed_process(benchmark, lambda: peer.command(str(tmp_path), at_once))

@@ -28,7 +28,7 @@ def test_build(benchmark: BenchmarkFixture, shape: str, tasks: int) -> None:
 
 @pytest.mark.parametrize("tasks", SIZES)
 def test_build_backwards(benchmark: BenchmarkFixture, tasks: int) -> None:
-    """Where tasks stand before their dependencies, cycles have to be looked for."""
+    """Tasks before their dependencies: only then is there a search for cycles."""
     raw = shaped("random", tasks, same_snippet)
     raw["tasks"].reverse()
     assert len(timed(benchmark, _build, read(raw, "bench"))) == tasks

@@ -1,6 +1,6 @@
-"""Loading: from the bytes of a document to its tasks, three dependencies each.
+"""Loading: from the bytes of a document to its tasks, with three dependencies each.
 
-With the collector off, as ``fastrun.load`` has it meanwhile.
+The collector is off, as in ``fastrun.load``.
 """
 
 from functools import cache

@@ -1,6 +1,6 @@
-"""Memory of whole processes that load and run so many tasks: ``peak_memory_mb`` in ``extra_info``.
+"""Memory of whole processes that load and run tasks with three dependencies each: ``peak_memory_mb`` in ``extra_info``.
 
-Three dependencies each. ``-n`` loads and runs nothing: the difference is what running takes.
+With ``-n`` fastrun loads and runs nothing: the difference is the memory of running.
 """
 
 import subprocess
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.benchmark(group="memory")
 @pytest.mark.parametrize("tasks", SIZES)
 def test_snippets(benchmark: BenchmarkFixture, tmp_path: Path, tasks: int, options: list[str]) -> None:
     path = tmp_path / "document.json"
-    # In a process of its own: see measure about memory.
+    # In a separate process: see ``measure`` about memory.
     generate = [sys.executable, "-m", "bench.generators", "random", str(tasks), "same"]
     with path.open("wb") as file:
         subprocess.run(generate, stdout=file, env=child_environment(), timeout=TIMEOUT, check=True)

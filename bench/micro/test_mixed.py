@@ -1,4 +1,4 @@
-"""Commands and snippets by turns, run by the library."""
+"""Commands and snippets in turn, run by the library."""
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture

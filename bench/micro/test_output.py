@@ -1,4 +1,4 @@
-"""What tasks print, on its way through the library's console into a file that forgets it."""
+"""Output of tasks through the library's console to the null device."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The scheduler alone: every task started and ended, one at a time, nothing run."""
+"""The scheduler alone: every task starts and ends, one at a time, and nothing runs."""
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -39,7 +39,7 @@ def test_drain(benchmark: BenchmarkFixture, shape: str, tasks: int) -> None:
 
 @pytest.mark.parametrize("tasks", SIZES)
 def test_skip_all(benchmark: BenchmarkFixture, tasks: int) -> None:
-    """The first of a chain fails."""
+    """The first task of a chain fails, which skips all others."""
     with collector_off():
         graph = build(read(shaped("deep", tasks, same_snippet), "bench"))
     assert timed(benchmark, _drain, graph, Status.FAILED) == 1

@@ -1,4 +1,4 @@
-"""What it takes to start, in whole processes: the interpreter, what is imported, the program."""
+"""Start-up of whole processes: the interpreter, the imports, the program."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Validation: compiling the schema, the validator alone, and what it takes to say what is wrong."""
+"""Validation: compiling the schema, the validator alone, and finding what is wrong."""
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -19,12 +19,12 @@ def _document(tasks: int) -> Document:
 
 
 def _refuse(document: Document) -> int:
-    """Load a document that is wrong. Returns the number of problems."""
+    """Load a document with problems. Returns their number."""
     try:
         fastrun.load(document)
     except fastrun.SpecError as error:
         return len(error.lines) + error.more
-    raise AssertionError("it was accepted")
+    raise AssertionError("the document was accepted")
 
 
 def test_compile_schema(benchmark: BenchmarkFixture) -> None:
@@ -51,7 +51,7 @@ def test_one_missing_key(benchmark: BenchmarkFixture, tasks: int) -> None:
 
 
 @pytest.mark.parametrize("tasks", [1_000, pytest.param(3_000, marks=pytest.mark.small)])
-def test_a_misspelt_key_everywhere(benchmark: BenchmarkFixture, tasks: int) -> None:
+def test_misspelt_key_in_every_task(benchmark: BenchmarkFixture, tasks: int) -> None:
     document = _document(tasks)
     for task in document["tasks"]:
         task["dependancies"] = []
@@ -59,14 +59,14 @@ def test_a_misspelt_key_everywhere(benchmark: BenchmarkFixture, tasks: int) -> N
 
 
 @pytest.mark.parametrize("tasks", SIZES)
-def test_an_unknown_dependency(benchmark: BenchmarkFixture, tasks: int) -> None:
+def test_unknown_dependency(benchmark: BenchmarkFixture, tasks: int) -> None:
     document = _document(tasks)
     document["tasks"][-1]["dependencies"] = ["taskk"]
     assert timed(benchmark, _refuse, document) == 1
 
 
 @pytest.mark.parametrize("tasks", SIZES)
-def test_a_cycle(benchmark: BenchmarkFixture, tasks: int) -> None:
+def test_cycle(benchmark: BenchmarkFixture, tasks: int) -> None:
     document = _document(tasks)
     document["tasks"][0]["dependencies"] = [document["tasks"][-1]["name"]]
     document["tasks"][-1]["dependencies"] = [document["tasks"][0]["name"]]

@@ -1,8 +1,7 @@
-"""How often the pytest cases run what they measure.
+"""Number of runs of each pytest case.
 
-Three rounds, behind one that is not counted: enough for a median, few enough for the whole suite to be over while
-one waits. Whole processes have nothing to warm up. Look at the median, for the reason that ``record``
-gives.
+There are three rounds after one that is not counted: enough for a median, few enough for a suite of a minute or two.
+Whole processes need no such first round. The figure to look at is the median; ``compare.record`` says why.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from bench.measure import Measured, measure
 
 ROUNDS = 3
 
-# Seconds until a process that is measured is killed.
+# Seconds after which a measured process is killed.
 TIMEOUT = 120.0
 
 _P = ParamSpec("_P")
@@ -22,7 +21,7 @@ _R = TypeVar("_R")
 
 
 def timed(benchmark: BenchmarkFixture, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-    """Measure a function. Returns what it returned the last time."""
+    """Measure a function. Returns what its last call returned."""
     result: _R = benchmark.pedantic(  # type: ignore[no-untyped-call]  # pytest-benchmark has no types there
         function, args, kwargs, rounds=ROUNDS, warmup_rounds=1
     )
@@ -30,7 +29,7 @@ def timed(benchmark: BenchmarkFixture, function: Callable[_P, _R], *args: _P.arg
 
 
 def timed_process(benchmark: BenchmarkFixture, command: Callable[[], Sequence[str]]) -> Measured:
-    """Measure whole processes, and note the highest peak of memory. ``command`` is called before each."""
+    """Measure whole processes and store the highest peak of memory. ``command`` is called before each."""
     runs: list[Measured] = []
     benchmark.pedantic(  # type: ignore[no-untyped-call]  # as above
         lambda: runs.append(measure(command(), timeout=TIMEOUT)), rounds=ROUNDS

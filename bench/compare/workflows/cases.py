@@ -1,7 +1,8 @@
-"""The cases of the workflows: how long fastrun takes for them on few slots, beside list schedules that cost nothing.
+"""Cases of workflows: the time of fastrun on few slots, beside list schedules in which starting costs nothing.
 
-Each task is a ``sleep``, shortened by one factor per run so that the lower bound is what was asked for. Commands that
-sleep want no processor, so that slots may be more than processors and the figures are about the order of the starts.
+Each task is a ``sleep``. One factor per run shortens all of them, so that the lower bound is the makespan of the
+``Setting``. Sleeping commands want no processor, so there may be more slots than processors, and the figures show the
+order of the starts.
 """
 
 import os
@@ -20,19 +21,19 @@ from bench.compare.workflows.schedules import IN_ORDER, KNOWN, RANKED, scaled, s
 from bench.compare.workflows.workflow import Workflow, document
 from bench.measure import Measured
 
-# For each number of slots (None: no bound) the tasks that a workflow may have so that a run as short as
-# ``Sizes.makespan`` shows the order of the starts more than their cost. With more the run is longer in proportion.
+# Most tasks, for each number of slots (None: no bound), with which a run as short as ``Sizes.makespan`` shows the order
+# of the starts rather than their cost. With more tasks the run is longer in proportion.
 SLOTS = {4: 300, 16: 750, None: 2400}
 
-# A run that would be more than this many times as long is left out.
+# Most times that a run may be as long as ``Sizes.makespan``. A longer one is left out.
 LONGEST = 5.0
 
 
 def workflow_cases(setting: Setting) -> Iterator[Case]:
-    """Each workflow on each number of slots; without a bound there is no order that could be better than another.
+    """Compare each workflow on each number of slots. Without a bound all orders are equally good: there is no target.
 
-    The last is the mean of what the others took, as multiples of the schedule that knows the durations. It holds
-    fastrun's order against the file's, both simulated: the processes cost more than the two differ by.
+    The last case is the mean of the others' times, as multiples of the schedule that knows the durations. Its target
+    compares fastrun's order with the file's, both simulated: processes cost more than the two orders differ.
     """
     name = "workflows"
     ratios: dict[str, list[float]] = {}
@@ -44,26 +45,26 @@ def workflow_cases(setting: Setting) -> Iterator[Case]:
             times = max(1.0, tasks / most)
             short = scaled(workflow, slots, setting.sizes.makespan * times)
             computed = schedules(short, slots)
-            contenders = [_computed(who, seconds) for who, seconds in computed.items()]
+            contenders = [_computed(label, seconds) for label, seconds in computed.items()]
             if times > LONGEST:
                 missing = [
-                    (FASTRUN, f"left out, as a run of {tasks:,} tasks would be long or show no more than starts")
+                    (FASTRUN, f"left out: a run of {tasks:,} tasks would be long or show only the cost of starts")
                 ]
                 yield Case(name, title, tasks, 1, contenders, missing=missing, together=True)
                 continue
             contenders.append(_measured(setting, short, slots))
             targets = []
             if slots:
-                contenders = [_noted(who, computed[KNOWN], ratios.setdefault(who.name, [])) for who in contenders]
+                contenders = [_noted(found, computed[KNOWN], ratios.setdefault(found.name, [])) for found in contenders]
                 targets = [Target(FASTRUN, 1.1, KNOWN)]
             yield Case(name, title, tasks, 1, contenders, targets, together=True)
-    means = [Contender(who, partial(_mean, found)) for who, found in ratios.items()]
+    means = [Contender(label, partial(_mean, found)) for label, found in ratios.items()]
     title = "mean of the ratios to known durations, where slots are bound"
     yield Case(name, title, 1, 1, means, [Target(RANKED, 1.0, IN_ORDER)], together=True)
 
 
 def _measured(setting: Setting, workflow: Workflow, slots: int | None) -> Contender:
-    """Fastrun on the workflow as it is."""
+    """Return fastrun on the workflow."""
     folder = os.path.join(setting.folder, f"{workflow.title}-{slots}")
     os.mkdir(folder)
     with open(os.path.join(folder, DOCUMENT), "wb") as file:
@@ -72,12 +73,12 @@ def _measured(setting: Setting, workflow: Workflow, slots: int | None) -> Conten
 
 
 def _computed(name: str, seconds: float) -> Contender:
-    """A contender that is no process: it takes neither processor nor memory."""
+    """Return a contender that is no process: it takes neither processor time nor memory."""
     return Contender(name, lambda: Measured(seconds, 0.0, 0, None, None))
 
 
 def _noted(contender: Contender, known: float, ratios: list[float]) -> Contender:
-    """The same, with what it takes noted as a multiple of ``known`` seconds."""
+    """Return a contender that also adds its time, as a multiple of ``known`` seconds, to ``ratios``."""
 
     def run() -> Measured:
         found = contender.run()
@@ -88,7 +89,7 @@ def _noted(contender: Contender, known: float, ratios: list[float]) -> Contender
 
 
 def _mean(ratios: list[float]) -> Measured:
-    """The mean in place of seconds. Raises RuntimeError if nothing was measured."""
+    """Return the mean in place of seconds. Raises RuntimeError if nothing was measured."""
     if not ratios:
         raise RuntimeError("nothing was measured")
     return Measured(fmean(ratios), 0.0, 0, None, None)

@@ -1,8 +1,7 @@
 """Published workflows, read from a folder.
 
-A folder holds published workflows, each a JSON file ``{"tasks": [{"name", "seconds", "parents"}]}``, and is named by
-the caller or by the environment variable FASTRUN_WORKFLOWS; where there is none, look-alikes are made, which have
-the shape of published workflows and invented durations.
+The folder holds JSON files, ``{"tasks": [{"name", "seconds", "parents"}]}`` in each. The caller names it or the
+environment variable FASTRUN_WORKFLOWS does. Without a folder look-alikes are made.
 """
 
 import os
@@ -10,23 +9,21 @@ import os
 import orjson
 
 from bench.compare.workflows.look_alikes import look_alikes
-from bench.compare.workflows.schedules import (
-    critical_path,
-)
+from bench.compare.workflows.schedules import critical_path
 from bench.compare.workflows.workflow import Workflow
 
-# The most tasks of a workflow that a quick run takes.
+# Most tasks of a workflow in a quick run.
 QUICK_TASKS = 60
 
 
 def load_workflows(folder: str) -> list[Workflow]:
-    """The workflows of a folder's ``.json`` files, by file name. Raises OSError and what ``read_workflow`` does."""
+    """Read the ``.json`` files of a folder in the order of their names. Raises OSError, and as ``read_workflow``."""
     names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
     return [read_workflow(os.path.join(folder, name)) for name in names]
 
 
 def read_workflow(path: str) -> Workflow:
-    """Read one file. Raises ValueError for an unknown parent, for a cycle and if no task takes any time."""
+    """Read one file. Raises ValueError for an unknown parent, for a cycle, and if no task takes any time."""
     with open(path, "rb") as file:
         tasks = orjson.loads(file.read())["tasks"]
     names = [task["name"] for task in tasks]
@@ -43,14 +40,14 @@ def read_workflow(path: str) -> Workflow:
 
 
 def find_workflows(folder: str | None = None, *, quick: bool = False) -> list[Workflow]:
-    """Those of a folder, or of that which FASTRUN_WORKFLOWS names, or look-alikes; ``quick``: the small ones.
+    """Return the workflows of the folder, or of FASTRUN_WORKFLOWS, or look-alikes; ``quick``: only small ones.
 
-    Raises what ``load_workflows`` does, and ValueError if there is none.
+    Raises as ``load_workflows``, and ValueError if the folder has none.
     """
     folder = folder or os.environ.get("FASTRUN_WORKFLOWS")
     if not folder:
         return look_alikes(quick=quick)
     found = [workflow for workflow in load_workflows(folder) if not quick or len(workflow.names) <= QUICK_TASKS]
     if not found:
-        raise ValueError(f"{folder}: no {'small ' if quick else ''}workflow is there")
+        raise ValueError(f"{folder}: there is no {'small ' if quick else ''}workflow")
     return found

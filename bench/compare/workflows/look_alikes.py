@@ -1,4 +1,4 @@
-"""Look-alikes: workflows with the shape of published ones and invented durations."""
+"""Look-alikes: workflows with the shapes of published ones and invented durations."""
 
 import random
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from bench.compare.workflows.workflow import Workflow
 
 
 def montage_like(width: int, seed: int = 0) -> Workflow:
-    """Three bands of a mosaic: long projections, many tiny comparisons of neighbours, a model, short corrections."""
+    """Make three bands of a mosaic: long projections, many tiny comparisons of pairs, a model, short corrections."""
     maker = _Maker("montage look-alike", seed)
     views = []
     for _ in range(3):
@@ -23,7 +23,7 @@ def montage_like(width: int, seed: int = 0) -> Workflow:
 
 
 def epigenomics_like(width: int, seed: int = 0) -> Workflow:
-    """Four lanes, each split into chains of four tasks of which the last is long; merged twice, then piled up."""
+    """Make four lanes, each split into chains of four tasks with a long last one; two merges, then a pile-up."""
     maker = _Maker("epigenomics look-alike", seed)
     lanes = []
     for _ in range(4):
@@ -41,7 +41,7 @@ def epigenomics_like(width: int, seed: int = 0) -> Workflow:
 
 
 def blast_like(width: int, seed: int = 0) -> Workflow:
-    """A split, a wide stage with a heavy tail, and two tasks that each read all of it."""
+    """Make a split, a wide stage with a heavy tail, and two tasks that each read all of it."""
     maker = _Maker("blast look-alike", seed)
     split = maker.add("split", 5, 0.1)
     found = [maker.add("search", 40, 1.0, [split]) for _ in range(width)]
@@ -51,9 +51,9 @@ def blast_like(width: int, seed: int = 0) -> Workflow:
 
 
 def variants_like(width: int, seed: int = 0) -> Workflow:
-    """Samples, each a chain and a fan of callers; then one very long merge beside joins with more to come.
+    """Make samples, each a chain and a fan of callers; then one very long merge, beside joins that more tasks follow.
 
-    The merge is the last of its path: whoever counts hops starts it late.
+    The merge is the last task of its path: a scheduler that counts hops starts it late.
     """
     maker = _Maker("variants look-alike", seed)
     regions: list[list[int]] = [[] for _ in range(width)]
@@ -71,24 +71,24 @@ def variants_like(width: int, seed: int = 0) -> Workflow:
 
 
 class _Maker:
-    """Adds tasks to a workflow; the same calls with the same seed give the same one."""
+    """A workflow in the making; the same calls with the same seed give the same workflow."""
 
     def __init__(self, title: str, seed: int) -> None:
         self.workflow = Workflow(title, [], [], [])
         self._rng = random.Random(seed)
 
     def add(self, stage: str, median: float, spread: float, parents: Iterable[int] = ()) -> int:
-        """A task whose duration is drawn log-normally, which has a heavy tail. Returns its number."""
+        """Add a task with a log-normal duration, which has a heavy tail. Returns its number."""
         number = len(self.workflow.names)
         self.workflow.names.append(f"{stage} {number}")
-        # To the millisecond, as published: and so that no difference of two platforms' last bits is left.
+        # To the millisecond, as in published workflows. This also removes platforms' differences in the last bits.
         self.workflow.seconds.append(round(median * self._rng.lognormvariate(0, spread), 3))
         self.workflow.parents.append(list(parents))
         return number
 
 
 def look_alikes(*, quick: bool = False, seed: int = 0) -> list[Workflow]:
-    """One workflow of each shape; ``quick``: small ones, of no more than ``QUICK_TASKS`` tasks."""
+    """Return one workflow of each shape; ``quick``: small ones, of at most ``files.QUICK_TASKS`` tasks."""
     widths = (3, 2, 40, 4) if quick else (40, 40, 400, 16)
     makers = (montage_like, epigenomics_like, blast_like, variants_like)
     return [make(width, seed) for make, width in zip(makers, widths, strict=True)]

@@ -1,4 +1,7 @@
-"""What the tasks of a workflow would take on few slots. Knows nothing of what runs them."""
+"""Schedules of a workflow: the time that its tasks would take on few slots.
+
+Knows nothing of the programs that run the workflow.
+"""
 
 from collections.abc import Sequence
 from graphlib import TopologicalSorter
@@ -7,34 +10,28 @@ from math import isqrt
 
 from bench.compare.workflows.workflow import Workflow
 
-# What is computed of a workflow, as the tables name it.
+# Names of what ``schedules`` computes.
 BOUND = "lower bound"
-
-
 KNOWN = "list schedule, durations known"
-
-
 IN_ORDER = "list schedule, order of the file"
-
-
 RANKED = "list schedule, fastrun's order"
 
 
 def critical_path(workflow: Workflow) -> float:
-    """Seconds of the longest path: what the workflow takes with as many slots as tasks."""
+    """Return the seconds of the longest path: the makespan with as many slots as tasks."""
     return max(remaining_paths(workflow, workflow.seconds), default=0.0)
 
 
 def lower_bound(workflow: Workflow, slots: int | None) -> float:
-    """Seconds that no schedule on so many slots goes below. None: as many slots as tasks."""
+    """Return seconds that no schedule on that many slots goes below. None: as many slots as tasks."""
     longest = critical_path(workflow)
     return longest if slots is None else max(longest, sum(workflow.seconds) / slots)
 
 
 def remaining_paths(workflow: Workflow, weights: Sequence[float]) -> list[float]:
-    """For each task the longest path that begins with it, its own weight included.
+    """Return for each task the weight of the longest path that begins with it, its own weight included.
 
-    With the durations as weights, the classic priority by critical path.
+    With the durations as weights this is the classic priority by critical path.
     """
     paths = list(map(float, weights))
     order = list(TopologicalSorter(dict(enumerate(workflow.parents))).static_order())
@@ -45,10 +42,10 @@ def remaining_paths(workflow: Workflow, weights: Sequence[float]) -> list[float]
 
 
 def list_schedule(workflow: Workflow, slots: int | None, priorities: Sequence[float]) -> float:
-    """Seconds that a list schedule takes: a free slot gets the ready task of the highest priority.
+    """Return the makespan of a list schedule: a free slot gets the ready task of the highest priority.
 
-    Of equal ones the first in the file. ``slots``: 1 or more, None for as many as tasks. Starting costs nothing, and
-    who ends at the same moment ends before anything starts.
+    Of tasks with equal priority the first in the file starts first. ``slots``: 1 or more, None for as many as tasks.
+    Starting costs nothing, and all tasks that end at the same moment end before any task starts.
     """
     dependents: list[list[int]] = [[] for _ in workflow.names]
     for task, parents in enumerate(workflow.parents):
@@ -77,19 +74,20 @@ def list_schedule(workflow: Workflow, slots: int | None, priorities: Sequence[fl
 
 
 def ranks(workflow: Workflow) -> list[float]:
-    """What each task weighs in fastrun's order: one that reads what many others wrote is likely to be long."""
+    """Return the weight of each task in fastrun's order: a task that reads the output of many is likely to be long."""
     return [1.0 + isqrt(len(parents)) for parents in workflow.parents]
 
 
 def schedules(workflow: Workflow, slots: int | None) -> dict[str, float]:
-    """Simulations beside the workflows' runs: what a workflow takes in theory.
+    """Simulate the workflow: its makespan in theory, beside that of the runs.
 
-    The lower bound is the work of a slot or the longest path. One list schedule is by critical path and knows the
-    durations, as no runner does. Two do not: that in the order of the file, and that in fastrun's order, by the longest
-    remaining path, where a task weighs 1 + the whole square root of the number of its dependencies. Biased in favour of
-    all of them: starting costs nothing, while fastrun's time has its start-up, its report and the processes in it,
-    which hold a slot for 2 ms longer than they sleep. Of fastrun there is one run of each, as the sleeps are the
-    same in the next. A look-alike has the shape of a published workflow and invented durations.
+    The lower bound is the work per slot or the longest path, whichever is longer. One list schedule goes by critical
+    path and knows the durations, which no runner knows. Two list schedules do not know them: one in the order of the
+    file, one in fastrun's order. That is by the longest remaining path, in which a task weighs 1 + the whole square
+    root of the number of its dependencies. Biased in favour of all of them: starting costs nothing, while fastrun's
+    time includes start-up, report and processes, which hold a slot for 2 ms longer than they sleep. fastrun runs each
+    workflow only once, since the sleeps would be the same in another run. A look-alike has the shape of a published
+    workflow and invented durations.
     """
     return {
         BOUND: lower_bound(workflow, slots),
@@ -100,9 +98,9 @@ def schedules(workflow: Workflow, slots: int | None) -> dict[str, float]:
 
 
 def scaled(workflow: Workflow, slots: int | None, seconds: float) -> Workflow:
-    """The same with all durations times one factor, so that the lower bound on so many slots is ``seconds``.
+    """Multiply all durations by one factor that makes ``seconds`` the lower bound on that many slots.
 
-    Some task has to take time.
+    At least one task must take time.
     """
     factor = seconds / lower_bound(workflow, slots)
     return workflow._replace(seconds=[duration * factor for duration in workflow.seconds])

@@ -6,7 +6,7 @@ from bench.generators import Document
 
 
 class Workflow(NamedTuple):
-    """Tasks that are numbers from 0 in the order of the file. ``parents``: for each, those it depends on."""
+    """Tasks, numbered from 0 in the order of the file. ``parents``: for each task the tasks that it depends on."""
 
     title: str
     names: list[str]
@@ -14,12 +14,12 @@ class Workflow(NamedTuple):
     parents: list[list[int]]
 
 
-# Seconds. A `sleep` shorter than this is shorter than what starting it takes, and says nothing.
+# Fewest seconds of a `sleep`. Starting a shorter one takes longer than the sleep itself.
 SHORTEST = 0.0001
 
 
 def document(workflow: Workflow) -> Document:
-    """A document in which each task sleeps for its seconds, to the microsecond, and depends on its parents."""
+    """Return a document in which each task sleeps for its seconds, to the microsecond, and depends on its parents."""
     tasks = []
     for name, seconds, parents in zip(workflow.names, workflow.seconds, workflow.parents, strict=True):
         command = f"sleep {seconds:.6f}" if seconds >= SHORTEST else "true"

@@ -50,10 +50,10 @@ def test_the_folder_comes_from_the_caller_or_the_environment_or_look_alikes_are_
 
 
 def test_a_folder_without_a_workflow_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="no workflow is there"):
+    with pytest.raises(ValueError, match="there is no workflow"):
         find_workflows(os.fspath(tmp_path))
     write_workflow(tmp_path, "large.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS + 1)))
-    with pytest.raises(ValueError, match="no small workflow is there"):
+    with pytest.raises(ValueError, match="there is no small workflow"):
         find_workflows(os.fspath(tmp_path), quick=True)
 
 
