@@ -1,4 +1,4 @@
-"""The documents that the benchmarks run. No figures here: what is fast enough is bench's to say."""
+"""Tests of the documents that the benchmarks run."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ MAKERS: dict[str, Callable[[int], dict[str, Any]]] = {
     "gated": lambda n: gated(n, 4, distinct_snippet),
 }
 
-# The smallest, where shapes degenerate, and two of which neither is a multiple of a layer's width.
+# The smallest numbers, with which shapes degenerate, and two that are no multiple of a layer's width.
 COUNTS = [0, 1, 2, 3, 4, 5, 6, 17, 203]
 
 
 def _edges(document: dict[str, Any]) -> list[list[int]]:
-    """The dependencies of each task as numbers."""
+    """Return the dependencies of each task as numbers."""
     numbers = {task["name"]: number for number, task in enumerate(document["tasks"])}
     return [[numbers[name] for name in task.get("dependencies", ())] for task in document["tasks"]]
 
 
 @pytest.mark.parametrize("shape", MAKERS)
-def test_every_shape_has_n_tasks_with_names_of_their_own_and_no_cycle(shape):
+def test_every_shape_has_n_tasks_with_different_names_and_no_cycle(shape):
     for n in COUNTS:
         document = MAKERS[shape](n)
         assert list(document) == ["tasks"]
@@ -72,7 +72,7 @@ def test_fastrun_loads_every_shape(shape):
 
 
 @pytest.mark.parametrize("shape", MAKERS)
-def test_the_same_arguments_give_the_same_document(shape):
+def test_same_arguments_give_the_same_document(shape):
     assert MAKERS[shape](100) == MAKERS[shape](100)
 
 
@@ -89,7 +89,7 @@ def test_deep_is_a_chain():
     assert _edges(deep(4, true_command)) == [[], [0], [1], [2]]
 
 
-def test_a_chain_may_be_long():
+def test_chain_may_be_long():
     assert _edges(deep(20_000, true_command))[-1] == [19_998]
 
 
@@ -107,27 +107,27 @@ def test_layered_depends_on_fan_in_tasks_of_the_layer_before():
         assert {dependency // 10 for dependency in found} <= {number // 10 - 1}
 
 
-def test_layered_depends_on_all_of_a_layer_no_wider_than_fan_in():
+def test_layered_depends_on_a_whole_layer_that_is_no_wider_than_fan_in():
     assert [sorted(found) for found in _edges(layered(5, 2, 3, true_command))] == [[], [], [0, 1], [0, 1], [2, 3]]
 
 
-def test_binary_tree_has_two_below_each():
+def test_binary_tree_has_two_children_per_task():
     assert _edges(binary_tree(7, true_command)) == [[], [0], [0], [1], [1], [2], [2]]
 
 
-def test_random_dag_depends_on_so_many_tasks_before():
+def test_random_dag_depends_on_that_many_earlier_tasks():
     for number, found in enumerate(_edges(random_dag(100, 3, true_command))):
         assert len(found) == min(3, number)
         assert all(dependency < number for dependency in found)
 
 
-def test_gated_has_a_gate_that_fails_behind_the_first_and_before_the_rest():
+def test_gated_has_a_failing_gate_between_the_first_tasks_and_the_rest():
     document = gated(5, 2, true_command)
     assert _edges(document) == [[], [], [0, 1], [2], [2]]
     assert [task["arguments"] for task in document["tasks"]] == ["true", "true", "sleep 0.1; false", "true", "true"]
 
 
-def test_tasks_are_what_make_says():
+def test_tasks_have_the_type_and_arguments_of_make():
     assert [(task["type"], task["arguments"]) for task in wide(2, true_command)["tasks"]] == [("exec", "true")] * 2
     assert [(task["type"], task["arguments"]) for task in wide(2, mixed)["tasks"]] == [
         ("exec", "true"),
@@ -138,7 +138,7 @@ def test_tasks_are_what_make_says():
 
 
 @pytest.mark.parametrize(("shape", "make"), [*zip(SHAPES, MAKES, strict=False), ("wide", "mixed")])
-def test_the_command_prints_a_document_that_fastrun_loads(shape, make, tmp_path):
+def test_command_prints_a_document_that_fastrun_loads(shape, make, tmp_path):
     path = tmp_path / "document.json"
     root = os.path.dirname(os.path.dirname(bench.__file__))
     with path.open("wb") as file:

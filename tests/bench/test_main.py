@@ -1,4 +1,4 @@
-"""The command line of the comparison, as whole processes."""
+"""Tests of the command line of the comparison, as whole processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.measure import child_environment
 from tests.bench.compare.samples import run_compare
 
 
-def test_the_command_measures_and_shows_again_what_it_measured(tmp_path):
+def test_command_shows_stored_figures_as_it_showed_them_when_measured(tmp_path):
     stored, page = tmp_path / "data.json", tmp_path / "page.md"
     measured = run_compare("--quick", "--rounds", "2", "--json", str(stored), "--results", str(page), "one")
     first = page.read_text()
@@ -25,7 +25,7 @@ def test_the_command_measures_and_shows_again_what_it_measured(tmp_path):
 
 
 @pytest.mark.parametrize(("options", "message"), [([], "No such file"), (["--quick"], "No such file")])
-def test_a_folder_that_cannot_be_read_is_an_error_before_anything_is_measured(tmp_path, options, message):
+def test_unreadable_workflows_folder_is_an_error_before_anything_is_measured(tmp_path, options, message):
     command = [sys.executable, "-m", "bench", "compare", *options, "--workflows", os.fspath(tmp_path / "none")]
     found = subprocess.run(command, env=child_environment(), timeout=60, capture_output=True, text=True, check=False)
     assert found.returncode == 2

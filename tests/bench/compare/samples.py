@@ -1,4 +1,4 @@
-"""Results and workflows that are made up for tests."""
+"""Sample results and workflows for the tests, and the comparison as a process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def workflow_of(seconds: list[float], parents: list[list[int]]) -> Workflow:
     return Workflow("test", [f"task{number}" for number in range(len(seconds))], seconds, parents)
 
 
-# Three short tasks that are independent, then a chain of two: in the file's order the chain starts late.
+# Three short independent tasks, then a chain of two: in the file's order the chain starts late.
 CHAIN_LAST = workflow_of([2, 2, 2, 3, 3], [[], [], [], [], [3]])
 
 
@@ -48,7 +48,7 @@ def write_workflow(folder: Path, name: str, *tasks: tuple[str, float, list[str]]
 
 
 def run_compare(*options: str) -> str:
-    """What the command prints."""
+    """Run the comparison. Returns what it prints."""
     command = [sys.executable, "-m", "bench", "compare", *options]
     return subprocess.run(
         command, env=child_environment(), timeout=120, check=True, text=True, stdout=subprocess.PIPE

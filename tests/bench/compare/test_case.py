@@ -1,4 +1,4 @@
-"""A case, with contenders that are made up."""
+"""Tests of running a case, with contenders that are no processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bench.compare.case import Case, Contender, run_case
 from bench.measure import Measured
 
 
-def test_contenders_take_turns_and_one_that_fails_is_left_out(capsys):
+def test_contenders_take_turns_and_a_failed_contender_is_left_out(capsys):
     order = []
 
     def contender(name: str, *, fails: bool = False) -> Contender:

@@ -1,4 +1,4 @@
-"""What the cases compare and judge."""
+"""Tests of the cases: contenders and targets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bench.compare.cases import CASES
 from bench.compare.contenders import QUICK, Setting
 
 
-def test_every_case_compares_fastrun_and_judges_who_takes_part(tmp_path):
+def test_every_case_measures_fastrun_and_judges_only_its_contenders(tmp_path):
     for name, make in CASES.items():
         folder = tmp_path / name
         folder.mkdir()

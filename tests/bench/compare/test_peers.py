@@ -1,4 +1,4 @@
-"""What the peers are given, and that each runs it. How fast is bench's to say."""
+"""Tests of the peers: the files that they read, and that each runs them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ DOLLARS: dict[str, Any] = {
     ]
 }
 
-# What each of a small graph waits for.
+# Dependencies of each task of a small graph.
 WAITS = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"], "e": ["d", "a"]}
 
 
 @pytest.mark.parametrize("module", PEERS)
-def test_every_peer_is_one(module):
+def test_every_peer_module_implements_the_protocol(module):
     peer = find_peer(module)
     assert isinstance(peer.NAME, str)
     assert isinstance(peer.KNOWS_DEPENDENCIES, bool)
@@ -41,7 +41,7 @@ def test_every_peer_is_one(module):
     assert "Biased" in (inspect.getdoc(peer) or "")
 
 
-def test_no_two_peers_have_the_same_name():
+def test_peers_have_different_names():
     assert len({find_peer(module).NAME for module in PEERS}) == len(PEERS)
 
 
@@ -73,13 +73,13 @@ def test_make_gets_the_same_commands_and_dependencies(tmp_path: Path):
 
 
 @pytest.mark.parametrize("module", ["xargs", "gnu_parallel"])
-def test_who_knows_no_dependencies_gets_a_list_of_commands(tmp_path: Path, module):
+def test_peers_without_dependencies_get_a_list_of_commands(tmp_path: Path, module):
     find_peer(module).prepare(DOLLARS, str(tmp_path))
     assert (tmp_path / "commands").read_bytes() == b"echo $HOME\0true\0true\0"
 
 
 @pytest.mark.parametrize(("module", "left"), [("ninja", ".ninja_log"), ("doit_tasks", "doit.json")])
-def test_nothing_is_left_of_the_run_before(tmp_path: Path, module, left):
+def test_command_removes_the_files_of_the_previous_run(tmp_path: Path, module, left):
     peer = _installed(module)
     (tmp_path / left).write_text("")
     peer.command(str(tmp_path), 2)
@@ -87,10 +87,10 @@ def test_nothing_is_left_of_the_run_before(tmp_path: Path, module, left):
 
 
 @pytest.mark.parametrize("module", COMMAND_PEERS)
-def test_every_peer_runs_all_commands_behind_what_they_wait_for(tmp_path: Path, module):
+def test_every_peer_runs_all_commands_after_their_dependencies(tmp_path: Path, module):
     peer = _installed(module)
     log = tmp_path / "log"
-    # A percent sign and a dollar, which some peers' files have uses for; one write per name, so that none are torn.
+    # A percent sign and a dollar, which some peers must escape. One write per name, so that no name is torn.
     tasks = [
         {"name": name, "type": "exec", "arguments": f"word=%s; printf $word {name} >> {log}", "dependencies": before}
         for name, before in WAITS.items()
@@ -100,7 +100,7 @@ def test_every_peer_runs_all_commands_behind_what_they_wait_for(tmp_path: Path, 
     (folder / DOCUMENT).write_bytes(orjson.dumps({"tasks": tasks}))
     prepare = [sys.executable, "-m", "bench.compare.peers", str(folder), module]
     subprocess.run(prepare, env=child_environment(), timeout=60, check=True)
-    # A second run does all of it again.
+    # A second run runs all commands again.
     for _ in range(2):
         log.unlink(missing_ok=True)
         measure(peer.command(str(folder), 3), timeout=60)
@@ -111,7 +111,7 @@ def test_every_peer_runs_all_commands_behind_what_they_wait_for(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("module", [name for name in COMMAND_PEERS if name != "gnu_parallel"])
-def test_a_peer_whose_command_fails_fails(tmp_path: Path, module):
+def test_peer_fails_if_its_command_fails(tmp_path: Path, module):
     peer = _installed(module)
     document = {"tasks": [{"name": "a", "type": "exec", "arguments": "exit 3"}]}
     (tmp_path / DOCUMENT).write_bytes(orjson.dumps(document))
@@ -142,7 +142,7 @@ def _installed(module: str) -> Any:
     return peer
 
 
-def test_a_peer_that_is_not_installed_says_so(monkeypatch):
+def test_missing_peer_is_unavailable(monkeypatch):
     monkeypatch.setenv("PATH", os.devnull)
     for module in ("make", "xargs", "gnu_parallel", "floor"):
         with pytest.raises(Unavailable, match=r"not installed|no C compiler"):

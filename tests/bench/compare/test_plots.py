@@ -1,4 +1,4 @@
-"""The plots of a comparison."""
+"""Tests of the plots of a comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.compare.record import Run, dump
 from tests.bench.compare.samples import comparison_of, result_of, run_compare
 
 
-def test_cost_points_are_per_task_in_order_with_ours_last():
+def test_cost_points_are_per_task_in_rising_order_with_fastrun_last():
     results = [
         result_of(runs={"fastrun": [Run(1.0, 0, 0)], "loop": [Run(0.5, 0, 0)]}, tasks=n, unit="snippet", plot="growth")
         for n in (1000, 10)
@@ -22,18 +22,18 @@ def test_cost_points_are_per_task_in_order_with_ours_last():
 
 
 @pytest.mark.parametrize(("shown", "drawn"), [([], set()), (["growth", "peers"], {"cost.svg", "peers.svg"})])
-def test_plots_are_drawn_where_there_is_something_to_show(tmp_path, shown, drawn):
+def test_only_plots_with_figures_are_drawn(tmp_path, shown, drawn):
     if find_spec("matplotlib") is None:
         pytest.skip("matplotlib is not installed")
     stored, folder = tmp_path / "data.json", tmp_path / "plots"
     stored.write_bytes(dump(comparison_of(*(result_of(plot=plot) for plot in shown))))
-    # In another process: matplotlib keeps its fonts open.
+    # In a separate process: matplotlib keeps its fonts open.
     run_compare("--from", str(stored), "--plots", str(folder))
     assert {path.name for path in folder.iterdir()} == drawn
     assert all(path.read_text().count("<svg") == 1 for path in folder.iterdir())
 
 
-def test_without_matplotlib_the_plots_are_skipped_and_it_is_said(tmp_path):
+def test_plots_without_matplotlib_are_skipped_with_a_message(tmp_path):
     if find_spec("matplotlib") is not None:
         pytest.skip("matplotlib is installed")
     stored, folder = tmp_path / "data.json", tmp_path / "plots"

@@ -1,4 +1,4 @@
-"""How a comparison is shown."""
+"""Tests of the page and the lines that show a comparison."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bench.compare.record import Target
 from tests.bench.compare.samples import THEIRS, comparison_of, result_of
 
 
-def test_the_page_has_every_target_with_its_verdict():
+def test_page_has_every_target_with_its_verdict():
     page = report.results_page(
         comparison_of(
             result_of(
@@ -26,7 +26,7 @@ def test_the_page_has_every_target_with_its_verdict():
     assert "Without GNU make: make is not installed." in page
 
 
-def test_the_page_has_every_contender_and_the_ratio_to_the_last():
+def test_page_has_every_contender_and_the_ratio_of_the_last_to_it():
     page = report.results_page(comparison_of(result_of())).splitlines()
     assert "| ninja | 2.000 | 1.000-4.000 | 0.500 | 0.150 | 50 | 2.00 (1.50-2.50) |" in page
     assert "| fastrun | 3.000 | 2.000-10.000 | 1.000 | - | 100 |  |" in page
@@ -34,7 +34,7 @@ def test_the_page_has_every_contender_and_the_ratio_to_the_last():
     assert any("Biased in its favour" in line for line in page)
 
 
-def test_cases_that_are_shown_together_are_rows_of_one_table():
+def test_cases_shown_together_are_rows_of_one_table():
     results = [
         result_of(name="flows", title="a", together=True),
         result_of(name="flows", title="b", together=True, runs={"ninja": THEIRS[:1]}, missing={"fastrun": "left out"}),
@@ -49,13 +49,13 @@ def test_cases_that_are_shown_together_are_rows_of_one_table():
     assert report.result_lines(results[0]) == ["a: ninja 2.000; fastrun 3.000"]
 
 
-def test_a_peak_below_the_measuring_process_is_not_told():
+def test_peak_below_that_of_the_measuring_process_is_an_upper_bound():
     lines = report.result_lines(result_of(own_peak=60_000_000))
     assert "<60" in lines[0]
     assert "<60" not in lines[1]
 
 
-def test_a_quick_run_is_not_judged():
+def test_quick_run_is_not_judged():
     page = report.results_page(comparison_of(result_of(Target("fastrun", 1.0, "ninja")), quick=True))
     assert "| 1.50 |  | - |" in page
     assert "--quick" in page

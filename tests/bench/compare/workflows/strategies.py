@@ -11,7 +11,7 @@ from tests.support.strategies import graphs
 
 @st.composite
 def some_workflows(draw: st.DrawFn) -> Workflow:
-    """Whole seconds, so that sums are the same in whatever order they are made."""
+    """Draw workflows with whole seconds, so that the order of additions does not change a sum."""
     parents = draw(graphs())
     count = len(parents)
     seconds = draw(st.lists(st.integers(0, 20).map(float), min_size=count, max_size=count))

@@ -1,4 +1,4 @@
-"""The cases that the workflows make."""
+"""Tests of the cases of workflows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def two_workflows(tmp_path: Path) -> Path:
     return folder
 
 
-def test_each_workflow_is_a_case_for_each_number_of_slots_and_the_last_is_the_mean(tmp_path, two_workflows):
+def test_each_workflow_has_a_case_per_number_of_slots_and_the_mean_comes_last(tmp_path, two_workflows):
     *cases, mean = workflow_cases(setting(tmp_path, two_workflows))
     assert [case.title for case in cases] == [
         f"{title}, {slots}"
@@ -47,14 +47,14 @@ def test_each_workflow_is_a_case_for_each_number_of_slots_and_the_last_is_the_me
     assert [(target.contender, target.against) for target in mean.targets] == [(RANKED, IN_ORDER)]
 
 
-def test_the_mean_is_of_the_ratios_to_known_durations_where_slots_are_bound(tmp_path, two_workflows):
+def test_mean_covers_the_ratios_to_known_durations_on_bounded_slots(tmp_path, two_workflows):
     *results, mean = [run_case(case, 1) for case in workflow_cases(setting(tmp_path, two_workflows))]
     assert not any(result.missing for result in [*results, mean])
     ratios = []
     for result in results:
         took = {name: runs[0].seconds for name, runs in result.runs.items()}
         assert took[BOUND] == pytest.approx(0.05)
-        # It slept, so that the run cannot have been shorter.
+        # Its tasks slept, so the run cannot have been shorter.
         assert took["fastrun"] > took[BOUND]
         if "no bound" not in result.title:
             ratios.append(took["fastrun"] / took[KNOWN])
@@ -63,14 +63,14 @@ def test_the_mean_is_of_the_ratios_to_known_durations_where_slots_are_bound(tmp_
     assert mean.runs[KNOWN][0].seconds == 1
 
 
-def test_with_many_tasks_a_run_is_longer_and_with_very_many_left_out(tmp_path):
+def test_run_with_many_tasks_is_longer_and_with_very_many_left_out(tmp_path):
     folder = tmp_path / "workflows"
     folder.mkdir()
     most = SLOTS[4]
     write_workflow(folder, "a.json", *((f"x{number}", 1.0, []) for number in range(2 * most)))
     write_workflow(folder, "b.json", *((f"x{number}", 1.0, []) for number in range(int(LONGEST * most) + 1)))
     longer, *_, left_out, _, _, mean = workflow_cases(setting(tmp_path, folder))
-    # Nothing was run, of which there could be a mean.
+    # No contender has run, so there is no mean.
     assert set(run_case(mean, 1).missing) == {BOUND, KNOWN, IN_ORDER, RANKED, "fastrun"}
     assert longer.contenders[0].run().seconds == pytest.approx(2 * 0.05)
     assert [contender.name for contender in left_out.contenders] == [BOUND, KNOWN, IN_ORDER, RANKED]

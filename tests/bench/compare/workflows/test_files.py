@@ -1,4 +1,4 @@
-"""Workflows read from a folder."""
+"""Tests of reading workflows from a folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.compare.workflows.workflow import Workflow
 from tests.bench.compare.samples import write_workflow
 
 
-def test_a_folder_is_read_in_the_order_of_its_file_names(tmp_path):
+def test_folder_is_read_in_the_order_of_file_names(tmp_path):
     write_workflow(tmp_path, "b.json", ("x", 1.5, []), ("y", 2, ["x", "x"]))
     write_workflow(tmp_path, "a.json", ("y", 0, ["x"]), ("x", 3, []))
     (tmp_path / "notes.txt").write_text("not a workflow")
@@ -31,12 +31,12 @@ def test_a_folder_is_read_in_the_order_of_its_file_names(tmp_path):
         ([], "bad.json: no task takes any time"),
     ],
 )
-def test_a_file_that_is_no_workflow_is_an_error(tasks, message, tmp_path):
+def test_invalid_workflow_file_is_an_error(tasks, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         read_workflow(write_workflow(tmp_path, "bad.json", *tasks))
 
 
-def test_the_folder_comes_from_the_caller_or_the_environment_or_look_alikes_are_made(tmp_path, monkeypatch):
+def test_callers_folder_beats_the_environment_and_without_both_look_alikes_are_made(tmp_path, monkeypatch):
     one, other = tmp_path / "one", tmp_path / "other"
     for folder in (one, other):
         folder.mkdir()
@@ -49,7 +49,7 @@ def test_the_folder_comes_from_the_caller_or_the_environment_or_look_alikes_are_
     assert [found.title for found in find_workflows(os.fspath(one))] == ["one"]
 
 
-def test_a_folder_without_a_workflow_is_an_error(tmp_path):
+def test_folder_without_workflows_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="there is no workflow"):
         find_workflows(os.fspath(tmp_path))
     write_workflow(tmp_path, "large.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS + 1)))
@@ -57,7 +57,7 @@ def test_a_folder_without_a_workflow_is_an_error(tmp_path):
         find_workflows(os.fspath(tmp_path), quick=True)
 
 
-def test_a_quick_run_takes_only_small_workflows(tmp_path):
+def test_quick_run_takes_only_small_workflows(tmp_path):
     write_workflow(tmp_path, "small.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS)))
     write_workflow(tmp_path, "large.json", *((f"x{number}", 1.0, []) for number in range(QUICK_TASKS + 1)))
     assert [found.title for found in find_workflows(os.fspath(tmp_path), quick=True)] == ["small"]

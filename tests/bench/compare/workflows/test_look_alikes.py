@@ -1,4 +1,4 @@
-"""The look-alikes of published workflows."""
+"""Tests of the look-alikes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHAPES = [montage_like, epigenomics_like, blast_like, variants_like]
 
 @pytest.mark.parametrize("make", SHAPES)
 @pytest.mark.parametrize("width", [1, 2, 7])
-def test_a_look_alike_is_the_same_for_the_same_seed_and_has_no_cycle(make, width):
+def test_look_alike_depends_only_on_its_seed_and_has_no_cycle(make, width):
     workflow = make(width, seed=3)
     assert workflow == make(width, seed=3)
     assert workflow != make(width, seed=4)

@@ -1,4 +1,4 @@
-"""What is computed of a workflow."""
+"""Tests of the bounds and schedules of a workflow."""
 
 from __future__ import annotations
 
@@ -26,71 +26,71 @@ from tests.bench.compare.samples import CHAIN_LAST, workflow_of
 from tests.bench.compare.workflows.strategies import some_priorities, some_slots, some_workflows
 
 
-def test_the_critical_path_is_the_longest_by_time():
+def test_critical_path_is_the_longest_by_time():
     assert critical_path(CHAIN_LAST) == 6
     # a 1 -> b 5 -> d 1 and a -> c 2 -> d.
     assert critical_path(workflow_of([1, 5, 2, 1], [[], [0], [0], [1, 2]])) == 7
     assert critical_path(workflow_of([], [])) == 0
 
 
-def test_remaining_paths_count_a_task_itself_and_the_longest_behind_it():
+def test_remaining_path_includes_the_task_itself():
     assert remaining_paths(CHAIN_LAST, CHAIN_LAST.seconds) == [2, 2, 2, 6, 3]
     assert remaining_paths(CHAIN_LAST, [1] * 5) == [1, 1, 1, 2, 1]
 
 
-def test_remaining_paths_do_not_need_parents_to_come_first():
+def test_parents_may_come_after_their_children():
     assert remaining_paths(workflow_of([1, 2, 4], [[2], [0], []]), [1, 2, 4]) == [3, 2, 7]
 
 
-def test_a_cycle_is_an_error():
+def test_cycle_is_an_error():
     with pytest.raises(CycleError):
         critical_path(workflow_of([1, 1], [[1], [0]]))
 
 
-def test_the_lower_bound_is_the_work_of_a_slot_or_the_critical_path():
+def test_lower_bound_is_the_work_per_slot_or_the_critical_path():
     assert lower_bound(CHAIN_LAST, 1) == 12
     assert lower_bound(CHAIN_LAST, 2) == 6
     assert lower_bound(CHAIN_LAST, 4) == 6
     assert lower_bound(CHAIN_LAST, None) == 6
 
 
-def test_a_list_schedule_takes_the_highest_priority_and_then_the_first_of_the_file():
+def test_list_schedule_prefers_high_priority_then_early_position():
     # In the file's order: 0 and 1 until 2; 2 until 4 and 3 until 5; 4 until 8.
     assert list_schedule(CHAIN_LAST, 2, [0] * 5) == 8
     # By critical path: 3 until 3, 4 until 6; beside them 0, 1 and 2 until 6.
     assert list_schedule(CHAIN_LAST, 2, remaining_paths(CHAIN_LAST, CHAIN_LAST.seconds)) == 6
-    # The chain's first task last of all: 0 and 1 until 2; 2 until 4 and 3, for which a slot is free, until 5.
+    # The chain's first task has the lowest priority: 0 and 1 until 2; 2 until 4 and 3, on the free slot, until 5.
     assert list_schedule(CHAIN_LAST, 2, [0, 0, 0, -1, 0]) == 8
 
 
-def test_a_list_schedule_starts_nothing_before_all_of_a_moment_have_ended():
-    # 0 and 1 end at 1. Both 3 and 4, ready only when 1 has ended, start before 2, which was ready all along.
+def test_list_schedule_ends_all_tasks_of_a_moment_before_it_starts_any():
+    # 0 and 1 end at 1. Then 3 and 4 become ready, and both start before 2, which was ready from the beginning.
     workflow = workflow_of([1, 1, 10, 5, 5], [[], [], [], [1], [1]])
     assert list_schedule(workflow, 2, [1, 1, 0, 9, 9]) == 16
 
 
-def test_tasks_that_take_no_time_take_none():
+def test_tasks_without_duration_add_no_time():
     assert list_schedule(workflow_of([0, 0, 3, 0], [[], [0], [1], [2]]), 1, [0] * 4) == 3
 
 
 @given(st.data(), some_workflows(), some_slots)
-def test_a_list_schedule_lies_between_the_lower_bound_and_what_graham_proved(data, workflow, slots):
+def test_list_schedule_is_between_lower_bound_and_grahams_bound(data, workflow, slots):
     makespan = list_schedule(workflow, slots, data.draw(some_priorities(workflow)))
     work, longest = sum(workflow.seconds), critical_path(workflow)
     assert lower_bound(workflow, slots) <= makespan <= work
-    # Graham, "Bounds on multiprocessing timing anomalies", 1969. Thirds and sevenths round.
+    # Graham, "Bounds on multiprocessing timing anomalies", 1969. Thirds and sevenths are rounded, hence 1e-9.
     assert makespan <= work / slots + (1 - 1 / slots) * longest + 1e-9
 
 
 @given(st.data(), some_workflows())
-def test_a_list_schedule_on_one_slot_is_the_work_and_on_any_number_the_critical_path(data, workflow):
+def test_list_schedule_takes_the_work_on_one_slot_and_the_critical_path_on_unlimited_slots(data, workflow):
     priorities = data.draw(some_priorities(workflow))
     assert list_schedule(workflow, 1, priorities) == sum(workflow.seconds)
     assert list_schedule(workflow, None, priorities) == critical_path(workflow) == lower_bound(workflow, None)
 
 
 @given(some_workflows().filter(critical_path), st.none() | some_slots)
-def test_scaling_gives_the_lower_bound_asked_for_and_keeps_the_rest(workflow, slots):
+def test_scaling_sets_the_lower_bound_and_keeps_proportions(workflow, slots):
     short = scaled(workflow, slots, 0.5)
     assert lower_bound(short, slots) == pytest.approx(0.5)
     assert (short.names, short.parents) == (workflow.names, workflow.parents)
@@ -98,14 +98,12 @@ def test_scaling_gives_the_lower_bound_asked_for_and_keeps_the_rest(workflow, sl
     assert short.seconds == pytest.approx([duration * factor for duration in workflow.seconds])
 
 
-def test_fastruns_order_takes_a_task_that_waits_for_many_for_a_long_one():
-    # Both 4 and 5 end their paths and are ready when 0 to 3 have ended; 5, which has four dependencies, weighs more.
-    workflow = workflow_of([1, 1, 1, 1, 4, 8], [[], [], [], [], [0], [0, 1, 2, 3]])
-    found = schedules(workflow, 1)
-    assert list(found) == [BOUND, KNOWN, IN_ORDER, RANKED]
-    assert set(found.values()) == {16.0}
-    # On two slots 4 is ready first, at 1, and nothing keeps it from the slot; all agree.
-    assert schedules(workflow, 2) == {BOUND: 9.0, KNOWN: 10.0, IN_ORDER: 10.0, RANKED: 10.0}
+def test_fastruns_order_weighs_a_task_by_its_dependencies():
+    # At 2 the tasks 4, 5 and 6 become ready. The last has four dependencies and is long: fastrun starts it first, the
+    # order of the file last.
+    workflow = workflow_of([1, 1, 1, 1, 4, 4, 8], [[], [], [], [], [3], [3], [0, 1, 2, 3]])
+    assert ranks(workflow) == [1, 1, 1, 1, 2, 2, 3]
+    assert schedules(workflow, 2) == {BOUND: 10.0, KNOWN: 10.0, IN_ORDER: 14.0, RANKED: 10.0}
 
 
 def test_fastruns_order_starts_the_long_merge_of_variants_early():
@@ -121,6 +119,6 @@ def test_fastruns_order_starts_the_long_merge_of_variants_early():
 
 
 @given(some_workflows(), st.none() | some_slots)
-def test_no_schedule_is_below_the_bound(workflow, slots):
+def test_no_schedule_is_below_the_lower_bound(workflow, slots):
     found = schedules(workflow, slots)
     assert min(found.values()) == found[BOUND]

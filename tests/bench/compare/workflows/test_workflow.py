@@ -1,4 +1,4 @@
-"""The document of a workflow."""
+"""Tests of the document of a workflow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bench.compare.workflows.strategies import some_workflows
 
 
 @given(some_workflows())
-def test_the_document_keeps_names_parents_and_durations(workflow):
+def test_document_keeps_names_parents_and_durations(workflow):
     tasks = fastrun.load(document(workflow))
     assert [task.name for task in tasks] == workflow.names
     assert [[workflow.names.index(name) for name in task.dependencies] for task in tasks] == workflow.parents
@@ -24,7 +24,7 @@ def test_the_document_keeps_names_parents_and_durations(workflow):
             assert task.arguments == "true"
 
 
-def test_the_document_sleeps_to_the_microsecond_and_not_where_it_says_nothing():
+def test_document_sleeps_to_the_microsecond_and_leaves_out_very_short_sleeps():
     workflow = workflow_of([0.0123456, 0.00005, 1e-9, 1234567.0], [[], [], [], []])
     assert [task["arguments"] for task in document(workflow)["tasks"]] == [
         "sleep 0.012346",
