@@ -1,1 +1,1 @@
-"""What is run by hand while fastrun is worked on; not part of the package."""
+"""Programs that developers run by hand; not part of the package."""

@@ -1,7 +1,7 @@
-"""Reads what atheris makes up, guided by what of our code it reaches: ``python -m tools.fuzz document|journal``.
+"""Fuzzer for documents and journals: ``python -m tools.fuzz document|journal``.
 
-Arguments behind the first are libFuzzer's, as ``-max_total_time=60``. Says that it is not there and ends well where
-atheris is not installed, as there are Pythons that it does not know.
+atheris makes up the input, guided by the code of fastrun that it reaches. Further arguments are libFuzzer's, such as
+``-max_total_time=60``. Some versions of Python have no atheris: without it the program says so and exits with 0.
 """
 
 import sys
@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-# From where it sets out.
+# Inputs from which the fuzzer starts.
 _SEEDS = [
     b'{"tasks": [{"name": "a", "type": "exec", "arguments": "", "dependencies": ["b"], "env": {"X": "1"}}]}',
     b'{"tasks": [{"name": "b", "type": "eval", "arguments": "x", "timeout": 1.5}, {"name": "", "detach": true}]}',
@@ -19,7 +19,7 @@ _SEEDS = [
 
 
 def main() -> int:
-    """Run the command line. Does not return once there is something to do: libFuzzer ends the process."""
+    """Run the command line. Returns only if nothing is fuzzed: libFuzzer ends the process."""
     targets = {"document": _document, "journal": _journal}
     if len(sys.argv) < 2 or sys.argv[1] not in targets:
         print(f"usage: python -m tools.fuzz {'|'.join(targets)} [libFuzzer's options]", file=sys.stderr)
@@ -27,7 +27,7 @@ def main() -> int:
     try:
         import atheris
     except ImportError:
-        print("atheris is not installed: nothing was fuzzed")
+        print("nothing was fuzzed: atheris is not installed")
         return 0
     with atheris.instrument_imports(include=["fastrun"]):
         target = targets[sys.argv.pop(1)]()
@@ -49,7 +49,7 @@ def _document() -> Callable[[bytes], None]:
             build(parse(data, "fuzz.json"))
         except SpecError as error:
             if not all(line.isprintable() for line in error.lines):
-                raise RuntimeError("a line of an error is not one line") from error
+                raise RuntimeError("an error has a line with an unprintable character") from error
 
     return target
 
@@ -63,7 +63,7 @@ def _journal() -> Callable[[bytes], None]:
         except JournalError:
             return
         if recorded.length + recorded.damaged != len(data):
-            raise RuntimeError("bytes are neither read nor damaged")
+            raise RuntimeError("bytes were neither read nor counted as damaged")
 
     return target
 

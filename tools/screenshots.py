@@ -1,8 +1,8 @@
-"""Draws the pictures of the README: ``python -m tools.screenshots``.
+"""Pictures of the README: ``python -m tools.screenshots``.
 
-``docs/status.svg`` is what a terminal shows while a run lasts: a real one, whose screen is drawn when the last command
-has said its last word. ``docs/report.png`` is the page of ``--html``, for which Chromium and its chromedriver are
-needed; without them it stays as it is, and that is said. ``pip install --group pictures`` brings the rest.
+``docs/status.svg`` is the screen of a terminal during a real run, drawn when the last command has printed its last
+line. ``docs/report.png`` is the page of ``--html``. It needs Chromium with its chromedriver; without them the picture
+stays as it is, and the program says so. ``pip install --group pictures`` installs everything else.
 """
 
 import json
@@ -27,7 +27,7 @@ _LAST_WORD = "[39/90]"
 
 
 def _parts(name: str, count: int) -> str:
-    """A command that says where it is, and then waits to be ended."""
+    """Return a command that prints its progress and then sleeps until it is ended."""
     lines = "; ".join(f"sleep 0.07; echo '[{part}/90] {name}/part{part}.c'" for part in range(40 - count, 40))
     return f"sleep 2; {lines}; sleep 60"
 
@@ -48,7 +48,7 @@ TASKS = [
 
 
 def status(path: Path) -> None:
-    """Draw the status of a run. ``path``: of the SVG that is made."""
+    """Draw the status of a run as an SVG."""
     with tempfile.TemporaryDirectory() as folder, Terminal(_COLUMNS, _ROWS) as terminal:
         document = Path(folder, "build.json")
         document.write_text(json.dumps({"tasks": TASKS}))
@@ -66,7 +66,7 @@ def status(path: Path) -> None:
 
 
 def _text(terminal: Terminal) -> Text:
-    """The screen with its colours."""
+    """Return the screen with its colours."""
     rows = []
     for cells in terminal.cells():
         row = Text()
@@ -81,7 +81,7 @@ def _text(terminal: Terminal) -> Text:
 
 
 def page(path: Path) -> None:
-    """Draw the page about a run. ``path``: of the PNG that is made."""
+    """Draw the page of a run as a PNG."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -102,12 +102,12 @@ def page(path: Path) -> None:
 
 
 def main() -> None:
-    """Draw both."""
+    """Draw both pictures."""
     status(DOCS / "status.svg")
     if shutil.which("chromium") and shutil.which("chromedriver"):
         page(DOCS / "report.png")
     else:
-        print("docs/report.png is not drawn: there is no chromium with its chromedriver", file=sys.stderr)
+        print("docs/report.png was not drawn: chromium or chromedriver is not installed", file=sys.stderr)
 
 
 if __name__ == "__main__":
