@@ -149,6 +149,29 @@ MAKES: dict[str, Make] = {
 SHAPES = ("wide", "deep", "layered", "diamond", "tree", "random", "gated")
 
 
+def shaped(
+    shape: str, n: int, make: Make, *, width: int = 100, edges: int = 3, before: int = 1000, seed: int = 0
+) -> Document:
+    """Return a document of one of ``SHAPES``. The keyword arguments are those that only some shapes have."""
+    match shape:
+        case "wide":
+            return wide(n, make)
+        case "deep":
+            return deep(n, make)
+        case "layered":
+            return layered(n, width, edges, make, seed)
+        case "diamond":
+            return diamond(n, make)
+        case "tree":
+            return binary_tree(n, make)
+        case "random":
+            return random_dag(n, edges, make, seed)
+        case "gated":
+            return gated(n, before, make)
+        case _:
+            raise ValueError(f"{shape}: no such shape")
+
+
 def main() -> None:
     """Print the document that the command line describes."""
     parser = argparse.ArgumentParser("python -m bench.generators", description="Print a document of N tasks.")
@@ -161,18 +184,9 @@ def main() -> None:
     )
     parser.add_argument("--before", type=int, default=1000, help="tasks that 'gated' runs (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of 'layered' and 'random' (default: 0)")
-    options = parser.parse_args()
-    make = MAKES[options.make]
-    shapes: dict[str, Callable[[], Document]] = {
-        "wide": lambda: wide(options.n, make),
-        "deep": lambda: deep(options.n, make),
-        "layered": lambda: layered(options.n, options.width, options.edges, make, options.seed),
-        "diamond": lambda: diamond(options.n, make),
-        "tree": lambda: binary_tree(options.n, make),
-        "random": lambda: random_dag(options.n, options.edges, make, options.seed),
-        "gated": lambda: gated(options.n, options.before, make),
-    }
-    sys.stdout.buffer.write(orjson.dumps(shapes[options.shape](), option=orjson.OPT_APPEND_NEWLINE))
+    options = vars(parser.parse_args())
+    document = shaped(**{**options, "make": MAKES[options["make"]]})
+    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
 
 
 if __name__ == "__main__":

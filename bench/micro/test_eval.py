@@ -9,8 +9,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import fastrun
 from bench.compare.peers.loop import run_all
-from bench.generators import Document, distinct_snippet, same_snippet, wide
-from bench.micro.sizes import SHAPES, shaped
+from bench.generators import Document, distinct_snippet, same_snippet, shaped, wide
+from bench.micro.sizes import SHAPES
 from bench.micro.timed import timed
 
 pytestmark = pytest.mark.benchmark(group="eval")

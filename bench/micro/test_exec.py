@@ -11,8 +11,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import fastrun
 from bench.compare.peers import Unavailable, find_peer
-from bench.generators import Document, deep, true_command, wide
-from bench.micro.sizes import SHAPES, shaped
+from bench.generators import Document, deep, shaped, true_command, wide
+from bench.micro.sizes import SHAPES
 from bench.micro.timed import timed, timed_process
 
 pytestmark = pytest.mark.benchmark(group="exec")

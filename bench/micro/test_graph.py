@@ -3,8 +3,8 @@
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.generators import same_snippet
-from bench.micro.sizes import SHAPES, SIZES, shaped
+from bench.generators import same_snippet, shaped
+from bench.micro.sizes import SHAPES, SIZES
 from bench.micro.timed import timed
 from fastrun.collector import collector_off
 from fastrun.document.parse import read

@@ -4,8 +4,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import fastrun
-from bench.generators import mixed
-from bench.micro.sizes import SHAPES, shaped
+from bench.generators import mixed, shaped
+from bench.micro.sizes import SHAPES
 from bench.micro.timed import timed
 
 pytestmark = pytest.mark.benchmark(group="mixed")

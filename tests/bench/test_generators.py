@@ -24,6 +24,7 @@ from bench.generators import (
     mixed,
     random_dag,
     same_snippet,
+    shaped,
     true_command,
     wide,
 )
@@ -32,15 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAKERS: dict[str, Callable[[int], dict[str, Any]]] = {
-    "wide": lambda n: wide(n, distinct_snippet),
-    "deep": lambda n: deep(n, distinct_snippet),
-    "layered": lambda n: layered(n, 5, 3, distinct_snippet, seed=1),
-    "layered, narrow": lambda n: layered(n, 2, 3, distinct_snippet, seed=1),
-    "diamond": lambda n: diamond(n, distinct_snippet),
-    "tree": lambda n: binary_tree(n, distinct_snippet),
-    "random": lambda n: random_dag(n, 3, distinct_snippet, seed=1),
-    "gated": lambda n: gated(n, 4, distinct_snippet),
+    shape: lambda n, shape=shape: shaped(shape, n, distinct_snippet, width=5, before=4, seed=1)  # type: ignore[misc]
+    for shape in SHAPES
 }
+MAKERS["layered, narrow"] = lambda n: layered(n, 2, 3, distinct_snippet, seed=1)
 
 # The smallest numbers, with which shapes degenerate, and two that are no multiple of a layer's width.
 COUNTS = [0, 1, 2, 3, 4, 5, 6, 17, 203]
