@@ -36,14 +36,12 @@ class Measured(NamedTuple):
     marked: float | None
 
 
-def measure(
-    command: Sequence[str], *, timeout: float, marker: bytes = b"", stop: bool = False, exit_code: int = 0
-) -> Measured:
+def measure(command: Sequence[str], *, timeout: float, marker: bytes = b"", stop: bool = False) -> Measured:
     """Run a process whose standard output is a pipe, which this process reads and throws away.
 
     ``marker``: bytes to look for in the output. ``stop``: kill the process and its group when the marker has come.
-    ``timeout``: seconds after which the process and its group are killed. Raises RuntimeError if the exit code is not
-    ``exit_code`` or the marker did not come.
+    ``timeout``: seconds after which the process and its group are killed. Raises RuntimeError if the exit code is not 0
+    or the marker did not come.
 
     The peak is never less than this process's own peak: the kernel counts the memory that a child had before its
     ``exec``. So large documents are made in separate processes.
@@ -72,7 +70,7 @@ def measure(
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     end = time.perf_counter()
-    if process.returncode != (-signal.SIGKILL if stop else exit_code):
+    if process.returncode != (-signal.SIGKILL if stop else 0):
         raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode} after {end - start:.1f} s")
     if marker and marked is None:
         raise RuntimeError(f"{' '.join(command)}: never printed {marker!r}")

@@ -126,17 +126,13 @@ def _prepare(module: str, folder: str) -> None:
         raise Unavailable(f"failed: {(result.stderr.strip() or 'no reason given').splitlines()[-1]}")
 
 
-def fastrun_command(folder: str, *options: str) -> list[str]:
-    """Return the arguments of a process of fastrun on the folder's document."""
-    return [sys.executable, "-m", "fastrun", *options, os.path.join(folder, DOCUMENT)]
-
-
 def fastrun_contender(
     folder: str, jobs: int | None = None, *options: str, marker: bytes = b"", stop: bool = False
 ) -> Contender:
     """Return fastrun on the folder's document, named with its options."""
     bound = ["-j", str(jobs)] if jobs else []
-    run = partial(measure, fastrun_command(folder, *bound, *options), timeout=TIMEOUT, marker=marker, stop=stop)
+    command = [sys.executable, "-m", "fastrun", *bound, *options, os.path.join(folder, DOCUMENT)]
+    run = partial(measure, command, timeout=TIMEOUT, marker=marker, stop=stop)
     return Contender(" ".join([FASTRUN, *options]), run)
 
 
