@@ -186,19 +186,24 @@ def _resolve(
 
 
 def _ranks(waiting_on: array[int], edges: array[int], order: Sequence[int]) -> array[int]:
-    """How much shorter than the longest path through the graph the longest one that begins with each task is.
+    """Return for each task how much shorter its path is than the longest path through the graph.
 
-    Where slots are short the longest remaining path should start first. Durations are not known, so a task
-    counts as 1 and the square root of the number of its dependencies: who merges many results mostly takes longer
-    than who made one. Simulated with 4 and 16 slots on six published scientific workflows, such a schedule takes 1 %
-    more on average (3 % at most) than one that knows the durations, the order of the document 1.5 % (9 %), the
-    number of tasks on the path alone 1.3 % (6 %). ``order``: the tasks, each behind its dependencies.
+    A task's path is the longest that begins with it. Where slots are short the longest path should start first.
+    Durations are not known, so a task counts as 1 and the square root of the number of its dependencies: a task that
+    merges many results mostly takes longer than a task that made one of them. A task without dependencies counts as
+    a task with one does, so that it loses no tie.
+
+    Simulated on six published scientific workflows with 4 and 16 slots, such a schedule takes 0.2 % and 1.0 % longer
+    on average (3 % at most) than a schedule that knows the durations. The order of the document takes 0.4 % and 2.6 %
+    longer (9 % at most), the number of tasks on the path alone 1.2 % and 1.3 % (6 % at most).
+
+    ``order``: the tasks, each behind its dependencies.
     """
     paths = array("i", bytes(4 * len(waiting_on)))
     ends = array("i", accumulate(waiting_on))
     for task in reversed(order):
         count = waiting_on[task]
-        path = paths[task] = paths[task] + 1 + isqrt(count)
+        path = paths[task] = paths[task] + 1 + isqrt(count or 1)
         if count:
             end = ends[task]
             for dependency in edges[end - count : end]:

@@ -75,7 +75,7 @@ def list_schedule(workflow: Workflow, slots: int | None, priorities: Sequence[fl
 
 def ranks(workflow: Workflow) -> list[float]:
     """Return the weight of each task in fastrun's order: a task that reads the output of many is likely to be long."""
-    return [1.0 + isqrt(len(parents)) for parents in workflow.parents]
+    return [1.0 + isqrt(len(parents) or 1) for parents in workflow.parents]
 
 
 def schedules(workflow: Workflow, slots: int | None) -> dict[str, float]:
@@ -84,10 +84,10 @@ def schedules(workflow: Workflow, slots: int | None) -> dict[str, float]:
     The lower bound is the work per slot or the longest path, whichever is longer. One list schedule goes by critical
     path and knows the durations, which no runner knows. Two list schedules do not know them: one in the order of the
     file, one in fastrun's order. That is by the longest remaining path, in which a task weighs 1 + the whole square
-    root of the number of its dependencies. Biased in favour of all of them: starting costs nothing, while fastrun's
-    time includes start-up, report and processes, which hold a slot for 2 ms longer than they sleep. fastrun runs each
-    workflow only once, since the sleeps would be the same in another run. A look-alike has the shape of a published
-    workflow and invented durations.
+    root of the number of its dependencies, or 2 if it has none. Biased in favour of all of them: starting costs
+    nothing, while fastrun's time includes start-up, report and processes, which hold a slot for 2 ms longer than they
+    sleep. fastrun runs each workflow only once, since the sleeps would be the same in another run. A look-alike has the
+    shape of a published workflow and invented durations.
     """
     return {
         BOUND: lower_bound(workflow, slots),

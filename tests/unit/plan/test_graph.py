@@ -43,7 +43,7 @@ def test_ranks_are_the_distance_to_the_longest_path(edges):
 
     @cache
     def path(task: int) -> int:
-        return 1 + isqrt(len(edges[task])) + max(map(path, dependents(graph, task)), default=0)
+        return 1 + isqrt(len(edges[task]) or 1) + max(map(path, dependents(graph, task)), default=0)
 
     if any(edges):
         paths = [path(task) for task in range(len(edges))]
@@ -55,10 +55,12 @@ def test_ranks_are_the_distance_to_the_longest_path(edges):
 @pytest.mark.parametrize(
     ("edges", "ranks"),
     [
-        ([[], [0], [1]], [0, 1, 3]),
-        ([[1], [2], []], [3, 1, 0]),
-        # One of four dependencies is as long as two tasks of one.
-        ([[], [], [], [], [0, 1, 2, 3], [], [5], [6]], [1, 1, 1, 1, 2, 0, 1, 3]),
+        ([[], [0], [1]], [0, 2, 4]),
+        ([[1], [2], []], [4, 2, 0]),
+        # A task with four dependencies is longer than a task with one, and shorter than two of them.
+        ([[], [], [], [], [0, 1, 2, 3], [], [5], [6]], [1, 1, 1, 1, 3, 0, 2, 4]),
+        # A task without dependencies is as long as a task with one.
+        ([[], [], [1], [2]], [4, 0, 2, 4]),
     ],
 )
 def test_ranks_weigh_a_task_by_what_it_merges(edges, ranks):

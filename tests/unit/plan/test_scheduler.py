@@ -220,4 +220,4 @@ def test_a_chain_of_a_million_is_skipped_without_recursion():
 
 def test_order_is_by_dependencies_then_by_rank_and_then_by_the_file():
     assert order(graph_of([[2], [], [], [1]])) == [1, 2, 0, 3]
-    assert order(graph_of([[], [], [1], [2], []])) == [1, 2, 3, 0, 4]
+    assert order(graph_of([[], [], [1], [2], []])) == [1, 2, 0, 3, 4]
