@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Self
 
 from fastrun.collector import collector_off
 from fastrun.document.parse import parse, read
@@ -42,21 +42,30 @@ _P = ParamSpec("_P")
 Input = str | os.PathLike[str] | Mapping[str, Any] | Iterable[Task]
 
 
-class Tasks(list[Task]):
-    """The tasks of a document in their order. ``pools``: how many of each of its pools may run at once."""
+class Tasks(tuple[Task, ...]):  # noqa: SLOT001  # a tuple of any length cannot have slots
+    """The tasks of a document that was checked, in their order, and all that a run needs to know of it.
 
-    def __init__(self, tasks: Iterable[Task] = (), pools: Mapping[str, int] | None = None) -> None:
-        super().__init__(tasks)
-        self.pools = dict(pools or {})
+    Nothing is checked again when they are run, so they cannot be changed; a list made of them is checked.
+
+    ``graph``: the tasks with what they depend on, the document's pools and where in it each task is.
+    """
+
+    graph: Graph
+
+    def __new__(cls, graph: Graph) -> Self:
+        """Keep a graph and its tasks."""
+        tasks = super().__new__(cls, graph.tasks)
+        tasks.graph = graph
+        return tasks
 
 
 def load(source: Input) -> Tasks:
     """Read and check a document: a path (``"-"`` for standard input), a dict as JSON would give, or tasks.
 
-    Returns its tasks, which may be run. Raises SpecError if it cannot be run, OSError if it cannot be read.
+    Returns its tasks, which may be run any number of times. Raises SpecError if it cannot be run, OSError if it cannot
+    be read.
     """
-    graph = load_graph(source)
-    return Tasks(graph.tasks, graph.pools)
+    return Tasks(load_graph(source))
 
 
 async def run_async(
@@ -190,7 +199,9 @@ def run(source: Input, **options: Any) -> Report:
 
 
 def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Graph:
-    """As ``load``, but returns the graph. ``warn``: takes the lines about keys that are ignored."""
+    """Do as ``load`` does, and return the graph, which a run may rank. ``warn``: takes lines about ignored keys."""
+    if isinstance(source, Tasks):
+        return source.graph.copy()
     with collector_off():
         document = _read(source)
         for line in document.warnings:
@@ -352,8 +363,7 @@ def _read(source: Input) -> Document:
     if isinstance(source, Mapping):
         return read(dict(source), "document")
     if not isinstance(source, (str, os.PathLike)):
-        pools = source.pools if isinstance(source, Tasks) else {}
-        return read({"pools": pools, "tasks": [_as_dict(task) for task in source]}, "tasks")
+        return read({"tasks": [_as_dict(task) for task in source]}, "tasks")
     if source == "-":
         # Not sys.stdin, which is None where it was closed.
         with open(0, "rb", closefd=False) as file:

@@ -14,6 +14,7 @@ import uvloop
 
 import fastrun
 from fastrun import SpecError, Status, Task
+from fastrun.api import load_graph
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
 from tests.support.processes import alive, environment
@@ -38,6 +39,46 @@ def test_a_path_a_dict_and_tasks_are_the_same(tmp_path):
 def test_load_returns_tasks(tmp_path):
     for source in inputs(tmp_path):
         assert [task.name for task in fastrun.load(source)] == ["a", "b"]
+
+
+def test_what_was_loaded_is_run_as_it_is(tmp_path):
+    """The run makes no new tasks, and knows where in the document each of them is."""
+    tasks: list[Task] = []
+
+    class Watching(fastrun.Observer):
+        def run_started(self, tasks_of_run) -> None:
+            tasks.extend(tasks_of_run)
+
+    path = write_json(tmp_path, AS_DICT)
+    loaded = fastrun.load(path)
+    for _ in range(2):
+        tasks.clear()
+        assert fastrun.run(loaded, observers=[Watching()]).ok
+        assert list(map(id, tasks)) == list(map(id, loaded))
+    assert load_graph(loaded).place(1) == f"{path}:1:{path.read_text().index('{', 15) + 1}"
+
+
+def test_a_run_of_what_was_loaded_leaves_its_order_for_the_next(tmp_path):
+    loaded = fastrun.load(document(*(exec_(str(number), ":") for number in range(20))))
+
+    def started(**options):
+        recorder = Recorder()
+        assert fastrun.run(loaded, jobs=1, observers=[recorder], **options).ok
+        return [int(event[1]) for event in recorder.events if event[0] == "task_started"]
+
+    in_order = list(range(20))
+    assert started() == in_order
+    assert started(shuffle=1) != in_order
+    assert started(journal=tmp_path / "journal") == in_order
+    assert started() == in_order
+
+
+def test_a_list_made_of_what_was_loaded_is_checked():
+    tasks = [*fastrun.load(AS_DICT)]
+    with pytest.raises(SpecError, match='name "a" is used twice'):
+        fastrun.run([*tasks, tasks[0]])
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        fastrun.load(AS_DICT)[0] = tasks[1]  # type: ignore[index]
 
 
 def test_tasks_keep_their_directory_and_environment(tmp_path):
