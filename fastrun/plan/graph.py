@@ -39,6 +39,7 @@ class Graph:
     ``offsets``, ``dependents``: the tasks that depend on task ``i`` are
     ``dependents[offsets[i]:offsets[i + 1]]``, in the order of the document.
     ``ranks``: for each task a number of which the lower should start first, see ``_ranks``; empty if all are equal.
+    ``shuffled``: whether that order was asked for, so that no durations change it.
     ``special``, ``pools``: see ``Document``. ``whole``: for a part of a graph that one and which of its tasks are here.
     ``source``: where the document came from, without its text if that is long.
     """
@@ -49,6 +50,7 @@ class Graph:
         "offsets",
         "pools",
         "ranks",
+        "shuffled",
         "source",
         "special",
         "tasks",
@@ -62,6 +64,7 @@ class Graph:
         self.waiting_on = waiting_on
         self.offsets, self.dependents = _reverse(waiting_on, edges)
         self.ranks = array("i")
+        self.shuffled = False
         self.special: Sequence[int] = ()
         self.pools: Mapping[str, int] = {}
         self.whole: tuple[Graph, Sequence[int]] | None = None
@@ -81,10 +84,11 @@ class Graph:
     def rank_by(self, recorded: Mapping[str, float]) -> None:
         """Let the task with the longest path behind it start first, by seconds that tasks took before.
 
-        ``recorded``: by name. One that is not in it counts as the mean of those that are; nothing changes if none is.
+        ``recorded``: by name. A task that is not in it counts as the mean of those that are. Nothing changes if none is,
+        or if the graph is shuffled.
         """
         known = [recorded[task.name] for task in self.tasks if task.name in recorded]
-        if not known:
+        if not known or self.shuffled:
             return
         mean = sum(known) / len(known)
         paths = [0.0] * len(self)
@@ -104,6 +108,7 @@ class Graph:
         ranks = list(range(len(self)))
         Random(seed).shuffle(ranks)  # noqa: S311  # nobody gains by guessing it
         self.ranks = array("i", ranks)
+        self.shuffled = True
 
     def place(self, number: int) -> str:
         """Where in its document a task is: ``FILE:LINE:COLUMN``, or its position if there is no text to look in."""

@@ -154,6 +154,16 @@ def test_bad_use_is_one_line(tmp_path, options, said):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_shuffled_order_stays_where_durations_are_recorded(tmp_path):
+    path = write_json(tmp_path, document(*(exec_(f"t{number}", ":") for number in range(20))))
+    shuffled = fastrun("-n", "--shuffle", "1", path).stdout
+    recorded(tmp_path / "j", **{f"t{number}": float(number) for number in range(20)})
+    options = ("--shuffle", "1", "--journal", tmp_path / "j", "--resume", path)
+    assert fastrun("-n", *options).stdout == shuffled
+    run = fastrun("-j", "1", *options).stdout.splitlines()
+    assert [line.removeprefix(b"Started: ") for line in run if line.startswith(b"Started")] == shuffled.splitlines()
+
+
 def test_a_run_starts_first_what_took_longest(tmp_path):
     path = write_json(tmp_path, document(*[exec_(name, "true") for name in "abc"]))
     recorded(tmp_path / "j", a=1.0, b=3.0, c=2.0)
