@@ -228,7 +228,8 @@ def _what_if(graph: "Graph", options: argparse.Namespace) -> int:
 
 
 def _dry_run(graph: "Graph", options: argparse.Namespace) -> int:
-    from fastrun.cli.look.show import names_of, order_lines
+    from fastrun.cli.look.names import names_of
+    from fastrun.cli.look.show import order_lines
     from fastrun.plan.scheduler import order
 
     reused: Sequence[int] = ()
@@ -293,7 +294,7 @@ def _prepare(options: argparse.Namespace) -> "tuple[Prepared, Console, list[Obse
         from fastrun.cli.observers import observers, times_of
 
         try:
-            watching = observers(options, run_id, console, out, graph.position)
+            watching = observers(options, run_id, console, out, graph.line_and_column)
         except OSError as error:
             return _usage_error(f"{error.filename}: {error.strerror}")
         if shows_times(options):
@@ -371,7 +372,7 @@ def _console(options: argparse.Namespace, graph: "Graph", out: int, err: int) ->
         stdout=said,
         stderr=err,
         writer=None if watched is None else watched.writer,
-        place=graph.place,
+        place=graph.location,
     )
     return console, None if watched is None else watched.status(console)
 

@@ -12,7 +12,7 @@ from typing import Any
 import fastjsonschema
 import orjson
 
-from fastrun.document.locations import Path, Places
+from fastrun.document.locations import Locations, Path
 from fastrun.document.problems import Problem, Source
 from fastrun.document.task import (
     SCHEMA_PATH,
@@ -109,11 +109,11 @@ def read_bad(raw: Any, source: Source) -> Document:
             tasks.append(task)
             positions.append(position)
     warnings = []
-    places = Places(source.name, source.data)
+    locations = Locations(source.name, source.data)
     for key, paths in unknown.items():
         many = f" (in {len(paths):,} tasks)" if len(paths) > 1 else ""
-        place = places.show(paths[0], at_key=True)
-        warnings.append(f'{place}: warning: unknown key "{printable(key)}" is ignored{many}')
+        location = locations.show(paths[0], at_key=True)
+        warnings.append(f'{location}: warning: unknown key "{printable(key)}" is ignored{many}')
     pools = raw.get("pools", {}) if isinstance(raw, dict) else {}
     # Whatever their limits are: with a wrong one nothing is run.
     return Document(source, tasks, positions, problems, warnings, pools if isinstance(pools, dict) else {}, special)

@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
-class Places:
+class Locations:
     """Lines and columns, both from 1 and columns in characters, of the values of a JSON text."""
 
     def __init__(self, name: str, data: bytes | None) -> None:

@@ -51,17 +51,17 @@ class Source(NamedTuple):
 
 def _describe(source: Source, problems: list[Problem]) -> tuple[list[str], int]:
     """The first problems, a line each, and how many there are beyond them."""
-    from fastrun.document.locations import Places
+    from fastrun.document.locations import Locations
 
     # Those of the document itself come first.
     problems.sort(key=lambda problem: problem.path[1] if len(problem.path) > 1 and problem.path[0] == "tasks" else -1)
-    places = Places(source.name, source.data)
+    locations = Locations(source.name, source.data)
     shown = []
     for problem in problems[:PROBLEMS_SHOWN]:
         message = problem.message
         if problem.other is not None:
-            message += f" (first at {places.show(problem.other)})"
-        place = places.find(problem.path, at_key=problem.at_key)
-        shown.append((place, f"{places.show(problem.path, at_key=problem.at_key)}: {message}"))
+            message += f" (first at {locations.show(problem.other)})"
+        location = locations.find(problem.path, at_key=problem.at_key)
+        shown.append((location, f"{locations.show(problem.path, at_key=problem.at_key)}: {message}"))
     shown.sort(key=lambda row: row[0])
     return [line for _, line in shown], len(problems) - len(shown)

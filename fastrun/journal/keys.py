@@ -19,13 +19,11 @@ def task_keys(graph: Graph) -> list[str]:
         whole, numbers = graph.whole
         keys = task_keys(whole)
         return [keys[number] for number in numbers]
-    waiting_on, offsets, dependents = graph.waiting_on, graph.offsets, graph.dependents
     digests = [b""] * len(graph)
-    # Digests of dependencies, for tasks of which others are still to come.
+    # Digests of dependencies, for tasks that come later.
     found: dict[int, list[bytes]] = {}
-    order = [number for number, count in enumerate(waiting_on) if not count]
     with collector_off():
-        for number in order:
+        for number in graph.order:
             # What the task does goes into the key; when and how often it is tried does not.
             name, type_, arguments, _dependencies, cwd, env, _timeout, detach, *_how = graph.tasks[number]
             variables = sorted(env.items()) if env else None
@@ -36,9 +34,6 @@ def task_keys(graph: Graph) -> list[str]:
                 below.sort()
                 text += b"".join(below)
             digest = digests[number] = blake2b(text, digest_size=16).digest()
-            for dependent in dependents[offsets[number] : offsets[number + 1]]:
-                others = found.setdefault(dependent, [])
-                others.append(digest)
-                if len(others) == waiting_on[dependent]:
-                    order.append(dependent)
+            for dependent in graph.dependents_of(number):
+                found.setdefault(dependent, []).append(digest)
     return [digest.hex() for digest in digests]

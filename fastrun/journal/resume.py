@@ -29,14 +29,12 @@ class Plan(NamedTuple):
 
 def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collection[str] = ()) -> Plan:
     """``keys``: those of the tasks. ``forced``: the names of tasks to run again in any case."""
-    waiting_on = graph.waiting_on[:]
-    tasks, offsets, dependents = graph.tasks, graph.offsets, graph.dependents
+    tasks = graph.tasks
     plan = Plan([], [], {}, recorded.seconds)
-    order = [number for number, count in enumerate(waiting_on) if not count]
     # For each task the first one that it depends on and that runs.
     blockers: dict[int, int] = {}
     with collector_off():
-        for number in order:
+        for number in graph.order:
             name = tasks[number].name
             blocker = blockers.pop(number, None)
             if name in forced:
@@ -52,12 +50,8 @@ def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collect
                 plan.why[number] = why
                 if name in recorded.ok:
                     plan.redone.append(number)
-            for dependent in dependents[offsets[number] : offsets[number + 1]]:
-                if why:
+                for dependent in graph.dependents_of(number):
                     blockers.setdefault(dependent, number)
-                waiting_on[dependent] -= 1
-                if not waiting_on[dependent]:
-                    order.append(dependent)
     return plan
 
 
@@ -79,17 +73,8 @@ def outdated(graph: Graph, plan: Plan) -> Iterator[str]:
     if graph.whole is None:
         return
     whole, numbers = graph.whole
-    inside = frozenset(numbers)
-    reached = {numbers[number] for number in plan.why}
-    waiting = list(reached)
-    while waiting:
-        number = waiting.pop()
-        for dependent in whole.dependents[whole.offsets[number] : whole.offsets[number + 1]]:
-            if dependent not in reached:
-                reached.add(dependent)
-                waiting.append(dependent)
-                if dependent not in inside:
-                    yield whole.tasks[dependent].name
+    for number in sorted(whole.reached(numbers[number] for number in plan.why).difference(numbers)):
+        yield whole.tasks[number].name
 
 
 def survivors(recorded: Recorded, boot: str) -> Iterator[Unfinished]:

@@ -6,12 +6,12 @@ Knows the graph, and what names, patterns and tags are asked for. Decides only; 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import translate
 from re import compile as compile_pattern
 from typing import NamedTuple
 
-from fastrun.plan.graph import Graph
+from fastrun.plan.graph import Graph, graph_of
 from fastrun.text import no_such, printable
 
 
@@ -40,10 +40,9 @@ def select(graph: Graph, selection: Selection) -> list[int]:
     if not (selection.names or selection.only or selection.roots or selection.tags):
         chosen[:] = b"\1" * len(graph)
     found = [*matching(names, selection.names), *_tagged(graph, selection.tags)]
-    _mark(chosen, _reached(found, _dependencies(graph, names)) if found else ())
+    _mark(chosen, graph.reverse().reached(found) if found else ())
     _mark(chosen, matching(names, selection.only))
-    found = matching(names, selection.roots)
-    _mark(chosen, _reached(found, lambda n: graph.dependents[graph.offsets[n] : graph.offsets[n + 1]]))
+    _mark(chosen, graph.reached(matching(names, selection.roots)))
     for number in matching(names, selection.exclude):
         chosen[number] = 0
     return [number for number, wanted in enumerate(chosen) if wanted]
@@ -56,21 +55,16 @@ def part_of(graph: Graph, numbers: Sequence[int]) -> Graph:
     """
     if len(numbers) == len(graph):
         return graph
-    new = {old: number for number, old in enumerate(numbers)}
     kept = {graph.tasks[number].name for number in numbers}
     tasks = []
-    dependencies: list[list[int]] = [[] for _ in numbers]
-    for number, old in enumerate(numbers):
-        task = graph.tasks[old]
+    for number in numbers:
+        task = graph.tasks[number]
         names = [name for name in task.dependencies if name in kept]
         tasks.append(task if len(names) == len(task.dependencies) else task._replace(dependencies=names))
-        for dependent in graph.dependents[graph.offsets[old] : graph.offsets[old + 1]]:
-            if dependent in new:
-                dependencies[new[dependent]].append(number)
-    waiting_on = array("i", map(len, dependencies))
-    part = Graph(tasks, waiting_on, array("i", [edge for edges in dependencies for edge in edges]))
+    part = graph_of(tasks)
     # Of the whole: what the longest path is does not depend on what is left out behind it.
     part.ranks = array("i", [graph.ranks[number] for number in numbers]) if graph.ranks else array("i")
+    new = {old: number for number, old in enumerate(numbers)}
     part.special = [new[number] for number in graph.special if number in new]
     part.pools = graph.pools
     part.whole = (graph, numbers)
@@ -108,24 +102,6 @@ def _tagged(graph: Graph, tags: Iterable[str]) -> list[int]:
             carriers.setdefault(tag, []).append(number)
     known = list(carriers)
     return [number for place in matching(known, wanted, "tag") for number in carriers[known[place]]]
-
-
-def _dependencies(graph: Graph, names: Sequence[str]) -> Callable[[int], Iterable[int]]:
-    """What gives a task's dependencies by their numbers."""
-    numbers = {name: number for number, name in enumerate(names)}
-    return lambda number: [numbers[name] for name in graph.tasks[number].dependencies]
-
-
-def _reached(first: Iterable[int], following: Callable[[int], Iterable[int]]) -> set[int]:
-    """All tasks that can be reached, the first ones among them."""
-    seen = set(first)
-    stack = list(seen)
-    while stack:
-        for number in following(stack.pop()):
-            if number not in seen:
-                seen.add(number)
-                stack.append(number)
-    return seen
 
 
 def _mark(chosen: bytearray, numbers: Iterable[int]) -> None:

@@ -55,7 +55,7 @@ def test_what_was_loaded_is_run_as_it_is(tmp_path):
         tasks.clear()
         assert fastrun.run(loaded, observers=[Watching()]).ok
         assert list(map(id, tasks)) == list(map(id, loaded))
-    assert load_graph(loaded).place(1) == f"{path}:1:{path.read_text().index('{', 15) + 1}"
+    assert load_graph(loaded).location(1) == f"{path}:1:{path.read_text().index('{', 15) + 1}"
 
 
 def test_a_run_of_what_was_loaded_leaves_its_order_for_the_next(tmp_path):

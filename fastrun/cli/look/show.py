@@ -3,19 +3,17 @@
 Knows the graph. Runs nothing, and a plain run does not import it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import orjson
 
+from fastrun.cli.look.names import names_of, path_of
 from fastrun.document.task import Task
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import order
 from fastrun.text import printable
 
 FORMATS = ("dot", "mermaid", "json")
-
-# Names that are shown of many.
-_NAMES_SHOWN = 10
 
 
 def list_lines(graph: Graph) -> Iterator[str]:
@@ -44,7 +42,7 @@ def drawn(graph: Graph, form: str) -> Iterator[str]:
 def _edges(graph: Graph) -> Iterator[tuple[int, int]]:
     """Each dependency: the task that is needed, and who needs it."""
     for number in range(len(graph)):
-        for dependent in graph.dependents[graph.offsets[number] : graph.offsets[number + 1]]:
+        for dependent in graph.dependents_of(number):
             yield number, dependent
 
 
@@ -86,20 +84,23 @@ def explain_lines(graph: Graph, name: str) -> Iterator[str]:
         yield f"  {printable(task.description)}"
     for line in task.arguments.splitlines():
         yield f"    {printable(line)}"
-    needs = [[numbers[other] for other in dict.fromkeys(t.dependencies)] for t in graph.tasks]
-    dependents = [list(graph.dependents[graph.offsets[n] : graph.offsets[n + 1]]) for n in range(len(graph))]
-    for title, edges in (("needs", needs), ("is needed by", dependents)):
-        direct = edges[number]
-        more = len(_reached(number, edges)) - len(direct)
+    needed = graph.reverse()
+    dependencies = [numbers[other] for other in dict.fromkeys(task.dependencies)]
+    for title, direct, edges in (
+        ("needs", dependencies, needed),
+        ("is needed by", graph.dependents_of(number), graph),
+    ):
+        more = len(edges.reached([number])) - 1 - len(direct)
         beyond = f", and through them {more} more" if more else ""
         yield f"{title} {names_of(graph, direct)}{beyond}"
-    before, behind = _longest(number, needs), _longest(number, dependents)
-    path = [*reversed(before), number, *behind]
-    yield f"longest path through it, {len(path)} tasks: {_path(graph, path)}"
-    places = {task_number: place for place, task_number in enumerate(order(graph), 1)}
-    if number in places:
-        none_fails = " and none fails" if len(places) < len(graph) else ""
-        yield f"starts as number {places[number]} of {len(places)} when one task runs at a time{none_fails}"
+    before, behind = (g.longest_path(number, g.longest_paths([1] * len(g))) for g in (needed, graph))
+    path = [*reversed(before), *behind[1:]]
+    yield f"longest path through it, {len(path)} tasks: {path_of(graph, path)}"
+    starting = order(graph)
+    if number in starting:
+        none_fails = " and none fails" if len(starting) < len(graph) else ""
+        position = starting.index(number) + 1
+        yield f"starts as number {position} of {len(starting)} when one task runs at a time{none_fails}"
     else:
         yield "starts only when something that it depends on has failed"
 
@@ -117,57 +118,3 @@ def _how(task: Task) -> str:
     if task.pool is not None:
         said.append(f"in the pool {printable(task.pool)}")
     return f" ({'; '.join(said)})" if said else ""
-
-
-def names_of(graph: Graph, numbers: Sequence[int]) -> str:
-    """The tasks of these numbers, the first few by name."""
-    if not numbers:
-        return "nothing"
-    shown = ", ".join(graph.tasks[number].label for number in numbers[:_NAMES_SHOWN])
-    return shown + (f" and {len(numbers) - _NAMES_SHOWN} more" if len(numbers) > _NAMES_SHOWN else "")
-
-
-def _path(graph: Graph, numbers: Sequence[int]) -> str:
-    labels = [graph.tasks[number].label for number in numbers]
-    if len(labels) > 2 * _NAMES_SHOWN:
-        labels[_NAMES_SHOWN:-_NAMES_SHOWN] = ["..."]
-    return " -> ".join(labels)
-
-
-def _reached(first: int, edges: Sequence[Iterable[int]]) -> set[int]:
-    seen: set[int] = set()
-    stack = [first]
-    while stack:
-        for number in edges[stack.pop()]:
-            if number not in seen:
-                seen.add(number)
-                stack.append(number)
-    return seen
-
-
-def _longest(first: int, edges: Sequence[Sequence[int]]) -> list[int]:
-    """The longest path along edges that leads away from a task, without itself."""
-    reached = _reached(first, edges) | {first}
-    # Each behind all that it leads to.
-    left = {number: len(edges[number]) for number in reached}
-    back: dict[int, list[int]] = {number: [] for number in reached}
-    for number in reached:
-        for other in edges[number]:
-            back[other].append(number)
-    ready = [number for number, count in left.items() if not count]
-    length: dict[int, int] = {}
-    following: dict[int, int] = {}
-    for number in ready:
-        best = max(edges[number], key=length.__getitem__, default=None)
-        length[number] = 0 if best is None else length[best] + 1
-        if best is not None:
-            following[number] = best
-        for other in back[number]:
-            left[other] -= 1
-            if not left[other]:
-                ready.append(other)
-    path = []
-    while first in following:
-        first = following[first]
-        path.append(first)
-    return path

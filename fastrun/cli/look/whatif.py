@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from fastrun.cli.look.names import path_of
 from fastrun.outcome import Status
-from fastrun.plan.graph import Graph
+from fastrun.plan.graph import Graph, durations
 from fastrun.plan.scheduler import Scheduler
 
 # As the pool of snippets has it.
 DEFAULT_THREADS = 64
-
-# Names that are shown of a long path.
-_NAMES_SHOWN = 10
 
 
 class Limits(NamedTuple):
@@ -66,49 +64,21 @@ def simulate(graph: Graph, seconds: Sequence[float], limits: Limits) -> float:
         scheduler.task_ended(task, Status.OK)
 
 
-def critical_path(graph: Graph, seconds: Sequence[float]) -> list[int]:
-    """The path through the graph that takes longest: no run is shorter, however many run at once."""
-    waiting_on = graph.waiting_on[:]
-    begins = [0.0] * len(graph)
-    before: dict[int, int] = {}
-    order = [number for number, count in enumerate(waiting_on) if not count]
-    for number in order:
-        end = begins[number] + seconds[number]
-        for dependent in graph.dependents[graph.offsets[number] : graph.offsets[number + 1]]:
-            if end > begins[dependent] or dependent not in before:
-                begins[dependent] = end
-                before[dependent] = number
-            waiting_on[dependent] -= 1
-            if not waiting_on[dependent]:
-                order.append(dependent)
-    path: list[int] = []
-    last = max(order, key=lambda number: begins[number] + seconds[number], default=None)
-    while last is not None:
-        path.append(last)
-        last = before.get(last)
-    path.reverse()
-    return path
-
-
 def known_seconds(graph: Graph, recorded: Mapping[str, float]) -> tuple[list[float], int]:
-    """Seconds for each task, the mean of the known ones where its own are not recorded; and for how many that is.
+    """Return the seconds of each task, see ``durations``, and of how many tasks they are not recorded.
 
-    Raises ValueError if none is known.
+    Raises ValueError if none are recorded.
     """
-    known = [recorded[task.name] for task in graph.tasks if task.name in recorded]
+    seconds, known = durations(graph.tasks, recorded)
     if graph.tasks and not known:
         raise ValueError("no task of the document was ok in a run that is recorded: there are no durations to go by")
-    mean = sum(known) / len(known) if known else 0.0
-    return [recorded.get(task.name, mean) for task in graph.tasks], len(graph) - len(known)
+    return seconds, len(graph) - known
 
 
-def lines(graph: Graph, seconds: Sequence[float], wanted: Sequence[Limits]) -> Iterator[str]:
+def lines(graph: Graph, seconds: list[float], wanted: Sequence[Limits]) -> Iterator[str]:
     """What is printed: how long a run takes with each limit, and the path that no limit makes shorter."""
     for limits in wanted:
         yield f"{limits}: {simulate(graph, seconds, limits):.2f} s"
-    path = critical_path(graph, seconds)
-    labels = [graph.tasks[number].label for number in path]
-    if len(labels) > 2 * _NAMES_SHOWN:
-        labels[_NAMES_SHOWN:-_NAMES_SHOWN] = ["..."]
+    path = graph.critical_path(seconds)
     yield f"work: {sum(seconds):.2f} s"
-    yield f"critical path: {sum(seconds[number] for number in path):.2f} s: {' -> '.join(labels)}"
+    yield f"critical path: {sum(seconds[number] for number in path):.2f} s: {path_of(graph, path)}"

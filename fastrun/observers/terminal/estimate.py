@@ -5,9 +5,9 @@ Knows names and seconds. Has no clock; says nothing where it would be a guess.
 
 from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
-from itertools import chain
 
 from fastrun.document.task import Task
+from fastrun.plan.graph import durations, graph_of
 
 # Below these, what has been done says nothing about the rest.
 _ENDED_AT_LEAST = 10
@@ -45,15 +45,14 @@ class Estimate:
         self._waiting: list[tuple[float, str]] = []
         # Those that are not to be looked at any more.
         self._begun: set[str] = set()
-        known = [expected[task.name] for task in tasks if task.name in expected] if expected else []
-        if expected and known and 2 * len(known) >= len(tasks):
-            # The median: the module of that name takes 10 ms to import.
-            usual = sorted(known)[len(known) // 2]
-            self._seconds = {task.name: expected.get(task.name, usual) for task in tasks}
-            self._work = sum(self._seconds.values())
+        seconds, known = durations(tasks, expected) if expected else ([], 0)
+        if known and 2 * known >= len(tasks):
+            names = [task.name for task in tasks]
+            self._seconds = dict(zip(names, seconds, strict=True))
+            self._work = sum(seconds)
             if len(tasks) <= _PATHS_AT_MOST:
-                self._paths = _longest_paths(tasks, self._seconds)
-                self._waiting = [(-seconds, name) for name, seconds in self._paths.items()]
+                self._paths = dict(zip(names, graph_of(list(tasks)).longest_paths(seconds), strict=True))
+                self._waiting = [(-path, name) for name, path in self._paths.items()]
                 heapify(self._waiting)
 
     def started(self, name: str, now: float) -> None:
@@ -97,24 +96,6 @@ class Estimate:
             done += passed
             longest = max(longest, self._paths.get(name, self._seconds[name]) - passed)
         return longest if self._places is None else max(longest, (self._work - done) / self._places)
-
-
-def _longest_paths(tasks: Sequence[Task], seconds: Mapping[str, float]) -> dict[str, float]:
-    """By name: the seconds of the longest path of tasks, each of which depends on the one before, from this one on."""
-    paths = dict(seconds)
-    dependents = dict.fromkeys(paths, 0)
-    for name in chain.from_iterable(task.dependencies for task in tasks):
-        dependents[name] += 1
-    by_name = {task.name: task for task in tasks}
-    # Each behind all that depend on it.
-    last = [name for name, count in dependents.items() if not count]
-    for name in last:
-        for dependency in by_name[name].dependencies:
-            paths[dependency] = max(paths[dependency], seconds[dependency] + paths[name])
-            dependents[dependency] -= 1
-            if not dependents[dependency]:
-                last.append(dependency)
-    return paths
 
 
 def in_words(seconds: float | None) -> str:

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from fastrun.document.parse import parse, read
 from fastrun.document.problems import SpecError
 from fastrun.document.task import Task
-from fastrun.plan.graph import Graph, build
+from fastrun.plan.graph import Graph, build, durations
 from tests.support.documents import document, exec_, graph_of
 from tests.support.strategies import graphs
 
 
 def dependents(graph: Graph, number: int) -> list[int]:
-    return list(graph.dependents[graph.offsets[number] : graph.offsets[number + 1]])
+    return list(graph.dependents_of(number))
 
 
 def error_of(edges: list[list[int]]) -> str:
@@ -35,6 +35,78 @@ def test_dependents_are_the_dependencies_reversed(edges):
     assert list(graph.waiting_on) == [len(found) for found in edges]
     for number in range(len(edges)):
         assert dependents(graph, number) == [task for task, found in enumerate(edges) if number in found]
+
+
+@given(graphs())
+def test_the_reverse_of_a_graph_has_dependencies_as_dependents(edges):
+    graph = graph_of(edges)
+    reverse = graph.reverse()
+    for number, found in enumerate(edges):
+        assert dependents(reverse, number) == sorted(found)
+        assert reverse.waiting_on[number] == len(dependents(graph, number))
+    assert sorted(reverse.order) == list(range(len(edges)))
+
+
+@given(graphs())
+def test_the_order_is_one_that_graphlib_takes(edges):
+    sorter = TopologicalSorter(dict(enumerate(edges)))
+    sorter.prepare()
+    ready: set[int] = set()
+    for number in graph_of(edges).order:
+        ready.update(sorter.get_ready())
+        assert number in ready
+        sorter.done(number)
+    assert not sorter.is_active()
+
+
+@given(graphs(), st.data())
+def test_what_is_reached_is_all_that_depends_on_a_task(edges, data):
+    graph = graph_of(edges)
+    first = data.draw(st.sets(st.sampled_from(range(len(edges))))) if edges else set()
+    expected = set(first)
+    for number in TopologicalSorter(dict(enumerate(edges))).static_order():
+        if expected.intersection(edges[number]):
+            expected.add(number)
+    assert graph.reached(first) == expected
+
+
+@given(graphs(), st.data())
+def test_longest_paths_are_those_of_a_simple_model(edges, data):
+    graph = graph_of(edges)
+    weights = [data.draw(st.integers(0, 9)) for _ in edges]
+    # Pushed from dependents to dependencies; the graph pulls.
+    paths = list(weights)
+    for number in reversed(list(TopologicalSorter(dict(enumerate(edges))).static_order())):
+        for dependency in edges[number]:
+            paths[dependency] = max(paths[dependency], weights[dependency] + paths[number])
+    assert graph.longest_paths(weights) == paths
+    for number in range(len(edges)):
+        path = graph.longest_path(number, paths)
+        assert path[0] == number
+        assert all(before in edges[behind] for before, behind in pairwise(path))
+        assert sum(weights[task] for task in path) == paths[number]
+        assert not dependents(graph, path[-1])
+    critical = graph.critical_path(weights)
+    assert sum(weights[task] for task in critical) == max(paths, default=0)
+
+
+@given(graphs())
+def test_a_ranked_copy_leaves_the_graph_as_it_was(edges):
+    graph = graph_of(edges)
+    before = list(graph.ranks)
+    copy = graph.copy()
+    copy.shuffle(1)
+    graph.copy().rank_by({str(number): 1.0 * number for number in range(len(edges))})
+    assert list(graph.ranks) == before
+    assert (list(copy.order), copy.tasks, copy.shuffled) == (list(graph.order), graph.tasks, True)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "expected"),
+    [({}, ([0.0, 0.0, 0.0], 0)), ({"x": 9.0}, ([0.0] * 3, 0)), ({"0": 1.0, "2": 5.0, "x": 9.0}, ([1.0, 3.0, 5.0], 2))],
+)
+def test_a_duration_that_is_not_recorded_is_the_mean_of_the_others(recorded, expected):
+    assert durations(graph_of([[], [], []]).tasks, recorded) == expected
 
 
 @given(graphs())

@@ -79,8 +79,7 @@ def test_a_part_has_the_edges_between_its_tasks(edges, data):
         kept = [other for other in edges[old] if other in numbers]
         assert sorted(part.tasks[new].dependencies) == sorted(map(str, kept))
         assert part.waiting_on[new] == len(kept)
-        dependents = part.dependents[part.offsets[new] : part.offsets[new + 1]]
-        assert [numbers[d] for d in dependents] == [n for n in numbers if old in edges[n]]
+        assert [numbers[dependent] for dependent in part.dependents_of(new)] == [n for n in numbers if old in edges[n]]
 
 
 def test_a_task_in_a_part_has_the_key_that_it_has_in_the_whole():

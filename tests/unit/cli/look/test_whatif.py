@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun.cli.look.whatif import Limits, critical_path, known_seconds, parse_limits, simulate
+from fastrun.cli.look.whatif import Limits, known_seconds, parse_limits, simulate
 from fastrun.document.parse import read
 from fastrun.journal.file import JournalFile
 from fastrun.journal.records import end_record, run_record, start_record
@@ -36,7 +36,7 @@ def recorded(path, **seconds: float) -> None:
 def test_no_limits_take_the_critical_path_and_one_slot_all_the_work(edges, data):
     graph = graph_of(edges)
     seconds = [float(data.draw(st.integers(0, 9))) for _ in edges]
-    longest = sum(seconds[number] for number in critical_path(graph, seconds))
+    longest = sum(seconds[number] for number in graph.critical_path(seconds))
     assert simulate(graph, seconds, Limits()) == longest
     assert simulate(graph, seconds, Limits(1)) == sum(seconds)
     jobs = data.draw(st.integers(1, 4))
@@ -49,7 +49,7 @@ def test_no_limits_take_the_critical_path_and_one_slot_all_the_work(edges, data)
 def test_the_critical_path_is_a_path(edges, data):
     graph = graph_of(edges)
     seconds = [float(data.draw(st.integers(0, 9))) for _ in edges]
-    path = critical_path(graph, seconds)
+    path = graph.critical_path(seconds)
     for before, behind in pairwise(path):
         assert before in edges[behind]
 

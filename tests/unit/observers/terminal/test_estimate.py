@@ -87,9 +87,9 @@ def test_work_for_which_there_are_too_few_places_takes_longer_than_the_path():
     assert estimate.left(50.0) == 6 * 4.0 / 2
 
 
-def test_a_task_that_is_not_known_counts_as_a_usual_one_and_too_few_known_ones_as_none():
+def test_a_task_that_is_not_known_counts_as_the_mean_and_too_few_known_ones_as_none():
     tasks = [task("a"), task("b", "a"), task("c", "b")]
-    assert Estimate(tasks, {"a": 2.0, "b": 3.0}).left(0.0) == 8.0
+    assert Estimate(tasks, {"a": 2.0, "b": 3.0}).left(0.0) == 7.5
     assert Estimate(tasks, {"a": 2.0}).left(0.0) is None
     assert Estimate(tasks, {}).left(0.0) is None
 
