@@ -1,1 +1,1 @@
-"""From bytes to tasks, or to all problems of a document with their places."""
+"""From bytes to tasks, or to all problems of a document with their locations."""

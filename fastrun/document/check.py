@@ -1,4 +1,4 @@
-"""All that is wrong with a document, found in a second, slow reading.
+"""The second, slow reading of a document, which finds all that is wrong with it.
 
 Knows the schema and how people mistype. Imported only once something is wrong.
 """
@@ -25,7 +25,7 @@ from fastrun.document.task import (
 )
 from fastrun.text import SIMILAR, printable
 
-# What other tools call these keys. To ignore one would run the tasks in a wrong order or place.
+# What other tools call these keys. If such a key were ignored, tasks would run in a wrong order, directory or environment.
 _ELSEWHERE = {
     "dependencies": ("after", "depends", "dependson", "deps", "needs", "prerequisites", "requires", "waitfor"),
     "env": ("environment", "variables"),
@@ -41,32 +41,32 @@ _ELSEWHERE = {
     "arguments": ("cmd", "command", "run", "script"),
 }
 
-# What a schema says of a value itself, not of what is in it.
+# Rules of a schema about a value itself, not about what is in it.
 _LEAF_RULES = ("type", "enum", "pattern", "exclusiveMinimum", "minimum", "maximum")
 
 
 def load_schema() -> dict[str, Any]:
-    """Read the schema, the single source of what a document may hold."""
+    """Return the schema, the single source of what a document may hold."""
     with open(SCHEMA_PATH, "rb") as file:
         schema: dict[str, Any] = orjson.loads(file.read())
     return schema
 
 
 def compile_schema(schema: dict[str, Any]) -> Callable[[Any], Any]:
-    """Compile a schema to a function that raises ``fastjsonschema.JsonSchemaException``.
+    """Return a function that takes a value and raises ``fastjsonschema.JsonSchemaException`` if the schema forbids it.
 
-    Defaults are not filled in (that would change the input) and formats are not used.
+    The function fills in no defaults, as that would change the input, and checks no formats.
     """
     return fastjsonschema.compile(schema, use_default=False, use_formats=False)
 
 
 def json_error(source: Source, error: orjson.JSONDecodeError) -> str:
-    """One line for a text that is no JSON."""
+    """Return the line that says where and why a text is not JSON: ``FILE:LINE:COLUMN: invalid JSON: ...``."""
     line, column, message = error.lineno, error.colno, error.msg
     try:
         (source.data or b"").decode()
     except UnicodeDecodeError as bad:
-        # orjson says that it is somewhere in the text.
+        # orjson does not say where in the text that is.
         before = bad.object[: bad.start]
         line = before.count(b"\n") + 1
         column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
@@ -75,56 +75,61 @@ def json_error(source: Source, error: orjson.JSONDecodeError) -> str:
 
 
 def read_bad(raw: Any, source: Source) -> Document:
-    """Read what can be read of a document, and say what is wrong with the rest or is ignored."""
+    """Return what can be read of a document, with all problems that the schema and the names of keys show.
+
+    ``raw``: what the JSON parser made of it, of any type.
+    """
     schema = load_schema()
     task_schema = schema["definitions"]["task"]
+    # The tasks are checked further down, by themselves.
     top = {**schema, "properties": {**schema["properties"], "tasks": {"type": "array"}}}
     problems = list(_schema_problems(top, raw, ()))
+    fields = raw if isinstance(raw, dict) else {}
     unknown: dict[str, list[Path]] = {}
+    problems += _unknown_keys(fields, TOP_KEYS, (), unknown)
+    items = fields.get("tasks")
+    validate = compile_schema(task_schema)
     tasks: list[Task] = []
     positions = []
     special = []
-    if isinstance(raw, dict):
-        problems += _unknown_keys(raw, TOP_KEYS, (), unknown)
-    items = raw["tasks"] if not problems or _is_list(raw) else []
-    validate = compile_schema(task_schema)
-    for position, item in enumerate(items):
+    for position, item in enumerate(items if isinstance(items, list) else ()):
         path = ("tasks", position)
-        bad: list[Problem] = []
-        if isinstance(item, dict) and not item.keys() <= task_schema["properties"].keys():
-            bad += _unknown_keys(item, task_schema["properties"], path, unknown)
+        if isinstance(item, dict):
+            problems += _unknown_keys(item, task_schema["properties"], path, unknown)
         try:
             validate(item)
         except fastjsonschema.JsonSchemaException:
-            bad += _schema_problems(task_schema, item, path)
+            problems += _schema_problems(task_schema, item, path)
             task = _salvage(item)
         else:
             if has_nul(item):
-                bad.append(Problem((*path, "arguments"), '"arguments" must not contain NUL: the shell stops there'))
+                message = '"arguments" must not contain NUL: the shell stops there'
+                problems.append(Problem((*path, "arguments"), message))
             task = task_from_dict(item)
             if is_special(item):
                 special.append(len(tasks))
-        problems += bad
         if task is not None:
             tasks.append(task)
             positions.append(position)
-    warnings = []
-    locations = Locations(source.name, source.data)
-    for key, paths in unknown.items():
-        many = f" (in {len(paths):,} tasks)" if len(paths) > 1 else ""
-        location = locations.show(paths[0], at_key=True)
-        warnings.append(f'{location}: warning: unknown key "{printable(key)}" is ignored{many}')
-    pools = raw.get("pools", {}) if isinstance(raw, dict) else {}
-    # Whatever their limits are: with a wrong one nothing is run.
+    # Pools may have wrong limits: a document with problems is not run.
+    pools = fields.get("pools")
+    warnings = _warnings(unknown, source)
     return Document(source, tasks, positions, problems, warnings, pools if isinstance(pools, dict) else {}, special)
 
 
-def _is_list(raw: Any) -> bool:
-    return isinstance(raw, dict) and isinstance(raw.get("tasks"), list)
+def _warnings(unknown: dict[str, list[Path]], source: Source) -> list[str]:
+    """Return a line for each key that is ignored. ``unknown``: the paths of each key."""
+    locations = Locations(source.name, source.data)
+    lines = []
+    for key, paths in unknown.items():
+        many = f" (in {len(paths):,} tasks)" if len(paths) > 1 else ""
+        location = locations.show(paths[0], at_key=True)
+        lines.append(f'{location}: warning: unknown key "{printable(key)}" is ignored{many}')
+    return lines
 
 
 def _salvage(item: Any) -> Task | None:
-    """As much of an invalid task as the graph needs to check the others."""
+    """Return as much of an invalid task as the graph needs to check the others, None if it has no usable name."""
     if not (isinstance(item, dict) and isinstance(item.get("name"), str)):
         return None
     dependencies = item.get("dependencies")
@@ -136,7 +141,7 @@ def _salvage(item: Any) -> Task | None:
 def _unknown_keys(
     item: dict[str, Any], known: Collection[str], path: Path, unknown: dict[str, list[Path]]
 ) -> Iterator[Problem]:
-    """Problems for keys that look like known ones; the other unknown ones are added to ``unknown``."""
+    """Yield a problem for each key that looks like a known one; add the paths of other unknown keys to ``unknown``."""
     for key in item:
         if key in known or key.startswith("x-"):
             continue
@@ -149,12 +154,12 @@ def _unknown_keys(
 
 
 def _meant(key: str, known: Collection[str], item: dict[str, Any]) -> str | None:
-    """The known key that an unknown one was probably meant to be, or None."""
+    """Return the known key that an unknown key was probably meant to be, or None."""
     from difflib import get_close_matches  # 6 ms
 
     plain = re.sub("[^a-z]", "", key.lower())
     words = {name: name for name in known}
-    # Another tool's word stands for ours only where ours is missing.
+    # Another tool's word is taken for our key only where our key is missing.
     words |= {word: name for name in known if name not in item for word in _ELSEWHERE.get(name, ())}
     near = get_close_matches(plain, words, 1, SIMILAR)
     if near:
@@ -164,10 +169,10 @@ def _meant(key: str, known: Collection[str], item: dict[str, Any]) -> str | None
 
 
 def _schema_problems(schema: dict[str, Any], value: Any, path: Path) -> Iterator[Problem]:
-    """All that a schema says against a value.
+    """Yield all that a schema says against a value.
 
-    Goes down the schema by itself and leaves only the leaves to the validator: the validator's own paths are
-    dotted texts, in which a name with dots or brackets cannot be told from several.
+    This walks down the schema itself and leaves only the leaves to the validator: the validator's own paths are dotted
+    texts, in which a name with dots or brackets cannot be told from several names.
     """
     if not schema:
         return
@@ -202,7 +207,7 @@ def _object_problems(schema: dict[str, Any], value: dict[str, Any], path: Path) 
     for key, rule in schema.get("dependencies", {}).items():
         if key in value:
             for problem in _schema_problems(rule, value, path):
-                # Nothing is wrong with the type by itself.
+                # Only if the type by itself is right: a wrong type is a problem of its own.
                 if value[str(problem.path[-1])] in properties[problem.path[-1]]["enum"]:
                     needed = rule["properties"][problem.path[-1]]["enum"][0]
                     yield Problem((*path, key), f'"{key}" is for {needed} tasks only', at_key=True)

@@ -1,6 +1,6 @@
-"""Where in a JSON text its values stand: for what is said about a document and its tasks.
+"""Where in a JSON text its values are, by line and column.
 
-Knows JSON and a text that is known to be valid. Does not know what it means; imported once a place is asked for.
+Knows JSON, and a text that is known to be valid. Does not know what the text means. Imported once a location is needed.
 """
 
 import json
@@ -17,16 +17,19 @@ class Locations:
     """Lines and columns, both from 1 and columns in characters, of the values of a JSON text."""
 
     def __init__(self, name: str, data: bytes | None) -> None:
-        """``name``: of the document, as it is printed. ``data``: its text, None where it has none."""
+        """``name``: of the document. ``data``: its text, None for a document that came as an object."""
         self._name = printable(name)
         self._text = (data or b"").decode()
         self._has_text = data is not None
         self._children: dict[int, dict[str | int, tuple[int, int]]] = {}
-        # Numbers are passed over, not converted: one of 5,000 digits would raise.
+        # Numbers are skipped, not converted: a number of 5,000 digits would raise.
         self._decoder = json.JSONDecoder(parse_int=str, parse_float=str)
 
     def show(self, path: Path, *, at_key: bool = False) -> str:
-        """``FILE:LINE:COLUMN``, or ``FILE: $.path`` where the document is no text."""
+        """Return ``FILE:LINE:COLUMN`` of the value at a path, or ``FILE: $.path`` if there is no text.
+
+        ``at_key``: of the key that leads to the value.
+        """
         if self._has_text:
             line, column = self.find(path, at_key=at_key)
             return f"{self._name}:{line}:{column}"
@@ -39,7 +42,7 @@ class Locations:
         return f"{self._name}: ${''.join(steps)}"
 
     def find(self, path: Path, *, at_key: bool = False) -> tuple[int, int]:
-        """Line and column of the value at a path, or of the key that leads to it. (0, 0) without a text."""
+        """Return the line and the column of what ``show`` shows, (0, 0) if there is no text."""
         if not self._has_text:
             return (0, 0)
         start = self._skip_space(0)
@@ -48,7 +51,7 @@ class Locations:
             try:
                 children = self._scan(start)
             except RecursionError:
-                # Deeper than the scanner goes: the container's own place is near enough.
+                # The value is deeper than the scanner goes: the location of its container is near enough.
                 break
             if step not in children:
                 break
@@ -64,7 +67,7 @@ class Locations:
         return position if match is None else match.end()
 
     def _scan(self, start: int) -> dict[str | int, tuple[int, int]]:
-        """Where the keys and values directly inside a container begin. The last of two equal keys counts."""
+        """Return where the keys and values directly inside a container begin. The last of two equal keys counts."""
         found = self._children.get(start)
         if found is None:
             found = self._children[start] = {}

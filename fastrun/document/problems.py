@@ -1,12 +1,9 @@
-"""What can be wrong with a document, as a place in it and a sentence.
-
-Does not know what is checked.
-"""
+"""A problem of a document: a location in it and a sentence. Does not know what is checked."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-# As many problems as fit on a screen; a broken generator makes one per task.
+# Most problems that are shown: as many as fit on a screen. A broken generator makes one per task.
 PROBLEMS_SHOWN = 20
 
 
@@ -15,8 +12,8 @@ class Problem(NamedTuple):
 
     ``path``: keys and positions from the top of the document to the value, ``("tasks", 3, "name")``.
     ``message``: what is wrong with it.
-    ``at_key``: the place is the last key itself, not its value.
-    ``other``: the path of a second place that belongs to the message, or None.
+    ``at_key``: whether the last key itself is wrong, not its value.
+    ``other``: the path of a second value that belongs to the message, or None.
     """
 
     path: tuple[str | int, ...]
@@ -26,10 +23,10 @@ class Problem(NamedTuple):
 
 
 class SpecError(ValueError):
-    """A document that cannot be run. Nothing was started.
+    """A document cannot be run. Nothing was started.
 
     ``lines``: the first 20 problems, each ``FILE:LINE:COLUMN: what is wrong``; ``FILE: $.path: ...`` for a
-    document that came as an object. ``more``: how many problems there are beyond those.
+    document that came as an object. ``more``: the number of further problems.
     """
 
     def __init__(self, lines: Sequence[str], more: int = 0) -> None:
@@ -39,21 +36,21 @@ class SpecError(ValueError):
 
 
 class Source(NamedTuple):
-    """Where a document came from: the name to print, and its text where it had one."""
+    """Where a document came from: its name, and its text if it had one."""
 
     name: str
     data: bytes | None = None
 
     def error(self, problems: Iterable[Problem]) -> SpecError:
-        """Problems as an exception that says where each of them is, in the order of the document."""
+        """Return problems as an exception that says where each of them is, in the order of the document."""
         return SpecError(*_describe(self, list(problems)))
 
 
 def _describe(source: Source, problems: list[Problem]) -> tuple[list[str], int]:
-    """The first problems, a line each, and how many there are beyond them."""
+    """Return the first problems, a line each, and the number of further ones."""
     from fastrun.document.locations import Locations
 
-    # Those of the document itself come first.
+    # Problems of the document itself come first.
     problems.sort(key=lambda problem: problem.path[1] if len(problem.path) > 1 and problem.path[0] == "tasks" else -1)
     locations = Locations(source.name, source.data)
     shown = []

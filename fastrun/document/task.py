@@ -1,4 +1,4 @@
-"""One task of a document, and a document as read.
+"""A task, and a document as it was read.
 
 Knows the keys of a task. Does not know where they came from, nor what names refer to.
 """
@@ -25,14 +25,14 @@ class Task(NamedTuple):
     ``env``: exec only, variables added to the run's environment, or None.
     ``timeout``: seconds after which it is ended and has failed, or None.
     ``detach``: exec only, whether processes that it leaves behind may live on.
-    ``retries``: how many times it is tried again when it has failed.
+    ``retries``: how many further attempts it has if it fails.
     ``retry_delay``: seconds before the second attempt, twice as many before each further one.
-    ``when``: ``"ok"``: it runs if all dependencies are ok; ``"failed"``: if all have ended and one of them is not;
+    ``when``: ``"ok"``: it runs if all dependencies are ok; ``"failed"``: if all have ended and one of them is not ok;
     ``"always"``: if all have ended.
-    ``allow_failure``: whether its failure counts neither for those that depend on it nor for the run.
+    ``allow_failure``: whether its failure counts neither for its dependents nor for the run.
     ``pool``: the name of a limit of the document that it counts against, or None.
     ``description``: for people, or None. ``tags``: words to select it by.
-    ``where``: ``"cluster"`` or ``"local"``, where it runs if there is a cluster; None for what its type says.
+    ``where``: ``"cluster"`` or ``"local"``, where it runs if there is a cluster; None if its type decides.
     ``resources``: names and amounts that its worker must have free, or None.
     """
 
@@ -56,31 +56,31 @@ class Task(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The name as it may be shown: one line, nothing that acts on a terminal, at most 200 columns."""
+        """The name on one line, with nothing that acts on a terminal, at most 200 columns wide."""
         return printable(self.name)
 
 
 # The keys of a document.
 TOP_KEYS = frozenset(["$schema", "pools", "tasks"])
 
-# The keys that most tasks have, the values of all others where they are missing, and those that say nothing of how
-# others run nor of how often the task does.
+# The keys that most tasks have, the values of all other keys where they are missing, and the keys that do not bear on
+# how other tasks run nor on how often the task itself does.
 PLAIN_KEYS = frozenset(Task._fields[:4])
 DEFAULTS = tuple(Task._field_defaults[key] for key in Task._fields[4:])
 ORDINARY_KEYS = PLAIN_KEYS | {"cwd", "env", "timeout", "detach", "description", "tags", "where", "resources"}
 
 
 class Document(NamedTuple):
-    """A document as read.
+    """A document as it was read.
 
-    ``tasks``: in the order of the document. Where ``problems`` is not empty, tasks without a usable name
-    are missing from it, and what was wrong in others is left out of them.
+    ``tasks``: in the order of the document. If there are ``problems``, tasks without a usable name are missing, and
+    others lack what was wrong in them.
     ``positions``: the position of each task in the document.
-    ``problems``: what the schema and the keys' names say against it. ``graph.build`` raises them together
+    ``problems``: what the schema and the names of keys say against it. ``graph.build`` raises them together
     with its own.
     ``warnings``: lines about keys that are ignored.
-    ``pools``: how many tasks of each pool may run at once.
-    ``special``: the places in ``tasks`` of those with keys that bear on how others run or how often they do themselves.
+    ``pools``: by name, how many tasks of a pool may run at once.
+    ``special``: the numbers of tasks with keys that bear on how others run, or on how often the task itself does.
     """
 
     source: Source
@@ -93,7 +93,7 @@ class Document(NamedTuple):
 
 
 def are_pools(raw: Any) -> bool:
-    """Whether an object is what the schema says of ``pools``."""
+    """Return whether an object is what the schema says of ``pools``."""
     return isinstance(raw, dict) and all(
         isinstance(number, int | float) and number is not True and number >= 1 and number == int(number)
         for number in raw.values()
@@ -101,21 +101,21 @@ def are_pools(raw: Any) -> bool:
 
 
 def has_nul(item: dict[str, Any]) -> bool:
-    """Whether a validated object is a command with a NUL, of which a shell would run the part before it."""
+    """Return whether a validated object is a command with a NUL: a shell would run only the part before it."""
     return "\0" in item["arguments"] and item["type"] == "exec"
 
 
 def task_from_dict(item: dict[str, Any]) -> Task:
-    """Make a task of a validated object."""
+    """Return the task that a validated object describes."""
     return Task(**{key: value for key, value in with_numbers(item).items() if key in Task._fields})
 
 
 def with_numbers(item: dict[str, Any]) -> dict[str, Any]:
-    """The same object with whole numbers as such: 2.0 is one as well, as JSON Schema has it."""
+    """Return the same object with ``retries`` as an ``int``: for JSON Schema 2.0 is a whole number too."""
     retries = item.get("retries", 0)
     return item if type(retries) is int else {**item, "retries": int(retries)}
 
 
 def is_special(item: dict[str, Any]) -> bool:
-    """Whether a validated object says something that bears on how others run, or how often it does itself."""
+    """Return whether a validated object has a key that bears on how others run, or how often the task itself does."""
     return not item.keys() & KEYS <= ORDINARY_KEYS
