@@ -199,7 +199,10 @@ def run(source: Input, **options: Any) -> Report:
 
 
 def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Graph:
-    """Do as ``load`` does, and return the graph, which a run may rank. ``warn``: takes lines about ignored keys."""
+    """Read and check a document as ``load`` does, and return its graph, which a run may rank.
+
+    ``warn``: takes the lines about keys that are ignored.
+    """
     if isinstance(source, Tasks):
         return source.graph.copy()
     with collector_off():
@@ -365,7 +368,7 @@ def _read(source: Input) -> Document:
     if not isinstance(source, (str, os.PathLike)):
         return read({"tasks": [_as_dict(task) for task in source]}, "tasks")
     if source == "-":
-        # Not sys.stdin, which is None where it was closed.
+        # Not sys.stdin, which is None if it was closed.
         with open(0, "rb", closefd=False) as file:
             return parse(file.read(), "<stdin>")
     with open(source, "rb") as file:
@@ -386,6 +389,7 @@ def journaling(
 
 
 def _as_dict(task: Task) -> dict[str, Any]:
+    """Return a task as a document has it, without the keys that have their usual values."""
     if not isinstance(task, Task):
         raise TypeError(f"a list must hold fastrun.Task, not {type(task).__name__}; a document is a dict")
     defaults = Task._field_defaults

@@ -1,4 +1,4 @@
-"""Keeps Python's cyclic collector out of loops that only build."""
+"""Python's cyclic collector, kept out of loops that only build."""
 
 import gc
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 def collector_off() -> Iterator[None]:
     """Keep the cyclic collector from walking millions of new, acyclic objects again and again.
 
-    Loading a million tasks takes 1.2 s so, 5.8 s with the collector on.
+    Parsing a million tasks takes 1.2 s with it off, 5.8 s with it on.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -25,7 +25,7 @@ from fastrun.document.task import (
 )
 from fastrun.text import SIMILAR, printable
 
-# What other tools call these keys. If such a key were ignored, tasks would run in a wrong order, directory or environment.
+# What other tools call these keys. If such a key were ignored, tasks would run in a wrong order or directory.
 _ELSEWHERE = {
     "dependencies": ("after", "depends", "dependson", "deps", "needs", "prerequisites", "requires", "waitfor"),
     "env": ("environment", "variables"),

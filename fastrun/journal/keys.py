@@ -1,6 +1,6 @@
-"""What makes two tasks the same: a hash of what each does, and of what it depends on.
+"""The key of a task: a hash of what it does and of what it depends on.
 
-Knows the graph. Does not know what is recorded, nor what is made of it.
+Knows the graph. Does not know what is recorded, nor what the keys are for.
 """
 
 from hashlib import blake2b
@@ -10,10 +10,10 @@ from fastrun.plan.graph import Graph
 
 
 def task_keys(graph: Graph) -> list[str]:
-    """For each task a hash of its name, of what it does and of its dependencies' keys, 32 hexadecimal digits.
+    """Return for each task a hash of its name, of what it does and of its dependencies' keys: 32 hexadecimal digits.
 
-    Of a part of a graph a task has the key that it has in the whole: what it depends on is the same, run or not.
     Equal keys mean the same work on results of the same work. Positions and the order of dependencies do not matter.
+    In a part of a graph a task has the key that it has in the whole, as it depends on the same tasks, run or not.
     """
     if graph.whole is not None:
         whole, numbers = graph.whole
@@ -24,10 +24,11 @@ def task_keys(graph: Graph) -> list[str]:
     found: dict[int, list[bytes]] = {}
     with collector_off():
         for number in graph.order:
-            # What the task does goes into the key; when and how often it is tried does not.
+            # The key holds what the task does, not when and how often it is tried.
             name, type_, arguments, _dependencies, cwd, env, _timeout, detach, *_how = graph.tasks[number]
             variables = sorted(env.items()) if env else None
-            # Quoted and escaped, so that no two tuples look alike; unlike repr the same in every version of Python.
+            # ascii quotes and escapes, so that no two tuples look alike. Unlike repr it is the same in all versions of
+            # Python.
             text = ascii((name, type_, arguments, cwd, variables, detach)).encode()
             below = found.pop(number, None)
             if below:

@@ -1,7 +1,7 @@
-"""What a run need not do again, by what is recorded.
+"""Which tasks a run need not do again, by what is recorded.
 
-A task is reused if it is recorded as ok with the key that it has now, and all that it depends on is reused. Decides
-only: knows the graph and the records; no file, no process.
+A task is reused if it is recorded as ok with the key that it has now, and all that it depends on is reused. Knows the
+graph and the records. Opens no file and ends no process.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -14,11 +14,12 @@ from fastrun.plan.graph import Graph
 
 
 class Plan(NamedTuple):
-    """What is to be done with the tasks of a document, by their numbers.
+    """What a run does with the tasks of a document, by their numbers.
 
-    ``reused``: those that are ok already, each behind its dependencies. ``redone``: those that were recorded as ok and
-    run again all the same. ``why``: for each that runs, the reason in a few words. ``seconds``: by name, how long tasks
-    took when they were last ok.
+    ``reused``: the tasks that are ok already, each behind its dependencies.
+    ``redone``: the tasks that are recorded as ok and run again all the same.
+    ``why``: for each task that runs, the reason in a few words.
+    ``seconds``: by name, how long tasks took when they were last ok.
     """
 
     reused: list[int]
@@ -28,10 +29,13 @@ class Plan(NamedTuple):
 
 
 def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collection[str] = ()) -> Plan:
-    """``keys``: those of the tasks. ``forced``: the names of tasks to run again in any case."""
+    """Return which tasks run and which are reused.
+
+    ``keys``: of the tasks, see ``task_keys``. ``forced``: the names of tasks that run in any case.
+    """
     tasks = graph.tasks
     plan = Plan([], [], {}, recorded.seconds)
-    # For each task the first one that it depends on and that runs.
+    # For each task the first of its dependencies that runs.
     blockers: dict[int, int] = {}
     with collector_off():
         for number in graph.order:
@@ -40,7 +44,7 @@ def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collect
             if name in forced:
                 why = "asked for"
             elif blocker is not None and name in recorded.ok:
-                # Its key may have changed with that of the other, or not.
+                # Its key may have changed with the key of that dependency, or not.
                 why = f"{tasks[blocker].label} runs"
             else:
                 why = _changed(name, keys[number], recorded)
@@ -56,7 +60,7 @@ def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collect
 
 
 def _changed(name: str, key: str, recorded: Recorded) -> str:
-    """Why a task by itself has to run, empty if it has not."""
+    """Return why a task has to run whatever its dependencies do, empty if it need not."""
     success = recorded.ok.get(name)
     if success is not None:
         return "" if success.key == key else "changed"
@@ -69,7 +73,7 @@ def _changed(name: str, key: str, recorded: Recorded) -> str:
 
 
 def outdated(graph: Graph, plan: Plan) -> Iterator[str]:
-    """The names of the tasks outside of a part of a graph that depend on what runs: they are as good as not run."""
+    """Yield the names of tasks outside of a part that depend on tasks that run: their results are out of date."""
     if graph.whole is None:
         return
     whole, numbers = graph.whole
@@ -78,7 +82,7 @@ def outdated(graph: Graph, plan: Plan) -> Iterator[str]:
 
 
 def survivors(recorded: Recorded, boot: str) -> Iterator[Unfinished]:
-    """The recorded starts of which the process still lives. ``boot``: see ``boot_id``."""
+    """Yield the recorded starts whose processes still live. ``boot``: see ``boot_id``."""
     for started in recorded.unfinished.values():
         if boot and started.run.boot == boot and started.pid is not None and started.ticks is not None:
             began = process_start_time(started.pid)

@@ -1,6 +1,6 @@
 """A part of a document: which of its tasks are run.
 
-Knows the graph, and what names, patterns and tags are asked for. Decides only; a plain run does not import it.
+Knows the graph, and the names, patterns and tags that are asked for. Runs nothing. A plain run does not import it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from fastrun.text import no_such, printable
 
 
 class Selection(NamedTuple):
-    """What is asked for; empty for everything.
+    """The tasks that are asked for: all that ``names``, ``only``, ``roots`` and ``tags`` say, or all of the document.
 
-    ``names``: run these and all that they need. ``only``: run these and not what they need. ``roots``: run these and
-    all that depends on them. ``tags``: run the tasks with any of these and all that they need. Together they add up.
-    ``exclude``: of all that, without these. Names may be shell patterns, with ``*``, ``?`` and ``[...]``.
+    Names and tags may be shell patterns, with ``*``, ``?`` and ``[...]``.
+
+    ``names``: these tasks and all that they depend on.
+    ``only``: these tasks without what they depend on.
+    ``roots``: these tasks and all that depend on them.
+    ``tags``: the tasks with any of these tags and all that they depend on.
+    ``exclude``: none of these tasks, whatever else is said.
     """
 
     names: Collection[str] = ()
@@ -31,9 +35,9 @@ class Selection(NamedTuple):
 
 
 def select(graph: Graph, selection: Selection) -> list[int]:
-    """The numbers of the tasks that are asked for, in the order of the document.
+    """Return the numbers of the tasks that are asked for, in the order of the document.
 
-    Raises ValueError, in one line, for a name, pattern or tag that fits none.
+    Raises ValueError, in one line, for a name, pattern or tag that fits no task.
     """
     names = [task.name for task in graph.tasks]
     chosen = bytearray(len(graph))
@@ -49,9 +53,9 @@ def select(graph: Graph, selection: Selection) -> list[int]:
 
 
 def part_of(graph: Graph, numbers: Sequence[int]) -> Graph:
-    """The graph of some of its tasks, in the same order. What the others are for them is taken as done.
+    """Return the graph of some of the tasks, in the same order. Dependencies on other tasks count as met.
 
-    A task's ``dependencies`` are those that are in it.
+    ``numbers``: of the tasks, ascending. A task's ``dependencies`` in the part are those that are in the part.
     """
     if len(numbers) == len(graph):
         return graph
@@ -62,7 +66,7 @@ def part_of(graph: Graph, numbers: Sequence[int]) -> Graph:
         names = [name for name in task.dependencies if name in kept]
         tasks.append(task if len(names) == len(task.dependencies) else task._replace(dependencies=names))
     part = graph_of(tasks)
-    # Of the whole: what the longest path is does not depend on what is left out behind it.
+    # Ranks are those of the whole: what is left out of a run does not change its order.
     part.ranks = array("i", [graph.ranks[number] for number in numbers]) if graph.ranks else array("i")
     new = {old: number for number, old in enumerate(numbers)}
     part.special = [new[number] for number in graph.special if number in new]
@@ -72,23 +76,26 @@ def part_of(graph: Graph, numbers: Sequence[int]) -> Graph:
 
 
 def matching(names: Sequence[str], wanted: Iterable[str], what: str = "task") -> list[int]:
-    """The numbers of those with a name, or a name that fits a pattern. Raises ValueError if there is none."""
+    """Return the positions of the names that are wanted, by themselves or by a pattern.
+
+    ``what``: the word for what has the names. Raises ValueError if no name fits.
+    """
     found: list[int] = []
     numbers: dict[str, int] = {}
     for text in wanted:
         if not numbers:
             numbers = {name: number for number, name in enumerate(names)}
         if text in numbers:
-            # A name with a star in it is a name too.
+            # A name may have a star in it.
             found.append(numbers[text])
             continue
         if not any(c in text for c in "*?["):
             raise ValueError(no_such(what, text, names))
         fits = compile_pattern(translate(text)).match
-        matching = [number for number, name in enumerate(names) if fits(name)]
-        if not matching:
+        fitting = [number for number, name in enumerate(names) if fits(name)]
+        if not fitting:
             raise ValueError(f'no {what} fits the pattern "{printable(text)}"')
-        found += matching
+        found += fitting
     return found
 
 
@@ -101,7 +108,7 @@ def _tagged(graph: Graph, tags: Iterable[str]) -> list[int]:
         for tag in task.tags:
             carriers.setdefault(tag, []).append(number)
     known = list(carriers)
-    return [number for place in matching(known, wanted, "tag") for number in carriers[known[place]]]
+    return [number for position in matching(known, wanted, "tag") for number in carriers[known[position]]]
 
 
 def _mark(chosen: bytearray, numbers: Iterable[int]) -> None:

@@ -1,1 +1,1 @@
-"""Prints something about a document without running it."""
+"""What is printed about a document without running it."""

@@ -1,4 +1,4 @@
-"""How many tasks are named on one line."""
+"""Names of many tasks on one line."""
 
 from collections.abc import Sequence
 

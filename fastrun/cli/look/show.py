@@ -1,6 +1,6 @@
-"""What a document holds, for people and for programs that draw: lists, drawings, the place of one task.
+"""What a document holds, for people and for programs that draw: lists, drawings, one task explained.
 
-Knows the graph. Runs nothing, and a plain run does not import it.
+Knows the graph. Runs nothing. A plain run does not import it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ FORMATS = ("dot", "mermaid", "json")
 
 
 def list_lines(graph: Graph) -> Iterator[str]:
-    """Each task with its description, or the first line of what it does, and its tags."""
+    """Yield a line per task: its name, its description or the first line of its arguments, and its tags."""
     width = min(max((len(task.label) for task in graph.tasks), default=0), 40)
     for task in graph.tasks:
         what = task.description or next((line for line in task.arguments.splitlines() if line.strip()), "")
@@ -26,7 +26,7 @@ def list_lines(graph: Graph) -> Iterator[str]:
 
 
 def order_lines(graph: Graph, numbers: Iterable[int], *, verbose: bool) -> Iterator[str]:
-    """The tasks of these numbers in their order, with ``verbose`` each with what it does."""
+    """Yield the names of these tasks in the order given, with ``verbose`` each followed by its arguments."""
     for number in numbers:
         task = graph.tasks[number]
         yield task.label
@@ -35,19 +35,19 @@ def order_lines(graph: Graph, numbers: Iterable[int], *, verbose: bool) -> Itera
 
 
 def drawn(graph: Graph, form: str) -> Iterator[str]:
-    """The tasks and their dependencies as one of FORMATS, in pieces."""
+    """Return the tasks and their dependencies in one of FORMATS, in pieces of text."""
     return {"dot": _dot, "mermaid": _mermaid, "json": _json}[form](graph)
 
 
 def _edges(graph: Graph) -> Iterator[tuple[int, int]]:
-    """Each dependency: the task that is needed, and who needs it."""
+    """Yield each dependency and the task that depends on it."""
     for number in range(len(graph)):
         for dependent in graph.dependents_of(number):
             yield number, dependent
 
 
 def _dot(graph: Graph) -> Iterator[str]:
-    # https://graphviz.org/doc/info/lang.html: within quotes only the quote and what follows a backslash are special.
+    # https://graphviz.org/doc/info/lang.html: within quotes only the quote and the backslash are special.
     yield "digraph tasks {\n  rankdir=LR;\n  node [shape=box];\n"
     for number, task in enumerate(graph.tasks):
         label = task.label.replace("\\", "\\\\").replace('"', '\\"')
@@ -59,7 +59,7 @@ def _dot(graph: Graph) -> Iterator[str]:
 
 
 def _mermaid(graph: Graph) -> Iterator[str]:
-    # https://mermaid.js.org/syntax/flowchart.html: entities stand for what is special.
+    # https://mermaid.js.org/syntax/flowchart.html: special characters are written as entities.
     yield "flowchart LR\n"
     for number, task in enumerate(graph.tasks):
         label = "".join(c if c.isalnum() or c in " .:_-/" else f"#{ord(c)};" for c in task.label)
@@ -75,7 +75,10 @@ def _json(graph: Graph) -> Iterator[str]:
 
 
 def explain_lines(graph: Graph, name: str) -> Iterator[str]:
-    """What a task is, what it needs, who needs it, and its place in the order; KeyError if there is none."""
+    """Yield what a task is, its dependencies, its dependents, and its position in the order.
+
+    Raises KeyError if there is no task of that name.
+    """
     numbers = {task.name: number for number, task in enumerate(graph.tasks)}
     number = numbers[name]
     task = graph.tasks[number]
@@ -106,6 +109,7 @@ def explain_lines(graph: Graph, name: str) -> Iterator[str]:
 
 
 def _how(task: Task) -> str:
+    """Return what the keys of a task say about its run, in brackets, or an empty text."""
     said = []
     if task.timeout is not None:
         said.append(f"ended after {task.timeout:g} s")

@@ -1,6 +1,6 @@
-"""How long a run would take with other limits: durations that were recorded, replayed on the real scheduler.
+"""How long a run would take with other limits: recorded durations, replayed on the real scheduler.
 
-Knows the graph, seconds and the scheduler. No clock passes and nothing is run; a plain run does not import it.
+Knows the graph, durations and the scheduler. Time is only counted and nothing is run. A plain run does not import it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +12,12 @@ from fastrun.outcome import Status
 from fastrun.plan.graph import Graph, durations
 from fastrun.plan.scheduler import Scheduler
 
-# As the pool of snippets has it.
+# The threads that a run has for snippets if nothing is said.
 DEFAULT_THREADS = 64
 
 
 class Limits(NamedTuple):
-    """How many commands and how many snippets run at once; ``jobs`` None for all that are ready."""
+    """Most commands and most snippets that run at once. ``jobs`` is None for all that are ready."""
 
     jobs: int | None = None
     eval_threads: int = DEFAULT_THREADS
@@ -28,7 +28,7 @@ class Limits(NamedTuple):
 
 
 def parse_limits(text: str) -> list[Limits]:
-    """``jobs=8``, ``jobs=4,8,all`` or ``jobs=8 eval-threads=1`` as Limits, one for each number of jobs.
+    """Return the limits, one for each number of jobs, of ``jobs=8``, ``jobs=4,8,all`` or ``jobs=8 eval-threads=1``.
 
     Raises ValueError for anything else.
     """
@@ -47,7 +47,7 @@ def _number(text: str) -> int:
 
 
 def simulate(graph: Graph, seconds: Sequence[float], limits: Limits) -> float:
-    """The seconds that a run takes if each task is ok and takes its ``seconds``, and nothing else takes any."""
+    """Return the seconds that a run takes if each task is ok and takes its ``seconds``, and nothing else takes time."""
     lanes = bytes(task.type == "eval" for task in graph.tasks)
     scheduler = Scheduler(graph, lanes, 2, longest_chain=1)
     slots = [len(graph) if limits.jobs is None else limits.jobs, limits.eval_threads]
@@ -76,7 +76,7 @@ def known_seconds(graph: Graph, recorded: Mapping[str, float]) -> tuple[list[flo
 
 
 def lines(graph: Graph, seconds: list[float], wanted: Sequence[Limits]) -> Iterator[str]:
-    """What is printed: how long a run takes with each limit, and the path that no limit makes shorter."""
+    """Yield how long a run takes with each of the limits, and the path that no limit makes shorter."""
     for limits in wanted:
         yield f"{limits}: {simulate(graph, seconds, limits):.2f} s"
     path = graph.critical_path(seconds)

@@ -14,7 +14,7 @@ _ENDED_AT_LEAST = 10
 _SHARE_AT_LEAST = 0.05
 _SECONDS_AT_LEAST = 3.0
 
-# Of more tasks the paths are not looked for: that takes a second for a hundred thousand.
+# Most tasks for which paths are computed: for a hundred thousand that takes a second.
 _PATHS_AT_MOST = 50_000
 
 
@@ -36,8 +36,8 @@ class Estimate:
         self._ended = 0
         self._ran = 0
         self.running: dict[str, float] = {}
-        # By name, empty unless they are known of at least half: seconds, and those of the longest path that begins
-        # with the task.
+        # Seconds of each task and of the longest path that begins with it, by name. Empty unless at least half of the
+        # durations are recorded.
         self._seconds: dict[str, float] = {}
         self._paths: dict[str, float] = {}
         # The work that is left, in seconds, and paths of tasks that have neither started nor ended, longest first.
