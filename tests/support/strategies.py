@@ -30,6 +30,18 @@ BEHAVIOURS: dict[tuple[str, str], tuple[bool, bytes]] = {
 HANGS = ("exec", "exec sleep 1000")
 TIMEOUT = 0.05
 
+# What JSON can hold, often with the keys of a document.
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-10, 10) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["name", "type", "arguments", "dependencies", "tasks", "cwd", "env", "x", "exec"]), inner
+        )
+    ),
+    max_leaves=12,
+)
+
 names = st.text(st.characters(codec="utf-8"), max_size=12)
 
 

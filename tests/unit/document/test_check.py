@@ -1,0 +1,187 @@
+"""The second reading of a document: all problems, each with its location."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fastrun.document.parse import parse, read
+from fastrun.document.problems import SpecError
+from fastrun.plan.graph import build
+from tests.support.documents import document, exec_
+
+
+def lines_of(data) -> list[str]:
+    """Return the problems of a document, a line each."""
+    with pytest.raises(SpecError) as caught:
+        build(parse(data, "f.json") if isinstance(data, bytes) else read(data, "document"))
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b'{"tasks": [}', "f.json:1:12: invalid JSON: unexpected character, expected a JSON value"),
+        (b"", "f.json:1:1: invalid JSON: Input is a zero-length, empty document"),
+        (b'{"\xc3\xa9":\n ["\xc3\xa9\xff"]}', "f.json:2:5: invalid JSON: not UTF-8: byte 0xff"),
+        (b"[" * 100_000, "f.json:1:1026: invalid JSON: depth limit exceeded"),
+        (b'{"a": NaN}', "f.json:1:7: invalid JSON: unexpected character, expected a JSON value"),
+        (b'{"a": "\\ud800"}', "f.json:1:8: invalid JSON: no low surrogate in string"),
+        (b"9" * 5000, "f.json:1:1: invalid JSON: number is infinity when parsed as double"),
+        (b'{"tasks": []} x', "f.json:1:15: invalid JSON: unexpected content after document"),
+    ],
+)
+def test_invalid_json_is_one_line_with_its_location(data, line):
+    assert lines_of(data) == [line]
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"[]", "f.json:1:1: the document must be an object, not an array"),
+        (b"\n {}", 'f.json:2:2: "tasks" is missing'),
+        (b'{"tasks": {}}', 'f.json:1:11: "tasks" must be an array, not an object'),
+        (b'{"tasks": [null]}', "f.json:1:12: a task must be an object, not null"),
+        (b'{"tasks": [\n{"name": "a", "type": "exec"}]}', 'f.json:2:1: "arguments" is missing'),
+        (
+            b'{"tasks": [{"name": 1, "type": "exec", "arguments": ""}]}',
+            'f.json:1:21: "name" must be a string, not a number',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "shell", "arguments": ""}]}',
+            'f.json:1:33: "type" must be "exec" or "eval", not "shell"',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "dependencies": ["a", true]}]}',
+            'f.json:1:80: an entry of "dependencies" must be a string, not a boolean',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": "a\\u0000b"}]}',
+            'f.json:1:54: "arguments" must not contain NUL: the shell stops there',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "cwd": ""}]}',
+            'f.json:1:65: "cwd" must be a path, not empty and without NUL',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "env": {"A=B": "x"}}]}',
+            'f.json:1:66: "A=B" must be a name, not empty and without = and NUL',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "arguments": "", "cwd": "x"}]}',
+            'f.json:1:58: "cwd" is for exec tasks only',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "dependancies": []}]}',
+            'f.json:1:58: unknown key "dependancies"; did you mean "dependencies"?',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "needs": []}]}',
+            'f.json:1:58: unknown key "needs"; did you mean "dependencies"?',
+        ),
+        (b'{"tasks": [], "taks": []}', 'f.json:1:15: unknown key "taks"; did you mean "tasks"?'),
+    ],
+)
+def test_what_the_schema_forbids_is_said_with_its_location(data, line):
+    assert lines_of(data) == [line]
+
+
+def test_names_with_dots_and_brackets_do_not_confuse_the_location():
+    data = b'{"tasks": [{"name": "a.b[0]", "type": "exec", "arguments": "",\n "env": {"data.x[1]": "", "a.b": 5}}]}'
+    assert lines_of(data) == ['f.json:2:34: "a.b" must be a string, not a number']
+
+
+def test_all_problems_are_found_at_once_in_the_order_of_the_file():
+    data = b"""{"tasks": [
+{"name": "a", "type": "exec", "arguments": 1},
+{"name": "b", "type": "exec", "arguments": "", "dependencies": ["a", "nowhere"]},
+{"name": "b", "type": "oops", "arguments": ""},
+{"arguments": ""}
+]}"""
+    assert lines_of(data) == [
+        'f.json:2:44: "arguments" must be a string, not a number',
+        'f.json:3:70: unknown dependency "nowhere"',
+        'f.json:4:10: name "b" is used twice (first at f.json:3:10)',
+        'f.json:4:23: "type" must be "exec" or "eval", not "oops"',
+        'f.json:5:1: "name" is missing',
+        'f.json:5:1: "type" is missing',
+    ]
+
+
+def test_twenty_problems_are_shown_and_the_rest_counted():
+    tasks = [{"name": f"t{i}", "type": "exec", "arguments": i} for i in range(25)]
+    lines = lines_of(json.dumps({"tasks": tasks}).encode())
+    assert len(lines) == 21
+    assert lines[-1] == "... and 5 more"
+
+
+def test_problems_of_an_object_have_a_path():
+    assert lines_of(document(exec_("a", "x", env={"a.b": 1, "c": 2}))) == [
+        'document: $.tasks[0].env["a.b"]: "a.b" must be a string, not a number',
+        'document: $.tasks[0].env.c: "c" must be a string, not a number',
+    ]
+
+
+def test_the_last_of_two_equal_keys_is_valid_and_shown():
+    data = b'{"tasks": [{"name": "a", "type": "exec", "arguments": "", "arguments": 5}]}'
+    assert lines_of(data) == ['f.json:1:72: "arguments" must be a string, not a number']
+
+
+def test_a_value_too_deep_to_walk_still_gets_a_location():
+    deep = b"[" * 1000 + b"]" * 1000
+    lines = lines_of(b'{"tasks": [{"name": ' + deep + b', "type": "exec", "arguments": 5}]}')
+    assert any("must be a string" in line and line.startswith("f.json:1:") for line in lines)
+
+
+def test_an_unknown_key_is_one_warning_and_x_keys_are_free():
+    data = b"""{"tasks": [
+{"name": "a", "type": "exec", "arguments": "", "colour": 1, "x-note": 2},
+{"name": "b", "type": "exec", "arguments": "", "colour": 1}], "x-top": 3, "version": 2}"""
+    found = parse(data, "f.json")
+    assert not found.problems
+    assert len(found.tasks) == 2
+    assert sorted(found.warnings) == [
+        'f.json:2:48: warning: unknown key "colour" is ignored (in 2 tasks)',
+        'f.json:3:75: warning: unknown key "version" is ignored',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("dependancies", "dependencies"),
+        ("Dependencies", "dependencies"),
+        ("depends_on", "dependencies"),
+        ("dependsOn", "dependencies"),
+        ("depend", "dependencies"),
+        ("dep", "dependencies"),
+        ("require", "dependencies"),
+        ("needs", "dependencies"),
+        ("wait_for", "dependencies"),
+        ("enviroment", "env"),
+        ("environment", "env"),
+        ("working_directory", "cwd"),
+        ("dir", "cwd"),
+        ("names", "name"),
+        ("colour", None),
+        ("label", None),
+        ("timeot", "timeout"),
+        ("command", None),
+        ("x-dependencies", None),
+    ],
+)
+def test_a_key_that_looks_like_a_known_one_is_an_error_and_others_are_not(key, meant):
+    task = {"name": "a", "type": "exec", "arguments": "", key: "x"}
+    if meant is None:
+        assert not read(document(task), "d").problems
+    else:
+        message = f'unknown key "{key}"; did you mean "{meant}"?'
+        assert lines_of(document(task)) == [f"document: $.tasks[0].{key}: {message}"]
+
+
+def test_another_tools_word_for_a_missing_key_is_recognised():
+    assert lines_of(document({"name": "a", "type": "exec", "command": "x"})) == [
+        'document: $.tasks[0].command: unknown key "command"; did you mean "arguments"?',
+        'document: $.tasks[0]: "arguments" is missing',
+    ]
