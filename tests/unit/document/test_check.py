@@ -123,7 +123,7 @@ def test_problems_of_an_object_have_a_path():
     ]
 
 
-def test_the_last_of_two_equal_keys_is_valid_and_shown():
+def test_the_last_of_two_equal_keys_counts_and_is_shown():
     data = b'{"tasks": [{"name": "a", "type": "exec", "arguments": "", "arguments": 5}]}'
     assert lines_of(data) == ['f.json:1:72: "arguments" must be a string, not a number']
 

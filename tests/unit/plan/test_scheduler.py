@@ -137,7 +137,7 @@ def ancestors(edges: list[list[int]], task: int) -> set[int]:
     return found
 
 
-def test_the_first_of_the_file_starts_first_among_those_of_equal_rank():
+def test_among_equal_ranks_the_first_task_of_the_document_starts_first():
     scheduler = scheduler_of([[], [], []])
     assert [start_one(scheduler) for _ in range(4)] == [0, 1, 2, None]
 

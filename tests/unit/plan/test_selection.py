@@ -49,7 +49,7 @@ def chosen(**wanted) -> list[str]:
         ({"only": ["docs"], "roots": ["test"]}, ["test", "docs"]),
     ],
 )
-def test_what_is_asked_for_is_chosen_in_the_order_of_the_document(wanted, names):
+def test_selected_tasks_come_in_the_order_of_the_document(wanted, names):
     assert chosen(**wanted) == names
 
 
@@ -62,7 +62,7 @@ def test_what_is_asked_for_is_chosen_in_the_order_of_the_document(wanted, names)
         ({"exclude": ["\x1b[2J*"]}, 'no task fits the pattern "\\x1b[2J*"'),
     ],
 )
-def test_what_fits_nothing_is_an_error_with_the_nearest(wanted, message):
+def test_a_name_that_fits_no_task_is_an_error_with_the_nearest_name(wanted, message):
     with pytest.raises(ValueError, match=r"task|tag") as caught:
         chosen(**wanted)
     assert str(caught.value) == message
@@ -135,7 +135,7 @@ def test_the_library_runs_a_part():
     assert [result.name for result in report] == ["docs"]
 
 
-def test_looking_is_at_the_part_too(tmp_path):
+def test_the_dry_run_and_the_drawing_show_only_the_part(tmp_path):
     path = write_json(tmp_path, BUILD)
     assert fastrun("-n", path, "link").stdout == b"compile:a\ncompile:b\nlink\n"
     drawn = json.loads(fastrun("--graph", "json", path, "--only", "link").stdout)

@@ -95,6 +95,13 @@ def test_a_run_with_one_slot_starts_tasks_in_the_order_of_the_dry_run_and_of_the
 
 
 @given(graphs(), st.data())
+def test_a_run_starts_no_task_that_the_dry_run_leaves_out(edges, data):
+    keys = st.sampled_from([*KEYS, {"when": "failed"}, {"when": "failed", "pool": "p"}])
+    graph = graph_with_keys(edges, data.draw(st.lists(keys, min_size=len(edges), max_size=len(edges))))
+    assert started(graph) == order(graph)
+
+
+@given(graphs(), st.data())
 def test_recorded_durations_order_the_run_as_they_order_the_dry_run(edges, data):
     graph = graph_with_keys(edges, data.draw(some_keys(edges)))
     seconds = [float(data.draw(st.integers(0, 3))) for _ in edges]

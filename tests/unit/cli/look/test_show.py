@@ -33,7 +33,7 @@ def test_a_list_shows_the_description_or_else_what_the_task_does():
 
 # pydot uses old names of its parser's.
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
-def test_dot_is_read_by_others():
+def test_dot_is_read_by_pydot():
     text = "".join(drawn(graph_of(exec_(EVIL, "true"), eval_("b", "1", EVIL)), "dot"))
     (graph,) = pydot.graph_from_dot_data(text)
     labels = {node.get_name(): node.get("label") for node in graph.get_nodes() if node.get("label")}
@@ -59,7 +59,7 @@ def test_json_has_the_names_as_they_are():
     }
 
 
-def test_a_task_is_explained_by_what_it_needs_and_who_needs_it():
+def test_a_task_is_explained_by_its_dependencies_and_its_dependents():
     graph = graph_of(
         exec_("a", "true"),
         exec_("b", "true", "a"),
@@ -79,7 +79,7 @@ def test_a_task_is_explained_by_what_it_needs_and_who_needs_it():
     ]
 
 
-def test_what_runs_only_after_a_failure_says_so():
+def test_a_task_that_runs_only_after_a_failure_is_explained():
     lines = list(explain_lines(graph_of(exec_("a", "true"), exec_("b", "true", "a", when="failed")), "b"))
     assert lines[0] == "b: exec (runs when all that it needs has ended, and something failed)"
     assert lines[-1] == "starts only when something that it depends on has failed"
@@ -95,14 +95,14 @@ def test_a_chain_of_a_hundred_thousand_is_explained_in_short():
 
 
 @pytest.mark.parametrize("option", [["--list"], ["--graph", "dot"], ["--explain", "a"]])
-def test_looking_runs_nothing(tmp_path, option):
+def test_no_look_runs_anything(tmp_path, option):
     result = fastrun(write_json(tmp_path, document(exec_("a", "touch ran"))), *option, cwd=tmp_path)
     assert result.returncode == 0
     assert b"touch ran" in result.stdout or b"digraph" in result.stdout
     assert not (tmp_path / "ran").exists()
 
 
-def test_explaining_a_task_that_is_not_there(tmp_path):
+def test_explaining_an_unknown_task_is_an_error(tmp_path):
     result = fastrun(write_json(tmp_path, document(exec_("build", "true"))), "--explain", "biuld")
     assert (result.returncode, result.stdout) == (2, b"")
     assert result.stderr == b'fastrun: there is no task "biuld"; did you mean "build"?\n'

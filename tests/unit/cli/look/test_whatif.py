@@ -81,7 +81,7 @@ def test_a_task_without_a_recorded_duration_counts_as_the_mean():
     assert known_seconds(graph, {"0": 1.0, "2": 5.0}) == ([1.0, 3.0, 5.0], 1)
 
 
-def test_without_any_the_order_stays():
+def test_without_recorded_durations_the_order_stays():
     graph = graph_of([[], [0], []])
     graph.rank_by({"elsewhere": 3.0})
     assert order(graph) == [0, 1, 2]
@@ -123,7 +123,7 @@ def test_the_command_line_says_how_long_runs_would_take(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_is_not_recorded_is_said(tmp_path):
+def test_the_number_of_durations_that_are_not_recorded_is_printed(tmp_path):
     recorded(tmp_path / "j", a=2.0, b=3.0)
     result = fastrun("--journal", "j", "--what-if", "jobs=1", write_json(tmp_path, TASKS), cwd=tmp_path)
     assert b"of 1 of 3 tasks no duration is recorded; the mean of the others is taken" in result.stderr
@@ -164,7 +164,7 @@ def test_a_shuffled_order_stays_where_durations_are_recorded(tmp_path):
     assert [line.removeprefix(b"Started: ") for line in run if line.startswith(b"Started")] == shuffled.splitlines()
 
 
-def test_a_run_starts_first_what_took_longest(tmp_path):
+def test_a_run_starts_the_task_that_took_longest_first(tmp_path):
     path = write_json(tmp_path, document(*[exec_(name, "true") for name in "abc"]))
     recorded(tmp_path / "j", a=1.0, b=3.0, c=2.0)
     result = fastrun("-j", "1", "--journal", "j", "--resume", path, cwd=tmp_path)
