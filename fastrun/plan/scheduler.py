@@ -233,11 +233,14 @@ class Scheduler:
         task = chain[0]
         offsets, dependents, waiting_on = self._graph.offsets, self._graph.dependents, self._waiting_on
         lane, statuses = self._lanes[task], self.statuses
+        # How many tasks of the chain a task waits for that is not in it.
+        met: dict[int, int] = {}
         while len(chain) < self._longest_chain:
             following = -1
-            for edge in range(offsets[task], offsets[task + 1]):
+            first, end = offsets[task], offsets[task + 1]
+            for edge in range(first, end):
                 dependent = dependents[edge]
-                if waiting_on[dependent] == 1:
+                if waiting_on[dependent] == 1 or (met and waiting_on[dependent] - met.get(dependent, 0) == 1):
                     if following >= 0:
                         # Several could run side by side.
                         return
@@ -246,6 +249,9 @@ class Scheduler:
                 return
             if (self._when and (following in self._when or following in self._doomed)) or following in self._pools:
                 return
+            if end - first > 1:
+                for dependent in dependents[first:end]:
+                    met[dependent] = met.get(dependent, 0) + 1
             self._next[task] = following
             chain.append(following)
             task = following

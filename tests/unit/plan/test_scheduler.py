@@ -108,6 +108,16 @@ def test_a_chain_ends_where_two_could_go_on():
     assert scheduler_of([[], [0], [1], [1]]).start(0, 1) == [[0, 1]]
 
 
+def test_a_chain_ends_where_a_task_that_waits_for_two_of_its_tasks_could_go_on():
+    # When 1 ends both 2, which waits for 0 as well, and 3 are ready.
+    assert scheduler_of([[], [0], [0, 1], [1]]).start(0, 1) == [[0, 1]]
+    assert order(graph_of([[], [0], [0, 1], [1]])) == [0, 1, 2, 3]
+
+
+def test_a_chain_goes_on_with_a_task_that_waits_for_two_of_its_tasks():
+    assert scheduler_of([[], [0], [0, 1]]).start(0, 1) == [[0, 1, 2]]
+
+
 def test_no_chain_while_others_wait_for_a_slot():
     assert scheduler_of([[], [0], []]).start(0, 1) == [[0]]
 
