@@ -58,6 +58,10 @@ class Tasks(tuple[Task, ...]):  # noqa: SLOT001  # a tuple of any length cannot 
         tasks.graph = graph
         return tasks
 
+    def __getnewargs__(self) -> tuple[Graph]:
+        """Return what a copy or a pickle is made from."""
+        return (self.graph,)
+
 
 def load(source: Input) -> Tasks:
     """Read and check a document: a path (``"-"`` for standard input), a dict as JSON would give, or tasks.

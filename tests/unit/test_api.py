@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import pickle
 import signal
 import subprocess
 import sys
@@ -71,6 +72,12 @@ def test_a_run_of_what_was_loaded_leaves_its_order_for_the_next(tmp_path):
     assert started(shuffle=1) != in_order
     assert started(journal=tmp_path / "journal") == in_order
     assert started() == in_order
+
+
+def test_what_was_loaded_can_be_pickled():
+    copy = pickle.loads(pickle.dumps(fastrun.load(AS_DICT)))
+    assert copy == fastrun.load(AS_DICT)
+    assert fastrun.run(copy).ok
 
 
 def test_a_list_made_of_what_was_loaded_is_checked():
