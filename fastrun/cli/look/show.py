@@ -3,19 +3,35 @@
 Knows the graph. Runs nothing, and a plain run does not import it.
 """
 
+import argparse
 from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
+from fastrun.cli.load import load
+from fastrun.cli.say import put, usage_error
 from fastrun.document.task import Task
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import order
-from fastrun.text import printable
+from fastrun.text import no_such, printable
 
 FORMATS = ("dot", "mermaid", "json")
 
 # Names that are shown of many.
 _NAMES_SHOWN = 10
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print a list, a drawing or one task. Returns the exit code."""
+    graph = load(options)
+    if options.list:
+        return put(f"{line}\n" for line in list_lines(graph))
+    if options.graph:
+        return put(drawn(graph, options.graph))
+    names = [task.name for task in graph.tasks]
+    if options.explain not in names:
+        raise usage_error(no_such("task", options.explain, names))
+    return put(f"{line}\n" for line in explain_lines(graph, options.explain))
 
 
 def list_lines(graph: Graph) -> Iterator[str]:

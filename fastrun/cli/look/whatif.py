@@ -3,10 +3,16 @@
 Knows the graph, seconds and the scheduler. No clock passes and nothing is run; a plain run does not import it.
 """
 
+import argparse
+import errno
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from fastrun.cli.load import journal_error, load
+from fastrun.cli.say import put, say, usage_error
+from fastrun.journal.recovery import read
 from fastrun.outcome import Status
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import Scheduler
@@ -27,6 +33,25 @@ class Limits(NamedTuple):
     def __str__(self) -> str:
         threads = f", eval-threads={self.eval_threads}" if self.eval_threads != DEFAULT_THREADS else ""
         return f"jobs={'all' if self.jobs is None else self.jobs}{threads}"
+
+
+def what_if(options: argparse.Namespace) -> int:
+    """Print how long the run would take. Returns the exit code."""
+    graph = load(options)
+    try:
+        limits = parse_limits(options.what_if)
+    except ValueError as error:
+        raise usage_error(f"--what-if: {error}") from None
+    if not os.path.exists(options.journal):
+        raise usage_error(f"{options.journal}: {os.strerror(errno.ENOENT)}")
+    try:
+        seconds, unknown = known_seconds(graph, read(options.journal).seconds)
+    except (OSError, ValueError) as error:
+        raise journal_error(options, error) from None
+    graph.rank_by(dict(zip((task.name for task in graph.tasks), seconds, strict=True)))
+    if unknown:
+        say(f"fastrun: of {unknown} of {len(graph)} tasks no duration is recorded; the mean of the others is taken")
+    return put(f"{line}\n" for line in lines(graph, seconds, limits))
 
 
 def parse_limits(text: str) -> list[Limits]:

@@ -1,0 +1,212 @@
+"""Runs a document: loads it, says who watches the run, and sees to it that all is written.
+
+Names the console; ``observers`` and ``terminal`` name the others, and are imported where something asks for them.
+"""
+
+import argparse
+import fcntl
+import functools
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import uvloop
+
+from fastrun.api import Prepared, new_run_id, prepare
+from fastrun.cli.load import journal_error, journaling_of, load, say_plan
+from fastrun.cli.options import is_watched, shows_times
+from fastrun.cli.say import EXIT_OUTPUT, say, usage_error
+from fastrun.observers.terminal.console import Console
+from fastrun.plan.graph import Graph
+from fastrun.protocols import Observer
+from fastrun.runner.signals import LAST_WORDS, Signals
+
+if TYPE_CHECKING:
+    from fastrun.observers.terminal.status import Progress
+
+_T = TypeVar("_T")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the document. Returns the exit code."""
+    prepared, console, watching = _elsewhere(functools.partial(_prepare, options))
+    # The graph stays: the collector need not look at a million tasks again and again.
+    gc.freeze()
+    gc.enable()
+    return _execute(prepared, console, watching)
+
+
+def _elsewhere(function: Callable[[], _T]) -> _T:
+    """Call a function in a thread of its own, and sleep meanwhile.
+
+    Linux deprioritises a thread that has just used much CPU, and where commands fill the processors it stays so for
+    seconds: 5,000 of them took 14 % longer after a start of 60 ms in the thread that then starts them.
+    """
+    results: list[_T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="fastrun-load", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        # The system grants no thread.
+        return function()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Observer]]:
+    """Load the document and whatever it takes to run it. Raises Exit."""
+    graph = load(options)
+    out, err = _own_descriptors(options)
+    console, status = _console(options, graph, out, err)
+    run_id = new_run_id()
+    watching: list[Observer] = []
+    if is_watched(options):
+        from fastrun.cli.observers import observers, times_of
+
+        try:
+            watching = observers(options, run_id, console, out, graph.position)
+        except OSError as error:
+            raise usage_error(f"{error.filename}: {error.strerror}") from None
+        if shows_times(options):
+            console.times = times_of(watching)
+    try:
+        prepared = prepare(
+            graph,
+            jobs=options.jobs,
+            eval_threads=options.eval_threads,
+            keep_going=options.keep_going,
+            grace=options.grace,
+            timeout=options.timeout,
+            load=options.load,
+            min_memory=options.min_memory,
+            jobserver=options.jobserver,
+            guardian=options.guardian,
+            # The report, which the console prints, comes last.
+            observers=[*watching, *([status] if status is not None else []), console],
+            journaling=journaling_of(options),
+            cluster=options.cluster,
+            worker_retries=options.worker_retries,
+            warn=console.warn,
+            run_id=run_id,
+        )
+    except (OSError, ValueError) as error:
+        console.close()
+        _discard(watching)
+        raise journal_error(options, error) from None
+    if status is not None:
+        prepared.run.before_stop = status.leave
+        if prepared.gates is not None:
+            status.held_by = prepared.gates.holds_up
+    if prepared.plan is not None:
+        say_plan(graph, prepared.plan, options)
+        if status is not None:
+            status.expect(prepared.plan.seconds)
+    return prepared, console, watching
+
+
+def _own_descriptors(options: argparse.Namespace) -> tuple[int, int]:
+    """Return descriptors of standard output and standard error that are for this program alone."""
+    # A snippet may close descriptor 1, and the next file that it opens would get the report.
+    out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
+    if options.json == "-":
+        # What the children of snippets print belongs to no task, and must not stand among the events.
+        os.dup2(2, 1)
+    return out, err
+
+
+def _discard(watching: Sequence[Observer]) -> None:
+    if watching:
+        from fastrun.cli.observers import discard
+
+        discard(watching)
+
+
+def _console(options: argparse.Namespace, graph: Graph, out: int, err: int) -> "tuple[Console, Progress | None]":
+    """Return what prints the run and, if it may be watched, what shows how it stands meanwhile."""
+    # With the events on standard output, nothing else is.
+    said = err if options.json == "-" else out
+    watched = None
+    if _may_be_watched(options):
+        from fastrun.cli.terminal import Watched
+
+        watched = Watched(options, said, err, other=out if said != out else None)
+    console = Console(
+        options.output,
+        verbose=options.verbose,
+        report=options.report or "all",
+        color=watched is not None and watched.color,
+        stdout=said,
+        stderr=err,
+        writer=None if watched is None else watched.writer,
+        place=graph.place,
+    )
+    return console, None if watched is None else watched.status(console)
+
+
+def _may_be_watched(options: argparse.Namespace) -> bool:
+    if "always" in (options.status, options.color) or os.isatty(1) or os.isatty(2):
+        return True
+    return bool(os.environ.get("CI") or os.environ.get("FORCE_COLOR"))
+
+
+def _execute(prepared: Prepared, console: Console, watching: Sequence[Observer]) -> int:
+    # A parent that ignores it would have the kernel throw exit statuses away.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signals = Signals(prepared.run)
+    try:
+        code = _run_and_write(prepared, signals, console, watching)
+    finally:
+        signals.restore()
+    if threading.active_count() > 1:
+        # A snippet has left a thread. The interpreter would wait for it, or crash while it prints.
+        os._exit(code)
+    return code
+
+
+def _run_and_write(prepared: Prepared, signals: Signals, console: Console, watching: Sequence[Observer]) -> int:
+    """Run it, and see to it that all is written. Returns the exit code."""
+    stdout, stderr = sys.stdout, sys.stderr
+    try:
+        report = uvloop.run(prepared.to_end(signals))
+    except BaseException as error:
+        # The traceback follows: on the screen, below what was printed.
+        console.close(LAST_WORDS)
+        if prepared.cluster is not None and isinstance(error, OSError):
+            from fastrun.cluster.address import ClusterError
+
+            if isinstance(error, ClusterError):
+                _discard(watching)
+                raise usage_error(str(error)) from None
+        raise
+    patience = None if signals.first is None else LAST_WORDS
+    written = console.close(patience)
+    for stream in (stdout, stderr):
+        # What snippets wrote there past ours is in its buffer, which nothing else empties from here on.
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except OSError as error:
+            say(f"fastrun: cannot write what a snippet printed: {error.strerror}", stderr)
+            written = False
+    if watching:
+        from fastrun.cli.observers import close
+
+        for failure in close(watching, patience):
+            say(f"fastrun: {failure}", stderr)
+            written = False
+    report.signal = report.signal or signals.first
+    return EXIT_OUTPUT if report.signal is None and not written else report.exit_code

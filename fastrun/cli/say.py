@@ -1,0 +1,72 @@
+"""What the command line itself writes: lines on standard error, texts on standard output, and its exit codes.
+
+Knows the two streams. Does not know what a run prints: that is the console's.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TextIO
+
+EXIT_USAGE = 2
+EXIT_OUTPUT = 3
+
+# Whether a line for standard error could not be written.
+_lost = False
+
+
+class Exit(Exception):  # noqa: N818  # as SystemExit
+    """The command line ends with ``code``. ``text``: what standard error is told, empty for nothing."""
+
+    def __init__(self, code: int, text: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+def usage_error(text: str) -> Exit:
+    """Return the end of a command line that cannot be carried out. ``text``: why, in one line."""
+    return Exit(EXIT_USAGE, f"fastrun: {text}")
+
+
+def say(text: str, stderr: TextIO | None = None) -> None:
+    """Print a line on standard error. ``stderr``: what that was before snippets ran."""
+    global _lost
+    stderr = stderr or getattr(sys, "stderr", None)
+    try:
+        if stderr is None:
+            raise _closed()
+        print(text, file=stderr, flush=True)
+    except OSError:
+        _lost = True
+
+
+def put(texts: Iterable[str]) -> int:
+    """Print on standard output, and flush it. Returns the exit code. Raises Exit if that cannot be done."""
+    stdout = sys.stdout
+    try:
+        if stdout is None:
+            raise _closed()
+        stdout.buffer.writelines(text.encode() for text in texts)
+        stdout.flush()
+    except OSError as error:
+        # Or the interpreter tries again at its end.
+        with suppress(OSError, AttributeError):
+            stdout.close()
+        why = (
+            "" if isinstance(error, BrokenPipeError) else f"fastrun: cannot write to standard output: {error.strerror}"
+        )
+        raise Exit(EXIT_OUTPUT, why) from None
+    return 0
+
+
+def exit_code(code: int) -> int:
+    """Return an exit code, or the one for lost output in the place of one that says that all was written."""
+    return EXIT_OUTPUT if _lost and code in (0, 1) else code
+
+
+def _closed() -> OSError:
+    """Return the error of a stream that was closed when this process started."""
+    return OSError(errno.EBADF, os.strerror(errno.EBADF))
