@@ -72,9 +72,12 @@ def _command(options: argparse.Namespace) -> Callable[[argparse.Namespace], int]
 
 
 def _open_standard_descriptors() -> None:
-    """Open what is closed of 0, 1 and 2: a pipe to a task must not become one of them."""
-    for descriptor in (0, 1, 2):
+    """Open the descriptors of 0, 1 and 2 that are closed: a pipe to a task must not become one of them.
+
+    Standard output and standard error are opened for reading, so that what is written there is an error, as it was.
+    """
+    for descriptor, mode in ((0, os.O_RDWR), (1, os.O_RDONLY), (2, os.O_RDONLY)):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.open(os.devnull, mode)

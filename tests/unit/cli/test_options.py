@@ -139,6 +139,15 @@ def test_a_schema_of_something_else_is_an_error(tmp_path):
     assert fastrun("--schema", write_json(tmp_path, document()), cwd=tmp_path).returncode == 0
 
 
+def test_behind_two_dashes_stand_a_file_and_names(tmp_path):
+    path = tmp_path / "-n"
+    path.write_text(json.dumps(document(exec_("--", "echo ran"), exec_("-x", "true"), exec_("rest", "false"))))
+    for arguments in (["--", "-n", "-x", "--"], ["-j1", "--", "-n", "-x", "--"], ["-j1", "./-n", "--", "-x", "--"]):
+        result = fastrun(*arguments, cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert report_of(result.stdout) == {"--": ("ok", ""), "-x": ("ok", "")}
+
+
 def test_every_option_is_in_the_help():
     text = fastrun("--help").stdout.decode()
     made = parser({})
