@@ -1,5 +1,6 @@
 """The command: its exit code, and what an interrupt does before a run and after it."""
 
+import errno
 import os
 import signal
 import sys
@@ -12,8 +13,11 @@ def console_script() -> NoReturn:
     # taken for which the next thread that imports waits for ever. Source: _get_module_lock in CPython's importlib.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
-    from fastrun.cli.main import main
-
+    try:
+        from fastrun.cli.main import main
+    except (OSError, MemoryError, ImportError, SystemError) as error:
+        os.write(2, f"fastrun: cannot start: {str(error) or os.strerror(errno.ENOMEM)}\n".encode())
+        os._exit(2)
     sys.exit(main())
 
 

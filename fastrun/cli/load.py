@@ -45,11 +45,11 @@ def journaling_of(options: argparse.Namespace) -> "Journaling | None":
     return journaling(options.journal, resume=options.resume, rerun=options.rerun, durable=options.durable)
 
 
-def journal_error(options: argparse.Namespace, error: OSError | ValueError) -> Exit:
-    """Return the end of a command line whose journal, or whose cluster, cannot be used."""
-    # An error of a cluster has no number, and says all.
+def journal_error(options: argparse.Namespace, error: OSError | ValueError) -> Exception:
+    """Return what an error becomes that is raised where a journal or a cluster is taken into use."""
     if isinstance(error, OSError) and error.errno is not None:
-        return usage_error(f"{options.journal}: {error.strerror}")
+        named = error.filename is not None and error.filename == options.journal
+        return usage_error(f"{options.journal}: {error.strerror}") if named else error
     return usage_error(str(error))
 
 

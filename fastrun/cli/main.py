@@ -7,25 +7,29 @@ import argparse
 import gc
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from fastrun.cli.check import check, check_files
 from fastrun.cli.options import parser
-from fastrun.cli.say import Exit, exit_code, say, usage_error
+from fastrun.cli.say import Exit, exit_code, say, starting, usage_error
 from fastrun.text import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit code; argparse leaves by itself after ``--help`` and ``--version``."""
-    _open_standard_descriptors()
     try:
-        return exit_code(_main(arguments))
+        with starting():
+            command = _command(arguments)
+        return exit_code(command())
     except Exit as end:
         if end.text:
             say(end.text)
         return end.code
 
 
-def _main(arguments: Sequence[str] | None) -> int:
+def _command(arguments: Sequence[str] | None) -> Callable[[], int]:
+    """Return what the arguments ask for, imported and ready to be called."""
+    _open_standard_descriptors()
     made = parser()
     options = made.parse(arguments)
     for line in made.misspelled():
@@ -35,11 +39,11 @@ def _main(arguments: Sequence[str] | None) -> int:
     if options.schema:
         from fastrun.cli.look.about import print_schema
 
-        return print_schema(made, options)
+        return starting()(partial(print_schema, made, options))
     if options.print_completion:
         from fastrun.cli.look.about import print_completion
 
-        return print_completion(made, options.print_completion)
+        return starting()(partial(print_completion, made, options.print_completion))
     check(made, options)
     if options.directory is not None:
         try:
@@ -49,26 +53,25 @@ def _main(arguments: Sequence[str] | None) -> int:
     check_files(made, options)
     # Until the graph is frozen: the first collection would look at all of it, half a second for a million tasks.
     gc.disable()
-    return _command(options)(options)
+    return _about_the_document(options)
 
 
-def _command(options: argparse.Namespace) -> Callable[[argparse.Namespace], int]:
-    """Import what the options ask for."""
+def _about_the_document(options: argparse.Namespace) -> Callable[[], int]:
     if options.dry_run:
         from fastrun.cli.look.dry import dry_run
 
-        return dry_run
+        return starting()(partial(dry_run, options))
     if options.what_if is not None:
         from fastrun.cli.look.whatif import what_if
 
-        return what_if
+        return starting()(partial(what_if, options))
     if options.list or options.graph is not None or options.explain is not None:
         from fastrun.cli.look.show import show
 
-        return show
+        return starting()(partial(show, options))
     from fastrun.cli.run import run
 
-    return run
+    return partial(run, options)
 
 
 def _open_standard_descriptors() -> None:

@@ -4,6 +4,7 @@ Names the console; ``observers`` and ``terminal`` name the others, and are impor
 """
 
 import argparse
+import errno
 import fcntl
 import functools
 import gc
@@ -19,7 +20,7 @@ import uvloop
 from fastrun.api import Prepared, new_run_id, prepare
 from fastrun.cli.load import journal_error, journaling_of, load, say_plan
 from fastrun.cli.options import is_watched, shows_times
-from fastrun.cli.say import EXIT_OUTPUT, say, usage_error
+from fastrun.cli.say import EXIT_OUTPUT, EXIT_USAGE, refusal_of, say, starting, usage_error
 from fastrun.observers.terminal.console import Console
 from fastrun.plan.graph import Graph
 from fastrun.protocols import Observer
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+# Least descriptors that a run needs: ten for the loop and the executors, one for the guardian, five for a command.
+_DESCRIPTORS = 16
+
 
 def run(options: argparse.Namespace) -> int:
     """Run the document. Returns the exit code."""
-    prepared, console, watching = _elsewhere(functools.partial(_prepare, options))
+    with starting():
+        prepared, console, watching = _elsewhere(functools.partial(_prepare, options))
     # The graph stays: the collector need not look at a million tasks again and again.
     gc.freeze()
     gc.enable()
@@ -120,8 +125,15 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
 
 def _own_descriptors(options: argparse.Namespace) -> tuple[int, int]:
     """Return descriptors of standard output and standard error that are for this program alone."""
-    # A snippet may close descriptor 1, and the next file that it opens would get the report.
-    out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
+    try:
+        # A snippet may close descriptor 1, and the next file that it opens would get the report.
+        out, err = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (1, 2))
+        # A loop that is made half-way cannot be closed.
+        for descriptor in [os.dup(0) for _ in range(_DESCRIPTORS)]:
+            os.close(descriptor)
+    except OSError as error:
+        # POSIX: EINVAL where the limit is lower than any such number.
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
     if options.json == "-":
         # What the children of snippets print belongs to no task, and must not stand among the events.
         os.dup2(2, 1)
@@ -183,15 +195,20 @@ def _run_and_write(prepared: Prepared, signals: Signals, console: Console, watch
     try:
         report = uvloop.run(prepared.to_end(signals))
     except BaseException as error:
-        # The traceback follows: on the screen, below what was printed.
+        # A traceback follows: on the screen, below what was printed.
         console.close(LAST_WORDS)
-        if prepared.cluster is not None and isinstance(error, OSError):
-            from fastrun.cluster.address import ClusterError
-
-            if isinstance(error, ClusterError):
-                _discard(watching)
-                raise usage_error(str(error)) from None
-        raise
+        if prepared.run.began:
+            raise
+        _discard(watching)
+        if isinstance(error, OSError) and error.errno is None:
+            # Of a cluster.
+            raise usage_error(str(error)) from None
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        say(refusal.text)
+        # A loop that was made half-way cannot be closed, and says so when it is collected.
+        os._exit(EXIT_USAGE)
     patience = None if signals.first is None else LAST_WORDS
     written = console.close(patience)
     for stream in (stdout, stderr):

@@ -6,8 +6,8 @@ Knows the two streams. Does not know what a run prints: that is the console's.
 import errno
 import os
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 EXIT_USAGE = 2
@@ -29,6 +29,27 @@ class Exit(Exception):  # noqa: N818  # as SystemExit
 def usage_error(text: str) -> Exit:
     """Return the end of a command line that cannot be carried out. ``text``: why, in one line."""
     return Exit(EXIT_USAGE, f"fastrun: {text}")
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Make one line of an error by which the system refuses what it takes to start. Raises Exit."""
+    try:
+        yield
+    except BaseException as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from None
+
+
+def refusal_of(error: BaseException) -> Exit | None:
+    """Return the end of a command line for which the system has too little of something, None for other errors."""
+    if isinstance(error, OSError) and error.strerror:
+        return usage_error(f"cannot start: {error.strerror}" + (f": {error.filename}" if error.filename else ""))
+    if isinstance(error, (MemoryError, ImportError, SystemError)):
+        return usage_error(f"cannot start: {str(error) or os.strerror(errno.ENOMEM)}")
+    return None
 
 
 def say(text: str, stderr: TextIO | None = None) -> None:

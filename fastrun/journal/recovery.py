@@ -4,8 +4,8 @@ Between the journal and the processes, which know nothing of each other. A run w
 """
 
 import os
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from fastrun.executors.guardian.emergency import Runner, Survivors
@@ -38,6 +38,11 @@ def begin(graph: Graph, wanted: Journaling, run_id: str, warn: Callable[[str], N
     Raises JournalError or OSError if the journal cannot be used, ValueError for names that no task has.
     """
     _forced(graph, wanted)
+    with _named(wanted.path):
+        return _begin(graph, wanted, run_id, warn)
+
+
+def _begin(graph: Graph, wanted: Journaling, run_id: str, warn: Callable[[str], None]) -> tuple[RunJournal, Plan]:
     file = JournalFile.open(wanted.path, wanted.resume)
     try:
         for note in file.notes:
@@ -68,12 +73,22 @@ def foresee(graph: Graph, wanted: Journaling) -> Plan:
 def read(path: str) -> Recorded:
     """What a journal holds, nothing if it is not there. Raises JournalError or OSError."""
     data = b""
-    with suppress(FileNotFoundError), open(path, "rb") as file:
+    with _named(path), suppress(FileNotFoundError), open(path, "rb") as file:
         data = file.read()
     try:
         return read_journal(data)
     except JournalError as error:
         raise JournalError(f"{printable(path)}: {error}") from None
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Have errors of the system name the journal."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = path
+        raise
 
 
 def _forced(graph: Graph, wanted: Journaling) -> frozenset[str]:

@@ -39,7 +39,8 @@ _HOOKS = ("run_started", "task_started", "task_output", "task_ended", "run_ended
 class Run:
     """One run of a graph. Is the ``Events`` of its executors.
 
-    ``before_stop``: called, if there is one, before this process stops itself for a SIGTSTP.
+    ``before_stop``: called, if there is one, before this process stops itself for a SIGTSTP. ``began``: whether any
+    task may have started.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Run:
         self._grace = grace
         self._warn = warn
         self.before_stop: Callable[[], object] | None = None
+        self.began = False
         self._reasons: dict[int, str] = {}
         self._attempts = Attempts(graph.tasks, self._try_again)
         self._signal: int | None = None
@@ -117,6 +119,7 @@ class Run:
         self._skip(self._scheduler.unneeded)
         for executor in self._executors:
             executor.open(self)
+        self.began = True
         self._drain()
         cancelled = await self._shielded(self._finished)
         closing = asyncio.gather(*(executor.close() for executor in self._executors))
