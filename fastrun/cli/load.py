@@ -6,14 +6,13 @@ Knows the options of a part and of a journal. Does not know what is done with th
 import argparse
 from typing import TYPE_CHECKING
 
-from fastrun.api import journaling, load_graph
+from fastrun.api import load_graph
 from fastrun.cli.say import EXIT_USAGE, Exit, say, usage_error
 from fastrun.document.problems import SpecError
 from fastrun.plan.graph import Graph
 from fastrun.text import printable
 
 if TYPE_CHECKING:
-    from fastrun.journal.recovery import Journaling
     from fastrun.journal.resume import Plan
 
 
@@ -38,11 +37,6 @@ def load(options: argparse.Namespace) -> Graph:
         graph.shuffle(options.shuffle)
         say(f"fastrun: --shuffle {options.shuffle} brings this order again")
     return graph
-
-
-def journaling_of(options: argparse.Namespace) -> "Journaling | None":
-    """Return what is wanted of a journal, None for none."""
-    return journaling(options.journal, resume=options.resume, rerun=options.rerun, durable=options.durable)
 
 
 def journal_error(options: argparse.Namespace, error: OSError | ValueError) -> Exception:

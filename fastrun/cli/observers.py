@@ -7,7 +7,6 @@ plain run pays for none of this.
 import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from fastrun.cli.options import on_github, shows_times
@@ -23,14 +22,13 @@ Position = Callable[[int], tuple[int, int] | None]
 
 
 def observers(
-    options: argparse.Namespace, run_id: str, console: "Console", stdout: int, position: Position
+    options: argparse.Namespace, run_id: str, console: "Console", stdout: int, position: Position, timeline: Timeline
 ) -> list[Observer]:
-    """Those that the options ask for, each behind what it asks; the timeline is one for all.
+    """Return the observers that the options ask for, each behind what it asks; the timeline is one for all.
 
     ``stdout``: a descriptor that is theirs. ``position``: line and column of a task in the document, by its number.
     Raises OSError, with the path, for a file that cannot be made.
     """
-    timeline = Timeline()
     found: list[Observer] = []
     try:
         found.extend(_files(options, run_id, stdout, timeline))
@@ -92,14 +90,6 @@ def _in_repository(path: str) -> str | None:
 
 def _title(path: str) -> str:
     return "<stdin>" if path == "-" else os.path.basename(path)
-
-
-def times_of(watching: Sequence[Observer]) -> Callable[[], Iterator[str]]:
-    """What gives the lines about times, once the run is over."""
-    from fastrun.observers.terminal.times import time_lines
-
-    (timeline,) = (observer for observer in watching if isinstance(observer, Timeline))
-    return partial(time_lines, timeline)
 
 
 def discard(watching: Sequence[Observer]) -> None:

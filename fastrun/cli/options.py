@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from fastrun import __version__
 from fastrun.cli.parser import Bare, Parser, Section
-from fastrun.cli.values import count, more_seconds, positive, positive_number, seconds, seed, size
+from fastrun.cli.values import limit, number, seed, size, whole
+from fastrun.settings import DEFAULTS, JOBSERVERS, RunSettings
 
 # The shells for which completion is printed.
 SHELLS = ("bash", "zsh", "fish")
@@ -22,8 +23,6 @@ LOOKING = ("dry_run", "list", "graph", "explain", "what_if")
 
 # What there is a schema of.
 SCHEMAS = ("document", "events")
-
-_JOBSERVERS = ("auto", "fifo", "pipe")
 
 _DESCRIPTION = "Run a JSON document of shell commands and Python snippets as concurrently as their dependencies allow."
 
@@ -70,6 +69,11 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
     return made
 
 
+def settings_of(options: argparse.Namespace) -> RunSettings:
+    """Return the settings of a run."""
+    return RunSettings._make(getattr(options, name) for name in RunSettings._fields)
+
+
 def is_watched(options: argparse.Namespace) -> bool:
     """Return whether another observer beside the console watches the run, or times are wanted."""
     given = any(getattr(options, name) is not None for name in WRITING)
@@ -91,53 +95,67 @@ def _add_running(section: Section) -> None:
     add(
         "-j",
         "--jobs",
-        type=positive,
+        type=limit("jobs", whole),
         metavar="N",
         help="at most N commands at once (default: all that are ready, as far as the system grants it)",
     )
-    add("--eval-threads", type=positive, metavar="N", help="at most N snippets at once (default: 64)")
+    add(
+        "--eval-threads",
+        type=limit("eval_threads", whole),
+        default=DEFAULTS.eval_threads,
+        metavar="N",
+        help=f"at most N snippets at once (default: {DEFAULTS.eval_threads})",
+    )
     add(
         "-k",
         "--keep-going",
-        type=count,
-        default=0,
+        type=limit("keep_going", whole),
+        default=DEFAULTS.keep_going,
         metavar="N",
         help="start nothing more after N failures but what runs after a failure (default: 0, never stop)",
     )
     add(
         "-l",
         "--load",
-        type=positive_number,
+        type=limit("load", number),
         metavar="LOAD",
         help="start no command while the machine's load is above LOAD and another one runs",
     )
     add(
         "--min-memory",
-        type=size,
+        type=limit("min_memory", size),
         metavar="SIZE",
         help="start no command while less memory is available (500M, 2G) and another one runs",
     )
     add(
         "--jobserver",
-        bare=Bare("auto", _JOBSERVERS.__contains__),
-        choices=_JOBSERVERS,
+        bare=Bare("auto", JOBSERVERS.__contains__),
+        choices=JOBSERVERS,
         metavar="[STYLE]",
         help="share the limit of -j (or the number of processors) with make, ninja and cargo in commands; STYLE: fifo, "
         "pipe or, if it is left out, auto: what make reads. In a makefile, and without -j, make's slots are shared",
     )
-    add("--fail-fast", dest="keep_going", action="store_const", const=1, default=0, help="the same as -k 1")
+    add(
+        "--fail-fast",
+        dest="keep_going",
+        action="store_const",
+        const=1,
+        default=DEFAULTS.keep_going,
+        help="the same as -k 1",
+    )
     add(
         "--timeout",
-        type=more_seconds,
+        type=limit("timeout", number),
         metavar="SECONDS",
         help="end a task that takes longer; its own 'timeout' goes before (default: never)",
     )
     add(
         "--grace",
-        type=seconds,
-        default=5.0,
+        type=limit("grace", number),
+        default=DEFAULTS.grace,
         metavar="SECONDS",
-        help="time between asking tasks to end and killing them, after a signal or a timeout (default: 5)",
+        help="time between asking tasks to end and killing them, "
+        f"after a signal or a timeout (default: {DEFAULTS.grace:g})",
     )
     add(
         "--shuffle",
@@ -153,7 +171,7 @@ def _add_running(section: Section) -> None:
         dest="guardian",
         action="store_const",
         const=False,
-        default=True,
+        default=DEFAULTS.guardian,
         help="start no process that ends the commands if fastrun is killed",
     )
     add("-C", "--directory", one_run=True, metavar="DIR", help="change to DIR before anything else")
@@ -170,10 +188,11 @@ def _add_cluster(section: Section) -> None:
     )
     add(
         "--worker-retries",
-        type=count,
-        default=2,
+        type=limit("worker_retries", whole),
+        default=DEFAULTS.worker_retries,
         metavar="N",
-        help="run a task whose worker was lost again on another, N times at the most (default: 2)",
+        help="run a task whose worker was lost again on another, N times at the most "
+        f"(default: {DEFAULTS.worker_retries})",
     )
 
 

@@ -13,21 +13,17 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import uvloop
 
-from fastrun.api import Prepared, new_run_id, prepare
-from fastrun.cli.load import journal_error, journaling_of, load, say_plan
-from fastrun.cli.options import is_watched, shows_times
+from fastrun.api import Prepared, new_run_id, set_up
+from fastrun.cli.load import journal_error, load, say_plan
+from fastrun.cli.options import is_watched, settings_of, shows_times
 from fastrun.cli.say import EXIT_OUTPUT, EXIT_USAGE, refusal_of, say, starting, usage_error
 from fastrun.observers.terminal.console import Console
-from fastrun.plan.graph import Graph
 from fastrun.protocols import Observer
 from fastrun.runner.signals import LAST_WORDS, Signals
-
-if TYPE_CHECKING:
-    from fastrun.observers.terminal.status import Progress
 
 _T = TypeVar("_T")
 
@@ -76,50 +72,55 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
     """Load the document and whatever it takes to run it. Raises Exit."""
     graph = load(options)
     out, err = _own_descriptors(options)
-    console, status = _console(options, graph, out, err)
+    # With the events on standard output, nothing else is.
+    said = err if options.json == "-" else out
+    terminal, timeline, times = None, None, None
+    if _may_be_watched(options):
+        from fastrun.cli.terminal import Watched
+
+        terminal = Watched(options, said, err, other=out if said != out else None)
+    if is_watched(options):
+        from fastrun.cli.observers import observers
+        from fastrun.observers.terminal.times import time_lines
+        from fastrun.observers.timeline import Timeline
+
+        timeline = Timeline()
+        times = functools.partial(time_lines, timeline) if shows_times(options) else None
+    console = Console(
+        options.output,
+        verbose=options.verbose,
+        report=options.report or "all",
+        color=terminal is not None and terminal.color,
+        stdout=said,
+        stderr=err,
+        writer=None if terminal is None else terminal.writer,
+        place=graph.place,
+        times=times,
+    )
     run_id = new_run_id()
     watching: list[Observer] = []
-    if is_watched(options):
-        from fastrun.cli.observers import observers, times_of
-
+    if timeline is not None:
         try:
-            watching = observers(options, run_id, console, out, graph.position)
+            watching = observers(options, run_id, console, out, graph.position, timeline)
         except OSError as error:
             raise usage_error(f"{error.filename}: {error.strerror}") from None
-        if shows_times(options):
-            console.times = times_of(watching)
     try:
-        prepared = prepare(
-            graph,
-            jobs=options.jobs,
-            eval_threads=options.eval_threads,
-            keep_going=options.keep_going,
-            grace=options.grace,
-            timeout=options.timeout,
-            load=options.load,
-            min_memory=options.min_memory,
-            jobserver=options.jobserver,
-            guardian=options.guardian,
-            # The report, which the console prints, comes last.
-            observers=[*watching, *([status] if status is not None else []), console],
-            journaling=journaling_of(options),
-            cluster=options.cluster,
-            worker_retries=options.worker_retries,
-            warn=console.warn,
-            run_id=run_id,
+        setup = set_up(graph, settings_of(options), console.warn, run_id)
+        status = None
+        if terminal is not None:
+            expected = None if setup.plan is None else setup.plan.seconds
+            status = terminal.status(console, expected, None if setup.gates is None else setup.gates.holds_up)
+        # The report, which the console prints, comes last.
+        prepared = setup.watched_by(
+            [*watching, *([] if status is None else [status]), console],
+            before_stop=None if status is None else status.leave,
         )
     except (OSError, ValueError) as error:
         console.close()
         _discard(watching)
         raise journal_error(options, error) from None
-    if status is not None:
-        prepared.run.before_stop = status.leave
-        if prepared.gates is not None:
-            status.held_by = prepared.gates.holds_up
-    if prepared.plan is not None:
-        say_plan(graph, prepared.plan, options)
-        if status is not None:
-            status.expect(prepared.plan.seconds)
+    if setup.plan is not None:
+        say_plan(graph, setup.plan, options)
     return prepared, console, watching
 
 
@@ -145,28 +146,6 @@ def _discard(watching: Sequence[Observer]) -> None:
         from fastrun.cli.observers import discard
 
         discard(watching)
-
-
-def _console(options: argparse.Namespace, graph: Graph, out: int, err: int) -> "tuple[Console, Progress | None]":
-    """Return what prints the run and, if it may be watched, what shows how it stands meanwhile."""
-    # With the events on standard output, nothing else is.
-    said = err if options.json == "-" else out
-    watched = None
-    if _may_be_watched(options):
-        from fastrun.cli.terminal import Watched
-
-        watched = Watched(options, said, err, other=out if said != out else None)
-    console = Console(
-        options.output,
-        verbose=options.verbose,
-        report=options.report or "all",
-        color=watched is not None and watched.color,
-        stdout=said,
-        stderr=err,
-        writer=None if watched is None else watched.writer,
-        place=graph.place,
-    )
-    return console, None if watched is None else watched.status(console)
 
 
 def _may_be_watched(options: argparse.Namespace) -> bool:

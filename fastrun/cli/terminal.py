@@ -7,7 +7,7 @@ watches: no terminal, and nothing that asks for either.
 import argparse
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fastrun.observers.terminal.console import Console
 from fastrun.observers.terminal.screen import ScreenWriter
@@ -39,12 +39,30 @@ class Watched:
         if self._kind == "live":
             self.writer = ScreenWriter({STDOUT: out, STDERR: err}, shared=self._is_one_terminal())
 
-    def status(self, console: Console) -> Progress | None:
-        """Who shows how the run stands. ``console``: who prints it, with the ``writer``."""
-        if self.writer is not None:
-            color = self._is_colored(self._err)
-            return Live(self.writer, console.tail, terminal=self._err, color=color, places=self._options.jobs)
-        return Spoken(console.note, places=self._options.jobs) if self._kind else None
+    def status(
+        self,
+        console: Console,
+        expected: Mapping[str, float] | None = None,
+        held_by: Callable[[], str | None] | None = None,
+    ) -> Progress | None:
+        """Return what shows how the run stands. ``console``: prints the run, with the ``writer``.
+
+        ``expected``, ``held_by``: as for ``Progress``.
+        """
+        if not self._kind:
+            return None
+        places = self._options.jobs
+        if self.writer is None:
+            return Spoken(console.note, places=places, expected=expected, held_by=held_by)
+        return Live(
+            self.writer,
+            console.tail,
+            terminal=self._err,
+            color=self._is_colored(self._err),
+            places=places,
+            expected=expected,
+            held_by=held_by,
+        )
 
     def _kind_of(self, wanted: str) -> str:
         """How it is shown what runs: ``"live"`` on a terminal, as ``"lines"`` of a log, or not at all."""

@@ -1,69 +1,56 @@
-"""The values of options, read from text: numbers, seconds, sizes."""
+"""Reads the values of options from text: numbers, sizes, a seed."""
 
 import argparse
 import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from fastrun.settings import what_is_wrong
+
+_N = TypeVar("_N", int, float)
 
 
-def positive(text: str) -> int:
-    """A whole number of 1 or more."""
-    return _whole(text, 1)
+def limit(name: str, read: Callable[[str], _N]) -> Callable[[str], _N]:
+    """Return what reads a number and checks it as the setting of that name."""
+
+    def checked(text: str) -> _N:
+        value = read(text)
+        if wrong := what_is_wrong(name, value):
+            raise argparse.ArgumentTypeError(wrong)
+        return value
+
+    return checked
 
 
-def count(text: str) -> int:
-    """A whole number of 0 or more."""
-    return _whole(text, 0)
-
-
-def _whole(text: str, least: int) -> int:
+def whole(text: str) -> int:
+    """Read a whole number."""
     try:
-        number = int(text)
+        return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-    if number < least:
-        raise argparse.ArgumentTypeError(f"{text}: must be {least} or more")
-    return number
 
 
-def seconds(text: str) -> float:
-    """A number of seconds, 0 or more."""
+def number(text: str) -> float:
+    """Read a number, of seconds or of a load."""
     try:
-        number = float(text)
+        return float(text)
     except ValueError:
-        number = -1.0
-    # Written so that "nan" is refused as well.
-    if not 0 <= number <= 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return number
-
-
-def more_seconds(text: str) -> float:
-    """A number of seconds above 0."""
-    number = seconds(text)
-    if not number:
-        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
-    return number
-
-
-def positive_number(text: str) -> float:
-    """A number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 def size(text: str) -> int:
-    """A number of bytes, 1 or more: ``1000000``, ``500M``, ``2G``."""
+    """Read a number of bytes: ``1000000``, ``500M``, ``2G``."""
     digits = text.rstrip("KMGTkmgt")
     unit = text[len(digits) :].upper()
     if not digits.isdecimal() or len(unit) > 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size (500M, 2G)")
-    return positive(digits) << (10 * " KMGT".index(unit) if unit else 0)
+    return whole(digits) << (10 * " KMGT".index(unit) if unit else 0)
 
 
 def seed(text: str) -> int:
-    """A seed, or one at random for an empty text."""
-    return count(text) if text else int.from_bytes(os.urandom(3))
+    """Read a seed, 0 or more, or make one at random for an empty text."""
+    if not text:
+        return int.from_bytes(os.urandom(3))
+    if (value := whole(text)) < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, not {value}")
+    return value

@@ -6,8 +6,9 @@ Knows the graph and, with a journal, what need not run again.
 import argparse
 from collections.abc import Sequence
 
-from fastrun.cli.load import journal_error, journaling_of, load, say_plan
+from fastrun.cli.load import journal_error, load, say_plan
 from fastrun.cli.look.show import names_of, order_lines
+from fastrun.cli.options import settings_of
 from fastrun.cli.say import put, say
 from fastrun.plan.scheduler import order
 
@@ -16,13 +17,12 @@ def dry_run(options: argparse.Namespace) -> int:
     """Print the order. Returns the exit code."""
     graph = load(options)
     reused: Sequence[int] = ()
-    wanted = journaling_of(options)
-    if wanted is not None:
+    if options.journal is not None:
         # Only with a journal.
         from fastrun.journal.recovery import foresee
 
         try:
-            plan = foresee(graph, wanted)
+            plan = foresee(graph, options.journal, settings_of(options))
         except (OSError, ValueError) as error:
             raise journal_error(options, error) from None
         say_plan(graph, plan, options)

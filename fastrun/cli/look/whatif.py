@@ -16,9 +16,7 @@ from fastrun.journal.recovery import read
 from fastrun.outcome import Status
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import Scheduler
-
-# As the pool of snippets has it.
-DEFAULT_THREADS = 64
+from fastrun.settings import DEFAULTS
 
 # Names that are shown of a long path.
 _NAMES_SHOWN = 10
@@ -28,10 +26,10 @@ class Limits(NamedTuple):
     """How many commands and how many snippets run at once; ``jobs`` None for all that are ready."""
 
     jobs: int | None = None
-    eval_threads: int = DEFAULT_THREADS
+    eval_threads: int = DEFAULTS.eval_threads
 
     def __str__(self) -> str:
-        threads = f", eval-threads={self.eval_threads}" if self.eval_threads != DEFAULT_THREADS else ""
+        threads = f", eval-threads={self.eval_threads}" if self.eval_threads != DEFAULTS.eval_threads else ""
         return f"jobs={'all' if self.jobs is None else self.jobs}{threads}"
 
 
@@ -62,7 +60,7 @@ def parse_limits(text: str) -> list[Limits]:
     said = dict(part.split("=", 1) for part in text.split() if "=" in part)
     if not said or len(said) < len(text.split()) or not said.keys() <= {"jobs", "eval-threads"}:
         raise ValueError(f"{text!r} is not of the form jobs=8, jobs=4,8,all or 'jobs=8 eval-threads=1'")
-    threads = _number(said.get("eval-threads", str(DEFAULT_THREADS)))
+    threads = _number(said.get("eval-threads", str(DEFAULTS.eval_threads)))
     numbers = said.get("jobs", "all").split(",")
     return [Limits(None if number == "all" else _number(number), threads) for number in numbers]
 

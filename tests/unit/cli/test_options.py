@@ -115,8 +115,8 @@ def test_the_variables_of_commands_are_none_of_options():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-j", "-3"], "argument -j/--jobs: -3: must be 1 or more"),
-        (["-k", "-1"], "argument -k/--keep-going: -1: must be 0 or more"),
+        (["-j", "-3"], "argument -j/--jobs: must be 1 or more, not -3"),
+        (["-k", "-1"], "argument -k/--keep-going: must be 0 or more, not -1"),
         (["--list", "--graph", "dot"], "--list and --graph: one at a time"),
         (["-n", "--explain", ""], "--dry-run and --explain: one at a time"),
         (["--junit", "-"], "--junit needs a file: standard output is for what is printed, or for --json"),
