@@ -146,7 +146,7 @@ def _run_in_a_thread(main: Callable[[], Coroutine[Any, Any, Report]]) -> Report:
 
 
 def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Graph:
-    """As ``load``, but returns the graph. ``warn``: takes the lines about keys that are ignored."""
+    """Return the graph of a document, as for ``load``. ``warn``: takes the lines about keys that are ignored."""
     with collector_off():
         document = _read(source)
         for line in document.warnings:

@@ -1,4 +1,4 @@
-"""What options say of each other: those that do not go together, and files that would be written twice.
+"""Checks options against each other: options that do not go together, and files that would be written twice.
 
 Knows options and paths. Does not know what is written.
 """

@@ -15,7 +15,7 @@ from fastrun.text import nearest
 # Before an option's name, for its default.
 VARIABLE = "FASTRUN_"
 
-# The variables that commands get, which are those of no option.
+# The variables that commands get. None of them belongs to an option.
 OF_COMMANDS = ("FASTRUN_ATTEMPT", "FASTRUN_DETACH", "FASTRUN_PART", "FASTRUN_RUN_ID", "FASTRUN_TASK")
 
 _TRUE = ("1", "true", "yes", "on")
@@ -23,9 +23,9 @@ _FALSE = ("0", "false", "no", "off")
 
 
 class Bare(NamedTuple):
-    """How an option is read whose value may be left out.
+    """The value of an option that is given without one.
 
-    ``value``: what it then has. ``fits``: whether the argument behind the option is a value, and not a FILE.
+    ``value``: what the option then has. ``fits``: tells whether the argument behind it is a value, and not a FILE.
     """
 
     value: str

@@ -1,6 +1,7 @@
-"""Runs a document: loads it, says who watches the run, and sees to it that all is written.
+"""Runs a document: loads it, wires the run with its observers, and makes sure that all is written.
 
-Names the console; ``observers`` and ``terminal`` name the others, and are imported where something asks for them.
+Names the console. ``observers`` and ``terminal`` name the other observers, and are imported where something asks for
+them.
 """
 
 import argparse
@@ -169,7 +170,7 @@ def _execute(prepared: Prepared, console: Console, watching: Sequence[Observer])
 
 
 def _run_and_write(prepared: Prepared, signals: Signals, console: Console, watching: Sequence[Observer]) -> int:
-    """Run it, and see to it that all is written. Returns the exit code."""
+    """Run it, and make sure that all is written. Returns the exit code."""
     stdout, stderr = sys.stdout, sys.stderr
     try:
         report = uvloop.run(prepared.to_end(signals))

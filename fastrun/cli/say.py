@@ -1,4 +1,4 @@
-"""What the command line itself writes: lines on standard error, texts on standard output, and its exit codes.
+"""Writes what the command line itself says: lines on standard error, texts on standard output, exit codes.
 
 Knows the two streams. Does not know what a run prints: that is the console's.
 """
@@ -33,7 +33,7 @@ def usage_error(text: str) -> Exit:
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Make one line of an error by which the system refuses what it takes to start. Raises Exit."""
+    """Turn errors by which the system refuses what a start needs into Exit, with one line."""
     try:
         yield
     except BaseException as error:
@@ -44,7 +44,7 @@ def starting() -> Iterator[None]:
 
 
 def refusal_of(error: BaseException) -> Exit | None:
-    """Return the end of a command line for which the system has too little of something, None for other errors."""
+    """Return the end of a command line that the system refuses to start, None for other errors."""
     if isinstance(error, OSError) and error.strerror:
         return usage_error(f"cannot start: {error.strerror}" + (f": {error.filename}" if error.filename else ""))
     if isinstance(error, (MemoryError, ImportError, SystemError)):
@@ -84,7 +84,7 @@ def put(texts: Iterable[str]) -> int:
 
 
 def exit_code(code: int) -> int:
-    """Return an exit code, or the one for lost output in the place of one that says that all was written."""
+    """Return the exit code, or EXIT_OUTPUT where it would say that all was written and a line was lost."""
     return EXIT_OUTPUT if _lost and code in (0, 1) else code
 
 

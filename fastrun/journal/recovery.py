@@ -1,6 +1,7 @@
 """Goes on from an earlier run: opens its journal, ends what still runs of it, says what need not run again.
 
-Between the journal and the processes, which know nothing of each other. A run without a journal does not import it.
+Stands between the journal and the processes, which know nothing of each other. A run without a journal does not import
+it.
 """
 
 import os
@@ -97,7 +98,7 @@ def _end_survivors(recorded: Recorded, label: str, warn: Callable[[str], None]) 
     if run.boot != boot or not boot:
         return
     leaders = [started.pid for started in survivors(recorded, boot) if started.pid is not None]
-    # In this session and group are the processes that started this one; none of them is the earlier run's.
+    # In this session and group are the processes that started this process. None of them is the earlier run's.
     own = Runner(os.getpid(), os.getsid(0), os.getpgrp())
     ended, left = Survivors(run.id, leaders, own).end()
     if left:

@@ -1,4 +1,4 @@
-"""What a document holds, for people and for programs that draw: lists, drawings, the place of one task.
+"""Prints what a document holds: a list, a drawing, or all about one task.
 
 Knows the graph. Runs nothing, and a plain run does not import it.
 """
@@ -17,7 +17,7 @@ from fastrun.text import no_such, printable
 
 FORMATS = ("dot", "mermaid", "json")
 
-# Names that are shown of many.
+# Most names that are shown of many.
 _NAMES_SHOWN = 10
 
 
@@ -35,7 +35,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def list_lines(graph: Graph) -> Iterator[str]:
-    """Each task with its description, or the first line of what it does, and its tags."""
+    """Yield each task with its description, or the first line of what it does, and its tags."""
     width = min(max((len(task.label) for task in graph.tasks), default=0), 40)
     for task in graph.tasks:
         what = task.description or next((line for line in task.arguments.splitlines() if line.strip()), "")
@@ -44,7 +44,7 @@ def list_lines(graph: Graph) -> Iterator[str]:
 
 
 def order_lines(graph: Graph, numbers: Iterable[int], *, verbose: bool) -> Iterator[str]:
-    """The tasks of these numbers in their order, with ``verbose`` each with what it does."""
+    """Yield the tasks of these numbers in their order, with ``verbose`` each with what it does."""
     for number in numbers:
         task = graph.tasks[number]
         yield task.label
@@ -53,12 +53,12 @@ def order_lines(graph: Graph, numbers: Iterable[int], *, verbose: bool) -> Itera
 
 
 def drawn(graph: Graph, form: str) -> Iterator[str]:
-    """The tasks and their dependencies as one of FORMATS, in pieces."""
+    """Return the tasks and their dependencies as one of FORMATS, in pieces."""
     return {"dot": _dot, "mermaid": _mermaid, "json": _json}[form](graph)
 
 
 def _edges(graph: Graph) -> Iterator[tuple[int, int]]:
-    """Each dependency: the task that is needed, and who needs it."""
+    """Yield each dependency: the task that is needed, and its dependent."""
     for number in range(len(graph)):
         for dependent in graph.dependents[graph.offsets[number] : graph.offsets[number + 1]]:
             yield number, dependent
@@ -93,7 +93,7 @@ def _json(graph: Graph) -> Iterator[str]:
 
 
 def explain_lines(graph: Graph, name: str) -> Iterator[str]:
-    """What a task is, what it needs, who needs it, and its place in the order; KeyError if there is none."""
+    """Yield what a task is, its dependencies, its dependents and its position in the order. Raises KeyError."""
     numbers = {task.name: number for number, task in enumerate(graph.tasks)}
     number = numbers[name]
     task = graph.tasks[number]
@@ -112,10 +112,10 @@ def explain_lines(graph: Graph, name: str) -> Iterator[str]:
     before, behind = _longest(number, needs), _longest(number, dependents)
     path = [*reversed(before), number, *behind]
     yield f"longest path through it, {len(path)} tasks: {_path(graph, path)}"
-    places = {task_number: place for place, task_number in enumerate(order(graph), 1)}
-    if number in places:
-        none_fails = " and none fails" if len(places) < len(graph) else ""
-        yield f"starts as number {places[number]} of {len(places)} when one task runs at a time{none_fails}"
+    positions = {task_number: position for position, task_number in enumerate(order(graph), 1)}
+    if number in positions:
+        none_fails = " and none fails" if len(positions) < len(graph) else ""
+        yield f"starts as number {positions[number]} of {len(positions)} when one task runs at a time{none_fails}"
     else:
         yield "starts only when something that it depends on has failed"
 
@@ -136,7 +136,7 @@ def _how(task: Task) -> str:
 
 
 def names_of(graph: Graph, numbers: Sequence[int]) -> str:
-    """The tasks of these numbers, the first few by name."""
+    """Return the tasks of these numbers as text, the first few by name."""
     if not numbers:
         return "nothing"
     shown = ", ".join(graph.tasks[number].label for number in numbers[:_NAMES_SHOWN])
@@ -162,7 +162,7 @@ def _reached(first: int, edges: Sequence[Iterable[int]]) -> set[int]:
 
 
 def _longest(first: int, edges: Sequence[Sequence[int]]) -> list[int]:
-    """The longest path along edges that leads away from a task, without itself."""
+    """Return the longest path along edges that leads away from a task, without itself."""
     reached = _reached(first, edges) | {first}
     # Each behind all that it leads to.
     left = {number: len(edges[number]) for number in reached}

@@ -1,4 +1,4 @@
-"""How long a run would take with other limits: durations that were recorded, replayed on the real scheduler.
+"""Prints how long a run would take with other limits: recorded durations, replayed on the real scheduler.
 
 Knows the graph, seconds and the scheduler. No clock passes and nothing is run; a plain run does not import it.
 """
@@ -18,12 +18,12 @@ from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import Scheduler
 from fastrun.settings import DEFAULTS
 
-# Names that are shown of a long path.
+# Names that are shown at each end of a long path.
 _NAMES_SHOWN = 10
 
 
 class Limits(NamedTuple):
-    """How many commands and how many snippets run at once; ``jobs`` None for all that are ready."""
+    """Most commands and snippets that run at once; ``jobs`` None for all that are ready."""
 
     jobs: int | None = None
     eval_threads: int = DEFAULTS.eval_threads
@@ -53,7 +53,7 @@ def what_if(options: argparse.Namespace) -> int:
 
 
 def parse_limits(text: str) -> list[Limits]:
-    """``jobs=8``, ``jobs=4,8,all`` or ``jobs=8 eval-threads=1`` as Limits, one for each number of jobs.
+    """Read ``jobs=8``, ``jobs=4,8,all`` or ``jobs=8 eval-threads=1``. Returns Limits for each number of jobs.
 
     Raises ValueError for anything else.
     """
@@ -72,7 +72,7 @@ def _number(text: str) -> int:
 
 
 def simulate(graph: Graph, seconds: Sequence[float], limits: Limits) -> float:
-    """The seconds that a run takes if each task is ok and takes its ``seconds``, and nothing else takes any."""
+    """Return the seconds that a run takes if each task is ok and takes its ``seconds``, and nothing else takes any."""
     lanes = bytes(task.type == "eval" for task in graph.tasks)
     scheduler = Scheduler(graph, lanes, 2, longest_chain=1)
     slots = [len(graph) if limits.jobs is None else limits.jobs, limits.eval_threads]
@@ -90,7 +90,7 @@ def simulate(graph: Graph, seconds: Sequence[float], limits: Limits) -> float:
 
 
 def critical_path(graph: Graph, seconds: Sequence[float]) -> list[int]:
-    """The path through the graph that takes longest: no run is shorter, however many run at once."""
+    """Return the path through the graph that takes longest: no run is shorter, however many run at once."""
     waiting_on = graph.waiting_on[:]
     begins = [0.0] * len(graph)
     before: dict[int, int] = {}
@@ -114,7 +114,7 @@ def critical_path(graph: Graph, seconds: Sequence[float]) -> list[int]:
 
 
 def known_seconds(graph: Graph, recorded: Mapping[str, float]) -> tuple[list[float], int]:
-    """Seconds for each task, the mean of the known ones where its own are not recorded; and for how many that is.
+    """Return the seconds of each task, and for how many tasks they are the mean of the others: none are recorded.
 
     Raises ValueError if none is known.
     """
@@ -126,7 +126,7 @@ def known_seconds(graph: Graph, recorded: Mapping[str, float]) -> tuple[list[flo
 
 
 def lines(graph: Graph, seconds: Sequence[float], wanted: Sequence[Limits]) -> Iterator[str]:
-    """What is printed: how long a run takes with each limit, and the path that no limit makes shorter."""
+    """Yield how long a run takes with each limit, and the path that no limit makes shorter."""
     for limits in wanted:
         yield f"{limits}: {simulate(graph, seconds, limits):.2f} s"
     path = critical_path(graph, seconds)
