@@ -74,10 +74,12 @@ class RunSettings(NamedTuple):
     worker_retries: int = 2
 
     def check(self) -> None:
-        """Raise ValueError for settings that make no sense."""
+        """Raise ValueError or TypeError for settings that make no sense."""
         for name in _RANGES:
             value = getattr(self, name)
-            if value is not None and (wrong := what_is_wrong(name, value)):
+            # None is a value only of settings that have it as their default.
+            unlimited = value is None and self._field_defaults[name] is None
+            if not unlimited and (wrong := what_is_wrong(name, value)):
                 raise ValueError(f"{name} {wrong}")
         if self.jobserver is not None and self.jobserver not in JOBSERVERS:
             raise ValueError(f"jobserver must be one of {', '.join(JOBSERVERS)}, not {self.jobserver}")

@@ -116,10 +116,12 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
             [*watching, *([] if status is None else [status]), console],
             before_stop=None if status is None else status.leave,
         )
-    except (OSError, ValueError) as error:
+    except BaseException as error:
         console.close()
         _discard(watching)
-        raise journal_error(options, error) from None
+        if isinstance(error, (OSError, ValueError)):
+            raise journal_error(options, error) from None
+        raise
     if setup.plan is not None:
         say_plan(graph, setup.plan, options)
     return prepared, console, watching
@@ -134,8 +136,10 @@ def _own_descriptors(options: argparse.Namespace) -> tuple[int, int]:
         for descriptor in [os.dup(0) for _ in range(_DESCRIPTORS)]:
             os.close(descriptor)
     except OSError as error:
-        # POSIX: EINVAL where the limit is lower than any such number.
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
+        if error.errno != errno.EINVAL:
+            raise
+        # POSIX says so where the limit is lower than any such number.
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from None
     if options.json == "-":
         # What the children of snippets print belongs to no task, and must not stand among the events.
         os.dup2(2, 1)

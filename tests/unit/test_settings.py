@@ -52,3 +52,9 @@ def test_each_setting_has_a_message_of_its_own(name, value, message):
 def test_the_bounds_themselves_are_allowed(name, values):
     for value in values:
         DEFAULTS._replace(**{name: value}).check()
+
+
+@pytest.mark.parametrize(("name", "value"), [("eval_threads", None), ("grace", None), ("jobs", "2"), ("timeout", "1")])
+def test_a_value_that_is_no_number_is_a_type_error(name, value):
+    with pytest.raises(TypeError):
+        DEFAULTS._replace(**{name: value}).check()
