@@ -197,6 +197,26 @@ def test_threads_are_short(tmp_path):
     assert (result.returncode, result.stderr) == (0, b"")
 
 
+NO_OTHER_THREADS = """
+import sys, threading, fastrun.cli.main
+real = threading.Thread.start
+def refuse(thread):
+    if thread.name != "fastrun-eval":
+        raise RuntimeError("can't start new thread")
+    real(thread)
+threading.Thread.start = refuse
+sys.exit(fastrun.cli.main.main(sys.argv[1:]))
+"""
+
+
+def test_threads_are_too_few_to_load_and_to_write_beside_the_loop(tmp_path):
+    path = write_json(tmp_path, document(eval_("a", "print('x' * 1_000_000)"), exec_("b", "echo y")))
+    command = [sys.executable, "-c", NO_OTHER_THREADS, os.fspath(path)]
+    result = subprocess.run(command, capture_output=True, env=environment(), timeout=LIMIT, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"x" * 1_000_000 + b"\n" in result.stdout
+
+
 def test_folder_of_a_task_is_missing(tmp_path):
     result = fastrun(write_json(tmp_path, document(exec_("a", "true", cwd="/no/such"), exec_("b", "true"))))
     assert result.returncode == 1
