@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastrun.outcome import Outcome, Report, Result, Start, Status, Usage
     from fastrun.plan.selection import Selection
     from fastrun.protocols import Observer
+    from fastrun.settings import RunSettings
 
 __version__ = "0.1.0"
 
@@ -24,6 +25,7 @@ __all__ = [
     "Outcome",
     "Report",
     "Result",
+    "RunSettings",
     "Selection",
     "SpecError",
     "Start",
@@ -43,6 +45,7 @@ _HOMES = {
     "Outcome": "fastrun.outcome",
     "Report": "fastrun.outcome",
     "Result": "fastrun.outcome",
+    "RunSettings": "fastrun.settings",
     "Selection": "fastrun.plan.selection",
     "SpecError": "fastrun.document.problems",
     "Start": "fastrun.outcome",

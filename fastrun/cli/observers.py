@@ -1,13 +1,11 @@
-"""Who watches a run beside the console: what its options ask for.
+"""Makes the observers of a run beside the console, as its options ask for.
 
-Names the concrete observers, and knows nothing of how they do it. Imported only where one of the options is given: a
-plain run pays for none of this.
+Names the concrete observers. Does not know how they watch. Imported only where an option asks for an observer.
 """
 
 import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from fastrun.cli.options import on_github, shows_times
@@ -18,19 +16,18 @@ from fastrun.protocols import Observer
 if TYPE_CHECKING:
     from fastrun.observers.terminal.console import Console
 
-# What says where a task is, None where that is not known.
+# Returns the location of a task by its number, None where that is not known.
 Position = Callable[[int], tuple[int, int] | None]
 
 
 def observers(
-    options: argparse.Namespace, run_id: str, console: "Console", stdout: int, position: Position
+    options: argparse.Namespace, run_id: str, console: "Console", stdout: int, position: Position, timeline: Timeline
 ) -> list[Observer]:
-    """Those that the options ask for, each behind what it asks; the timeline is one for all.
+    """Return the observers that the options ask for, each behind the observers that it needs.
 
-    ``stdout``: a descriptor that is theirs. ``position``: line and column of a task in the document, by its number.
-    Raises OSError, with the path, for a file that cannot be made.
+    ``stdout``: a descriptor for them alone. ``position``: line and column of a task in the document, by its number.
+    ``timeline``: shared by all of them. Raises OSError, with the path, for a file that cannot be made.
     """
-    timeline = Timeline()
     found: list[Observer] = []
     try:
         found.extend(_files(options, run_id, stdout, timeline))
@@ -52,7 +49,7 @@ def observers(
 
 
 def _files(options: argparse.Namespace, run_id: str, stdout: int, timeline: Timeline) -> Iterator[FileObserver]:
-    """Those with a file. Raises OSError."""
+    """Yield the observers that write a file. Raises OSError."""
     if options.json is not None:
         from fastrun.observers.files.events import EventLog
 
@@ -74,18 +71,18 @@ def _files(options: argparse.Namespace, run_id: str, stdout: int, timeline: Time
 
 
 def _name(path: str) -> str:
-    """What a document is called."""
+    """Return the name of a document."""
     return "stdin" if path == "-" else os.path.splitext(os.path.basename(path))[0]
 
 
 def _in_repository(path: str) -> str | None:
-    """Where in the repository that is worked on a file is; None for one outside, and for standard input."""
+    """Return a file's path in the repository of the workflow; None for a file outside it, and for standard input."""
     if path == "-":
         return None
     try:
         inside = os.path.relpath(path, os.environ.get("GITHUB_WORKSPACE") or ".")
     except FileNotFoundError:
-        # The folder that this works in was removed.
+        # The current directory was removed.
         return None
     return None if inside.split(os.sep, 1)[0] == os.pardir else inside
 
@@ -94,25 +91,17 @@ def _title(path: str) -> str:
     return "<stdin>" if path == "-" else os.path.basename(path)
 
 
-def times_of(watching: Sequence[Observer]) -> Callable[[], Iterator[str]]:
-    """What gives the lines about times, once the run is over."""
-    from fastrun.observers.terminal.times import time_lines
-
-    (timeline,) = (observer for observer in watching if isinstance(observer, Timeline))
-    return partial(time_lines, timeline)
-
-
 def discard(watching: Sequence[Observer]) -> None:
-    """Leave their files as they were: there will be no run."""
+    """Leave the files of observers as they were: there will be no run."""
     for observer in watching:
         if isinstance(observer, FileObserver):
             observer.file.discard()
 
 
 def close(watching: Sequence[Observer], patience: float | None = None) -> Iterator[str]:
-    """Have them write what is left, once the run is over. Yields a line for each file that is not whole.
+    """Have observers write what is left, once the run is over. Yields a line for each file that is not whole.
 
-    ``patience``: seconds that each waits for who reads what it writes, None for as long as it takes.
+    ``patience``: seconds that each file waits for its reader, None for as long as it takes.
     """
     for observer in watching:
         if isinstance(observer, FileObserver):

@@ -1,13 +1,13 @@
-"""What a run gets for those who watch it: colours, and a status on standard error.
+"""Makes what a user sees of a run while it lasts: colours, and a status on standard error.
 
-Knows what the streams are, and the options and variables that say what is wanted. Not imported by a run that nobody
-watches: no terminal, and nothing that asks for either.
+Knows what the streams are, and the options and variables that say what is wanted. Imported only where a stream is a
+terminal, or an option or variable asks for either.
 """
 
 import argparse
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fastrun.observers.terminal.console import Console
 from fastrun.observers.terminal.screen import ScreenWriter
@@ -16,7 +16,7 @@ from fastrun.protocols import STDERR, STDOUT
 
 
 class Watched:
-    """What is shown of a run. ``color``: whether standard output is coloured. ``writer``: for the console, or None."""
+    """A run that is watched. ``color``: whether standard output is coloured. ``writer``: for the console, or None."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Watched:
         *,
         other: int | None = None,
     ) -> None:
-        """``out``, ``err``: descriptors of the streams. ``other``: one that somebody beside the console writes to."""
+        """``out``, ``err``: descriptors of the streams. ``other``: a descriptor of other observers."""
         self._out = out
         self._other = other
         self._err = err
@@ -39,15 +39,33 @@ class Watched:
         if self._kind == "live":
             self.writer = ScreenWriter({STDOUT: out, STDERR: err}, shared=self._is_one_terminal())
 
-    def status(self, console: Console) -> Progress | None:
-        """Who shows how the run stands. ``console``: who prints it, with the ``writer``."""
-        if self.writer is not None:
-            color = self._is_colored(self._err)
-            return Live(self.writer, console.tail, terminal=self._err, color=color, places=self._options.jobs)
-        return Spoken(console.note, places=self._options.jobs) if self._kind else None
+    def status(
+        self,
+        console: Console,
+        expected: Mapping[str, float] | None = None,
+        held_by: Callable[[], str | None] | None = None,
+    ) -> Progress | None:
+        """Return what shows how the run stands. ``console``: prints the run, with the ``writer``.
+
+        ``expected``, ``held_by``: as for ``Progress``.
+        """
+        if not self._kind:
+            return None
+        places = self._options.jobs
+        if self.writer is None:
+            return Spoken(console.note, places=places, expected=expected, held_by=held_by)
+        return Live(
+            self.writer,
+            console.tail,
+            terminal=self._err,
+            color=self._is_colored(self._err),
+            places=places,
+            expected=expected,
+            held_by=held_by,
+        )
 
     def _kind_of(self, wanted: str) -> str:
-        """How it is shown what runs: ``"live"`` on a terminal, as ``"lines"`` of a log, or not at all."""
+        """Return how it is shown what runs: ``"live"`` on a terminal, as ``"lines"`` of a log, or not at all."""
         always = wanted == "always"
         if wanted == "never":
             return ""
@@ -57,23 +75,23 @@ class Watched:
         return "lines" if always or (in_ci and not os.isatty(self._err)) else ""
 
     def _is_one_terminal(self) -> bool:
-        """Whether both streams go to the same terminal."""
+        """Return whether both streams go to the same terminal."""
         if not (os.isatty(self._out) and os.isatty(self._err)):
             return False
         return os.fstat(self._out).st_rdev == os.fstat(self._err).st_rdev
 
     def _is_alone(self) -> bool:
-        """Whether all that is printed goes past nobody who may write to the terminal, as tee and pagers do."""
+        """Return whether all output goes to the terminal or a file, and not to a tee or a pager, which may draw too."""
         if self._other is not None and not _ends_there(self._other):
             return False
         return self._is_one_terminal() or _ends_there(self._out)
 
     def _is_capable(self, descriptor: int) -> bool:
-        """Whether a descriptor is a terminal that does more than print."""
+        """Return whether a descriptor is a terminal that does more than print."""
         return os.isatty(descriptor) and self._environ.get("TERM", "dumb") not in ("", "dumb")
 
     def _is_colored(self, descriptor: int) -> bool:
-        """Whether what goes to a descriptor is coloured (https://no-color.org, https://force-color.org)."""
+        """Return whether what goes to a descriptor is coloured (https://no-color.org, https://force-color.org)."""
         if self._options.color != "auto":
             return bool(self._options.color == "always")
         if self._environ.get("FORCE_COLOR"):
@@ -82,6 +100,6 @@ class Watched:
 
 
 def _ends_there(descriptor: int) -> bool:
-    """Whether it is a file or the like, and neither a terminal nor a pipe."""
+    """Return whether a descriptor is a file or a device, and neither a terminal nor a pipe."""
     mode = os.fstat(descriptor).st_mode
     return stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(descriptor))

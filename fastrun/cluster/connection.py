@@ -9,11 +9,12 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fastrun.cluster.address import ClusterError, local_cluster, local_workers, scheduler_address
 from fastrun.cluster.seats import CLOSE, RELEASE, Command, News, Owner, Resources, Worker
 from fastrun.protocols import Events
+from fastrun.settings import RunSettings
 from fastrun.text import printable
 
 if TYPE_CHECKING:
@@ -41,27 +42,16 @@ _MOST_FAILURES = 20
 LOST = "the cluster's scheduler was lost"
 
 
-class Wanted(NamedTuple):
-    """What is wanted of a cluster.
-
-    ``address``: of a scheduler, a scheduler's file, or ``local`` or ``local:N``. ``worker_retries``: how often a task
-    runs again whose worker was lost. The others as for a run.
-    """
-
-    address: str
-    worker_retries: int
-    jobs: int | None
-    grace: float
-    timeout: float | None
-    guardian: bool
-
-
 class DaskCluster:
     """Is the ``Cluster`` of executors. Connected before the run starts, see ``connect``."""
 
-    def __init__(self, wanted: Wanted, run_id: str, *, measured: bool) -> None:
-        """``measured``: have workers tell what each command used."""
-        self._wanted = wanted
+    def __init__(self, address: str, settings: RunSettings, run_id: str, *, measured: bool) -> None:
+        """``address``: of a scheduler, a scheduler's file, or ``local`` or ``local:N``.
+
+        ``measured``: have workers tell what each command used. Raises ClusterError.
+        """
+        self._address = address
+        self._settings = settings
         self._run = run_id
         self._measured = measured
         try:
@@ -93,11 +83,11 @@ class DaskCluster:
             if name.partition(".")[0] == "distributed":
                 # What they have to say is said in lines of ours.
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-        workers = local_workers(self._wanted.address)
+        workers = local_workers(self._address)
         try:
             if workers is not None:
                 self._local = await local_cluster(workers)
-            address = self._local or scheduler_address(self._wanted.address)
+            address = self._local or scheduler_address(self._address)
             self._client = Client(
                 address,
                 asynchronous=True,
@@ -117,7 +107,7 @@ class DaskCluster:
             if isinstance(error, ClusterError):
                 raise
             why = "no answer of a scheduler" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
-            raise ClusterError(f"{printable(self._wanted.address)}: cannot use it: {printable(why)}") from None
+            raise ClusterError(f"{printable(self._address)}: cannot use it: {printable(why)}") from None
 
     async def _check_versions(self) -> None:
         from fastrun import __version__
@@ -150,8 +140,8 @@ class DaskCluster:
             owner.lost(self._why)
             return None
         most = self._threads + _MORE_SEATS
-        if self._wanted.jobs is not None:
-            most = min(most, self._wanted.jobs)
+        if self._settings.jobs is not None:
+            most = min(most, self._settings.jobs)
         if len(self._following) >= most:
             return None
         seat = next(self._numbers)
@@ -221,15 +211,15 @@ class DaskCluster:
         from fastrun import __version__
         from fastrun.cluster.worker.worker import Terms
 
-        wanted = self._wanted
+        settings = self._settings
         return Terms(
             self._run,
             self._topic,
             __version__,
             self._directory,
-            wanted.grace,
-            wanted.timeout,
-            wanted.guardian,
+            settings.grace,
+            settings.timeout,
+            settings.guardian,
             self._measured,
         )
 
@@ -335,12 +325,12 @@ class DaskCluster:
     async def _wait_for_ends(self, links: Sequence["Link"]) -> None:
         """Wait for the last words of workers, the grace period and a bit; longer if nobody reads them."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._wanted.grace + _LAST_WORDS
+        until = loop.time() + self._settings.grace + _LAST_WORDS
         waiting = {asyncio.ensure_future(link.ended.wait()) for link in links}
         while waiting and loop.time() < until:
             _, waiting = await asyncio.wait(waiting, timeout=_LOOK)
             if self._events.congested:
-                until = loop.time() + self._wanted.grace + _LAST_WORDS
+                until = loop.time() + self._settings.grace + _LAST_WORDS
         for end in waiting:
             end.cancel()
 

@@ -27,6 +27,7 @@ from fastrun.cluster.seats import (
 )
 from fastrun.outcome import OK, Outcome, Status, Usage
 from fastrun.protocols import Chain, Events
+from fastrun.settings import DEFAULTS, RunSettings
 
 # Seconds of work that one message brings to a seat: a message costs some milliseconds.
 _BUNDLE_SECONDS = 0.1
@@ -79,11 +80,10 @@ class _Seat:
 class ClusterExecutor:
     """Runs the tasks that need the same resources."""
 
-    def __init__(self, cluster: Cluster, resources: Resources = (), *, worker_retries: int = 2) -> None:
-        """``worker_retries``: how often a task runs again whose worker was lost."""
+    def __init__(self, cluster: Cluster, settings: RunSettings = DEFAULTS, resources: Resources = ()) -> None:
         self._cluster = cluster
         self._resources = resources
-        self._worker_retries = worker_retries
+        self._worker_retries = settings.worker_retries
         self._waiting: deque[Chain] = deque()
         self._requested: set[int] = set()
         self._seats: dict[int, _Seat] = {}

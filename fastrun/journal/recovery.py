@@ -1,12 +1,12 @@
-"""Takes up what an earlier run left: opens its journal, ends what still runs of it, says what need not run again.
+"""Goes on from an earlier run: opens its journal, ends what still runs of it, says what need not run again.
 
-Between the journal and the processes, which know nothing of each other. A run without a journal does not import it.
+Stands between the journal and the processes, which know nothing of each other. A run without a journal does not import
+it.
 """
 
 import os
-from collections.abc import Callable, Collection
-from contextlib import suppress
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 
 from fastrun.executors.guardian.emergency import Runner, Survivors
 from fastrun.executors.guardian.marks import process_ids
@@ -18,57 +18,52 @@ from fastrun.journal.records import JournalError, Recorded, read_journal
 from fastrun.journal.resume import Plan, make_plan, outdated, survivors
 from fastrun.plan.graph import Graph
 from fastrun.plan.selection import matching
+from fastrun.settings import RunSettings
 from fastrun.text import printable
 
 
-class Journaling(NamedTuple):
-    """What is wanted of a journal; see ``api.run_async``."""
-
-    path: str
-    resume: bool = False
-    rerun: Collection[str] = ()
-    durable: bool = False
-
-
-def begin(graph: Graph, wanted: Journaling, run_id: str, warn: Callable[[str], None]) -> tuple[RunJournal, Plan]:
+def begin(
+    graph: Graph, path: str, settings: RunSettings, run_id: str, warn: Callable[[str], None]
+) -> tuple[RunJournal, Plan]:
     """Open a journal for a run of a graph. Returns it, and what need not run again.
 
     ``run_id``: the mark of the run's processes. ``warn``: takes lines about what was found.
 
     Raises JournalError or OSError if the journal cannot be used, ValueError for names that no task has.
     """
-    _forced(graph, wanted)
-    file = JournalFile.open(wanted.path, wanted.resume)
-    try:
-        for note in file.notes:
-            warn(note)
-        _end_survivors(file.recorded, printable(wanted.path), warn)
-        keys = task_keys(graph)
-        graph.rank_by(file.recorded.seconds)
-        plan = make_plan(graph, keys, file.recorded, _forced(graph, wanted))
-        journal = RunJournal(file, graph.tasks, keys, durable=wanted.durable)
-        redone = [graph.tasks[number].name for number in plan.redone]
-        journal.begin(run_id, [*redone, *(name for name in outdated(graph, plan) if name in file.recorded.ok)])
-    except BaseException:
-        file.close()
-        raise
+    forced = _forced(graph, settings.rerun)
+    with _named(path):
+        file = JournalFile.open(path, settings.resume)
+        try:
+            for note in file.notes:
+                warn(note)
+            _end_survivors(file.recorded, printable(path), warn)
+            keys = task_keys(graph)
+            graph.rank_by(file.recorded.seconds)
+            plan = make_plan(graph, keys, file.recorded, forced)
+            journal = RunJournal(file, graph.tasks, keys, durable=settings.durable)
+            redone = [graph.tasks[number].name for number in plan.redone]
+            journal.begin(run_id, [*redone, *(name for name in outdated(graph, plan) if name in file.recorded.ok)])
+        except BaseException:
+            file.close()
+            raise
     return journal, plan
 
 
-def foresee(graph: Graph, wanted: Journaling) -> Plan:
-    """What a run would not run again. Takes no lock and changes no file. Raises as ``begin`` does."""
-    forced = _forced(graph, wanted)
-    recorded = read(wanted.path)
-    if recorded.runs and not wanted.resume:
-        raise JournalError(f"{printable(wanted.path)}: holds a run already; --resume goes on with it")
+def foresee(graph: Graph, path: str, settings: RunSettings) -> Plan:
+    """Return what a run would not run again. Takes no lock and changes no file. Raises as ``begin`` does."""
+    forced = _forced(graph, settings.rerun)
+    recorded = read(path)
+    if recorded.runs and not settings.resume:
+        raise JournalError(f"{printable(path)}: holds a run already; --resume goes on with it")
     graph.rank_by(recorded.seconds)
     return make_plan(graph, task_keys(graph), recorded, forced)
 
 
 def read(path: str) -> Recorded:
-    """What a journal holds, nothing if it is not there. Raises JournalError or OSError."""
+    """Return what a journal holds, nothing if it is not there. Raises JournalError or OSError."""
     data = b""
-    with suppress(FileNotFoundError), open(path, "rb") as file:
+    with _named(path), suppress(FileNotFoundError), open(path, "rb") as file:
         data = file.read()
     try:
         return read_journal(data)
@@ -76,12 +71,22 @@ def read(path: str) -> Recorded:
         raise JournalError(f"{printable(path)}: {error}") from None
 
 
-def _forced(graph: Graph, wanted: Journaling) -> frozenset[str]:
-    """The names of the tasks that are to run in any case. Raises ValueError for one that no task has."""
-    if not wanted.rerun:
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Have errors of the system name the journal."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = path
+        raise
+
+
+def _forced(graph: Graph, rerun: Collection[str]) -> frozenset[str]:
+    """Return the names of the tasks that are to run in any case. Raises ValueError for a name that no task has."""
+    if not rerun:
         return frozenset()
     names = [task.name for task in graph.tasks]
-    return frozenset(names[number] for number in matching(names, wanted.rerun))
+    return frozenset(names[number] for number in matching(names, rerun))
 
 
 def _end_survivors(recorded: Recorded, label: str, warn: Callable[[str], None]) -> None:
@@ -93,7 +98,7 @@ def _end_survivors(recorded: Recorded, label: str, warn: Callable[[str], None]) 
     if run.boot != boot or not boot:
         return
     leaders = [started.pid for started in survivors(recorded, boot) if started.pid is not None]
-    # In this session and group are those who started this process; none of them is the earlier run's.
+    # In this session and group are the processes that started this process. None of them is the earlier run's.
     own = Runner(os.getpid(), os.getsid(0), os.getpgrp())
     ended, left = Survivors(run.id, leaders, own).end()
     if left:

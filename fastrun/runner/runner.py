@@ -27,6 +27,7 @@ from fastrun.plan.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Schedule
 from fastrun.protocols import Executor, Job, Journal, Observer
 from fastrun.runner.attempts import Attempts
 from fastrun.runner.deadlines import Deadlines
+from fastrun.settings import DEFAULTS, RunSettings
 
 _RUNNING, _OK, _FAILED = Status.RUNNING, Status.OK, Status.FAILED
 
@@ -37,31 +38,26 @@ _HOOKS = ("run_started", "task_started", "task_output", "task_ended", "run_ended
 
 
 class Run:
-    """One run of a graph. Is the ``Events`` of its executors.
-
-    ``before_stop``: called, if there is one, before this process stops itself for a SIGTSTP.
-    """
+    """One run of a graph. Is the ``Events`` of its executors. ``began``: whether any task may have started."""
 
     def __init__(
         self,
         graph: Graph,
         executors: dict[str, Executor],
         observers: Iterable[Observer],
+        settings: RunSettings = DEFAULTS,
         *,
-        keep_going: int = 0,
-        grace: float = 5.0,
-        timeout: float | None = None,
         journal: Journal | None = None,
         reused: Sequence[int] = (),
         lane_of: Callable[[Task], str] | None = None,
+        before_stop: Callable[[], object] | None = None,
         warn: Callable[[str], None],
     ) -> None:
         """``executors``: by task type, or by what ``lane_of`` says of a task.
 
-        ``grace``: seconds between asking tasks to end and ending them.
-        ``keep_going``: start nothing more after so many failures, 0 for never. ``timeout``: seconds that a task may
-        take which does not say so itself, None for ever. ``journal``: what happens is recorded there. ``reused``: tasks
-        that are ok and need not run, each behind all that it depends on. ``warn``: takes one line.
+        ``journal``: what happens is recorded there. ``reused``: tasks that are ok and need not run, each behind all
+        that it depends on. ``before_stop``: called before this process stops itself for a SIGTSTP. ``warn``: takes one
+        line.
         """
         self._tasks = graph.tasks
         lanes = {type_: lane for lane, type_ in enumerate(executors)}
@@ -71,7 +67,9 @@ class Run:
             of_tasks = bytes([lanes[lane_of(task)] for task in graph.tasks])
         # In a chain the next task runs before the end of the last is recorded.
         longest = LONGEST_CHAIN if journal is None else 1
-        self._scheduler = Scheduler(graph, of_tasks, len(lanes), keep_going, reused=reused, longest_chain=longest)
+        self._scheduler = Scheduler(
+            graph, of_tasks, len(lanes), settings.keep_going, reused=reused, longest_chain=longest
+        )
         self._reused = reused
         self._journal = journal
         # What has ended and is not recorded yet, with the number that the journal gave it. It counts as running, but
@@ -80,13 +78,14 @@ class Run:
         self._ended = [0] * len(lanes)
         self._lanes = of_tasks
         self._executors = list(executors.values())
-        self._has_timeouts = timeout is not None or any(task.timeout is not None for task in graph.tasks)
-        self._deadlines = Deadlines(timeout, grace, self._end_task)
+        self._has_timeouts = settings.timeout is not None or any(task.timeout is not None for task in graph.tasks)
+        self._deadlines = Deadlines(settings.timeout, settings.grace, self._end_task)
         self._journal_error: OSError | None = None
-        self._keep_going = keep_going
-        self._grace = grace
+        self._keep_going = settings.keep_going
+        self._grace = settings.grace
         self._warn = warn
-        self.before_stop: Callable[[], object] | None = None
+        self._before_stop = before_stop
+        self.began = False
         self._reasons: dict[int, str] = {}
         self._attempts = Attempts(graph.tasks, self._try_again)
         self._signal: int | None = None
@@ -117,6 +116,7 @@ class Run:
         self._skip(self._scheduler.unneeded)
         for executor in self._executors:
             executor.open(self)
+        self.began = True
         self._drain()
         cancelled = await self._shielded(self._finished)
         closing = asyncio.gather(*(executor.close() for executor in self._executors))
@@ -168,8 +168,8 @@ class Run:
         self._deadlines.pause()
         for executor in self._executors:
             executor.suspend(resume=False)
-        if self.before_stop is not None:
-            self.before_stop()
+        if self._before_stop is not None:
+            self._before_stop()
         # To this thread: what is sent to a process may come when this has gone on.
         signal.raise_signal(signal.SIGSTOP)
         for executor in self._executors:

@@ -1,8 +1,9 @@
-"""What signals do to a run, and to what is written after it.
+"""Lets signals interrupt a run, and limit what is written after it.
 
-They are handled by handlers of Python's, which tell the loop, and not by its own. A loop calls those some turns after a
-signal has come, so that one would be lost that comes when the run has no more turns; and while they are removed, the
-signal ends the process. A KeyboardInterrupt would be lost that happens to be raised within a weak reference's callback.
+Handlers of Python's take the signals and tell the loop. The loop's own handlers would not do: a loop calls them some
+turns after a signal, so that a signal is lost that comes when the run has no more turns; and while they are removed,
+the signal ends the process. KeyboardInterrupt would not do either: raised within a weak reference's callback, it is
+lost.
 """
 
 import asyncio
@@ -13,23 +14,23 @@ from typing import Any
 
 from fastrun.runner.runner import Run
 
-# Seconds that the last output of an interrupted run waits for a terminal that takes nothing.
+# Seconds for which the last output of an interrupted run waits for a terminal that takes nothing.
 LAST_WORDS = 1.0
 
 
 class Signals:
-    """SIGINT, SIGTERM and SIGHUP interrupt a run, SIGTSTP stops it, as long as it lasts; then they limit what follows.
+    """While a run lasts, SIGINT, SIGTERM and SIGHUP interrupt it and SIGTSTP stops it. Then they limit what follows.
 
-    One that was ignored when the program started stays so: ``nohup``, and a shell's background jobs.
-    ``first``: the first to interrupt, even in a moment when nothing was left to be interrupted.
+    A signal that was ignored when the program started stays ignored: ``nohup``, and a shell's background jobs.
+    ``first``: the first signal to interrupt, even where nothing was left to be interrupted.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        # By number, what was done before.
+        # Handlers of before, by number.
         self._before: dict[int, Any] = {}
         self._timer: threading.Timer | None = None
-        # While the run lasts.
+        # None when the run is over.
         self._loop: asyncio.AbstractEventLoop | None = None
         self.first: int | None = None
 
@@ -42,21 +43,21 @@ class Signals:
                 continue
             self._before[int(number)] = before or signal.SIG_DFL
             signal.signal(number, self._suspend if number == signal.SIGTSTP else self._note)
-            # What snippets call is not to fail for it. The loop is woken by the byte that Python writes.
+            # System calls of snippets must not fail for it. The byte that Python writes wakes the loop.
             signal.siginterrupt(number, False)
 
     def run_ended(self) -> None:
-        """The run is over: one more signal leaves a second for what is to be written, the next one nothing."""
+        """Note that the run is over: the next signal leaves LAST_WORDS for what is unwritten, a further one nothing."""
         self._loop = None
         for number in self._before:
             if number == signal.SIGTSTP:
                 signal.signal(number, signal.SIG_DFL)
             else:
-                # Of what waits for a thread.
+                # So that a signal wakes what waits for a thread.
                 signal.siginterrupt(number, True)
 
     def restore(self) -> None:
-        """Let them do what they did before."""
+        """Put back the handlers of before."""
         if self._timer is not None:
             self._timer.cancel()
         for number, before in self._before.items():

@@ -22,6 +22,7 @@ DOCUMENTS = sorted(
 )
 
 SCENARIO = "scenario.json"
+BURNT = "burnt-toast.json"
 BUILD = "c-build/build.json"
 SALES = "data-pipeline/sales.json"
 CLEANUP = "cleanup/cleanup.json"
@@ -129,14 +130,32 @@ def test_document_writes_only_where_git_does_not_look(examples, document):
     assert after - before == set(ignored)
 
 
-def test_scenario_fails_one_task_and_skips_its_dependent(breakfast):
-    assert (breakfast.returncode, breakfast.stderr) == (1, b"the toast is burnt\n")
+def test_scenario_is_ok(breakfast):
+    assert (breakfast.returncode, breakfast.stderr) == (0, b"")
     report = report_of(breakfast.stdout)
-    assert report.pop("toast-bread") == ("failed", "exit status 1")
-    assert report.pop("egg-on-toast") == ("skipped", "toast-bread failed")
-    assert len(report) == 7
+    assert len(report) == 9
     assert set(report.values()) == {("ok", "")}
     assert_dependencies_kept(EXAMPLES / SCENARIO, breakfast)
+
+
+def test_burnt_toast_fails_one_task_and_skips_its_dependent(examples):
+    done = fastrun(examples / BURNT)
+    assert (done.returncode, done.stderr) == (1, b"the toast is burnt\n")
+    assert report_of(done.stdout) == {
+        "slice-bread": ("ok", ""),
+        "toast-bread": ("failed", "exit status 1"),
+        "fry-eggs": ("ok", ""),
+        "egg-on-toast": ("skipped", "toast-bread failed"),
+    }
+    assert_dependencies_kept(EXAMPLES / BURNT, done)
+
+
+@pytest.mark.parametrize("document", [SCENARIO, BURNT])
+def test_readme_shows_the_report_of_an_example(document):
+    names = [task["name"] for task in json.loads((EXAMPLES / document).read_bytes())["tasks"]]
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    reports = [block.partition("```")[0] for block in readme.split("Report:\n")[1:]]
+    assert names in [[line[9:].partition("  ")[0] for line in report.splitlines()[:-1]] for report in reports]
 
 
 def test_scenario_overlaps_its_sleeps(breakfast):

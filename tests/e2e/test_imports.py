@@ -58,8 +58,14 @@ def test_a_plain_run_imports_two_packages(tmp_path):
     new = {name.split(".")[0] for name in loaded - _loaded_by("")}
     assert {name for name in new - ours if not name.startswith("_")} <= set(sys.stdlib_module_names)
     assert not loaded & {f"fastrun.executors.gates.{name}" for name in ("gates", "jobserver", "readings")}
-    watching = {"fastrun.cli.observers", "fastrun.observers.timeline", "fastrun.observers.files"}
-    assert not loaded & watching
+    watching = {
+        "fastrun.cli.observers",
+        "fastrun.cli.terminal",
+        "fastrun.observers.timeline",
+        "fastrun.observers.files",
+    }
+    others = {"fastrun.cli.look", "fastrun.plan.selection", "fastrun.journal", "fastrun.cluster"}
+    assert not loaded & (watching | others)
 
 
 def test_a_run_without_a_journal_does_not_load_it(tmp_path):

@@ -7,6 +7,7 @@ import os
 import sys
 import types
 from contextlib import contextmanager
+from typing import Any
 
 import uvloop
 
@@ -17,9 +18,15 @@ from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.plan.graph import build
 from fastrun.protocols import Executor
 from fastrun.runner.runner import Run
+from fastrun.settings import RunSettings
 from tests.support.documents import document, eval_
 from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT
+
+
+def settings_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the settings out of keyword arguments of which others, such as a journal, are for the run itself."""
+    return {name: options.pop(name) for name in RunSettings._fields if name in options and name != "journal"}
 
 
 class Ran:
@@ -31,13 +38,14 @@ class Ran:
         self.recorder = recorder or Recorder()
         self.warnings: list[str] = []
         guardian = Guardian(os.urandom(8).hex(), wanted=False)
-        processes_ = ProcessExecutor(guardian, jobs, grace=grace, measured=self.recorder.detailed, portable=portable)
+        settings = RunSettings(jobs=jobs, grace=grace, **settings_of(options))
+        processes_ = ProcessExecutor(guardian, settings, measured=self.recorder.detailed, portable=portable)
         executors: dict[str, Executor] = {
             "exec": processes_,
             "eval": SnippetExecutor(guardian),
         }
         graph = build(read(document(*tasks), "document"))
-        self.run = Run(graph, executors, [self.recorder], grace=grace, warn=self.warnings.append, **options)
+        self.run = Run(graph, executors, [self.recorder], settings, warn=self.warnings.append, **options)
         self.recorder.run = self.run
         try:
             self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))
@@ -58,9 +66,10 @@ class Evaluated:
         self.recorder = recorder or Recorder()
         self.warnings: list[str] = []
         guardian = Guardian(os.urandom(8).hex(), wanted=False)
-        self.executor = SnippetExecutor(guardian, threads)
+        settings = RunSettings(eval_threads=threads, **settings_of(options))
+        self.executor = SnippetExecutor(guardian, settings)
         graph = build(read(document(*tasks), "document"))
-        self.run = Run(graph, {"eval": self.executor}, [self.recorder], warn=self.warnings.append, **options)
+        self.run = Run(graph, {"eval": self.executor}, [self.recorder], settings, warn=self.warnings.append, **options)
         self.recorder.executor = self.executor
         self.recorder.run = self.run
         try:

@@ -1,19 +1,35 @@
-"""What a document holds, for people and for programs that draw: lists, drawings, one task explained.
+"""Prints what a document holds: a list, a drawing, or all about one task.
 
 Knows the graph. Runs nothing. A plain run does not import it.
 """
 
+import argparse
 from collections.abc import Iterable, Iterator
 
 import orjson
 
+from fastrun.cli.load import load
 from fastrun.cli.look.names import names_of, path_of
+from fastrun.cli.say import put, usage_error
 from fastrun.document.task import Task
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import order
-from fastrun.text import printable
+from fastrun.text import no_such, printable
 
 FORMATS = ("dot", "mermaid", "json")
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print a list, a drawing or one task. Returns the exit code."""
+    graph = load(options)
+    if options.list:
+        return put(f"{line}\n" for line in list_lines(graph))
+    if options.graph:
+        return put(drawn(graph, options.graph))
+    names = [task.name for task in graph.tasks]
+    if options.explain not in names:
+        raise usage_error(no_such("task", options.explain, names))
+    return put(f"{line}\n" for line in explain_lines(graph, options.explain))
 
 
 def list_lines(graph: Graph) -> Iterator[str]:

@@ -1,30 +1,53 @@
-"""How long a run would take with other limits: recorded durations, replayed on the real scheduler.
+"""Prints how long a run would take with other limits: recorded durations, replayed on the real scheduler.
 
 Knows the graph, durations and the scheduler. Time is only counted and nothing is run. A plain run does not import it.
 """
 
+import argparse
+import errno
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from fastrun.cli.load import journal_error, load
 from fastrun.cli.look.names import path_of
+from fastrun.cli.say import put, say, usage_error
+from fastrun.journal.recovery import read
 from fastrun.outcome import Status
 from fastrun.plan.graph import Graph, durations
 from fastrun.plan.scheduler import Scheduler
-
-# The threads that a run has for snippets if nothing is said.
-DEFAULT_THREADS = 64
+from fastrun.settings import DEFAULTS
 
 
 class Limits(NamedTuple):
     """Most commands and most snippets that run at once. ``jobs`` is None for all that are ready."""
 
     jobs: int | None = None
-    eval_threads: int = DEFAULT_THREADS
+    eval_threads: int = DEFAULTS.eval_threads
 
     def __str__(self) -> str:
-        threads = f", eval-threads={self.eval_threads}" if self.eval_threads != DEFAULT_THREADS else ""
+        threads = f", eval-threads={self.eval_threads}" if self.eval_threads != DEFAULTS.eval_threads else ""
         return f"jobs={'all' if self.jobs is None else self.jobs}{threads}"
+
+
+def what_if(options: argparse.Namespace) -> int:
+    """Print how long the run would take. Returns the exit code."""
+    graph = load(options)
+    try:
+        limits = parse_limits(options.what_if)
+    except ValueError as error:
+        raise usage_error(f"--what-if: {error}") from None
+    if not os.path.exists(options.journal):
+        raise usage_error(f"{options.journal}: {os.strerror(errno.ENOENT)}")
+    try:
+        seconds, unknown = known_seconds(graph, read(options.journal).seconds)
+    except (OSError, ValueError) as error:
+        raise journal_error(options, error) from None
+    graph.rank_by(dict(zip((task.name for task in graph.tasks), seconds, strict=True)))
+    if unknown:
+        say(f"fastrun: of {unknown} of {len(graph)} tasks no duration is recorded; the mean of the others is taken")
+    return put(f"{line}\n" for line in lines(graph, seconds, limits))
 
 
 def parse_limits(text: str) -> list[Limits]:
@@ -35,7 +58,7 @@ def parse_limits(text: str) -> list[Limits]:
     said = dict(part.split("=", 1) for part in text.split() if "=" in part)
     if not said or len(said) < len(text.split()) or not said.keys() <= {"jobs", "eval-threads"}:
         raise ValueError(f"{text!r} is not of the form jobs=8, jobs=4,8,all or 'jobs=8 eval-threads=1'")
-    threads = _number(said.get("eval-threads", str(DEFAULT_THREADS)))
+    threads = _number(said.get("eval-threads", str(DEFAULTS.eval_threads)))
     numbers = said.get("jobs", "all").split(",")
     return [Limits(None if number == "all" else _number(number), threads) for number in numbers]
 

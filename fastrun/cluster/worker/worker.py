@@ -42,6 +42,7 @@ from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.outcome import Outcome, Status
 from fastrun.protocols import Executor, Job
 from fastrun.runner.deadlines import Deadlines
+from fastrun.settings import RunSettings
 
 # The worker's handler.
 OPERATION = "fastrun"
@@ -275,7 +276,9 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         executor = self._executors.get(type_)
         if executor is None:
             if type_ == "exec":
-                executor = ProcessExecutor(self._guardian, grace=self._terms.grace, measured=self._terms.measured)
+                executor = ProcessExecutor(
+                    self._guardian, RunSettings(grace=self._terms.grace), measured=self._terms.measured
+                )
             else:
                 executor = SnippetExecutor(self._guardian)
             self._executors[type_] = executor

@@ -29,6 +29,7 @@ from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
 from fastrun.outcome import Outcome, Status, exit_outcome
 from fastrun.protocols import CHAIN_SECONDS, STDERR, STDOUT, Chain, Events
+from fastrun.settings import DEFAULTS, RunSettings
 from fastrun.text import printable
 
 if TYPE_CHECKING:
@@ -62,25 +63,23 @@ class ProcessExecutor:
     def __init__(
         self,
         guardian: Guardian,
-        jobs: int | None = None,
+        settings: RunSettings = DEFAULTS,
         *,
-        grace: float = 5.0,
         measured: bool = False,
         portable: bool = False,
         gates: "Gates | None" = None,
     ) -> None:
-        """``guardian``: who ends what is left if this process dies.
+        """``guardian``: ends what is left if this process dies.
 
-        ``jobs``: at most so many at once, None for what the system grants. ``grace``: seconds between asking what
-        outlived its task to end and ending it. ``measured``: tell what each command used, but for those that leave
-        somebody behind. ``portable``: use no epoll, pidfd or posix_spawn; taken anyway where they do not exist.
-        ``gates``: what else must agree before a command starts, closed at the end.
+        ``measured``: tell what each command used, but for those that leave somebody behind. ``portable``: use no epoll,
+        pidfd or posix_spawn; taken anyway where they do not exist. ``gates``: what else must agree before a command
+        starts, closed at the end.
         """
         self._guardian = guardian
         self._table = guardian.table
         granted = granted_processes(_DESCRIPTORS_EACH)
-        self._slots = Slots(min(jobs, granted) if jobs else granted)
-        self._grace = grace
+        self._slots = Slots(min(settings.jobs or granted, granted))
+        self._grace = settings.grace
         self._measured = measured
         self._portable = portable or not has_pidfd()
         self._gates = gates

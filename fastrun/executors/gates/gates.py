@@ -13,6 +13,7 @@ from fastrun.executors.gates.jobserver import join_or_serve
 from fastrun.executors.gates.readings import Machine
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.protocols import Events
+from fastrun.settings import RunSettings
 
 # Seconds between looks at a machine that is too busy.
 _LOOK_AGAIN = 0.25
@@ -150,24 +151,17 @@ def memory_gate(least: int, machine: Machine) -> Watched:
     return Watched("memory", is_busy, "this system does not tell its memory, which then does not limit anything")
 
 
-def make_gates(
-    guardian: Guardian,
-    jobs: int | None,
-    load: float | None,
-    min_memory: int | None,
-    jobserver: str | None,
-    warn: Callable[[str], None],
-) -> Gates:
-    """The gates for what is wanted; see ``api.run_async``. ``guardian``: for what it may have to give back.
+def make_gates(guardian: Guardian, settings: RunSettings, warn: Callable[[str], None]) -> Gates:
+    """Return the gates that the settings ask for. ``guardian``: for what it may have to give back.
 
     Raises ValueError if a jobserver is wanted that cannot be made.
     """
     gates: list[Gate] = []
-    if load is not None:
-        gates.append(load_gate(load, Machine()))
-    if min_memory is not None:
-        gates.append(memory_gate(min_memory, Machine()))
-    slots = join_or_serve(os.environ.get("MAKEFLAGS", ""), guardian, jobs, jobserver, warn)
+    if settings.load is not None:
+        gates.append(load_gate(settings.load, Machine()))
+    if settings.min_memory is not None:
+        gates.append(memory_gate(settings.min_memory, Machine()))
+    slots = join_or_serve(os.environ.get("MAKEFLAGS", ""), guardian, settings.jobs, settings.jobserver, warn)
     if slots is None:
         return Gates(gates)
     return Gates([*gates, slots], slots.environment)

@@ -24,8 +24,6 @@ from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.table import TOKEN
 from fastrun.protocols import Events
 
-STYLES = ("auto", "fifo", "pipe")
-
 # What every pipe has room for.
 _MOST_TOKENS = 4096
 
@@ -101,8 +99,6 @@ def join_or_serve(
 
     Raises ValueError if that cannot be made.
     """
-    if style is not None and style not in STYLES:
-        raise ValueError(f"jobserver must be one of {', '.join(STYLES)}, not {style}")
     auth = parse_auth(flags)
     if auth is not None and jobs is not None:
         # As make does.
@@ -244,7 +240,7 @@ class Server(Jobserver):
     """A jobserver of our own, for as many commands as may run at once, ours and those of the programs that we start."""
 
     def __init__(self, flags: str, jobs: int, style: str, guardian: Guardian) -> None:
-        """``flags``: MAKEFLAGS as they are. ``style``: one of STYLES. Raises ValueError or OSError."""
+        """``flags``: MAKEFLAGS as they are. ``style``: one of JOBSERVERS. Raises ValueError or OSError."""
         if jobs > _MOST_TOKENS:
             raise ValueError(f"a jobserver is for {_MOST_TOKENS} commands at most, not {jobs}")
         if style == "auto":

@@ -31,11 +31,8 @@ from fastrun.executors.snippets.streams import install, uninstall
 from fastrun.executors.snippets.tracebacks import SNIPPET_FILE, safe_text, traceback_text
 from fastrun.outcome import OK, Outcome, Status
 from fastrun.protocols import CHAIN_SECONDS, STDERR, Chain, Events, Job
+from fastrun.settings import DEFAULTS, RunSettings
 from fastrun.text import printable
-
-# Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy one a share of
-# the interpreter's lock. Pretty arbitrary.
-DEFAULT_THREADS = 64
 
 # Seconds that work waits, with every thread busy, before threads are added. A chain of small snippets takes
 # four times as long with 32 threads as with one: the idle ones fight for the lock.
@@ -64,23 +61,21 @@ _STARTED, _ENDED, _NOT_STARTED = 0, -1, -2
 class SnippetExecutor:
     """Runs snippets, each in a fresh namespace and context, in a bounded pool of threads."""
 
-    def __init__(self, guardian: Guardian, threads: int = DEFAULT_THREADS, *, ahead: bool = True) -> None:
-        """``guardian``: who names the snippets that run if this process dies. ``threads``: at most so many at once.
-
-        ``ahead``: whether short ones may wait in the pool itself, where they may start before a failure is noted.
-        """
+    def __init__(self, guardian: Guardian, settings: RunSettings = DEFAULTS) -> None:
+        """``guardian``: names the snippets that run if this process dies."""
         self._guardian = guardian
         self._table = guardian.table
-        self._most = threads
-        self._slots = Slots(threads)
+        self._most = settings.eval_threads
+        self._slots = Slots(settings.eval_threads)
         self._jobs: SimpleQueue[Chain | None] = SimpleQueue()
         self._news: deque[tuple[int, int, Any]] = deque()
         self._awake = False
         self._threads: list[threading.Thread] = []
         self._submitted = 0
         self._taken = 0
-        # How many may be queued beside those that threads run, and when the last of them ended.
-        self._most_ahead = _AHEAD if ahead else 0
+        # How many may be queued beside those that threads run, where they may start before a failure is noted; and when
+        # the last of them ended.
+        self._most_ahead = 0 if settings.keep_going else _AHEAD
         self._ahead = 0
         self._last_end = 0.0
         self._watching = False

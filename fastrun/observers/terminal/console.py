@@ -44,7 +44,7 @@ class Console(Observer):
     """Prints a run.
 
     ``stream``: a task's lines as they come. ``group``: as one block before its ``Ended`` line. ``quiet``: such
-    blocks, but only of tasks that failed or were interrupted. ``times``: gives lines before the report, if it is set.
+    blocks, but only of tasks that failed or were interrupted.
     """
 
     def __init__(
@@ -58,12 +58,13 @@ class Console(Observer):
         stderr: int = 2,
         writer: Writer | None = None,
         place: Callable[[int], str] | None = None,
+        times: Callable[[], Iterable[str]] | None = None,
     ) -> None:
         """``mode``: one of MODES. ``verbose``: show each command as it starts. ``color``: of standard output.
 
         ``report``: one of REPORTS: every task and the failures, only those that are not ok, or only the counts.
         ``stdout``, ``stderr``: file descriptors. ``writer``: of both, instead of one of its own. ``place``: says where
-        in the document a task is, by its number.
+        in the document a task is, by its number. ``times``: gives lines before the report.
         """
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
@@ -74,7 +75,7 @@ class Console(Observer):
         self._report = report
         self._color = color
         self._place = place
-        self.times: Callable[[], Iterable[str]] | None = None
+        self._times = times
         self._writer = Writer({STDOUT: stdout, STDERR: stderr}) if writer is None else writer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
@@ -233,8 +234,8 @@ class Console(Observer):
             self._end_line(name, stream)
         if self._report != "none":
             self._put_section(lambda: self._failure_lines(report))
-            if self.times is not None:
-                self._put_section(self.times)
+            if self._times is not None:
+                self._put_section(self._times)
         lines = self._report_lines(report)
         while batch := "\n".join(islice(lines, _LINES_AT_ONCE)):
             self._put_line(f"{batch}\n".encode())

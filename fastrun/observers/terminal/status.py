@@ -46,17 +46,19 @@ class Progress(Observer, ABC):
         self,
         *,
         places: int | None = None,
+        expected: Mapping[str, float] | None = None,
+        held_by: Callable[[], str | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``clock``: seconds that only grow.
 
-        ``places``: how many tasks may run at once, None if as many as are ready.
+        ``places``: how many tasks may run at once, None if as many as are ready. ``expected``: seconds that tasks took
+        in earlier runs, by name. ``held_by``: tells what holds up tasks that could run, None for nothing but the number
+        of slots.
         """
-        # Seconds that tasks took in earlier runs, by name.
-        self._expected: Mapping[str, float] = {}
-        # Tells what holds up tasks that could run, None for nothing but the number of slots.
-        self.held_by: Callable[[], str | None] = lambda: None
         self._places = places
+        self._expected = expected or {}
+        self._held_by = held_by
         self._clock = clock
         self._began = 0.0
         self._total = 0
@@ -68,10 +70,6 @@ class Progress(Observer, ABC):
     @abstractmethod
     def look(self) -> None:
         """Show how it stands."""
-
-    def expect(self, seconds: Mapping[str, float]) -> None:
-        """Go by how long tasks took in earlier runs. Before the run starts. ``seconds``: by name."""
-        self._expected = seconds
 
     def leave(self) -> None:
         """Leave the terminal to others for now."""
@@ -125,7 +123,7 @@ class Progress(Observer, ABC):
                 counts.append(f"{mark}{text}{_PLAIN}" if color else text)
         if self._again:
             counts.append(f"{len(self._again):,} to be tried again")
-        if held := _HELD.get(self.held_by() or ""):
+        if self._held_by is not None and (held := _HELD.get(self._held_by() or "")):
             counts.append(f"held up: {held}")
         times = filter(None, [_age(now), in_words(self._estimate.left(now))])
         return f"{', '.join(counts)}; {', '.join(times)}"
@@ -143,13 +141,15 @@ class Live(Progress):
         color: bool = False,
         size: Callable[[], tuple[int, int]] | None = None,
         places: int | None = None,
+        expected: Mapping[str, float] | None = None,
+        held_by: Callable[[], str | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``writer``: draws. ``tail``: the end of what a task that runs has printed, by name.
 
         ``terminal``: its descriptor. ``size``: its columns and lines, asked before each draw.
         """
-        super().__init__(places=places, clock=clock)
+        super().__init__(places=places, expected=expected, held_by=held_by, clock=clock)
         self._writer = writer
         self._tail = tail
         self._terminal = terminal
@@ -215,10 +215,12 @@ class Spoken(Progress):
         say: Callable[[str], None],
         *,
         places: int | None = None,
+        expected: Mapping[str, float] | None = None,
+        held_by: Callable[[], str | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``say``: takes a line."""
-        super().__init__(places=places, clock=clock)
+        super().__init__(places=places, expected=expected, held_by=held_by, clock=clock)
         self._say = say
 
     def look(self) -> None:

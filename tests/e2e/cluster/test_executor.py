@@ -12,6 +12,7 @@ from fastrun.document.parse import read
 from fastrun.outcome import Report, Status
 from fastrun.plan.graph import build
 from fastrun.runner.runner import Run
+from fastrun.settings import RunSettings
 from tests.support.documents import document, exec_
 from tests.support.fakes import Recorder
 
@@ -68,8 +69,8 @@ def play(
     graph = build(read(document(*tasks), "document"))
 
     async def main() -> Report:
-        executor = ClusterExecutor(cluster, worker_retries=1)
-        run = Run(graph, {"exec": executor}, [recorder], warn=lambda text: None, **options)
+        executor = ClusterExecutor(cluster, RunSettings(worker_retries=1))
+        run = Run(graph, {"exec": executor}, [recorder], RunSettings(**options), warn=lambda text: None)
         running = asyncio.create_task(run.run())
         while not cluster.requested:
             await asyncio.sleep(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import resource
 import shutil
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.documents import document, eval_, exec_, write_json
-from tests.support.processes import LIMIT, environment, fastrun, report_of, wait_for
+from tests.support.processes import LIMIT, environment, fastrun, report_of, unmeasured, wait_for
 
 
 def _limit(what: int, number: int):
@@ -26,6 +27,74 @@ def test_descriptors_are_short(tmp_path):
     result = fastrun(write_json(tmp_path, document(*tasks)), preexec_fn=_limit(resource.RLIMIT_NOFILE, 40))
     assert result.returncode == 0
     assert sorted(line for line in result.stdout.splitlines() if line.isdigit()) == sorted(b"%d" % i for i in range(60))
+
+
+@pytest.mark.parametrize("number", [8, 12, 14, 16, 18, 20])
+def test_descriptors_are_too_few_to_start(tmp_path, number):
+    path = write_json(tmp_path, document(exec_("a", "touch started"), eval_("b", "open('started', 'w')")))
+    result = fastrun(path, cwd=tmp_path, env=unmeasured(), preexec_fn=_limit(resource.RLIMIT_NOFILE, number))
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert re.fullmatch(rb"fastrun: cannot start: Too many open files.*\n", result.stderr), result.stderr
+    assert not (tmp_path / "started").exists()
+
+
+# What Python raises where memory is short: for a mapping, for an object, for a module of C.
+NO_MEMORY = {
+    "mapping": """
+import errno, mmap, os
+def refuse(*_): raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+mmap.mmap = refuse
+""",
+    "object": """
+import orjson
+def refuse(*_): raise MemoryError
+orjson.loads = refuse
+""",
+    "loop": """
+import uvloop
+def refuse(*_): raise MemoryError
+uvloop.run = refuse
+""",
+    "module": """
+import sys
+class Refusing:
+    def find_spec(self, name, *_):
+        if name == "uvloop": raise ImportError("loop.so: Cannot allocate memory")
+sys.meta_path.insert(0, Refusing())
+""",
+    "module of ours": """
+import sys
+class Refusing:
+    def find_spec(self, name, *_):
+        if name == "argparse": raise MemoryError
+sys.meta_path.insert(0, Refusing())
+sys.modules.pop("argparse", None)
+""",
+}
+
+
+@pytest.mark.parametrize("what", NO_MEMORY)
+@pytest.mark.parametrize("option", ["--durable", "--no-guardian"])
+def test_memory_is_too_short_to_start(tmp_path, what, option):
+    """Injected: how much memory is just too little depends on the machine and on Python."""
+    write_json(tmp_path, document(exec_("a", "touch started")))
+    start = "import runpy, sys\nrunpy.run_module('fastrun', run_name='__main__', alter_sys=True)"
+    command = [sys.executable, "-c", NO_MEMORY[what] + start, option, "--journal", "j", "tasks.json"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, env=unmeasured(), timeout=LIMIT, check=False)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert re.fullmatch(rb"fastrun: cannot start: .*Cannot allocate memory\n", result.stderr), result.stderr
+    assert not (tmp_path / "started").exists()
+
+
+def test_null_device_is_missing(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "true")))
+    script = 'mount -t tmpfs tmpfs /dev || exit 77; exec "$0" -m fastrun "$1"'
+    command = ["unshare", "-m", "sh", "-c", script, sys.executable, os.fspath(path)]
+    result = subprocess.run(command, capture_output=True, env=unmeasured(), timeout=LIMIT, check=False)
+    if result.returncode == 77 or b"unshare" in result.stderr:
+        pytest.skip("only a privileged user can hide /dev/null")
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr == b"fastrun: cannot start: No such file or directory: /dev/null\n"
 
 
 # How the kernel refuses what it has no more of. Injected where the process itself is started: what a root user, or a
@@ -128,6 +197,26 @@ def test_threads_are_short(tmp_path):
     assert (result.returncode, result.stderr) == (0, b"")
 
 
+NO_OTHER_THREADS = """
+import sys, threading, fastrun.cli.main
+real = threading.Thread.start
+def refuse(thread):
+    if thread.name != "fastrun-eval":
+        raise RuntimeError("can't start new thread")
+    real(thread)
+threading.Thread.start = refuse
+sys.exit(fastrun.cli.main.main(sys.argv[1:]))
+"""
+
+
+def test_threads_are_too_few_to_load_and_to_write_beside_the_loop(tmp_path):
+    path = write_json(tmp_path, document(eval_("a", "print('x' * 1_000_000)"), exec_("b", "echo y")))
+    command = [sys.executable, "-c", NO_OTHER_THREADS, os.fspath(path)]
+    result = subprocess.run(command, capture_output=True, env=environment(), timeout=LIMIT, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"x" * 1_000_000 + b"\n" in result.stdout
+
+
 def test_folder_of_a_task_is_missing(tmp_path):
     result = fastrun(write_json(tmp_path, document(exec_("a", "true", cwd="/no/such"), exec_("b", "true"))))
     assert result.returncode == 1
@@ -149,7 +238,8 @@ def test_standard_descriptors_are_closed(tmp_path, closed):
 
     command = [sys.executable, "-m", "fastrun", "--journal", "run.journal", "tasks.json"]
     # Not with pipes for its output, which would open again what is closed.
-    subprocess.run(command, cwd=tmp_path, env=environment(), preexec_fn=close, check=True, timeout=LIMIT)
+    result = subprocess.run(command, cwd=tmp_path, env=environment(), preexec_fn=close, check=False, timeout=LIMIT)
+    assert result.returncode == (0 if closed == (0,) else 3)
     assert (tmp_path / "a").read_text() == "text\n"
     # Neither the journal nor a task's pipe became one of them.
     inner = (tmp_path / "inner").read_text().splitlines()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -77,11 +78,11 @@ def test_an_ignored_key_is_a_warning_on_standard_error(tmp_path):
         (["/nowhere.json"], "fastrun: /nowhere.json: No such file or directory"),
         (["/"], "fastrun: /: Is a directory"),
         (["-C", "/nowhere", "x"], "fastrun: /nowhere: No such file or directory"),
-        (["-j", "0", "x"], "0: must be 1 or more"),
+        (["-j", "0", "x"], "argument -j/--jobs: must be 1 or more, not 0"),
         (["-j", "x", "x"], "'x' is not a whole number"),
-        (["--grace", "nan", "x"], "'nan' is not a number of seconds"),
-        (["--grace", "soon", "x"], "'soon' is not a number of seconds"),
-        (["-k", "-1", "x"], "-1: must be 0 or more"),
+        (["--grace", "nan", "x"], "argument --grace: must be 0 or more, not nan"),
+        (["--grace", "soon", "x"], "argument --grace: 'soon' is not a number"),
+        (["-k", "-1", "x"], "argument -k/--keep-going: must be 0 or more, not -1"),
         (["--output", "loud", "x"], "invalid choice: 'loud'"),
         (["--unknown", "x"], "unrecognized arguments: --unknown"),
     ],
@@ -340,19 +341,54 @@ def test_a_full_disk_is_exit_3_for_what_is_printed_without_a_run(tmp_path, optio
     assert result.stderr == b"fastrun: cannot write to standard output: No space left on device\n"
 
 
+def with_redirections(redirections: str, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+    """Run fastrun from a shell that closes or redirects its descriptors."""
+    command = shlex.join([sys.executable, "-m", "fastrun", *map(str, arguments)])
+    return subprocess.run(
+        ["/bin/sh", "-c", f"{command} {redirections}"],
+        capture_output=True,
+        env=environment(),
+        timeout=LIMIT,
+        check=False,
+    )
+
+
+CLOSED = b"fastrun: cannot write to standard output: Bad file descriptor"
+
+
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
 def test_closed_standard_descriptors_do_not_become_pipes(tmp_path, closed):
     made = tmp_path / "made"
     path = write_json(tmp_path, document(exec_("a", f"echo x; echo y >&2; touch {made}"), eval_("b", "print(1)", "a")))
-    redirections = " ".join(f"{number}>&-" for number in closed)
-    command = f'"{sys.executable}" -m fastrun "{path}" {redirections}'
-    result = subprocess.run(
-        ["/bin/sh", "-c", command], capture_output=True, env=environment(), timeout=LIMIT, check=False
-    )
-    assert result.returncode == 0
+    result = with_redirections(" ".join(f"{number}>&-" for number in closed), path)
+    assert result.returncode == (0 if closed == (0,) else 3)
     assert made.exists()
     assert (result.stdout == b"") == (1 in closed)
-    assert result.stderr == (b"" if 2 in closed else b"y\n")
+    said = [b"y"] + [CLOSED + b"; the tasks go on without it"] * (1 in closed)
+    assert sorted(result.stderr.splitlines(), reverse=True) == ([] if 2 in closed else said)
+
+
+@pytest.mark.parametrize("option", ["--help", "--version", "--schema", "--list", "-n", "--print-completion=bash"])
+def test_a_closed_standard_output_is_exit_3_for_what_is_printed_without_a_run(tmp_path, option):
+    result = with_redirections(">&-", option, write_json(tmp_path, GOOD))
+    assert (result.returncode, result.stdout, result.stderr) == (3, b"", CLOSED + b"\n")
+
+
+def test_events_for_a_closed_standard_output_are_exit_3(tmp_path):
+    result = with_redirections(">&-", "--json", "-", write_json(tmp_path, GOOD))
+    assert (result.returncode, result.stdout) == (3, b"")
+    assert CLOSED + b"\n" in result.stderr
+    assert report_of(result.stderr.partition(CLOSED)[0]) == {"a": ("ok", ""), "b": ("ok", "")}
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_a_lost_standard_error_is_exit_3_only_if_something_was_to_be_written_there(tmp_path, redirection):
+    path = write_json(tmp_path, GOOD)
+    assert with_redirections(redirection, path).returncode == 0
+    assert with_redirections(redirection, "-n", path).returncode == 0
+    for options in (["-v"], ["--shuffle"], ["-n", "--shuffle"]):
+        assert with_redirections(redirection, *options, path).returncode == 3
+    assert with_redirections(redirection, "--unknown", path).returncode == 2
 
 
 def test_more_tasks_than_descriptors_all_run(tmp_path):

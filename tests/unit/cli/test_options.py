@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from fastrun.cli.options import OF_COMMANDS, OF_ONE_RUN, parser
+from fastrun.cli.options import parser
+from fastrun.cli.parser import OF_COMMANDS
 from fastrun.executors.guardian import marks
 from fastrun.protocols import ATTEMPT
 from tests.support.documents import document, exec_, write_json
@@ -114,8 +115,8 @@ def test_the_variables_of_commands_are_none_of_options():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-j", "-3"], "argument -j/--jobs: -3: must be 1 or more"),
-        (["-k", "-1"], "argument -k/--keep-going: -1: must be 0 or more"),
+        (["-j", "-3"], "argument -j/--jobs: must be 1 or more, not -3"),
+        (["-k", "-1"], "argument -k/--keep-going: must be 0 or more, not -1"),
         (["--list", "--graph", "dot"], "--list and --graph: one at a time"),
         (["-n", "--explain", ""], "--dry-run and --explain: one at a time"),
         (["--junit", "-"], "--junit needs a file: standard output is for what is printed, or for --json"),
@@ -136,6 +137,15 @@ def test_a_schema_of_something_else_is_an_error(tmp_path):
     assert (result.returncode, result.stdout) == (2, b"")
     assert "there is a schema of document and of events, none of 'event'" in result.stderr.decode()
     assert fastrun("--schema", write_json(tmp_path, document()), cwd=tmp_path).returncode == 0
+
+
+def test_behind_two_dashes_stand_a_file_and_names(tmp_path):
+    path = tmp_path / "-n"
+    path.write_text(json.dumps(document(exec_("--", "echo ran"), exec_("-x", "true"), exec_("rest", "false"))))
+    for arguments in (["--", "-n", "-x", "--"], ["-j1", "--", "-n", "-x", "--"], ["-j1", "./-n", "--", "-x", "--"]):
+        result = fastrun(*arguments, cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert report_of(result.stdout) == {"--": ("ok", ""), "-x": ("ok", "")}
 
 
 def test_every_option_is_in_the_help():
@@ -234,9 +244,15 @@ def test_a_fastrun_in_a_command_does_not_write_to_the_files_of_the_one_around(tm
     assert [event.get("name") for event in events] == [None, "a", "a", None]
 
 
-def test_the_variables_that_are_not_passed_on_are_those_of_options():
-    names = {action.option_strings[-1] for action in parser({})._actions if action.option_strings}
-    assert {"--" + name.removeprefix("FASTRUN_").replace("_", "-").lower() for name in OF_ONE_RUN} <= names
+def test_options_about_one_run_are_not_passed_on():
+    names = {name.removeprefix("FASTRUN_").lower() for name in parser({}).of_one_run}
+    assert names == {
+        *("cluster", "directory", "shuffle"),
+        *("only", "from", "tag", "exclude"),
+        *("journal", "resume", "rerun", "durable"),
+        *("json", "trace", "html", "junit"),
+        *("dry_run", "list", "graph", "explain", "what_if", "print_completion", "schema"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from fastrun.journal.records import (
     Recorded,
     read_journal,
 )
-from fastrun.journal.recovery import Journaling, begin
+from fastrun.journal.recovery import begin
+from fastrun.settings import RunSettings
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import (
     alive,
@@ -137,7 +138,8 @@ def test_what_was_to_run_again_does_so_even_if_the_run_ended_before(folder):
     # A run that is to do c and d again, and is killed when it has done c.
     graph = load_graph(folder.path / "tasks.json")
     number = next(number for number, task in enumerate(graph.tasks) if task.name == "c")
-    journal, plan = begin(graph, Journaling(os.fspath(folder.journal), True, ["c"]), "second", pytest.fail)
+    settings = RunSettings(resume=True, rerun=["c"])
+    journal, plan = begin(graph, os.fspath(folder.journal), settings, "second", pytest.fail)
     assert len(plan.redone) == 2
     journal.task_started(number, None)
     journal.task_ended(number, OK)

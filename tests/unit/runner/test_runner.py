@@ -9,8 +9,10 @@ import pytest
 
 from fastrun import Observer, Outcome, Status
 from fastrun.runner.runner import Run
+from fastrun.settings import RunSettings
 from tests.support.documents import graph_of
 from tests.support.fakes import OK, HandExecutor, HandJournal, Recorder
+from tests.support.runs import settings_of
 
 FAILED = Outcome(Status.FAILED, "exit status 1")
 INTERRUPTED = Outcome(Status.INTERRUPTED)
@@ -30,7 +32,9 @@ class Stage:
         self.recorder = Recorder()
         self.executor = executor or HandExecutor(slots)
         observers = (self.recorder, *observers)
-        self.run = Run(graph_of(edges), {"exec": self.executor}, observers, warn=self.warnings.append, **options)
+        settings = RunSettings(**settings_of(options))
+        executors = {"exec": self.executor}
+        self.run = Run(graph_of(edges), executors, observers, settings, warn=self.warnings.append, **options)
 
     async def __aenter__(self):
         self.task = asyncio.create_task(self.run.run())

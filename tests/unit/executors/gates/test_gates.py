@@ -10,7 +10,7 @@ import uvloop
 
 import fastrun as library
 from fastrun import Observer
-from fastrun.cli.options import size
+from fastrun.cli.values import size
 from fastrun.document.parse import read
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.gates.gates import Gates, Watched, load_gate, memory_gate
@@ -18,6 +18,7 @@ from fastrun.executors.gates.readings import Machine, left_to_group, parse_avail
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.plan.graph import build
 from fastrun.runner.runner import Run
+from fastrun.settings import RunSettings
 from tests.support import leaf
 from tests.support.documents import document, exec_, write_json
 from tests.support.fakes import Recorder, Told
@@ -268,7 +269,9 @@ def run_with(
 ) -> Starts:
     """Run tasks, which all end well."""
     guardian = Guardian("x", wanted=False)
-    executor = ProcessExecutor(guardian, jobs, portable=portable, gates=Gates([door], {"DOOR": "red"}))
+    executor = ProcessExecutor(
+        guardian, RunSettings(jobs=jobs), portable=portable, gates=Gates([door], {"DOOR": "red"})
+    )
     graph = build(read({**document(*tasks), "pools": pools or {}}, "document"))
     warnings: list[str] = []
     recorder = Starts()
@@ -371,12 +374,12 @@ def test_sizes_are_bytes_or_have_a_unit(text, found):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-l", "0"], "argument -l/--load: '0' is not a number above 0"),
-        (["-l", "nan"], "argument -l/--load: 'nan' is not a number above 0"),
-        (["-l", "much"], "argument -l/--load: 'much' is not a number above 0"),
+        (["-l", "0"], "argument -l/--load: must be more than 0, not 0.0"),
+        (["-l", "nan"], "argument -l/--load: must be more than 0, not nan"),
+        (["-l", "much"], "argument -l/--load: 'much' is not a number"),
         (["--min-memory", "2GG"], "argument --min-memory: '2GG' is not a size (500M, 2G)"),
         (["--min-memory", "-1"], "argument --min-memory: '-1' is not a size (500M, 2G)"),
-        (["--min-memory", "0M"], "argument --min-memory: 0: must be 1 or more"),
+        (["--min-memory", "0M"], "argument --min-memory: must be 1 or more, not 0"),
         (["--min-memory", "M"], "argument --min-memory: 'M' is not a size (500M, 2G)"),
     ],
 )

@@ -286,8 +286,7 @@ def test_a_part_that_cannot_be_made_leaves_the_report(tmp_path):
         def times():
             raise ImportError("nothing to import from")
 
-        console = Console(stdout=out.fileno(), stderr=err.fileno())
-        console.times = times
+        console = Console(stdout=out.fileno(), stderr=err.fileno(), times=times)
         console.run_ended(Report([A], bytes([Status.OK]), {}, 1.0))
         assert console.close()
         out.seek(0)

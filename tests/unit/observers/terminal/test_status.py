@@ -44,9 +44,9 @@ class Stage:
             terminal=self.theirs.fileno(),
             size=lambda: self.size,
             clock=lambda: self.now,
+            expected=expected,
             **options,
         )
-        self.live.expect(expected or {})
         self.live.begin([Task(f"t{number}", "exec", "") for number in range(total)])
 
     def start(self, *names: str, start: Start = FIRST_START) -> None:
@@ -103,7 +103,8 @@ def test_a_task_that_is_tried_again_neither_runs_nor_is_done(stage):
 
 
 def test_what_holds_up_tasks_that_could_run_is_said(stage):
-    play = stage(3)
+    held: list[str | None] = []
+    play = stage(3, held_by=held.pop)
     play.start("t0")
     said = {
         "load": ", held up: the load is too high",
@@ -112,7 +113,7 @@ def test_what_holds_up_tasks_that_could_run_is_said(stage):
         None: "",
     }
     for name, words in said.items():
-        play.live.held_by = [name].pop
+        held.append(name)
         assert play.live.summary(0) == f"0/3 done, 1 running{words}; 0:00"
 
 

@@ -1,0 +1,59 @@
+"""Loads what a command line names: the document, or a part of it, and what its journal says of it.
+
+Knows the options of a part and of a journal. Does not know what is done with the graph.
+"""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from fastrun.api import load_graph
+from fastrun.cli.say import EXIT_USAGE, Exit, say, usage_error
+from fastrun.document.problems import SpecError
+from fastrun.plan.graph import Graph
+from fastrun.text import printable
+
+if TYPE_CHECKING:
+    from fastrun.journal.resume import Plan
+
+
+def load(options: argparse.Namespace) -> Graph:
+    """Return the graph of the document, or of the part that is to be run. Raises Exit when there is none."""
+    try:
+        graph = load_graph(options.file, warn=say)
+    except SpecError as error:
+        raise Exit(EXIT_USAGE, str(error)) from None
+    except OSError as error:
+        raise usage_error(f"{options.file}: {error.strerror}") from None
+    if options.names or options.only or options.roots or options.tag or options.exclude:
+        # A run of a whole document does not need it.
+        from fastrun.plan.selection import Selection, part_of, select
+
+        chosen = Selection(options.names, options.only, options.roots, options.tag, options.exclude)
+        try:
+            graph = part_of(graph, select(graph, chosen))
+        except ValueError as error:
+            raise usage_error(str(error)) from None
+    if options.shuffle is not None:
+        graph.shuffle(options.shuffle)
+        say(f"fastrun: --shuffle {options.shuffle} brings this order again")
+    return graph
+
+
+def journal_error(options: argparse.Namespace, error: OSError | ValueError) -> Exception:
+    """Return what an error becomes that is raised where a journal or a cluster is taken into use."""
+    if isinstance(error, OSError) and error.errno is not None:
+        named = error.filename is not None and error.filename == options.journal
+        return usage_error(f"{options.journal}: {error.strerror}") if named else error
+    return usage_error(str(error))
+
+
+def say_plan(graph: Graph, plan: "Plan", options: argparse.Namespace) -> None:
+    """Say what is not run again and, if asked for, why each task is or is not."""
+    if not options.resume:
+        return
+    if options.verbose:
+        for number in plan.reused:
+            say(f"fastrun: {graph.tasks[number].label}: ok in the journal")
+        for number, why in plan.why.items():
+            say(f"fastrun: {graph.tasks[number].label}: runs: {why}")
+    say(f"fastrun: {printable(options.journal)}: {len(plan.reused)} of {len(graph)} tasks are ok, {len(plan.why)} run")

@@ -1,0 +1,93 @@
+"""Writes what the command line itself says: lines on standard error, texts on standard output, exit codes.
+
+Knows the two streams. Does not know what a run prints: that is the console's.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+EXIT_USAGE = 2
+EXIT_OUTPUT = 3
+
+# Whether a line for standard error could not be written.
+_lost = False
+
+
+class Exit(Exception):  # noqa: N818  # as SystemExit
+    """The command line ends with ``code``. ``text``: what standard error is told, empty for nothing."""
+
+    def __init__(self, code: int, text: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+def usage_error(text: str) -> Exit:
+    """Return the end of a command line that cannot be carried out. ``text``: why, in one line."""
+    return Exit(EXIT_USAGE, f"fastrun: {text}")
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Turn errors by which the system refuses what a start needs into Exit, with one line."""
+    try:
+        yield
+    except BaseException as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from None
+
+
+def refusal_of(error: BaseException) -> Exit | None:
+    """Return the end of a command line that the system refuses to start, None for other errors."""
+    if isinstance(error, OSError) and error.strerror:
+        return usage_error(f"cannot start: {error.strerror}" + (f": {error.filename}" if error.filename else ""))
+    if isinstance(error, (MemoryError, ImportError, SystemError)):
+        return usage_error(f"cannot start: {str(error) or os.strerror(errno.ENOMEM)}")
+    return None
+
+
+def say(text: str, stderr: TextIO | None = None) -> None:
+    """Print a line on standard error. ``stderr``: what that was before snippets ran."""
+    global _lost
+    stderr = stderr or getattr(sys, "stderr", None)
+    try:
+        if stderr is None:
+            raise _closed()
+        print(text, file=stderr, flush=True)
+    except OSError:
+        _lost = True
+
+
+def put(texts: Iterable[str]) -> int:
+    """Print on standard output, and flush it. Returns the exit code. Raises Exit if that cannot be done."""
+    stdout = sys.stdout
+    try:
+        if stdout is None:
+            raise _closed()
+        stdout.buffer.writelines(text.encode() for text in texts)
+        stdout.flush()
+    except OSError as error:
+        # Or the interpreter tries again at its end.
+        with suppress(OSError, AttributeError):
+            stdout.close()
+        why = (
+            "" if isinstance(error, BrokenPipeError) else f"fastrun: cannot write to standard output: {error.strerror}"
+        )
+        raise Exit(EXIT_OUTPUT, why) from None
+    return 0
+
+
+def exit_code(code: int) -> int:
+    """Return the exit code, or EXIT_OUTPUT where it would say that all was written and a line was lost."""
+    return EXIT_OUTPUT if _lost and code in (0, 1) else code
+
+
+def _closed() -> OSError:
+    """Return the error of a stream that was closed when this process started."""
+    return OSError(errno.EBADF, os.strerror(errno.EBADF))

@@ -1,0 +1,118 @@
+"""The settings of a run: every limit with its default and its check.
+
+Knows numbers and words. Does not know what keeps to them.
+"""
+
+from collections.abc import Collection
+from math import inf
+from os import PathLike
+from typing import NamedTuple, TypedDict
+
+# How job slots are shared with make and others: as make can read it, by a FIFO, by a pipe.
+JOBSERVERS = ("auto", "fifo", "pipe")
+
+# Most seconds that may be given: 31 years. A number beyond is a slip.
+_MOST_SECONDS = 1e9
+
+
+class Options(TypedDict, total=False):
+    """The settings as keyword arguments, for type checkers; described in ``RunSettings``."""
+
+    jobs: int | None
+    eval_threads: int
+    keep_going: int
+    grace: float
+    timeout: float | None
+    load: float | None
+    min_memory: int | None
+    jobserver: str | None
+    guardian: bool
+    journal: str | PathLike[str] | None
+    resume: bool
+    rerun: Collection[str]
+    durable: bool
+    cluster: str | None
+    worker_retries: int
+
+
+class RunSettings(NamedTuple):
+    """How a document is run.
+
+    ``jobs``: at most so many commands at once; None for what the system grants.
+    ``eval_threads``: at most so many snippets at once.
+    ``keep_going``: start nothing more after so many failures; 0 for never.
+    ``grace``: seconds between asking tasks to end and ending them, when the run is cancelled or their time is over.
+    ``timeout``: seconds that a task may take which has none of its own; None for ever.
+    ``load``: while the machine's load is above it, and a command runs, no other starts. ``min_memory``: nor while
+    fewer bytes of memory are available.
+    ``jobserver``: share the limit ``jobs`` (or the number of processors) with make and others that commands call, by
+    one of JOBSERVERS. A run that make has started, without ``jobs``, shares make's limit.
+    ``guardian``: have a small process end the tasks' processes if this one is killed.
+    ``journal``: a file that the run is recorded in, and that no run was recorded in before unless with ``resume``: then
+    tasks that it has as ok, and that have not changed since, are ok without running, unless ``rerun`` names them.
+    ``durable``: nothing starts before what it depends on is recorded on the disk.
+    ``cluster``: run commands there: the address of a Dask scheduler, its file, or ``local`` or ``local:N`` for N
+    processes on this machine. ``worker_retries``: how often a task runs again whose worker was lost.
+    """
+
+    jobs: int | None = None
+    # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy one a share of
+    # the interpreter's lock. Pretty arbitrary.
+    eval_threads: int = 64
+    keep_going: int = 0
+    grace: float = 5.0
+    timeout: float | None = None
+    load: float | None = None
+    min_memory: int | None = None
+    jobserver: str | None = None
+    guardian: bool = True
+    journal: str | PathLike[str] | None = None
+    resume: bool = False
+    rerun: Collection[str] = ()
+    durable: bool = False
+    cluster: str | None = None
+    worker_retries: int = 2
+
+    def check(self) -> None:
+        """Raise ValueError or TypeError for settings that make no sense."""
+        for name in _RANGES:
+            value = getattr(self, name)
+            # None is a value only of settings that have it as their default.
+            unlimited = value is None and self._field_defaults[name] is None
+            if not unlimited and (wrong := what_is_wrong(name, value)):
+                raise ValueError(f"{name} {wrong}")
+        if self.jobserver is not None and self.jobserver not in JOBSERVERS:
+            raise ValueError(f"jobserver must be one of {', '.join(JOBSERVERS)}, not {self.jobserver}")
+        if self.journal is None and (self.resume or self.rerun or self.durable):
+            raise ValueError("resume, rerun and durable need a journal")
+
+
+class _Range(NamedTuple):
+    """``above``: the value is more than ``least``, and not the same."""
+
+    least: int
+    above: bool = False
+    most: float = inf
+
+
+_RANGES = {
+    "jobs": _Range(1),
+    "eval_threads": _Range(1),
+    "keep_going": _Range(0),
+    "grace": _Range(0, most=_MOST_SECONDS),
+    "timeout": _Range(0, above=True, most=_MOST_SECONDS),
+    "load": _Range(0, above=True),
+    "min_memory": _Range(1),
+    "worker_retries": _Range(0),
+}
+
+DEFAULTS = RunSettings()
+
+
+def what_is_wrong(name: str, value: float) -> str:
+    """Return what is wrong with the value of a setting that is a number, empty for nothing."""
+    least, above, most = _RANGES[name]
+    if (least < value if above else least <= value) and value <= most:
+        return ""
+    bound = f"more than {least}" if above else f"{least} or more"
+    return f"must be {bound}{f', and at most {most:,.0f}' * (value > most)}, not {value}"

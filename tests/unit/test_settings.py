@@ -1,0 +1,60 @@
+"""Every limit of a run, its default and its check."""
+
+from __future__ import annotations
+
+import re
+from math import inf, nan
+
+import pytest
+
+from fastrun.cli.options import parser, settings_of
+from fastrun.settings import DEFAULTS, Options, RunSettings
+
+
+def test_keyword_arguments_and_settings_are_the_same():
+    assert list(Options.__annotations__) == list(RunSettings._fields)
+    assert Options.__annotations__ == RunSettings.__annotations__
+
+
+def test_options_have_the_defaults_of_the_settings():
+    assert settings_of(parser({}).parse(["x.json"]))._replace(rerun=()) == DEFAULTS
+    DEFAULTS.check()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("jobs", 0, "jobs must be 1 or more, not 0"),
+        ("eval_threads", 0, "eval_threads must be 1 or more, not 0"),
+        ("keep_going", -1, "keep_going must be 0 or more, not -1"),
+        ("grace", -0.1, "grace must be 0 or more, not -0.1"),
+        ("grace", nan, "grace must be 0 or more, not nan"),
+        ("grace", inf, "grace must be 0 or more, and at most 1,000,000,000, not inf"),
+        ("timeout", 0, "timeout must be more than 0, not 0"),
+        ("timeout", 2e9, "timeout must be more than 0, and at most 1,000,000,000, not 2000000000.0"),
+        ("load", 0.0, "load must be more than 0, not 0.0"),
+        ("min_memory", 0, "min_memory must be 1 or more, not 0"),
+        ("worker_retries", -1, "worker_retries must be 0 or more, not -1"),
+        ("jobserver", "pipes", "jobserver must be one of auto, fifo, pipe, not pipes"),
+        ("resume", True, "resume, rerun and durable need a journal"),
+        ("rerun", ["a"], "resume, rerun and durable need a journal"),
+    ],
+)
+def test_each_setting_has_a_message_of_its_own(name, value, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        DEFAULTS._replace(**{name: value}).check()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("jobs", [1, None]), ("grace", [0, 1e9]), ("timeout", [1e-9, None]), ("worker_retries", [0]), ("load", [0.1])],
+)
+def test_the_bounds_themselves_are_allowed(name, values):
+    for value in values:
+        DEFAULTS._replace(**{name: value}).check()
+
+
+@pytest.mark.parametrize(("name", "value"), [("eval_threads", None), ("grace", None), ("jobs", "2"), ("timeout", "1")])
+def test_a_value_that_is_no_number_is_a_type_error(name, value):
+    with pytest.raises(TypeError):
+        DEFAULTS._replace(**{name: value}).check()
