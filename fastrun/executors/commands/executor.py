@@ -12,18 +12,18 @@ number stays its own, until ``close`` has ended the group.
 
 import asyncio
 import fcntl
-import functools
 import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from fastrun.executors.commands.lingering import Lingering
 from fastrun.executors.commands.spawner import Spawner
 from fastrun.executors.commands.watch import PAUSE, PIPE, EpollWatch, LoopWatch, Process, has_pidfd
-from fastrun.executors.guardian.groups import live_groups, signal_group
+from fastrun.executors.guardian.groups import signal_group
 from fastrun.executors.guardian.guardian import Guardian
-from fastrun.executors.guardian.leftovers import end_leftovers, kill_leftovers
+from fastrun.executors.guardian.leftovers import end_leftovers
 from fastrun.executors.guardian.table import EXEC
 from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
@@ -87,7 +87,6 @@ class ProcessExecutor:
         # What tasks that were ready have last waited for.
         self._held_by = "slot"
         self._running: set[Process] = set()
-        self._lingering: set[Process] = set()
         # The names of tasks of which an attempt failed, and another may follow.
         self._may_follow: dict[int, str] = {}
         # The next of chains, to be started once all is handled that is ready now.
@@ -113,6 +112,8 @@ class ProcessExecutor:
         self._oom_kills = oom_kills()
         watch = LoopWatch if self._portable else EpollWatch
         self._watch: LoopWatch | EpollWatch = watch(events, self, measured=self._measured)
+        run_id = self._guardian.run_id
+        self._lingering = Lingering(run_id, events, self._watch, self._table, self._drain, self._settle)
 
     async def start(self, chains: Sequence[Chain]) -> None:
         """Run commands; failed unless their shells exit with 0."""
@@ -164,7 +165,7 @@ class ProcessExecutor:
     def _settle(self) -> None:
         """Tell the gates what runs now."""
         if self._gates is not None:
-            self._gates.settle(len(self._running), len(self._lingering))
+            self._gates.settle(len(self._running), len(self._lingering.processes))
 
     def _refused(self, process: Process, error: OSError) -> None:
         self._settle()
@@ -184,38 +185,42 @@ class ProcessExecutor:
             self._watch.look()
         self._interrupted = True
         self._watch.interrupted = True
+        self._lingering.silent = force
         self._signal_all(force=force)
 
     def _interrupt_one(self, number: int, *, force: bool) -> None:
         # As above.
         self._watch.look()
-        for process in [p for p in self._running | self._lingering if p.number == number]:
+        processes = {process for process in self._all() if process.number == number}
+        if force:
+            self._lingering.name_asked(processes)
+        for process in processes:
             self._signal(process, force=force)
-            if force and process.exited:
-                # Nobody is left whose end would have to be awaited.
-                self._forget(process)
-        name = self._may_follow.pop(number, None) if force else None
-        if name is not None:
-            # With its output closed, or in a session of its own: it would run beside the next attempt.
-            kill_leftovers(self._guardian.run_id, name, {p.pid for p in self._running | self._lingering})
+        if force:
+            killed = {process for process in processes if process.exited}
+            name = self._may_follow.pop(number, None)
+            if name is None:
+                self._lingering.forget_soon(killed)
+            else:
+                self._lingering.end_attempt(killed, name, self._all() - killed)
 
     def suspend(self, *, resume: bool) -> None:
         """STOP or CONT to the groups: in a session of its own a group does not see the terminal's Ctrl-Z."""
-        for process in self._running | self._lingering:
+        for process in self._all():
             signal_group(process.pid, signal.SIGCONT if resume else signal.SIGSTOP)
 
     async def close(self) -> None:
         """End the processes that commands left behind, after reading what they print until then."""
         timer = None if self._interrupted else self._end_rest()
         if self._started_any:
-            known = {process.pid for process in self._running | self._lingering}
+            known = {process.pid for process in self._all()}
             grace = 0.0 if self._forced else self._grace
             await end_leftovers(self._guardian.run_id, known, grace, self._events.warning)
         await self._wait_for_groups()
         if timer is not None:
             timer.cancel()
-        for process in list(self._lingering):
-            self._forget(process)
+        for process in list(self._lingering.processes):
+            self._lingering.forget(process, "it could not be ended")
         self._watch.close()
         self._spawner.close()
         if self._gates is not None:
@@ -225,33 +230,32 @@ class ProcessExecutor:
         """Name the processes that keep their output open and tell them to end. Returns what ends them later."""
         # Some may have closed it by now, and are let go.
         self._watch.look()
-        for process in [process for process in self._lingering if process.task.detach]:
-            self._forget(process)
-        if not self._lingering:
+        self._lingering.name()
+        if not self._lingering.processes:
             return None
-        live = live_groups()
-        for process in self._lingering:
-            if live is None or process.pid in live:
-                self._warn_of_rest(process, "it is ended")
         self._signal_all(force=False)
-        return self._loop.call_later(self._grace, functools.partial(self._signal_all, force=True))
+        return self._loop.call_later(self._grace, self._kill_rest)
+
+    def _kill_rest(self) -> None:
+        self._lingering.name_asked(self._lingering.processes)
+        self._signal_all(force=True)
 
     async def _wait_for_groups(self) -> None:
         """Let go of the lingering as their groups die; once they are killed, for no longer than that takes."""
         looks_left = _LOOKS_AFTER_KILL
         # Some still run only where a start failed half-way.
-        while (self._lingering or self._running) and looks_left:
-            live = live_groups()
-            for process in list(self._lingering):
-                if process.pid not in live if live is not None else not process.pipes:
-                    self._forget(process)
+        while self._all() and looks_left:
+            self._lingering.forget_dead()
             looks_left -= self._forced
-            if self._lingering or self._running:
+            if self._all():
                 await asyncio.sleep(PAUSE)
+
+    def _all(self) -> set[Process]:
+        return self._running | self._lingering.processes
 
     def _signal_all(self, *, force: bool) -> None:
         self._forced = self._forced or force
-        for process in self._running | self._lingering:
+        for process in self._all():
             self._signal(process, force=force)
 
     def _signal(self, process: Process, *, force: bool) -> None:
@@ -259,9 +263,6 @@ class ProcessExecutor:
         signal_group(process.pid, signal.SIGKILL if force else signal.SIGTERM)
         if not force:
             signal_group(process.pid, signal.SIGCONT)
-
-    def _warn_of_rest(self, process: Process, fate: str) -> None:
-        self._events.warning(f"{process.task.label}: left a process behind that keeps its output open; {fate}")
 
     # Called by the watch
 
@@ -272,8 +273,8 @@ class ProcessExecutor:
     def hung_up(self, process: Process, stream: int) -> None:
         """Close a pipe at its end, and let go of a process that only its open pipes kept."""
         self._watch.close_pipe(process, stream)
-        if process in self._lingering and not process.pipes and not process.interrupted:
-            self._forget(process)
+        if process in self._lingering.processes and not process.pipes and not process.interrupted:
+            self._lingering.forget(process)
 
     def exited(self, process: Process) -> None:
         """Handle the exit of a process: the rest of its output, its status, and what it leaves behind."""
@@ -291,13 +292,11 @@ class ProcessExecutor:
             with suppress(OSError):
                 os.unlink(process.script)
         if lingers:
-            self._lingering.add(process)
+            self._lingering.processes.add(process)
         self._settle()
         outcome = self._outcome(process)
-        task = process.task
-        # A name that is shown in another way may be shown as some other task's is.
-        if task.retries and outcome.status is not Status.OK and task.label == task.name:
-            self._may_follow[process.number] = task.name
+        if process.task.retries and outcome.status is not Status.OK:
+            self._may_follow[process.number] = process.task.name
         go_on = self._events.task_ended(process.number, outcome)
         following = process.place + 1
         if outcome.status is Status.OK and following < len(process.chain):
@@ -356,21 +355,6 @@ class ProcessExecutor:
             left = _LARGEST_PIPE
             while left > 0 and (count := self._read(process, stream)):
                 left -= count
-
-    def _forget(self, process: Process) -> None:
-        """Let go of a lingering process after reading what is in its pipes."""
-        # First, so that the end of its last pipe does not lead back here.
-        self._lingering.discard(process)
-        self._drain(process)
-        if process.pipes and not self._forced and not process.task.detach:
-            self._warn_of_rest(process, "it left its session and lives on")
-        self._table.remove(process.row)
-        if not process.reaped:
-            with suppress(ChildProcessError):
-                os.waitpid(process.pid, 0)
-        for stream in list(process.pipes):
-            self._watch.close_pipe(process, stream)
-        self._settle()
 
 
 def _cause(error: OSError) -> str:

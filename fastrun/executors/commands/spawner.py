@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from fastrun.document.task import Task
-from fastrun.executors.guardian.marks import DETACH, PART, TASK, variables
+from fastrun.executors.guardian.marks import DETACH, PART, TASK, encode_name, variables
 from fastrun.protocols import ATTEMPT
 
 _SHELL = "/bin/sh"
@@ -72,7 +72,7 @@ class Spawner:
 
     def _start(self, command: list[str | bytes], task: Task, out: int, err: int) -> int:
         environment = self._environment.copy()
-        environment[TASK] = _encode(task.label)
+        environment[TASK] = encode_name(task.name)
         if task.env:
             environment.update((_encode(key), _encode(value)) for key, value in task.env.items())
             environment.pop(DETACH, None)
