@@ -18,9 +18,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from fastrun.executors.commands.epoll import has_pidfd
 from fastrun.executors.commands.lingering import Lingering
+from fastrun.executors.commands.process import PAUSE, PIPE, Process
 from fastrun.executors.commands.spawner import Spawner
-from fastrun.executors.commands.watch import PAUSE, PIPE, EpollWatch, LoopWatch, Process, has_pidfd
+from fastrun.executors.commands.watch import open_watch
 from fastrun.executors.guardian.groups import signal_group
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.leftovers import end_leftovers
@@ -110,8 +112,7 @@ class ProcessExecutor:
         more = None if self._gates is None else self._gates.environment
         self._spawner = Spawner(self._guardian.run_id, portable=self._portable, more=more)
         self._oom_kills = oom_kills()
-        watch = LoopWatch if self._portable else EpollWatch
-        self._watch: LoopWatch | EpollWatch = watch(events, self, measured=self._measured)
+        self._watch = open_watch(events, self, measured=self._measured, portable=self._portable)
         run_id = self._guardian.run_id
         self._lingering = Lingering(run_id, events, self._watch, self._table, self._drain, self._settle)
 
@@ -298,7 +299,7 @@ class ProcessExecutor:
         if process.task.retries and outcome.status is not Status.OK:
             self._may_follow[process.number] = process.task.name
         go_on = self._events.task_ended(process.number, outcome)
-        following = process.place + 1
+        following = process.position + 1
         if outcome.status is Status.OK and following < len(process.chain):
             if go_on and self._loop.time() < process.until:
                 self._following.append(Process(process.chain, following, process.until))

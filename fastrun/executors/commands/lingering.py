@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
-from fastrun.executors.commands.watch import PAUSE, Process, Watch
+from fastrun.executors.commands.process import PAUSE, Process
+from fastrun.executors.commands.watch import Watch
 from fastrun.executors.guardian.groups import live_groups, staying_groups
 from fastrun.executors.guardian.leftovers import kill_leftovers
 from fastrun.executors.guardian.table import Table
