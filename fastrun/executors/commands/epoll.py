@@ -5,7 +5,6 @@ import os
 import select
 from contextlib import suppress
 
-from fastrun.executors.commands.poll import Poll
 from fastrun.executors.commands.process import PAUSE, Owner, Process, collect_exit
 from fastrun.protocols import Events
 
@@ -111,6 +110,8 @@ class EpollWatch:
         for descriptor in process.pipes.values():
             self._forget(descriptor)
         self._close_pidfd(process)
+        from fastrun.executors.commands.poll import Poll  # rarely needed
+
         Poll(self._loop, self._events, self._owner, process)
 
     def _handle_ready(self) -> None:

@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextvars import Context, copy_context
+from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from types import CodeType
 from typing import Any
@@ -57,8 +58,17 @@ _SHORT = 0.001
 
 _ENDED_OK = (OK,)
 
-# What may stand in the news in the place of a stream.
-_STARTED, _ENDED, _NOT_STARTED = 0, -1, -2
+
+class _Step(Enum):
+    """What news can tell of a task beside its output."""
+
+    STARTED = auto()
+    ENDED = auto()
+    NOT_STARTED = auto()
+
+
+# Looked up once, not for each snippet.
+_STARTED, _ENDED, _NOT_STARTED = _Step
 
 
 class SnippetExecutor:
@@ -74,7 +84,8 @@ class SnippetExecutor:
         self._most = threads
         self._slots = Slots(threads)
         self._jobs: SimpleQueue[Chain | None] = SimpleQueue()
-        self._news: deque[tuple[int, int, Any]] = deque()
+        # A task's number; a stream or a _Step; the bytes, or what ``_end`` takes beside the number.
+        self._news: deque[tuple[int, Any, Any]] = deque()
         self._awake = False
         self._threads: list[threading.Thread] = []
         self._submitted = 0
@@ -239,12 +250,12 @@ class SnippetExecutor:
         collected = ended = 0
         while news:
             number, what, content = news.popleft()
-            if what == _STARTED:
+            if what is _STARTED:
                 events.task_started(number)
-            elif what == _ENDED:
+            elif what is _ENDED:
                 ended += 1
                 self._end(number, *content)
-            elif what == _NOT_STARTED:
+            elif what is _NOT_STARTED:
                 self._end(number, None)
             else:
                 # print writes a text and its line's end one by one.
