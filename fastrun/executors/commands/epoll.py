@@ -72,7 +72,7 @@ class EpollWatch:
         """Handle what is ready now, of all processes: exits, and one read of each pipe."""
         if self._closed:
             return
-        # Two ticks: of the processes that have waited for one, then of those that are new.
+        # Two ticks, so that the output of processes that were just started is watched as well.
         self._watch_output()
         self._watch_output()
         self._handle_ready()

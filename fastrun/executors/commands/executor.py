@@ -1,13 +1,11 @@
-"""exec: shell commands, each in a session of its own.
+"""The executor of ``exec`` tasks: shell commands, each in a session of its own.
 
-Not the subprocess classes of asyncio or uvloop: those cost two to seven times as much per command, the latter
-more with every megabyte of the parent. Knows processes and pipes; not what depends on what, nor who reads the
-output.
+Does not use the subprocess classes of asyncio or uvloop: they cost two to seven times as much per command, and those of
+uvloop more with every megabyte of the parent. Knows processes and pipes; not dependencies, nor the readers of output.
 
-What happens to a process, in order: ``_start``; ``readable`` while it prints; ``exited``, which decides the
-outcome and so ends the task, and has the next of its chain started. A process whose pipes are then still open, or
-that was interrupted, may have left others of its group behind: it lingers, not yet reaped so that its group's
-number stays its own, until ``close`` has ended the group.
+What happens to a process, in order: ``_start``; ``readable`` while it prints; ``exited``, which decides the outcome and
+so ends the task, and has the next command of its chain started. A process whose pipes are then still open, or that was
+interrupted, may have left others of its group behind: it lingers until ``close`` has ended the group.
 """
 
 import asyncio
@@ -37,23 +35,24 @@ if TYPE_CHECKING:
     # Loaded where there are any.
     from fastrun.executors.gates.gates import Gates
 
-# Two pipes and a pidfd.
+# Descriptors that a command takes: two pipes and a pidfd.
 _DESCRIPTORS_EACH = 3
 
-# Bytes that a pipe holds which was full once: a gigabyte then takes a quarter less time. Refused beyond the user's
-# allowance, of 128 such pipes as a rule.
+# Bytes that a pipe can hold after it was full once: a gigabyte then takes a quarter less time. The kernel refuses it
+# beyond the user's allowance, of 128 such pipes as a rule.
 _LARGER_PIPE = 1 << 17
 
 _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 0)
 
-# Bytes read of one pipe when its process has exited: more than was in it, even at the largest size that an
-# unprivileged process can give a pipe, so all that was printed before the exit.
+# Most bytes read of a pipe when its process has exited: as many as the largest pipe of an unprivileged process holds,
+# and so all that was printed before the exit.
 _LARGEST_PIPE = 1 << 20
 
-# Looks at what was killed, a second in all: only what waits for a broken disk takes longer to die.
+# Most looks at groups that were killed, a second in all. Only a process that waits for a broken disk takes longer to
+# die.
 _LOOKS_AFTER_KILL = 200
 
-# Processes started before the loop looks at exits, output and signals again. Each takes 0.1 to 0.4 ms, so a Ctrl-C
+# Most processes started before the loop looks at exits, output and signals again. Each takes 0.1 to 0.4 ms, so a Ctrl-C
 # waits for 6 ms at the most.
 _STARTS_PER_TURN = 16
 
@@ -71,12 +70,12 @@ class ProcessExecutor:
         portable: bool = False,
         gates: "Gates | None" = None,
     ) -> None:
-        """``guardian``: who ends what is left if this process dies.
+        """``guardian``: ends what is left if this process dies.
 
-        ``jobs``: at most so many at once, None for what the system grants. ``grace``: seconds between asking what
-        outlived its task to end and ending it. ``measured``: tell what each command used, but for those that leave
-        somebody behind. ``portable``: use no epoll, pidfd or posix_spawn; taken anyway where they do not exist.
-        ``gates``: what else must agree before a command starts, closed at the end.
+        ``jobs``: most commands at once, None for what the system grants. ``grace``: seconds between TERM and KILL for
+        processes that outlive their task. ``measured``: tell what each command used, unless it leaves a process
+        behind. ``portable``: use no epoll, pidfd or posix_spawn, even if there are any. ``gates``: further limits on
+        starting a command, closed at the end.
         """
         self._guardian = guardian
         self._table = guardian.table
@@ -86,12 +85,12 @@ class ProcessExecutor:
         self._measured = measured
         self._portable = portable or not has_pidfd()
         self._gates = gates
-        # What tasks that were ready have last waited for.
+        # What ready tasks have last waited for.
         self._held_by = "slot"
         self._running: set[Process] = set()
         # The names of tasks of which an attempt failed, and another may follow.
         self._may_follow: dict[int, str] = {}
-        # The next of chains, to be started once all is handled that is ready now.
+        # The next commands of chains, started once all that is ready now is handled.
         self._following: list[Process] = []
         self._started_any = False
         self._interrupted = False
@@ -99,7 +98,7 @@ class ProcessExecutor:
 
     @property
     def slots(self) -> int:
-        """How many commands may run at present, or a few more than run already."""
+        """Return how many commands may run at present, or a few more than run already."""
         more = _STARTS_PER_TURN if self._gates is None else self._gates.room(len(self._running))
         return min(self._slots.number, len(self._running) + len(self._following) + more)
 
@@ -118,17 +117,17 @@ class ProcessExecutor:
 
     async def start(self, chains: Sequence[Chain]) -> None:
         """Run commands; failed unless their shells exit with 0."""
-        # Before them, for half a millisecond once: in between nobody would end them if this process were killed.
+        # Before the commands, for half a millisecond once: if this process is killed, the guardian ends them.
         self._guardian.begin(self._events)
         until = self._loop.time() + CHAIN_SECONDS
         for chain in chains:
             self._start(Process(chain, 0, until))
         if self._slots.number > _STARTS_PER_TURN or self._gates is not None:
-            # More may run than was said before these did.
+            # More commands may run than ``slots`` said before these were started.
             self._events.slots_changed()
 
     def _start(self, process: Process) -> None:
-        """Start a command, or say why it was not."""
+        """Start a command, or tell why it was not started."""
         if self._interrupted or (self._gates is not None and not self._may_start(self._gates)):
             self._events.task_ended(process.number, None)
             return
@@ -164,7 +163,7 @@ class ProcessExecutor:
         return shut is None
 
     def _settle(self) -> None:
-        """Tell the gates what runs now."""
+        """Tell the gates how many commands run now."""
         if self._gates is not None:
             self._gates.settle(len(self._running), len(self._lingering.processes))
 
@@ -177,12 +176,12 @@ class ProcessExecutor:
         self._events.task_ended(process.number, outcome)
 
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
-        """TERM and CONT to the groups, KILL with ``force``."""
+        """Send TERM and CONT to the groups, KILL with ``force``."""
         if number is not None:
             self._interrupt_one(number, force=force)
             return
         if not self._interrupted:
-            # What has exited by now has done so by itself.
+            # Processes that have exited by now have done so by themselves.
             self._watch.look()
         self._interrupted = True
         self._watch.interrupted = True
@@ -206,7 +205,7 @@ class ProcessExecutor:
                 self._lingering.end_attempt(killed, name, self._all() - killed)
 
     def suspend(self, *, resume: bool) -> None:
-        """STOP or CONT to the groups: in a session of its own a group does not see the terminal's Ctrl-Z."""
+        """Send STOP or CONT to the groups: in a session of its own a group does not see the terminal's Ctrl-Z."""
         for process in self._all():
             signal_group(process.pid, signal.SIGCONT if resume else signal.SIGSTOP)
 
@@ -228,8 +227,8 @@ class ProcessExecutor:
             self._gates.close()
 
     def _end_rest(self) -> asyncio.TimerHandle | None:
-        """Name the processes that keep their output open and tell them to end. Returns what ends them later."""
-        # Some may have closed it by now, and are let go.
+        """Name the processes that keep their output open, and tell them to end. Return the timer that kills them."""
+        # Processes that have closed it by now are let go of.
         self._watch.look()
         self._lingering.name()
         if not self._lingering.processes:
@@ -242,9 +241,9 @@ class ProcessExecutor:
         self._signal_all(force=True)
 
     async def _wait_for_groups(self) -> None:
-        """Let go of the lingering as their groups die; once they are killed, for no longer than that takes."""
+        """Let go of lingering processes as their groups die. After a KILL wait no longer than dying takes."""
         looks_left = _LOOKS_AFTER_KILL
-        # Some still run only where a start failed half-way.
+        # Commands still run only if a start failed half-way.
         while self._all() and looks_left:
             self._lingering.forget_dead()
             looks_left -= self._forced
@@ -268,11 +267,11 @@ class ProcessExecutor:
     # Called by the watch
 
     def readable(self, process: Process, stream: int) -> None:
-        """Read once."""
+        """Read a pipe once."""
         self._read(process, stream)
 
     def hung_up(self, process: Process, stream: int) -> None:
-        """Close a pipe at its end, and let go of a process that only its open pipes kept."""
+        """Close a pipe at its end, and let go of a process that lingered only for its pipes."""
         self._watch.close_pipe(process, stream)
         if process in self._lingering.processes and not process.pipes and not process.interrupted:
             self._lingering.forget(process)
@@ -284,7 +283,7 @@ class ProcessExecutor:
             self._drain(process)
         lingers = bool(process.pipes or process.interrupted)
         if not lingers:
-            # Before its number may become somebody else's.
+            # Before its number may become another process's.
             self._table.remove(process.row)
         self._watch.reap(process, keep=lingers)
         self._running.discard(process)
@@ -320,15 +319,15 @@ class ProcessExecutor:
         return outcome
 
     def turn_ended(self) -> None:
-        """Go on with the chains of what has exited."""
+        """Go on with the chains of the commands that have exited."""
         while self._following:
             self._start(self._following.pop(0))
 
     def _read(self, process: Process, stream: int) -> int:
-        """Read once. Returns the number of bytes; closes the pipe at its end."""
+        """Read a pipe once, and close it at its end. Return the number of bytes."""
         descriptor = process.pipes[stream]
         try:
-            # Room for more than there can be costs a mapping of memory each time.
+            # A buffer larger than the pipe makes each read map memory.
             data = os.read(descriptor, process.room)
         except BlockingIOError:
             return 0
@@ -348,9 +347,9 @@ class ProcessExecutor:
         return len(data)
 
     def _drain(self, process: Process) -> None:
-        """Read all that is in the pipes now, and no more: somebody may go on writing."""
+        """Read all that is in the pipes now, and no more: another process may go on writing."""
         for stream, descriptor in list(process.pipes.items()):
-            # Not before: whoever is told that there is something to read does not wait for it.
+            # Not earlier: a read that follows an event does not block.
             with suppress(OSError):
                 os.set_blocking(descriptor, False)
             left = _LARGEST_PIPE
@@ -359,6 +358,6 @@ class ProcessExecutor:
 
 
 def _cause(error: OSError) -> str:
-    """What went wrong, with the path where it is about one."""
+    """Return what went wrong, with the path if there is one."""
     cause = error.strerror or str(error)
     return cause if error.filename is None else f"{cause}: {os.fsdecode(error.filename)}"
