@@ -1,1 +1,1 @@
-"""What can run a task. Each module knows the protocols and the tasks, and none of the others."""
+"""What can run a task: executors, and what they have in common."""

@@ -1,8 +1,8 @@
-"""How a snippet is known: by the context that its code, and each thread that it starts, runs in."""
+"""The context variable of a snippet, by which its code and the threads that it starts are known."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
 
 # The function that takes what the task of this context prints, and the task's number. The function is called with that
-# number, the stream and the bytes, and returns False once the run is over.
+# number, the stream and the bytes. It returns False once the run is over.
 OUTPUT: ContextVar[tuple[Callable[[int, int, bytes], bool], int]] = ContextVar("fastrun_output")

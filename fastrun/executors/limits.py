@@ -1,19 +1,19 @@
-"""What the system grants: how many processes may run at once.
+"""How many processes the system grants at once.
 
-Knows the limits of this process and of its control group. A guess from above; what turns out to be less is
-met when a spawn fails.
+Knows the limits of this process and of its control groups. The number is the most there can be: if the system grants
+less, a spawn fails, and the executor learns from that.
 """
 
 import os
 import resource
 
-# Left for snippets, spools and what libraries open.
+# Descriptors and processes left for snippets, spools and what libraries open.
 _DESCRIPTORS_SPARED = 64
 _PROCESSES_SPARED = 16
 
 
 def granted_processes(descriptors_each: int) -> int:
-    """The number of processes, at least 1, that file descriptors and ``pids.max`` leave room for."""
+    """Return the number of processes, at least 1, that file descriptors and ``pids.max`` leave room for."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if soft == resource.RLIM_INFINITY:
         soft = 1 << 20
@@ -30,7 +30,7 @@ def _open_descriptors() -> int:
 
 
 def group_folders(controller: str, root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> list[str]:
-    """The folders of this process's control groups that can hold a controller's files, both versions, up to the top."""
+    """Return the folders of this process's control groups with a controller's files, both versions, up to the top."""
     try:
         with open(own) as file:
             rows = [line.rstrip("\n").split(":", 2) for line in file]
@@ -49,7 +49,7 @@ def group_folders(controller: str, root: str = "/sys/fs/cgroup", own: str = "/pr
 
 
 def _control_groups(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> list[tuple[int, int]]:
-    """``pids.max`` and ``pids.current`` of this process's control groups."""
+    """Return ``pids.max`` and ``pids.current`` of this process's control groups."""
     found = []
     for folder in group_folders("pids", root, own):
         most, now = _number(folder, "pids.max"), _number(folder, "pids.current")

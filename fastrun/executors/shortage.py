@@ -1,22 +1,22 @@
-"""A shortage of descriptors, processes, threads or memory: tasks wait for it to pass, up to a point."""
+"""Shortages of descriptors, processes, threads or memory: tasks wait for them to pass, up to a point."""
 
 import asyncio
 import errno
 
 from fastrun.protocols import Events
 
-# What the system says when it has no more of something for now.
+# The errors by which the system says that it has no more of something for now.
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 
-# Seconds during which nothing at all could be started before a task is failed for it.
+# Seconds without a single start after which a task has failed.
 PATIENCE = 10.0
 
-# Seconds between two tries while nothing runs whose end could free something.
+# Seconds between two tries while no task runs whose end could free something.
 _RETRY = 0.1
 
 
 def oom_kills() -> int:
-    """How many processes the kernel has killed as memory was short, since the boot; 0 where it does not say."""
+    """Return how many processes the kernel has killed for lack of memory since the boot; 0 if it does not say."""
     try:
         with open("/proc/vmstat", "rb", buffering=0) as file:
             return int(file.read().partition(b"\noom_kill ")[2].split(b"\n", 1)[0] or 0)
@@ -27,8 +27,8 @@ def oom_kills() -> int:
 class Slots:
     """How many tasks may run at once, learned from what the system refuses.
 
-    Goes down to what runs when a start is refused, and up by one with each task that ends: a limit that
-    only falls would stay low for a whole run after a moment of scarcity.
+    The number goes down to what runs when a start is refused, and up by one with each task that ends. If it only fell,
+    one moment of shortage would slow the whole run.
     """
 
     def __init__(self, most: int) -> None:
@@ -39,7 +39,7 @@ class Slots:
         self._refused_since: float | None = None
 
     def refused(self, events: Events, running: int, cause: str) -> bool:
-        """Note that a task could not be started while so many ran. Returns whether to give it up."""
+        """Note that a task could not be started while ``running`` others ran. Return whether to give it up."""
         if not self._warned:
             self._warned = True
             events.warning(f"{cause}: starting fewer tasks at once")
@@ -60,7 +60,7 @@ class Slots:
         self._refused_since = None
 
     def ended(self) -> None:
-        """Note that a task ended and gave back what it had."""
+        """Note that a task ended and gave back what it used."""
         if self.number < self._most:
             self.number += 1
 

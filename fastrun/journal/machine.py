@@ -3,6 +3,8 @@
 import os
 import time
 
+from fastrun.executors.guardian.proc import read_stat
+
 # macOS has no such clock, and no /proc.
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(time, "CLOCK_BOOTTIME") else None
 
@@ -22,14 +24,10 @@ def boot_id() -> str:
 def process_start_time(pid: int) -> int | None:
     """When a process started, in clock ticks since the boot: with its number it is unique within a boot.
 
-    None if there is no such process or no /proc. A zombie still has one. See proc(5), field 22 of ``stat``.
+    None if there is no such process or no /proc. A zombie still has one.
     """
-    try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            # The second field, the name, may hold blanks and parentheses; none of the others does.
-            return int(file.read().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError):
-        return None
+    found = read_stat(pid)
+    return None if found is None else found.starttime
 
 
 def ticks_now() -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from fastrun.executors.guardian.emergency import Runner, Survivors
-from fastrun.executors.guardian.marks import process_ids
+from fastrun.executors.guardian.proc import process_ids
 from fastrun.journal.file import JournalFile
 from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id

@@ -11,6 +11,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from fastrun.executors.guardian.proc import read_stat
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -23,6 +25,19 @@ WITHOUT_FIRST_THREAD = """
 import ctypes, threading, time
 threading.Thread(target=time.sleep, args=(1000,)).start()
 ctypes.CDLL(None).pthread_exit(None)
+"""
+
+# A program that prints its number, and when it is asked to end writes over its own environment and goes on.
+WITHOUT_MARK = """
+import ctypes, os, signal
+def wipe(*_):
+    with open("/proc/self/stat", "rb") as file:
+        start, end = map(int, file.read().rpartition(b")")[2].split()[47:49])
+    ctypes.memset(start, 0, end - start)
+signal.signal(signal.SIGTERM, wipe)
+print(os.getpid(), flush=True)
+while True:
+    signal.pause()
 """
 
 
@@ -95,10 +110,5 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not, unless only its first thread has ended."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-            return fields[0] not in (b"Z", b"X") or int(fields[17]) > 1
-    except (FileNotFoundError, ProcessLookupError):
-        # The latter when it is reaped while it is looked at.
-        return False
+    found = read_stat(pid)
+    return found is not None and not found.has_ended

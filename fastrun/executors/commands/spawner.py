@@ -1,7 +1,7 @@
 """Starts shells: the directory, umask, environment and signals that every command gets.
 
-All of these are as they were when the run began, whatever snippets do to them since. Knows how to start a
-process; not how one is waited for.
+All of these are as they were when the run began, whatever snippets do to them since. Knows how to start a process; not
+how to wait for it.
 """
 
 import os
@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from fastrun.document.task import Task
-from fastrun.executors.guardian.marks import DETACH, PART, TASK, variables
+from fastrun.executors.guardian.marks import DETACH, PART, TASK, encode_name, variables
 from fastrun.protocols import ATTEMPT
 
 _SHELL = "/bin/sh"
 
-# The kernel's limit for one argument (MAX_ARG_STRLEN), its closing NUL included.
+# Bytes of the longest argument that the kernel takes (MAX_ARG_STRLEN), with its closing NUL.
 _LONGEST_ARGUMENT = 1 << 17
 
-# Python ignores these, and an ignored signal stays ignored in what it starts.
+# The signals that Python ignores. An ignored signal stays ignored in the processes that it starts.
 _DEFAULT_SIGNALS = [int(getattr(signal, name)) for name in ("SIGPIPE", "SIGXFZ", "SIGXFSZ") if hasattr(signal, name)]
 
 
@@ -37,27 +37,27 @@ class Spawner:
             **{os.fsencode(name): os.fsencode(value) for name, value in (more or {}).items()},
             ATTEMPT.encode(): b"1",
         }
-        # Of a run of which this one is a task: what it may leave behind says nothing of what we may.
+        # If this run is itself a task of another run: its marks say what that task may leave behind, not what ours may.
         for name in (DETACH, PART):
             self._environment.pop(name, None)
         self._mark = variables(run_id)
         try:
             self._directory = os.getcwd()
         except FileNotFoundError:
-            # Removed under us; it can still be worked in.
+            # Removed meanwhile; it can still be worked in.
             self._directory = "."
         self._directory_identity = _identity(".")
         self._umask = os.umask(0o077)
         os.umask(self._umask)
 
     def close(self) -> None:
-        """Give back what was opened."""
+        """Close what was opened."""
         os.close(self._null)
 
     def start(self, task: Task, out: int, err: int) -> tuple[int, str | None]:
         """Start a task's command with these descriptors for its output.
 
-        Returns the process id and the path of a file to remove once it has ended, or None. Raises OSError.
+        Return the process id and the path of a file to remove once it has ended, or None. Raises OSError.
         """
         command = _encode(task.arguments)
         if len(command) < _LONGEST_ARGUMENT:
@@ -72,11 +72,11 @@ class Spawner:
 
     def _start(self, command: list[str | bytes], task: Task, out: int, err: int) -> int:
         environment = self._environment.copy()
-        environment[TASK] = _encode(task.label)
+        environment[TASK] = encode_name(task.name)
         if task.env:
             environment.update((_encode(key), _encode(value)) for key, value in task.env.items())
             environment.pop(DETACH, None)
-        # Above what the task says: it is to be found by it.
+        # Last, so that no variable of the task hides it: the process is found by it.
         environment.update(self._mark)
         if task.detach:
             environment[DETACH] = b"1"
@@ -84,7 +84,7 @@ class Spawner:
             return self._start_elsewhere(command, task, environment, out, err)
         umask = os.umask(self._umask)
         try:
-            # 5 to 10 % less per command than subprocess, which can set a directory, as this cannot.
+            # Takes 5 to 10 % less per command than subprocess. Only subprocess can set a directory.
             return os.posix_spawn(
                 _SHELL,
                 command,
@@ -101,13 +101,13 @@ class Spawner:
             os.umask(umask)
 
     def _moved(self) -> bool:
-        """Whether a snippet has changed the process's directory."""
+        """Return whether a snippet has changed the process's directory."""
         try:
             if os.getcwd() == self._directory:
                 return False
         except FileNotFoundError:
             pass
-        # Renamed, or removed; or somewhere else indeed.
+        # It may have been renamed or removed, and still be the same.
         return _identity(".") != self._directory_identity
 
     def _start_elsewhere(
@@ -124,13 +124,14 @@ class Spawner:
             start_new_session=True,
             close_fds=False,
         )
-        # Reaped elsewhere: without a status it would warn, and reap our child in somebody's next Popen.
+        # The watcher reaps it. Popen, if it had no status, would warn, and would reap our child when a snippet starts
+        # another process.
         process.returncode = 0
         return process.pid
 
 
 def _write_script(command: bytes) -> str:
-    """Put a command that is too long for an argument into a private file. Returns its path."""
+    """Write a command that is too long for an argument to a private file. Return its path."""
     import tempfile  # 1 ms of every start, and most never need it
 
     descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=".sh")
@@ -145,7 +146,7 @@ def _write_script(command: bytes) -> str:
 
 
 def _encode(text: str) -> bytes:
-    """Text as the document had it, whatever the locale."""
+    """Return a text in the bytes of the document, whatever the locale."""
     return text.encode("utf-8", "surrogateescape")
 
 

@@ -1,7 +1,7 @@
-"""What has to agree that one more command starts, beside the slots: the load, the memory, make's jobserver.
+"""Limits other than slots on starting a command: the load, the memory, make's jobserver.
 
-No gate holds up a run in which nothing runs, so none can bring it to a stop. Knows when to ask again; not what a
-command is, nor who waits. A plain run does not import it.
+No gate is shut while no command runs, so no gate can bring a run to a stop. Knows when to ask again; not what a command
+is, nor which tasks wait. A plain run does not import it.
 """
 
 import asyncio
@@ -23,20 +23,20 @@ _MOST_PRESSURE = 10.0
 
 
 class Gate(Protocol):
-    """Decides whether one more command may start. ``name``: what a task has waited for, see ``Start.held_by``."""
+    """A limit on starting commands. ``name``: what a task has waited for, see ``Start.held_by``."""
 
     name: str
 
     def open(self, events: Events, on_change: Callable[[], None]) -> None:
-        """Begin, inside the running loop. ``on_change``: to be called when ``take`` may say otherwise than before."""
+        """Begin, inside the running loop. ``on_change``: called when ``take`` may answer otherwise than before."""
         ...
 
     def take(self, running: int) -> bool:
-        """Whether a command may start beside so many that run, always if none does. It is then about to."""
+        """Return whether a command may start beside ``running`` others; always if none runs. It then starts."""
         ...
 
     def settle(self, running: int, lingering: int) -> None:
-        """Take note that so many run, and of how many others something may be left."""
+        """Note how many commands run, and of how many that have exited something may be left."""
         ...
 
     def close(self) -> None:
@@ -48,10 +48,10 @@ class Gates:
     """The gates of a run. ``environment``: variables that its commands need for them."""
 
     def __init__(self, gates: Sequence[Gate], environment: dict[str, str] | None = None) -> None:
-        """``gates``: those that take something come last, for what they took is not given back if another is shut."""
+        """``gates``: gates that take something come last: it is not given back if a later gate is shut."""
         self._gates = gates
         self.environment = environment or {}
-        # The name of the one that has said no and not called since.
+        # The name of the gate that was shut last and has not called since.
         self._shut: str | None = None
 
     def open(self, events: Events) -> None:
@@ -61,11 +61,11 @@ class Gates:
             gate.open(events, self._changed)
 
     def room(self, running: int) -> int:
-        """How many may be tried to start beside so many that run: one, as only then it is known whether another may."""
+        """Return how many commands may be tried to start: 1, as only its start tells whether another may."""
         return 0 if self._shut and running else 1
 
     def take(self, running: int) -> str | None:
-        """The name of the gate that is shut for one more beside so many that run; None if it may start."""
+        """Return the name of the gate that is shut for one more command beside ``running``; None if it may start."""
         for gate in self._gates:
             if not gate.take(running):
                 self._shut = gate.name
@@ -74,11 +74,11 @@ class Gates:
         return None
 
     def holds_up(self) -> str | None:
-        """The name of the gate for which tasks wait at present, None for no gate."""
+        """Return the name of the gate for which tasks wait at present, None for no gate."""
         return self._shut
 
     def settle(self, running: int, lingering: int) -> None:
-        """Have all take note of what runs."""
+        """Have all gates note what runs."""
         for gate in self._gates:
             gate.settle(running, lingering)
 
@@ -93,10 +93,10 @@ class Gates:
 
 
 class Watched:
-    """A gate that is shut while the machine is too busy: looked at with each start, and now and then while it is."""
+    """A gate that is shut while the machine is too busy. Looks at each start, and now and then while it is shut."""
 
     def __init__(self, name: str, is_busy: Callable[[], bool | None], unknown: str) -> None:
-        """``is_busy``: None if the system does not tell. ``unknown``: the warning for that, once."""
+        """``is_busy``: None if the system does not tell. ``unknown``: the warning for that, given once."""
         self.name = name
         self._is_busy = is_busy
         self._unknown = unknown
@@ -111,7 +111,7 @@ class Watched:
             events.warning(self._unknown)
 
     def take(self, running: int) -> bool:
-        """Look, unless that was just done."""
+        """Look at the machine, unless that was just done."""
         if not (running and self._known):
             return True
         if self._timer is None and self._is_busy():
@@ -119,10 +119,10 @@ class Watched:
         return self._timer is None
 
     def settle(self, running: int, lingering: int) -> None:
-        """Nothing is taken."""
+        """Do nothing: nothing is taken."""
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -132,7 +132,7 @@ class Watched:
 
 
 def load_gate(most: float, machine: Machine) -> Watched:
-    """Shut while the load is above ``most``."""
+    """Return a gate that is shut while the load is above ``most``."""
 
     def is_busy() -> bool | None:
         load = machine.load()
@@ -142,7 +142,7 @@ def load_gate(most: float, machine: Machine) -> Watched:
 
 
 def memory_gate(least: int, machine: Machine) -> Watched:
-    """Shut while fewer than ``least`` bytes are available, or much of the time somebody waits for memory."""
+    """Return a gate that is shut while fewer than ``least`` bytes are available, or processes wait for memory a lot."""
 
     def is_busy() -> bool | None:
         available = machine.available_memory()
@@ -152,7 +152,7 @@ def memory_gate(least: int, machine: Machine) -> Watched:
 
 
 def make_gates(guardian: Guardian, settings: RunSettings, warn: Callable[[str], None]) -> Gates:
-    """Return the gates that the settings ask for. ``guardian``: for what it may have to give back.
+    """Return the gates that the settings ask for. ``guardian``: gives tokens back in an emergency.
 
     Raises ValueError if a jobserver is wanted that cannot be made.
     """

@@ -1,8 +1,8 @@
 """Job slots that are shared with make, ninja and cargo, by the protocol of GNU make's jobserver.
 
-A pipe holds a byte for each command that may run beside the first ones: who starts one more takes a byte, and writes
-the same byte back when it has ended. The first command of each program needs none, as the program itself was started
-on one. Source: "POSIX Jobserver Interaction" in the manual of GNU make.
+A pipe holds a byte for each command that may run beside the first ones. A program takes a byte to start one more
+command, and writes the same byte back when the command has ended. The first command of each program needs none,
+because the program itself was started on one. Source: "POSIX Jobserver Interaction" in the manual of GNU make.
 
 Knows pipes and the variable MAKEFLAGS; not what a command is.
 """
@@ -24,12 +24,12 @@ from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.table import TOKEN
 from fastrun.protocols import Events
 
-# What every pipe has room for.
+# Most tokens: every pipe has room for so many bytes.
 _MOST_TOKENS = 4096
 
 _TOKEN = b"+"
 
-# Ends with a blank that is not escaped. Behind a lone "--" are variables.
+# A word ends with a blank that is not escaped. Behind a lone "--" are variables.
 _WORD = re.compile(r"(?:\\.|[^\s\\])+")
 _AUTH = re.compile(r"--jobserver-(?:auth|fds)=(.*)", re.DOTALL)
 _OURS = re.compile(r"-j\d*|--jobs(=.*)?|--jobserver-(auth|fds|style)=.*", re.DOTALL)
@@ -37,7 +37,7 @@ _PLAIN_PATH = re.compile(r"[\w/.+@%,:-]+", re.ASCII)
 
 
 class Auth(NamedTuple):
-    """Where job slots are: the path of a fifo, or two descriptors, of which negative ones are not for this process."""
+    """Where job slots are: the path of a fifo, or two descriptors. Negative ones are not for this process."""
 
     path: str | None
     read: int = -1
@@ -45,7 +45,7 @@ class Auth(NamedTuple):
 
 
 def parse_auth(flags: str) -> Auth | None:
-    """The jobserver that MAKEFLAGS names, the last one if it names several."""
+    """Return the jobserver that MAKEFLAGS names, the last one if it names several."""
     found = None
     for word in _options(flags):
         value = _AUTH.fullmatch(word)
@@ -59,7 +59,7 @@ def parse_auth(flags: str) -> Auth | None:
 
 
 def with_jobserver(flags: str, jobs: int, auth: str) -> str:
-    """MAKEFLAGS with another jobserver, and all else that is in them: options and variables."""
+    """Return MAKEFLAGS with another jobserver, and all other options and variables that are in them."""
     kept = []
     is_number = False
     for word in _options(flags):
@@ -83,7 +83,7 @@ def _words(flags: str) -> list[str]:
 
 
 def reads_fifos(version: str) -> bool:
-    """Whether a make can use a fifo, by what it says to ``--version``: GNU make can from 4.4 on, before it fails."""
+    """Return whether a make can use a fifo, by what it says to ``--version``: GNU make before 4.4 fails with one."""
     found = re.match(r"GNU Make (\d+)\.(\d+)", version)
     return found is None or (int(found[1]), int(found[2])) >= (4, 4)
 
@@ -95,7 +95,7 @@ def join_or_serve(
     style: str | None,
     warn: Callable[[str], None],
 ) -> "Jobserver | None":
-    """The jobserver that MAKEFLAGS name unless ``jobs`` is given; else one of our own if a style is given.
+    """Return the jobserver that MAKEFLAGS names unless ``jobs`` is given; else one of our own if a style is given.
 
     Raises ValueError if that cannot be made.
     """
@@ -117,12 +117,12 @@ def join_or_serve(
 
 
 def open_auth(auth: Auth) -> tuple[int, int]:
-    """Descriptors of our own, not blocking, to read and to write tokens. Raises OSError."""
+    """Return descriptors of our own, not blocking, to read and to write tokens. Raises OSError."""
     if auth.path is not None:
         read_path = write_path = auth.path
     else:
         _check_pipe(auth)
-        # Opened anew: not to block is a property that whoever shares a descriptor would share as well.
+        # Opened anew: all processes that share a descriptor share whether it blocks.
         read_path, write_path = (f"/proc/self/fd/{descriptor}" for descriptor in (auth.read, auth.write))
     try:
         reader = os.open(read_path, os.O_RDONLY | os.O_NONBLOCK)
@@ -138,9 +138,9 @@ def open_auth(auth: Auth) -> tuple[int, int]:
 
 
 def _check_pipe(auth: Auth) -> None:
-    """Raise OSError unless both descriptors are the same pipe, and left to us by who started us.
+    """Raise OSError unless both descriptors are the same pipe, inherited from the parent.
 
-    If make closed them, something of this process may have their numbers by now.
+    If make closed them, files of this process may have their numbers by now.
     """
     try:
         found = [os.fstat(descriptor) for descriptor in (auth.read, auth.write)]
@@ -152,18 +152,18 @@ def _check_pipe(auth: Auth) -> None:
 
 
 class Jobserver:
-    """A gate that takes part in a jobserver. ``environment``: variables that commands need to do so, too."""
+    """A gate that takes part in a jobserver. ``environment``: variables that commands need to take part as well."""
 
     name = "jobserver"
 
     def __init__(self, reader: int, writer: int, guardian: Guardian) -> None:
-        """``reader``, ``writer``: not blocking; given up. ``guardian``: gives tokens back if this process is killed."""
+        """``reader``, ``writer``: not blocking, closed at the end. ``guardian``: gives tokens back after a kill."""
         self._reader = reader
         self._writer = writer
         self._table = guardian.table
         guardian.tokens_go_to = writer
         self.environment: dict[str, str] = {}
-        # What was taken, each with the guardian's row.
+        # The tokens that were taken, each with its row in the guardian's table.
         self._tokens: list[tuple[bytes, int]] = []
         self._waiting = False
         self._warned = False
@@ -176,7 +176,7 @@ class Jobserver:
         self._loop = asyncio.get_running_loop()
 
     def take(self, running: int) -> bool:
-        """Take a token, unless there is one to spare. If there is none, whoever gives one back is waited for."""
+        """Take a token, unless there is one to spare. If there is none, wait until one is given back."""
         if running <= len(self._tokens):
             return True
         try:
@@ -193,10 +193,10 @@ class Jobserver:
         return False
 
     def settle(self, running: int, lingering: int) -> None:  # noqa: ARG002
-        """Give back all but one for each command beside the first."""
+        """Give back the tokens that are not needed: each command but the first needs one."""
         while len(self._tokens) > max(running - 1, 0):
             token, row = self._tokens.pop()
-            # It cannot be full: there is no more in it than there was.
+            # The pipe cannot be full: it holds no more than at the beginning.
             with suppress(OSError):
                 os.write(self._writer, token)
             self._table.remove(row)
@@ -222,22 +222,22 @@ class Jobserver:
         self._on_change()
 
     def _stop_waiting(self) -> None:
-        # Not left on: what nobody takes would be told again and again.
+        # The reader is not left on: the loop would call it again and again for a token that is not taken.
         if self._waiting:
             self._waiting = False
             with suppress(RuntimeError):
-                # The loop is closed, if this is the end of a run that was broken off.
+                # The loop is closed if the run was broken off.
                 self._loop.remove_reader(self._reader)
 
     def _failed(self, cause: str | None) -> None:
-        """From now on a command starts only where none runs."""
+        """Warn, once, that from now on a command starts only while no other runs."""
         if not self._warned:
             self._warned = True
             self._events.warning(f"no more job slots: {cause}; one command at a time")
 
 
 class Server(Jobserver):
-    """A jobserver of our own, for as many commands as may run at once, ours and those of the programs that we start."""
+    """A jobserver of our own, for all commands that may run at once, of this run and of programs that it starts."""
 
     def __init__(self, flags: str, jobs: int, style: str, guardian: Guardian) -> None:
         """``flags``: MAKEFLAGS as they are. ``style``: one of JOBSERVERS. Raises ValueError or OSError."""
@@ -248,7 +248,7 @@ class Server(Jobserver):
         self._count = jobs - 1
         self._folder = _private_folder()
         self._path = os.path.join(self._folder, "jobserver")
-        # For those who know descriptors alone.
+        # Descriptors for programs that know no fifos.
         self._inherited: list[int] = []
         try:
             os.mkfifo(self._path, 0o600)
@@ -269,17 +269,17 @@ class Server(Jobserver):
         self.environment = {"MAKEFLAGS": with_jobserver(flags, jobs, auth)}
 
     def settle(self, running: int, lingering: int) -> None:
-        """As above. When nothing is left that could have a token, those of programs that were killed are replaced."""
+        """As above. When no process is left that could have a token, replace those of programs that were killed."""
         super().settle(running, lingering)
         if not (running or lingering or self._closed):
             with suppress(OSError):
                 there = int.from_bytes(fcntl.ioctl(self._reader, termios.FIONREAD, bytes(4)), sys.byteorder)
                 os.write(self._writer, _TOKEN * (self._count - there))
-                # Somebody had left his group and gave back what had been replaced.
+                # A process that had left its group has given back a token that was replaced already.
                 os.read(self._reader, max(there - self._count, 0))
 
     def close(self) -> None:
-        """As above, and remove the files."""
+        """Give everything back, and remove the files."""
         super().close()
         self._remove()
 
@@ -293,7 +293,7 @@ class Server(Jobserver):
 
 
 def _private_folder() -> str:
-    """A folder for us alone, with a path that needs no quotes in MAKEFLAGS. Raises OSError."""
+    """Return a new private folder with a path that needs no quotes in MAKEFLAGS. Raises OSError."""
     parent = tempfile.gettempdir()
     return tempfile.mkdtemp(prefix="fastrun-", dir=parent if _PLAIN_PATH.fullmatch(parent) else "/tmp")  # noqa: S108
 
@@ -307,7 +307,7 @@ def _version_of_make() -> str:
 
 
 def _processors() -> int:
-    """Those that this process may use."""
+    """Return how many processors this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:

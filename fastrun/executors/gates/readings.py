@@ -1,6 +1,6 @@
-"""What the machine says of its load and of its memory, where it does.
+"""Readings of the machine's load and memory.
 
-Reads files of Linux. Does not know what follows from them.
+Reads files of Linux. Does not know what follows from the readings.
 """
 
 import os
@@ -9,11 +9,11 @@ from fastrun.executors.limits import group_folders
 
 _KIB = 1024
 
-# The older control groups say a number for "max", just below 2**63.
+# Bytes above which a limit means none: the older control groups give a number just below 2**63 for "max".
 _NO_LIMIT = 1 << 62
 
-# By version of control groups: the most memory that a group may have, what it has, and in its statistics what of that
-# the kernel gives up first.
+# By version of control groups: the files with the most memory that a group may have and with what it has, and the key
+# of its statistics for the part that the kernel gives up first.
 _GROUP_FILES = (
     ("memory.max", "memory.current", "inactive_file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -21,7 +21,7 @@ _GROUP_FILES = (
 
 
 class Machine:
-    """The machine that this runs on. Every reading is None where the system does not tell."""
+    """The machine that this process runs on. A reading is None where the system does not tell."""
 
     def __init__(self, proc: str = "/proc", groups: str = "/sys/fs/cgroup") -> None:
         """``proc``, ``groups``: where its files are."""
@@ -35,7 +35,7 @@ class Machine:
         ]
 
     def load(self) -> float | None:
-        """The load average of the last minute or, if that is more, the number of threads that run or would right now.
+        """Return the load average of the last minute or, if more, the number of threads that run or could run now.
 
         The average alone lags behind: a thousand commands could be started before it shows the first.
         """
@@ -48,14 +48,14 @@ class Machine:
             return None
 
     def available_memory(self) -> int | None:
-        """Bytes that can be had without swapping, of the machine's memory and of what the control groups are left."""
+        """Return the bytes that can be had without swapping, of the machine and within its control groups."""
         text = self._read("meminfo")
         found = [] if text is None else [parse_available(text)]
         found += [_left_to_group(folder, *files) for folder, files in self._groups]
         return min((number for number in found if number is not None), default=None)
 
     def memory_pressure(self) -> float | None:
-        """The percentage of the last ten seconds in which somebody waited for memory."""
+        """Return the percentage of the last ten seconds in which some process waited for memory."""
         text = self._read("pressure/memory")
         return None if text is None else parse_pressure(text)
 
@@ -64,7 +64,7 @@ class Machine:
 
 
 def parse_load(text: str) -> float | None:
-    """What ``Machine.load`` is, from /proc/loadavg: ``0.20 0.18 0.12 3/80 11206``."""
+    """Return what ``Machine.load`` is, from /proc/loadavg: ``0.20 0.18 0.12 3/80 11206``."""
     try:
         average, _, _, threads, *_ = text.split()
         return max(float(average), float(threads.partition("/")[0]))
@@ -73,21 +73,21 @@ def parse_load(text: str) -> float | None:
 
 
 def parse_available(text: str) -> int | None:
-    """Bytes, from /proc/meminfo. Kernels before 3.14 do not say."""
+    """Return the bytes available by the text of /proc/meminfo. Kernels before 3.14 do not say."""
     number = _field(text, "MemAvailable:")
     return None if number is None else int(number) * _KIB
 
 
 def parse_pressure(text: str) -> float | None:
-    """What ``Machine.memory_pressure`` is, from /proc/pressure/memory: ``some avg10=0.00 avg60=...``."""
+    """Return what ``Machine.memory_pressure`` is, from /proc/pressure/memory: ``some avg10=0.00 avg60=...``."""
     number = _field(text.replace("=", " "), "some avg10")
     return None if number is None else float(number)
 
 
 def left_to_group(most: str, now: str, statistics: str, idle_key: str) -> int | None:
-    """Bytes that a control group may still have, from the texts of its files; None if they do not say.
+    """Return the bytes that a control group may still have, by the texts of its files; None if they do not say.
 
-    What it has read of files and not used since counts as free, as the kernel gives that up first.
+    Pages of files that it has not used of late count as free, because the kernel gives them up first.
     """
     try:
         used = int(now) - int(_field(statistics, f"{idle_key} ") or 0)
@@ -99,14 +99,14 @@ def left_to_group(most: str, now: str, statistics: str, idle_key: str) -> int | 
 def _left_to_group(folder: str, most_name: str, now_name: str, idle_key: str) -> int | None:
     most = (_read(os.path.join(folder, most_name)) or "").strip()
     if not most.isdigit() or int(most) > _NO_LIMIT:
-        # "max". Most groups have no limit, and then the other files, which take longer, are of no use.
+        # "max". Most groups have no limit: then the other files, which take longer to read, are of no use.
         return None
     now, statistics = (_read(os.path.join(folder, name)) or "" for name in (now_name, "memory.stat"))
     return left_to_group(most, now, statistics, idle_key)
 
 
 def _field(text: str, key: str) -> str | None:
-    """The number behind the key at the beginning of a line, as text."""
+    """Return the number, as text, behind the key at the beginning of a line."""
     for line in text.splitlines():
         if line.startswith(key):
             number = line[len(key) :].split()[:1]

@@ -1,7 +1,7 @@
-"""What the guardian does when the runner has died: it ends what the tasks started, and says what ran.
+"""The emergency: after the runner's death the guardian ends what the tasks started, and says what ran.
 
-Runs in a process of its own, in haste: imports little. Knows processes, marks and rows of the table; nothing of
-what the runner had in mind.
+Runs in a process of its own, in haste: imports little. Knows processes, marks and rows of the table; nothing of the
+graph and of how tasks are run.
 """
 
 import os
@@ -12,34 +12,30 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from fastrun.executors.guardian.groups import has_ended, signal_group
-from fastrun.executors.guardian.marks import is_detached, mark, marked_environment, process_ids
+from fastrun.executors.guardian.groups import signal_group, signal_process
+from fastrun.executors.guardian.marks import is_detached, mark, marked_environment
+from fastrun.executors.guardian.proc import Identity, file_identity, process_ids, start_time
 from fastrun.executors.guardian.table import EVAL, EXEC, TOKEN, Row, read_rows
 
-# Seconds between TERM and KILL, and after which what does not die is left. All are to be gone within one.
+# Seconds between TERM and KILL, and until what has not died is left alone. All are to be gone within one second.
 _GRACE = 0.3
 _PATIENCE = 5.0
 
 # Seconds between looks.
 _PAUSE = 0.02
 
-# Looks in a row that find nobody before it is believed: who forks and ends during one is not seen, nor is the child.
+# Looks in a row that find no process before that is believed. A process that forks and ends during a look is not seen,
+# nor is its child.
 _QUIET_LOOKS = 2
 
+# Most names of commands, and of snippets, that are listed.
 _LABELS_SHOWN = 10
 
 
-class Process(NamedTuple):
-    """``start``: when it was started, in the kernel's ticks; with the id it tells it from all others."""
-
-    pid: int
-    start: int
-
-
 class Runner(NamedTuple):
-    """Who died, as the guardian knew it.
+    """The process that died, as the guardian knew it.
 
-    ``copy_mark``: a descriptor of its, with the device and inode behind it, that only it and its copies have.
+    ``copy_mark``: one of its descriptors, with the device and inode behind it. Only it and its copies have that.
     """
 
     pid: int
@@ -49,9 +45,11 @@ class Runner(NamedTuple):
 
 
 class Survivors:
-    """The processes that a run has left behind, but for those that are detached.
+    """The processes that a run has left behind, but for the detached ones.
 
-    Those with its mark, copies of the runner, and whoever is in a session or group of theirs or of a command that ran.
+    They are: processes with its mark, copies of the runner, and all processes in a session or group of these or of a
+    command that ran. A process that was met is one of them until it has ended, even if its mark is gone: a dying
+    process gives back its memory, and the mark with it, some time before its end.
     """
 
     def __init__(self, run_id: str, leaders: Iterable[int], runner: Runner) -> None:
@@ -60,42 +58,42 @@ class Survivors:
         self._leaders = frozenset(leaders)
         self._runner = runner
         self._spared = {os.getpid(), runner.pid}
-        # In the runner's own session and group are those who started it. 0 and 1 mean others than one group.
+        # The runner's own session and group hold processes that it did not start. 0 and 1 name no single group.
         self._foreign = {0, 1, runner.session, runner.group}
         self._began = time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
-        self._immune: set[Process] = set()
+        self._met: set[Identity] = set()
+        self._immune: set[Identity] = set()
 
     def end(self) -> tuple[int, int]:
-        """End them all: TERM and CONT, then KILL. Returns how many were ended and how many could not be."""
+        """Send TERM and CONT to all, then KILL. Return how many processes were ended and how many could not be."""
         began = time.monotonic()
-        met: set[Process] = set()
         quiet = 0
         while True:
             processes, groups = self.look()
             passed = time.monotonic() - began
             quiet = 0 if processes else quiet + 1
             if quiet == _QUIET_LOOKS or passed > _PATIENCE:
-                left = sum(_start(process.pid) == process.start for process in met)
-                return len(met) - left, left
+                left = sum(process.lives() for process in self._met)
+                return len(self._met) - left, left
             if passed >= _GRACE or not processes:
-                # Who forks and ends all the time is never seen alive, and all the same gets what his group is sent.
+                # A process that keeps forking may never be seen, but signals to its group reach it.
                 for group in groups:
                     signal_group(group, signal.SIGKILL)
             if passed >= _GRACE:
                 self._signal(processes, [signal.SIGKILL])
             else:
-                self._signal([one for one in processes if one not in met], [signal.SIGTERM, signal.SIGCONT])
-            met.update(processes)
+                self._signal(processes - self._met, [signal.SIGTERM, signal.SIGCONT])
+            self._met |= processes
             time.sleep(_PAUSE)
 
-    def look(self) -> tuple[list[Process], set[int]]:
-        """Who is seen alive now, and the groups in which there may be others of theirs and is nobody else."""
-        places = []
+    def look(self) -> tuple[set[Identity], set[int]]:
+        """Return the survivors that are seen now, and the groups in which there may be others and no other process."""
+        memberships = []
         marked = set()
         others = set(self._spared)
         for pid in process_ids():
             try:
-                places.append((pid, os.getsid(pid), os.getpgid(pid)))
+                memberships.append((pid, os.getsid(pid), os.getpgid(pid)))
             except OSError:
                 continue
             environment = marked_environment(pid, self._mark)
@@ -103,82 +101,42 @@ class Survivors:
                 others.add(pid)
             elif environment is not None or self._is_copy(pid):
                 marked.add(pid)
-        own = self._own({number for pid, *numbers in places if pid in marked for number in numbers}, marked)
-        processes = []
-        for pid, session, group in places:
-            if pid not in others and (pid in marked or session in own or group in own):
-                start = _start(pid)
-                process = Process(pid, start)
-                if start and process not in self._immune:
-                    processes.append(process)
-        return processes, own - {group for pid, _, group in places if pid in others}
+        own = self._own({number for pid, *numbers in memberships if pid in marked for number in numbers}, marked)
+        processes = {process for process in self._met if process.pid not in others and process.lives()}
+        for pid, session, group in memberships:
+            if pid not in others and (pid in marked or session in own or group in own) and (start := start_time(pid)):
+                processes.add(Identity(pid, start))
+        return processes - self._immune, own - {group for pid, _, group in memberships if pid in others}
 
     def _own(self, numbers: Collection[int], marked: Collection[int]) -> set[int]:
-        """Of the sessions and groups that marked processes are in, those that are the run's, and the commands'."""
-        # Led by somebody who is alive and not marked it is somebody else's: a user's, who has copied the environment.
-        own = {number for number in numbers if number in marked or not _start(number)}
-        # The number of a command that has ended may be somebody else's by now.
-        own.update(number for number in self._leaders if _start(number) <= self._began)
+        """Return those of the sessions and groups of marked processes that are the run's, and the commands' own."""
+        # A session led by a living process without the mark is not the run's: a user has copied the environment.
+        own = {number for number in numbers if number in marked or not start_time(number)}
+        # The number of a command that has ended may be another process's by now.
+        own.update(number for number in self._leaders if start_time(number) <= self._began)
         return own - self._foreign
 
     def _is_copy(self, pid: int) -> bool:
-        """Whether this was forked off the runner by a snippet and has not become another program."""
+        """Return whether a snippet forked this process off the runner, and it has not become another program."""
         if self._runner.copy_mark is None:
             return False
-        descriptor, device, inode = self._runner.copy_mark
-        try:
-            found = os.stat(f"/proc/{pid}/fd/{descriptor}")
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == (device, inode)
+        descriptor, *identity = self._runner.copy_mark
+        return file_identity(pid, descriptor) == tuple(identity)
 
-    def _signal(self, processes: Iterable[Process], numbers: Sequence[signal.Signals]) -> None:
+    def _signal(self, processes: Iterable[Identity], numbers: Sequence[signal.Signals]) -> None:
         for process in processes:
             try:
-                _send(process, numbers)
+                signal_process(process, numbers)
             except ProcessLookupError:
-                # It was faster.
+                # It has ended meanwhile.
                 continue
             except PermissionError:
                 # It has become another user's (sudo): nothing can be done about it.
                 self._immune.add(process)
 
 
-def _start(pid: int) -> int:
-    """When a process was started, in ticks since the machine was; 0 if it does not live."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            # The name, in parentheses, may hold anything.
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return 0
-    return 0 if has_ended(fields) else int(fields[19])
-
-
-def _send(process: Process, numbers: Sequence[signal.Signals]) -> None:
-    """Send signals to a process, if it still is the one that was seen. Raises OSError."""
-    try:
-        descriptor = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return
-    except (AttributeError, OSError):
-        # None to be had: an old kernel, or a sandbox.
-        descriptor = -1
-    try:
-        # From here on the descriptor cannot come to mean another process, as the number can.
-        if _start(process.pid) == process.start:
-            for number in numbers:
-                if descriptor >= 0:
-                    signal.pidfd_send_signal(descriptor, number)
-                else:
-                    os.kill(process.pid, number)
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
-
-
 def end_groups(groups: Iterable[int]) -> tuple[int, int]:
-    """End the groups of the commands that ran, where there is no /proc. Returns as ``Survivors.end`` does."""
+    """End the groups of the commands that ran, where there is no /proc. Return what ``Survivors.end`` returns."""
     living = met = {group for group in groups if _has_members(group)}
     for group in living:
         signal_group(group, signal.SIGTERM)
@@ -201,7 +159,7 @@ def _has_members(group: int) -> bool:
 
 
 def account(cause: str, ended: int, left: int, rows: Sequence[Row]) -> str:
-    """What is said of it, in lines."""
+    """Return the lines that say what happened."""
     lines = [f"fastrun: {cause}; ended {ended} process{'' if ended == 1 else 'es'} of its tasks"]
     if left:
         lines[0] += f"; {left} could not be ended"
@@ -214,24 +172,25 @@ def account(cause: str, ended: int, left: int, rows: Sequence[Row]) -> str:
 
 
 def _erased_below() -> bytes:
-    """What takes off a terminal the lines that the runner may have had below the cursor; nothing else is there."""
+    """Return what clears a terminal below the cursor, where only the runner may have had lines."""
     return b"\x1b[J" if os.isatty(2) and os.environ.get("TERM", "dumb") not in ("", "dumb") else b""
 
 
 def main() -> None:
-    """Called with the run's id, the runner's process, session and group, the table's descriptor there and here.
+    """Run the emergency, once the runner has died.
 
-    Last, where tokens are given back, or -1.
+    Arguments: the run's id; the runner's process, session and group; the table's descriptor there and here; the
+    descriptor to which tokens are given back, or -1.
     """
     run_id, *numbers = sys.argv[1:]
     pid, session, group, table_there, table, tokens = map(int, numbers)
-    # Whatever the shell took for the end of the pipe: this is it.
+    # The shell may have taken something else for the end of the pipe: wait for the end itself.
     while os.read(0, 1):
         pass
     died = os.getppid() != pid
-    # A part of a run is what a worker of a cluster does.
-    who = "a worker" if ":" in run_id else "fastrun"
-    cause = f"{who} died" if died else f"{who} has become another program or closed its descriptors"
+    # A worker of a cluster runs a part of a run.
+    name = "a worker" if ":" in run_id else "fastrun"
+    cause = f"{name} died" if died else f"{name} has become another program or closed its descriptors"
     rows = read_rows(table)
     leaders = [row.pid for row in rows if row.kind == EXEC]
     if process_ids():
@@ -245,6 +204,6 @@ def main() -> None:
             os.write(tokens, bytes(row.pid for row in rows if row.kind == TOKEN))
     data = _erased_below() + account(cause, ended, left, rows).encode("utf-8", "backslashreplace")
     with suppress(OSError):
-        # Nobody may be there any more to read it.
+        # The reader may be gone.
         while data:
             data = data[os.write(2, data) :]

@@ -1,36 +1,51 @@
-"""Process groups: who is alive in them, and signals to all of one."""
+"""Process groups: which have living members; and signals, to all members of a group or to a single process."""
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+
+from fastrun.executors.guardian.proc import Identity, goes_on, process_ids, read_stat
 
 
 def signal_group(group: int, number: signal.Signals) -> None:
-    """Send a signal to a group, if there is still one."""
+    """Send a signal to a group, if it has members."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 
-def has_ended(fields: Sequence[bytes]) -> bool:
-    """Whether a process has, by what stands behind its name in /proc/PID/stat. Source: proc_pid_stat(5).
-
-    One whose first thread has ended before the others looks like a zombie, and has more threads than one.
-    """
-    return fields[0] in (b"Z", b"X") and int(fields[17]) < 2
+def signal_process(process: Identity, numbers: Sequence[signal.Signals]) -> None:
+    """Send signals to a process, if it still is the one that was seen. Raises OSError."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):
+        # None to be had: an old kernel, or a sandbox.
+        descriptor = -1
+    try:
+        # From here on the descriptor cannot come to mean another process, as the number can.
+        if process.lives():
+            for number in numbers:
+                if descriptor >= 0:
+                    signal.pidfd_send_signal(descriptor, number)
+                else:
+                    os.kill(process.pid, number)
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def live_groups() -> set[int] | None:
-    """The process groups in which somebody is alive, or None where the system does not tell."""
-    try:
-        entries = [entry for entry in os.listdir("/proc") if entry.isdecimal()]
-    except OSError:
-        return None
-    groups = set()
-    for entry in entries:
-        with suppress(OSError), open(f"/proc/{entry}/stat", "rb") as file:
-            # The name, in parentheses, may hold anything. Behind it: state, parent, group.
-            fields = file.read().rpartition(b")")[2].split()
-            if not has_ended(fields):
-                groups.add(int(fields[2]))
-    return groups
+    """Return the process groups with members that have not ended, or None where the system does not tell."""
+    pids = process_ids()
+    found = map(read_stat, pids)
+    return {stat.pgrp for stat in found if stat is not None and not stat.has_ended} if pids else None
+
+
+def staying_groups(groups: Collection[int]) -> set[int] | None:
+    """Return those of some process groups with members that live and are not dying, None as above."""
+    pids = process_ids()
+    found = ((pid, read_stat(pid)) for pid in pids)
+    staying = {stat.pgrp for pid, stat in found if stat is not None and stat.pgrp in groups and goes_on(pid)}
+    return staying if pids else None

@@ -1,11 +1,11 @@
 """The guardian: a process that outlives the runner, however that dies, to end what its tasks started.
 
-Costs what starting a shell costs, and nothing while it waits: the shell reads from a pipe that nobody ever
-writes to and of which the runner alone holds the other end. When the kernel closes that end, the shell becomes
-a Python that runs ``emergency``. Knows how to start and to end the guardian; not what it does, nor how tasks are run.
+It costs what starting a shell costs, and nothing while it waits: the shell reads from a pipe that is never written to,
+of which the runner alone holds the other end. When the kernel closes that end, the shell becomes a Python that runs
+``emergency``. Knows how to start and to end the guardian; not what the guardian does, nor how tasks are run.
 
-Its own session, ignored signals and no mark in its environment keep it alive through whatever ends the runner or, if
-that is a task of another run, the tasks of that one.
+It has its own session, ignores signals and has no mark in its environment: so it survives what ends the runner and, if
+the runner is a task of another run, what ends the tasks of that run.
 """
 
 import errno
@@ -21,22 +21,22 @@ from fastrun.protocols import Events
 
 _SHELL = "/bin/sh"
 
-# What it is not to be ended by, blocked until the shell has come to ignore it.
+# The signals that are not to end it, blocked until the shell ignores them.
 _IGNORED = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
 _SCRIPT = "trap '' HUP INT QUIT TERM; read -r line; exec \"$@\""
 
-# What Python may need to be found by, and what says whether the terminal's lines can be erased.
+# The variables that Python may need to find its libraries, and TERM: it tells whether lines can be erased.
 _PASSED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH", "TERM")
 
-# By path, as neither the environment nor site's folders are looked at: both could hold it up.
+# The package is found by its path: the environment and site's folders are not looked at, as both could delay it.
 _FOLDER = os.path.abspath(__file__).rsplit(os.sep, 4)[0]
 _CODE = "import sys; sys.path.append(sys.argv.pop(1)); from fastrun.executors.guardian.emergency import main; main()"
 
 
 class Guardian:
-    """Watches over one run. ``table``: for the executors to list what runs; usable whether it was started or not.
+    """Watches over one run. ``table``: where executors list what runs; usable whether it was started or not.
 
-    ``tokens_go_to``: where it writes the tokens that are listed then, -1 for nowhere; set before it is started.
+    ``tokens_go_to``: the descriptor to which it gives back listed tokens, -1 for none; set before it is started.
     """
 
     def __init__(self, run_id: str, *, wanted: bool = True) -> None:
@@ -49,7 +49,7 @@ class Guardian:
         self._pipe = -1
 
     def begin(self, events: Events) -> None:
-        """Start it if that was not tried before. Called before a first task."""
+        """Start it unless that was tried before. Called before a first task."""
         if self._begun:
             return
         self._begun = True
@@ -61,12 +61,12 @@ class Guardian:
     def start(self) -> None:
         """Start it.
 
-        Raises OSError with nothing started; the run can go on without it, up to ``stop`` all the same.
+        Raises OSError with nothing started. The run can go on without it, and calls ``stop`` all the same.
         """
         if self.table.descriptor < 0 or not sys.executable:
             raise OSError(errno.ENOSYS, "no shared memory, or no Python that is known by its path")
         read_end, self._pipe = os.pipe()
-        # Before it is there, so that a copy of the process made meanwhile leaves the pipe as well.
+        # Before it is started, so that a copy of this process that is made meanwhile leaves the pipe as well.
         _started.add(self)
         try:
             self._pid = _spawn(self.run_id, read_end, self.table.descriptor, self.tokens_go_to)
@@ -78,13 +78,13 @@ class Guardian:
     def stop(self) -> None:
         """End it once no process of the run is left, whether it was started, has ended or not.
 
-        Returns when it is gone: it has the runner's standard error, and whoever reads that would wait for it.
+        Return when it is gone: it has the runner's standard error, and a reader of that would wait for it.
         """
         _started.discard(self)
         if self._pid:
-            # Killed rather than told: it may be stopped, and then would not listen.
+            # Killed, not asked: it may be stopped, and then it would not react.
             with suppress(ChildProcessError):
-                # Only a child of ours that nobody has waited for, or its number may be somebody else's.
+                # Only if it has not been waited for: else its number may be another process's.
                 if not os.waitpid(self._pid, os.WNOHANG)[0]:
                     os.kill(self._pid, signal.SIGKILL)
                     os.waitpid(self._pid, 0)
@@ -100,10 +100,10 @@ class Guardian:
             self._pipe = -1
 
     def _leave(self) -> None:
-        """Make nothing of this in a copy of the process: the guardian is the original's."""
+        """Detach a copy of the process: the guardian is the original's."""
         self._close_pipe()
-        # The table's descriptor is what a snippet's copies are known by, which have no mark. Other copies are
-        # no business of the run.
+        # A copy made by a snippet has no mark: the guardian knows it by the table's descriptor. Other copies do not
+        # belong to the run.
         self.table.close(keep_file=OUTPUT.get(None) is not None)
 
 
@@ -120,16 +120,16 @@ os.register_at_fork(after_in_child=_leave_all)
 
 
 def _spawn(run_id: str, pipe: int, table: int, tokens: int) -> int:
-    """Start the shell. Returns its process id. Raises OSError, or NotImplementedError without setsid."""
-    # Above all, so that none is replaced before it is copied.
+    """Start the shell. Return its process id. Raises OSError, or NotImplementedError without setsid."""
+    # Numbers above all others, so that no descriptor is replaced before it is copied.
     table_copy = max(pipe, table, tokens, 2) + 1
     tokens_copy = table_copy + 1 if tokens >= 0 else -1
-    # No mark, and nothing but what is needed: a copy of all would take 0.1 ms.
+    # No mark, and only what is needed: a copy of all variables would take 0.1 ms.
     environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
     python = [sys.executable, "-I", "-S", "-B", "-c", _CODE, _FOLDER]
     known = [os.getpid(), os.getsid(0), os.getpgrp(), table, table_copy, tokens_copy]
     inheritable = _inheritable()
-    # Those at or above the limit, which was lowered since, cannot be named in an action.
+    # Descriptors at or above the limit, if it was lowered since, cannot be named in an action.
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     unnamed = [descriptor for descriptor in inheritable if 0 <= limit <= descriptor]
     for descriptor in unnamed:
@@ -155,7 +155,7 @@ def _spawn(run_id: str, pipe: int, table: int, tokens: int) -> int:
 
 
 def _inheritable() -> list[int]:
-    """Descriptors beyond the first three that a new process would get: whoever waits for their end waits for it."""
+    """Return the descriptors beyond the first three that a new process would inherit, and so hold open."""
     try:
         descriptors = [int(name) for name in os.listdir("/dev/fd")]
     except OSError:
@@ -166,6 +166,6 @@ def _inheritable() -> list[int]:
             if descriptor > 2 and os.get_inheritable(descriptor):
                 found.append(descriptor)
         except OSError:
-            # The listing's own, which is closed again.
+            # The descriptor of the listing itself, which is closed again.
             continue
     return found

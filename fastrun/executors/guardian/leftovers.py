@@ -2,66 +2,100 @@
 
 At the end of a run, or what one attempt at a task has left before the next.
 
-They are found by their mark. Knows marks and signals; not how commands are run.
+They are found by their mark. A process that was found once is waited for until it has ended, even if its mark is gone:
+a dying process gives back its memory, and the mark with it, before it closes its files. Knows marks and signals; not
+how commands are run.
 """
 
 import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
-from fastrun.executors.guardian.marks import is_detached, mark, marked_environment, marked_processes
+from fastrun.executors.guardian.groups import live_groups, signal_process
+from fastrun.executors.guardian.marks import (
+    decode_name,
+    encode_name,
+    is_detached,
+    mark,
+    marked_environment,
+    marked_processes,
+)
+from fastrun.executors.guardian.proc import Identity, goes_on
 from fastrun.text import printable
 
-# Seconds between looks.
+# Seconds between looks at the end of a run, and most looks after a KILL: a second in all.
 _PAUSE = 0.02
-
-# The same where the loop waits.
-_SHORT_PAUSE = 0.001
-
-# Looks at what was killed, a second in all.
 _LOOKS_AFTER_KILL = 50
+
+# The same before the next attempt. Short, as the loop waits for it.
+_SHORT_PAUSE = 0.001
+_SHORT_LOOKS = 1000
 
 
 async def end_leftovers(run_id: str, known: Collection[int], grace: float, warn: Callable[[str], None]) -> None:
-    """Name them, send TERM and CONT, and KILL after so many seconds; return when none is left.
+    """Name them, send TERM and CONT, and KILL after ``grace`` seconds; return when none is left.
 
-    ``run_id``: their mark. ``known``: process groups that somebody else looks after. ``warn``: takes one line.
+    ``run_id``: their mark. ``known``: process groups that the caller ends. ``warn``: takes one line.
     """
     loop = asyncio.get_running_loop()
     began = loop.time()
     looks_left = _LOOKS_AFTER_KILL
-    met: set[int] = set()
-    named: set[str] = set()
-    while looks_left and (found := [one for one in marked_processes(run_id) if _group(one[0]) not in known]):
-        for pid, task in found:
-            if loop.time() - began >= grace:
-                _send(pid, run_id, signal.SIGKILL)
-            elif pid not in met:
-                _send(pid, run_id, signal.SIGTERM)
-                _send(pid, run_id, signal.SIGCONT)
-            met.add(pid)
-            if task not in named:
+    # 0: a process that was reaped meanwhile.
+    spared = {0, *known}
+    met: set[Identity] = set()
+    named: set[bytes] = set()
+    while looks_left:
+        found = {one: task for one, task in marked_processes(run_id) if _group(one.pid) not in spared}
+        left = {*found, *_not_ended(met, run_id)}
+        if not left:
+            return
+        for process, task in found.items():
+            if process not in met and task not in named and goes_on(process.pid):
                 named.add(task)
-                warn(f"{printable(task)}: left a process behind; it is ended")
-        looks_left -= loop.time() - began >= grace
+                warn(f"{printable(decode_name(task))}: left a process behind; it is ended")
+        killing = loop.time() - began >= grace
+        if killing:
+            _send(left, signal.SIGKILL)
+        else:
+            _send(left - met, signal.SIGTERM, signal.SIGCONT)
+        met |= left
+        looks_left -= killing
         await asyncio.sleep(_PAUSE)
 
 
-def kill_leftovers(run_id: str, name: str, others: Collection[int]) -> None:
-    """Kill those of one task, of which no command runs. Returns when none is left, as a rule within a millisecond.
+def kill_leftovers(run_id: str, groups: Collection[int], name: str, others: Collection[int]) -> bool:
+    """Kill what an attempt has left; return when it has ended, as a rule within a millisecond.
 
-    ``run_id``: their mark. ``name``: of the task, as ``FASTRUN_TASK`` says it. ``others``: sessions of those that run.
+    ``run_id``: its mark. ``groups``: its process groups, which have been killed. ``name``: of its task. ``others``:
+    sessions of commands that run.
+
+    Returns False if some have not ended within a second, or the system does not tell.
     """
-    for _ in range(_LOOKS_AFTER_KILL):
-        found = [pid for pid, task in marked_processes(run_id) if task == name and _session(pid) not in others]
-        if not found:
-            return
-        for pid in found:
-            _send(pid, run_id, signal.SIGKILL)
+    task = encode_name(name)
+    left: set[Identity] = set()
+    for _ in range(_SHORT_LOOKS):
+        left = set(_not_ended(left, run_id))
+        left.update(one for one, its in marked_processes(run_id) if its == task and _session(one.pid) not in others)
+        _send(left, signal.SIGKILL)
+        if groups:
+            live = live_groups()
+            if live is None:
+                return False
+            groups = live.intersection(groups)
+        if not left and not groups:
+            return True
         time.sleep(_SHORT_PAUSE)
+    return False
+
+
+def _not_ended(processes: Iterable[Identity], run_id: str) -> list[Identity]:
+    """Return the processes that live, but for any that has become detached since it was found."""
+    wanted = mark(run_id)
+    living = [process for process in processes if process.lives()]
+    return [process for process in living if not is_detached(marked_environment(process.pid, wanted) or b"")]
 
 
 def _session(pid: int) -> int:
@@ -78,13 +112,7 @@ def _group(pid: int) -> int:
         return 0
 
 
-def _send(pid: int, run_id: str, number: signal.Signals) -> None:
-    """Send a signal, unless the process has ended and its number become somebody else's."""
-    with suppress(OSError):
-        descriptor = os.pidfd_open(pid)
-        try:
-            environment = marked_environment(pid, mark(run_id))
-            if environment is not None and not is_detached(environment):
-                signal.pidfd_send_signal(descriptor, number)
-        finally:
-            os.close(descriptor)
+def _send(processes: Iterable[Identity], *numbers: signal.Signals) -> None:
+    for process in processes:
+        with suppress(OSError):
+            signal_process(process, numbers)

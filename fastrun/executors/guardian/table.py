@@ -1,7 +1,7 @@
-"""What runs at present, in memory that outlives the process that writes it.
+"""The table of what runs at present, in memory that outlives the process that writes it.
 
-A file without a name, mapped by the runner, whose other reader is the guardian: after a ``kill -9`` it still says
-which commands and snippets ran. Knows rows; not how a task is run, nor what is done about one.
+A file without a name that the runner maps and the guardian reads: after a ``kill -9`` it still says which commands and
+snippets ran. Knows rows; not how a task is run, nor what is done about one.
 """
 
 import itertools
@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 EXEC = 1
 EVAL = 2
-# Not a task: a byte that is owed to make's jobserver, in the place of a process id.
+# Not a task: a byte that is owed to make's jobserver, instead of a process id.
 TOKEN = 3
 
-# Rows, of which only those in use take memory. What runs beyond them is not listed.
+# Most rows, of which only the used ones take memory. Further tasks are not listed.
 _ROWS = 4096
 
-# Process id, name, kind. The kind comes last: until it is written the row is not there.
+# Process id, name, kind. The kind comes last: until it is written the row counts as empty.
 _ROW = struct.Struct("<i251sB")
 _KIND = _ROW.size - 1
 _SIZE = _ROWS * _ROW.size
@@ -29,7 +29,7 @@ NO_ROW = -1
 class Row(NamedTuple):
     """A task that runs, or a TOKEN.
 
-    ``kind``: EXEC or EVAL. ``pid``: of a command, the number of its session and group as well; of a snippet 0.
+    ``kind``: EXEC or EVAL. ``pid``: of a command, also the number of its session and group; 0 for a snippet.
     ``label``: the task's name as it may be shown, which may be empty.
     """
 
@@ -39,9 +39,9 @@ class Row(NamedTuple):
 
 
 class Table:
-    """The runner's side. Any thread may add and remove: who has a row is alone with it.
+    """The runner's side. Any thread may add and remove: a row belongs to the thread that has added it.
 
-    ``descriptor``: the file, or -1 if there is none to be had; rows can be added all the same.
+    ``descriptor``: the file, or -1 if the system gives none; rows can be added all the same.
     """
 
     def __init__(self) -> None:
@@ -50,15 +50,15 @@ class Table:
         except OSError:
             self.descriptor = -1
         self._memory = mmap.mmap(self.descriptor, _SIZE)
-        # Both hand out a number in one step of the interpreter: no lock.
+        # Both hand out a number in one step of the interpreter: they need no lock.
         self._unused = itertools.count()
         self._free: list[int] = []
 
     def add(self, kind: int, pid: int, name: str) -> int:
-        """List a task, its name cut to 250 bytes. Returns its row, NO_ROW where none is free.
+        """List a task, its name cut to 250 bytes. Return its row, NO_ROW if none is free.
 
-        A command is to be removed when its process is waited for: then the number may become somebody else's. One that
-        is detached is not to be listed.
+        A command must be removed when its process is reaped: then the number may become another process's. A detached
+        command must not be listed.
         """
         row = self.reserve()
         return row if self.write(row, kind, pid, name) else NO_ROW
@@ -69,7 +69,7 @@ class Table:
             self._free.append(row)
 
     def reserve(self) -> int:
-        """A row for who lists one task after the other. NO_ROW where none is free."""
+        """Return a row for a thread that lists one task after the other, NO_ROW if none is free."""
         try:
             return self._free.pop()
         except IndexError:
@@ -77,7 +77,7 @@ class Table:
             return row if row < _ROWS else NO_ROW
 
     def write(self, row: int, kind: int, pid: int, name: str) -> bool:
-        """List a task in a row, in the place of what was there. Returns whether it is, see ``add``."""
+        """List a task in a row, instead of what was there. Return whether it is listed, see ``add``."""
         if row == NO_ROW:
             return False
         try:
@@ -85,12 +85,12 @@ class Table:
         except UnicodeEncodeError:
             _ROW.pack_into(self._memory, row * _ROW.size, pid, name.encode("utf-8", "replace"), kind)
         except (TypeError, ValueError):
-            # Closed, which struct calls the wrong type: a snippet that the run gave up on.
+            # The table is closed, which struct calls the wrong type: this is a snippet that the run gave up on.
             return False
         return True
 
     def clear(self, row: int) -> bool:
-        """List nothing in a row. Returns whether it was possible."""
+        """Empty a row. Return whether it was possible."""
         if row == NO_ROW:
             return False
         try:
@@ -101,7 +101,7 @@ class Table:
         return True
 
     def close(self, *, keep_file: bool = False) -> None:
-        """Give back the memory and, unless ``keep_file``, the descriptor. Rows of later callers are not listed."""
+        """Give back the memory and, unless ``keep_file``, the descriptor. Later rows are not listed."""
         self._memory.close()
         if self.descriptor >= 0 and not keep_file:
             os.close(self.descriptor)
@@ -109,19 +109,19 @@ class Table:
 
 
 def read_rows(descriptor: int) -> list[Row]:
-    """What runs according to a table's file. Raises OSError."""
+    """Return the rows of a table's file. Raises OSError."""
     found = []
     for pid, name, kind in _ROW.iter_unpack(os.pread(descriptor, _SIZE, 0)):
         if kind:
             text = name.rstrip(b"\0").decode("utf-8", "ignore")
-            # As ``spec.printable`` does it, which cannot be had without orjson, as the guardian has to.
+            # As ``text.printable`` does it, without the regular expressions that it loads: the guardian imports little.
             shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
             found.append(Row(kind, pid, shown if name.endswith(b"\0") else f"{shown}…"))
     return found
 
 
 def _unnamed_file() -> int:
-    """A file of zeros that ends with its last descriptor. Raises OSError."""
+    """Return a file of zeros that ends with its last descriptor. Raises OSError."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("fastrun-table")
         try:
@@ -133,7 +133,7 @@ def _unnamed_file() -> int:
     import tempfile  # 10 ms, for macOS only
 
     with tempfile.TemporaryFile(prefix="fastrun-", buffering=0) as file:
-        # Written, not only made long: on a full disk a hole in a mapped file kills who fills it.
+        # Written, not only made long: on a full disk the process that fills a hole in a mapped file is killed.
         if file.write(bytes(_SIZE)) < _SIZE:
             raise OSError("no room for the guardian's table")
         return os.dup(file.fileno())

@@ -1,11 +1,10 @@
-"""eval: Python snippets in threads of this process.
+"""The executor of ``eval`` tasks: Python snippets in threads of this process.
 
-Not ``loop.run_in_executor``, which costs five times as much per snippet, wakes the loop for each and hangs when
-a snippet raises StopIteration. Knows threads, streams and tracebacks; not what depends on what, nor who reads
-the output.
+Does not use ``loop.run_in_executor``: it costs five times as much per snippet, wakes the loop for each, and hangs when
+a snippet raises StopIteration. Knows threads, streams and tracebacks; not dependencies, nor the readers of output.
 
-Jobs go to the threads through one queue; what happens there comes back through one deque, in order, and
-wakes the loop once for as much as has piled up::
+Jobs go to the threads through one queue. What happens there comes back through one deque, in order, and wakes the loop
+once for all news that has piled up::
 
     start --_jobs--> _work (thread): started, output, ended --_news--> _collect (loop)
 """
@@ -18,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextvars import Context, copy_context
+from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from types import CodeType
 from typing import Any
@@ -34,28 +34,37 @@ from fastrun.protocols import CHAIN_SECONDS, STDERR, Chain, Events, Job
 from fastrun.settings import DEFAULTS, RunSettings
 from fastrun.text import printable
 
-# Seconds that work waits, with every thread busy, before threads are added. A chain of small snippets takes
-# four times as long with 32 threads as with one: the idle ones fight for the lock.
+# Seconds that snippets wait, with every thread busy, before threads are added. A chain of small snippets takes four
+# times as long with 32 threads as with one: the idle threads fight for the lock.
 _PATIENCE = 0.001
 
-# Code objects kept, those of the first sources of a run, and the longest source worth keeping one for. To make room
-# for others would cost each of many different snippets 0.4 us.
+# Most code objects kept, for the first sources of a run, and most characters of a source whose code object is kept.
+# Replacing old ones would cost each of many different snippets 0.4 us.
 _CODES_KEPT = 1024
 _LONGEST_KEPT = 1 << 14
 
-# Bytes printed and not yet collected at which snippets that print have to wait, and how long between looks.
+# Most bytes printed and not yet collected before snippets that print have to wait, and seconds between their looks.
 _UNCOLLECTED = 1 << 20
 _PAUSE = 0.002
 
-# Snippets queued ahead of threads while they end one within so many seconds of the other. A thread that has to ask the
-# loop for each takes ten times as long for trivial ones; long ones should be chosen as late as can be.
+# Most snippets queued ahead of threads, and most seconds between two ends for that. A thread that has to ask the loop
+# for each trivial snippet takes ten times as long; long snippets should be chosen as late as possible.
 _AHEAD = 64
 _SHORT = 0.001
 
 _ENDED_OK = (OK,)
 
-# What may stand in the news in the place of a stream.
-_STARTED, _ENDED, _NOT_STARTED = 0, -1, -2
+
+class _Step(Enum):
+    """What news can tell of a task beside its output."""
+
+    STARTED = auto()
+    ENDED = auto()
+    NOT_STARTED = auto()
+
+
+# Looked up once, not for each snippet.
+_STARTED, _ENDED, _NOT_STARTED = _Step
 
 
 class SnippetExecutor:
@@ -68,13 +77,14 @@ class SnippetExecutor:
         self._most = settings.eval_threads
         self._slots = Slots(settings.eval_threads)
         self._jobs: SimpleQueue[Chain | None] = SimpleQueue()
-        self._news: deque[tuple[int, int, Any]] = deque()
+        # A task's number; a stream or a _Step; the bytes, or what ``_end`` takes beside the number.
+        self._news: deque[tuple[int, Any, Any]] = deque()
         self._awake = False
         self._threads: list[threading.Thread] = []
         self._submitted = 0
         self._taken = 0
-        # How many may be queued beside those that threads run, where they may start before a failure is noted; and when
-        # the last of them ended.
+        # Most snippets that may be queued beside those that run, where they may start before a failure is noted; how
+        # many may be at present, and when the last ended.
         self._most_ahead = 0 if settings.keep_going else _AHEAD
         self._ahead = 0
         self._last_end = 0.0
@@ -92,7 +102,7 @@ class SnippetExecutor:
 
     @property
     def slots(self) -> int:
-        """How many snippets may be queued or running at present."""
+        """Return how many snippets may be queued or running at present."""
         return self._slots.number + self._ahead
 
     def open(self, events: Events) -> None:
@@ -115,7 +125,7 @@ class SnippetExecutor:
             for number in heads:
                 self._events.task_ended(number, Outcome(Status.FAILED, cause) if failed else None)
             return
-        # Before them: the first may end the process.
+        # Before the snippets: the first of them may end the process.
         self._guardian.begin(self._events)
         self._slots.started()
         self._unfinished.update([chain[0] for chain in chains])
@@ -147,14 +157,14 @@ class SnippetExecutor:
                 self._end(number, Outcome(Status.INTERRUPTED))
 
     def suspend(self, *, resume: bool) -> None:
-        """Nothing: they stop with their process."""
+        """Do nothing: snippets stop with their process."""
 
     def _abandon(self, number: int) -> None:
-        """Give up on a task that runs, and have another thread in place of its own."""
+        """Give up on a task that runs, and add a thread instead of its own."""
         if number not in self._unfinished:
             return
         with self._lock:
-            # From now on its thread does not go on with the chain. If it had before, the news says so.
+            # From now on its thread does not go on with the chain. If it has done so already, the news says so.
             self._abandoned[number] = self._unfinished[number]
         self._collect()
         if number in self._unfinished:
@@ -164,7 +174,7 @@ class SnippetExecutor:
                 self._add_thread()
 
     def _take_back(self) -> None:
-        """Take from the pool what waits there for a thread."""
+        """Take back from the pool the snippets that wait there for a thread."""
         while True:
             try:
                 chain = self._jobs.get_nowait()
@@ -205,7 +215,7 @@ class SnippetExecutor:
         return True
 
     def _grow(self) -> None:
-        """Add threads if work waits and none of it was taken since the last look; twice as many each time."""
+        """Add threads if snippets wait and no thread took one since the last look: as many as there are."""
         if self._closed:
             return
         waiting = self._jobs.qsize()
@@ -217,7 +227,7 @@ class SnippetExecutor:
         if taken == self._taken:
             for _ in range(min(waiting, threads, self._most - threads)):
                 if not self._add_thread():
-                    # Go on with those that there are.
+                    # Go on with the threads that there are.
                     self._most = len(self._threads)
                     break
         self._taken = taken
@@ -227,22 +237,22 @@ class SnippetExecutor:
         """Pass on what has happened in the threads."""
         if self._closed:
             return
-        # Before the first look: what comes after the last one wakes the loop again.
+        # Before the first look: news that comes after the last look wakes the loop again.
         self._awake = False
         news = self._news
         events = self._events
         collected = ended = 0
         while news:
             number, what, content = news.popleft()
-            if what == _STARTED:
+            if what is _STARTED:
                 events.task_started(number)
-            elif what == _ENDED:
+            elif what is _ENDED:
                 ended += 1
                 self._end(number, *content)
-            elif what == _NOT_STARTED:
+            elif what is _NOT_STARTED:
                 self._end(number, None)
             else:
-                # print writes a text and its line's end one by one.
+                # ``print`` writes a text and the end of its line one by one.
                 if news and news[0][0] == number and news[0][1] == what:
                     pieces = [content]
                     while news and news[0][0] == number and news[0][1] == what:
@@ -259,7 +269,7 @@ class SnippetExecutor:
             self._last_end = now
 
     def _end(self, number: int, outcome: Outcome | None, following: Job | None = None) -> None:
-        """End a task, None if it never started. ``following``: the next of its chain, which is its thread's too."""
+        """End a task; None if it never started. ``following``: the next of its chain, which its thread runs."""
         # Not if the run gave up on it before.
         if self._unfinished.pop(number, None) is None:
             self._abandoned.pop(number, None)
@@ -296,7 +306,7 @@ class SnippetExecutor:
             outcome = Context().run(self._execute, number, task)
             self._table.clear(row)
             if os.getpid() != self._process:
-                # Made by a snippet that forked: one runner remains.
+                # This is a copy made by a snippet that forked: it must not go on as a second runner.
                 os._exit(0 if outcome.status == Status.OK else 1)
             if outcome is not OK:
                 news.append((number, _ENDED, (outcome,)))
@@ -328,7 +338,7 @@ class SnippetExecutor:
             try:
                 return self._failed(number, task, error)
             except BaseException:
-                # Its name, its code or its text are made by the snippet as well, and may raise anything.
+                # Its name, its code and its text are the snippet's as well, and may raise anything.
                 return Outcome(Status.FAILED, "an exception that cannot be described")
         return OK
 
@@ -347,11 +357,11 @@ class SnippetExecutor:
         return Outcome(Status.FAILED, printable(f"{name}: {message}" if message else name))
 
     def _print(self, number: int, stream: int, data: bytes) -> bool:
-        """Pass on what a task prints, slowed to what is taken. Returns False once the run is over."""
+        """Pass on what a task prints, slowed down to what is taken. Return False once the run is over."""
         while (self._uncollected > _UNCOLLECTED or self._events.congested) and not self._closed:
             time.sleep(_PAUSE)
         if self._closed:
-            # After a run that gave up on this thread there is nobody to print for.
+            # After a run that gave up on this thread nothing reads what it prints.
             return self._gave_up
         if data:
             with self._lock:

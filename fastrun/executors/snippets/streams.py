@@ -1,7 +1,7 @@
 """``sys.stdout`` and ``sys.stderr`` while snippets run: what is printed goes to the task that printed it.
 
-A task is known by its context, which threads that it starts inherit. ``contextlib.redirect_stdout`` could not
-do this: it is global and cannot tell threads apart.
+A task is known by its context, which the threads that it starts inherit. ``contextlib.redirect_stdout`` could not do
+this: it is global and cannot tell threads apart.
 """
 
 import io
@@ -16,7 +16,7 @@ from fastrun.protocols import STDERR, STDOUT
 
 
 class _Bytes(io.RawIOBase):
-    """``buffer`` of a stream: bytes to the task of the context, or to where they went before."""
+    """The ``buffer`` of a stream: bytes go to the task of the context or, without one, to the stream before."""
 
     def __init__(self, stream: int, text: "_Text") -> None:
         self._stream = stream
@@ -39,7 +39,7 @@ class _Bytes(io.RawIOBase):
 
 
 class _Text(io.TextIOBase):
-    """``sys.stdout`` or ``sys.stderr``: text to the task of the context, or to where it went before."""
+    """``sys.stdout`` or ``sys.stderr``: text goes to the task of the context or, without one, to the stream before."""
 
     def __init__(self, stream: int) -> None:
         self._stream = stream
@@ -82,10 +82,10 @@ class _Text(io.TextIOBase):
         return True
 
     def reconfigure(self, **_: object) -> None:
-        """Nothing: the stream is shared, and lines are passed on as they are."""
+        """Do nothing: the stream is shared, and lines are passed on as they are."""
 
     def close(self) -> None:
-        """Nothing: other tasks print on."""
+        """Do nothing: other tasks go on printing."""
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
@@ -100,7 +100,7 @@ class _Text(io.TextIOBase):
 
 
 def _taken(stream: int, data: str | bytes, errors: str = "") -> bool:
-    """Whether what is printed is taken by the task of the context, or is to be heard by nobody."""
+    """Pass data on to the task of the context. Return False if there is none and the stream before is to get it."""
     output = OUTPUT.get(None)
     if output is None:
         return False
@@ -109,7 +109,7 @@ def _taken(stream: int, data: str | bytes, errors: str = "") -> bool:
     return output[0](output[1], stream, data) or _kept
 
 
-# The process whose runs they are. Nobody collects in a copy that a snippet forked off: it writes for itself.
+# The process whose runs they are. In a copy that a snippet forked off nothing is collected: it writes by itself.
 _owner = os.getpid()
 
 
@@ -120,12 +120,12 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def in_copy() -> bool:
-    """Whether this process is such a copy."""
+    """Return whether this process is a copy that a snippet forked off."""
     return os.getpid() != _owner
 
 
 def _now_in_child() -> None:
-    """Let a process that somebody else forked off, who uses this as a library, have runs of its own."""
+    """Let a process have runs of its own if it was forked off by other code than a snippet."""
     global _owner
     if OUTPUT.get(None) is None:
         _owner = os.getpid()
@@ -133,8 +133,8 @@ def _now_in_child() -> None:
 
 os.register_at_fork(after_in_child=_now_in_child)
 
-# For the life of the process: ``print`` of CPython up to 3.13 holds no reference to the stream that it writes to, and
-# the thread of a snippet may be in it when the streams are put back. Source: builtin_print in Python/bltinmodule.c.
+# Kept for the life of the process: ``print`` of CPython up to 3.13 holds no reference to the stream that it writes to,
+# and a snippet's thread may be in it when the streams are put back. Source: builtin_print in Python/bltinmodule.c.
 _STDOUT, _STDERR = _Text(STDOUT), _Text(STDERR)
 
 _installed = 0
@@ -143,11 +143,11 @@ _original_start = threading.Thread.start
 
 
 def install() -> None:
-    """Put the routing streams in place; runs in one process share them."""
+    """Install the routing streams. All runs of a process share them."""
     global _installed, _original_start
     _installed += 1
     if _installed == 1:
-        # Not at import: somebody else may have put a method of theirs there since.
+        # Not at import: other code may have replaced the method since.
         _original_start = threading.Thread.start
         _STDOUT.fallback, sys.stdout = sys.stdout, _STDOUT
         _STDERR.fallback, sys.stderr = sys.stderr, _STDERR
@@ -155,7 +155,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Put back what was there before, once no run needs it any more."""
+    """Put back the streams of before, once no run needs the routing ones."""
     global _installed
     _installed -= 1
     if not _installed:
@@ -168,9 +168,9 @@ def uninstall() -> None:
 
 
 def keep_streams() -> None:
-    """Install them for the rest of a process that ends with its run.
+    """Install the streams for the rest of a process that ends with its run.
 
-    What threads of snippets print once the run is over is dropped: it would stand among the lines of the report.
+    What snippets' threads print after the run is dropped: it would stand among the lines of the report.
     """
     global _kept
     _kept = True
@@ -178,7 +178,7 @@ def keep_streams() -> None:
 
 
 def _start_in_context(thread: threading.Thread) -> None:
-    """``Thread.start`` of a snippet: the new thread prints as the task that started it."""
+    """Start a thread as ``Thread.start`` does, in the context of the snippet that starts it, if it is one."""
     if OUTPUT.get(None) is not None:
         context = copy_context()
         run = thread.run

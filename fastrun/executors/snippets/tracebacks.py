@@ -1,4 +1,4 @@
-"""How a snippet failed, in the snippet's own words: its lines, its task's name, none of our frames."""
+"""Tracebacks of snippets: with their own lines and their task's name, without our frames."""
 
 import linecache
 import os
@@ -7,14 +7,14 @@ import traceback
 
 from fastrun.document.task import Task
 
-# Stands for the task in code objects, which tasks with the same source share.
+# The file name in code objects, which tasks with the same source share: it stands for the task.
 SNIPPET_FILE = "<task>"
 
 _OUR_FILES = os.path.dirname(__file__)
 
 
 def safe_text(value: object) -> str:
-    """``str(value)``, whatever that does."""
+    """Return ``str(value)``, whatever that does."""
     try:
         # The text of a subclass of str could still do anything when it is used.
         return "".join(str(value))
@@ -22,12 +22,12 @@ def safe_text(value: object) -> str:
         return "<no text: __str__ failed>"
 
 
-# One at a time: the source of the snippet that failed stands in linecache under the name that all share.
+# Held while a snippet's source stands in linecache, under the name that all snippets share.
 _traceback_lock = threading.Lock()
 
 
 def traceback_text(task: Task, error: BaseException) -> str:
-    """The traceback with the snippet's own lines, under ``<task NAME>`` and without our frames."""
+    """Return the traceback with the snippet's own lines, under ``<task NAME>`` and without our frames."""
     name = f"<task {task.label}>"
     try:
         with _traceback_lock:
@@ -44,12 +44,12 @@ def traceback_text(task: Task, error: BaseException) -> str:
         _tidy(summary, name)
         return "".join(summary.format())
     except BaseException as second:
-        # Too deep, or it raises in a place that nobody thought of.
+        # It is too deep, or a method of the exception raises.
         return f"{name}: {type(error).__name__} (its traceback cannot be printed: {type(second).__name__})\n"
 
 
 def _tidy(summary: traceback.TracebackException, name: str) -> None:
-    """Name the task in the place of SNIPPET_FILE and leave out our own frames, in all exceptions of a chain."""
+    """Replace SNIPPET_FILE by the task's name and leave out our own frames, in all exceptions of a chain."""
     seen: set[int] = set()
     pending: list[traceback.TracebackException | None] = [summary]
     while pending:

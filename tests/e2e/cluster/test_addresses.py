@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -96,7 +97,7 @@ def test_workers_on_this_machine_listen_on_the_loopback_alone_and_see_no_ctrl_c(
         wait_for(lambda: all((tmp_path / f"t{n}").exists() and (tmp_path / f"t{n}").read_text() for n in range(2)))
         assert _listeners() == {"0100007F"}
         workers = {int((tmp_path / f"t{n}").read_text()) for n in range(2)}
-        sessions = {int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[3]) for pid in workers}
+        sessions = {os.getsid(pid) for pid in workers}
         assert sessions == workers
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=LIMIT)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from fastrun.executors.guardian.proc import read_stat
 from tests.support.amounts import many
 from tests.support.documents import document, exec_, write_json
 from tests.support.processes import LIMIT, alive, environment, fastrun, fastrun_process, report_of, wait_for
@@ -218,8 +219,9 @@ def test_number_of_a_leader_is_not_used_again_while_its_group_may_be_signalled(t
         wait_for(lambda: (tmp_path / "leader").exists() and (tmp_path / "leader").read_text().endswith("\n"))
         leader = int((tmp_path / "leader").read_text())
         with open(tmp_path / "fifo", "w"):
-            state = Path(f"/proc/{leader}/stat").read_text().rpartition(")")[2].split()[0]
-            assert state == "Z"
+            found = read_stat(leader)
+            assert found is not None
+            assert found.state == b"Z"
         process.communicate(timeout=LIMIT)
         assert process.returncode == 0
     assert not Path(f"/proc/{leader}").exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fastrun.executors.guardian.proc import read_stat
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import LIMIT, alive, fastrun_process, report_of, wait_for
 
@@ -21,7 +22,8 @@ def _pid(folder: Path) -> int:
 
 
 def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    found = read_stat(pid)
+    return found.state.decode() if found is not None else ""
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])

@@ -78,7 +78,7 @@ def test_cwd_env_and_what_a_task_is_told(portable, tmp_path):
     command = 'pwd; printf "%s %s %s\\n" "$K" "$FASTRUN_TASK" "$FASTRUN_ATTEMPT"; test -n "$FASTRUN_RUN_ID"'
     ran = Ran(exec_("näme\n", command, cwd=str(tmp_path / "sub"), env={"K": "vä"}), portable=portable)
     assert ran.status("näme\n")[0] == "ok"
-    assert ran.recorder.out("näme\n") == f"{tmp_path}/sub\nvä näme\\n 1\n"
+    assert ran.recorder.out("näme\n") == f"{tmp_path}/sub\nvä näme\n 1\n"
 
 
 def test_a_missing_cwd_fails_the_task_and_names_the_cause(portable):

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from fastrun import Outcome, Start
-from fastrun.executors.commands import executor as processes
+from fastrun.executors.commands import lingering
 from tests.support.documents import eval_, exec_
 from tests.support.fakes import Recorder
 from tests.support.processes import WITHOUT_FIRST_THREAD, alive
@@ -232,7 +232,7 @@ def test_where_there_is_no_pidfd_the_portable_way_is_taken(monkeypatch):
 
 
 def test_where_groups_cannot_be_looked_at_open_pipes_tell(monkeypatch, portable):
-    monkeypatch.setattr(processes, "live_groups", lambda: None)
+    monkeypatch.setattr(lingering, "live_groups", lambda: None)
     ran = Ran(exec_("a", "sleep 1000 & echo $!"), portable=portable)
     assert ran.status("a") == ("ok", "")
     assert not alive(int(ran.recorder.out("a")))

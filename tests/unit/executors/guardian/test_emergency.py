@@ -10,9 +10,11 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from fastrun.executors.guardian.emergency import Process, Runner, Survivors, _send, _start, account, end_groups
+from fastrun.executors.guardian.emergency import Runner, Survivors, account, end_groups
+from fastrun.executors.guardian.groups import signal_process
+from fastrun.executors.guardian.proc import Identity, start_time
 from fastrun.executors.guardian.table import EVAL, EXEC, Row
-from tests.support.processes import WITHOUT_FIRST_THREAD, alive, wait_for
+from tests.support.processes import WITHOUT_FIRST_THREAD, WITHOUT_MARK, alive, wait_for
 
 RUN = os.urandom(8).hex()
 # Nobody: what is spared besides is the test's own process.
@@ -80,6 +82,12 @@ def test_who_goes_on_without_his_first_thread_is_ended(start):
     assert _killed_by(pid) == signal.SIGTERM
 
 
+def test_a_process_that_loses_its_mark_is_waited_for_and_killed(start):
+    pid = start(f"exec {sys.executable} -c '{WITHOUT_MARK}'", FASTRUN_RUN_ID=RUN)
+    assert survivors().end() == (1, 0)
+    assert _killed_by(pid) == signal.SIGKILL
+
+
 def test_nobody_is_told_to_end_twice(start, tmp_path):
     said = tmp_path / "said"
     command = f"trap 'echo term >> {said}' TERM; echo $$; while :; do sleep 0.01; done"
@@ -120,14 +128,14 @@ def test_a_number_that_has_become_somebody_elses_is_no_command(start):
     pid = start("echo $$; exec sleep 1000")
     found = survivors(pid)
     assert [process.pid for process in found.look()[0]] == [pid]
-    found._began = _start(pid) - 1
-    assert found.look() == ([], set())
+    found._began = start_time(pid) - 1
+    assert found.look() == (set(), set())
 
 
 def test_a_session_of_somebody_who_is_not_marked_is_his(start):
     command = f"FASTRUN_RUN_ID={RUN} sh -c 'echo $$; kill -STOP $$' & exec sleep 1000"
     marked = start(command)
-    assert survivors().look() == ([Process(marked, _start(marked))], set())
+    assert survivors().look() == ({Identity(marked, start_time(marked))}, set())
 
 
 @pytest.mark.parametrize("without_pidfd", [False, True])
@@ -135,14 +143,14 @@ def test_no_signal_reaches_a_process_that_is_not_the_one_seen(start, without_pid
     if without_pidfd:
         monkeypatch.delattr(os, "pidfd_open")
     pid = start("echo $$; exec sleep 1000")
-    _send(Process(pid, _start(pid) - 1), [signal.SIGKILL])
+    signal_process(Identity(pid, start_time(pid) - 1), [signal.SIGKILL])
     assert alive(pid)
-    _send(Process(pid, _start(pid)), [signal.SIGKILL])
+    signal_process(Identity(pid, start_time(pid)), [signal.SIGKILL])
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     # Now it is a zombie, and after this nobody at all.
-    _send(Process(pid, 1), [signal.SIGKILL])
+    signal_process(Identity(pid, 1), [signal.SIGKILL])
     os.waitpid(pid, 0)
-    _send(Process(pid, 1), [signal.SIGKILL])
+    signal_process(Identity(pid, 1), [signal.SIGKILL])
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")

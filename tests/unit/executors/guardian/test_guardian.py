@@ -16,6 +16,7 @@ import pytest
 
 from fastrun.executors.guardian import guardian as module
 from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.guardian.proc import read_stat
 from fastrun.executors.guardian.table import EVAL
 from tests.support.documents import document, exec_, write_json
 from tests.support.processes import LIMIT, alive, environment
@@ -77,7 +78,7 @@ task("child of a snippet", "echo $$; exec sleep 1000", session=False)
 OTHERS = r"""
 task("detached", "echo $$; exec sleep 1000", FASTRUN_DETACH="1")
 task("neighbour in the runner's group", "echo $$; exec sleep 1000", marked=False, session=False)
-task("another run's", "echo $$; exec sleep 1000", FASTRUN_RUN_ID="0123456789abcdef")
+task("another run's", "echo $$; exec sleep 1000", FASTRUN_RUN_ID=os.urandom(8).hex())
 """
 
 DEATHS = {
@@ -299,8 +300,8 @@ def test_a_pipe_that_a_snippet_has_closed_holds_nobody_up(guardian):
 
 def _waits(pid: int) -> bool:
     """Whether a process sleeps until something comes, as the guardian does once it reads from its pipe."""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()[0] == b"S"
+    found = read_stat(pid)
+    return found is not None and found.state == b"S"
 
 
 def _open_files(pid: int) -> list[str]:

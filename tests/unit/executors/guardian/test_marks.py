@@ -9,7 +9,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from fastrun.executors.guardian.marks import is_detached, mark, marked_environment, marked_processes
+from fastrun.executors.guardian.marks import (
+    decode_name,
+    encode_name,
+    is_detached,
+    mark,
+    marked_environment,
+    marked_processes,
+)
 from tests.support.processes import WITHOUT_FIRST_THREAD, environment, wait_for
 
 RUN = os.urandom(8).hex()
@@ -28,13 +35,18 @@ def sleeper(*variables: str):
             process.kill()
 
 
+def found() -> list[tuple[int, str]]:
+    """The ids of the run's processes, in order, and the names of their tasks."""
+    return sorted((process.pid, decode_name(task)) for process, task in marked_processes(RUN))
+
+
 def test_marked_processes_are_found_with_the_names_of_their_tasks():
     with (
         sleeper(f"FASTRUN_RUN_ID={RUN}", "FASTRUN_TASK=größe 1") as first,
         sleeper("A=1", f"FASTRUN_RUN_ID={RUN}") as second,
     ):
-        assert sorted(marked_processes(RUN)) == sorted([(first, "größe 1"), (second, "")])
-    assert marked_processes(RUN) == []
+        assert found() == sorted([(first, "größe 1"), (second, "")])
+    assert found() == []
 
 
 @pytest.mark.parametrize(
@@ -50,7 +62,7 @@ def test_marked_processes_are_found_with_the_names_of_their_tasks():
 )
 def test_processes_without_the_mark_and_detached_ones_are_not_found(variables):
     with sleeper(*variables):
-        assert marked_processes(RUN) == []
+        assert found() == []
 
 
 # Starts a command that has the mark and looks for it: the marks found, of which there is to be only one.
@@ -59,10 +71,10 @@ import subprocess
 from fastrun.executors.guardian.marks import marked_processes
 with subprocess.Popen(["sh", "restless"], env={{"PATH": {os.environ["PATH"]!r}, "FASTRUN_RUN_ID": {RUN!r}}}) as process:
     try:
-        found = [marked_processes({RUN!r}) for _ in range(200)]
+        found = [[(one.pid, task) for one, task in marked_processes({RUN!r})] for _ in range(200)]
     finally:
         process.kill()
-print(found == [[(process.pid, "")]] * 200)
+print(found == [[(process.pid, b"")]] * 200)
 """
 
 NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", *([] if os.geteuid() == 0 else ["--map-root-user"])]
@@ -90,29 +102,29 @@ def test_who_goes_on_without_his_first_thread_is_found():
     ) as process:
         try:
             wait_for(lambda: not os.path.exists(f"/proc/{process.pid}/exe"))
-            assert marked_processes(RUN) == [(process.pid, "a")]
+            assert found() == [(process.pid, "a")]
         finally:
             process.kill()
-    assert marked_processes(RUN) == []
+    assert found() == []
 
 
 def test_who_has_an_empty_environment_is_nobody():
     with subprocess.Popen(["sleep", "1000"], env={}) as process:
         try:
-            assert marked_processes(RUN) == []
+            assert found() == []
         finally:
             process.kill()
 
 
 def test_a_name_that_is_not_utf_8_is_replaced():
     with sleeper(f"FASTRUN_RUN_ID={RUN}", "FASTRUN_TASK=a\udcff") as pid:
-        assert marked_processes(RUN) == [(pid, "a\ufffd")]
+        assert found() == [(pid, "a\ufffd")]
 
 
 @pytest.mark.parametrize("size", [65_000, 1 << 16, 100_000])
 def test_the_mark_is_found_behind_a_large_variable(size):
     with sleeper("A=" + "x" * size, f"FASTRUN_RUN_ID={RUN}", "FASTRUN_TASK=a") as pid:
-        assert marked_processes(RUN) == [(pid, "a")]
+        assert found() == [(pid, "a")]
 
 
 def test_a_process_that_has_ended_has_no_environment():
@@ -125,3 +137,15 @@ def test_only_one_detaches():
     assert is_detached(b"\0A=2\0FASTRUN_DETACH=1\0")
     assert not is_detached(b"\0FASTRUN_DETACH=\0")
     assert not is_detached(b"\0A=FASTRUN_DETACH=1\0")
+
+
+@pytest.mark.parametrize("name", ["a", "größe\n1", "x" * 300, "a\0b", "\0", "a\\x00b", "\ufffd"])
+def test_a_name_comes_back_whole_from_its_variable(name):
+    value = encode_name(name)
+    assert b"\0" not in value
+    assert decode_name(value) == name
+
+
+def test_a_name_without_room_in_the_environment_is_cut_to_what_has_room():
+    with sleeper(f"FASTRUN_RUN_ID={RUN}", "FASTRUN_TASK=" + encode_name("x" * 200_000).decode()) as pid:
+        assert found() == [(pid, "x" * (131_072 - len("FASTRUN_TASK=") - 1))]

@@ -1,0 +1,203 @@
+"""Everything that is read of /proc/PID: identities, states and environments of processes.
+
+Knows files of Linux. Does not know which process is of interest, nor what is done to one.
+"""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import NamedTuple
+
+# The flag of a thread that is in the middle of exit(2). Source: PF_EXITING in Linux' include/linux/sched.h.
+_EXITING = 0x4
+
+# The bit of SIGKILL among pending signals. The kernel sets it for every thread as soon as a signal is sent of which
+# the process will die, whichever signal that is. Source: complete_signal in Linux' kernel/signal.c.
+_KILL_PENDING = 1 << (signal.SIGKILL - 1)
+
+# Bytes of a first read of an environment: more than almost every environment has.
+_CHUNK = 1 << 16
+
+# Most looks at a process that is about to have an environment, and seconds between two of them.
+_LOOKS = 200
+_PAUSE = 0.0005
+
+
+class Stat(NamedTuple):
+    """The fields of /proc/PID/stat that are of use, under the kernel's names. Source: proc_pid_stat(5).
+
+    ``starttime``: in clock ticks since the boot. ``signal``: a bit for each pending signal.
+    ``env_start``, ``env_end``: 0 for processes that may not be looked into.
+    """
+
+    state: bytes
+    pgrp: int
+    session: int
+    flags: int
+    num_threads: int
+    starttime: int
+    signal: int
+    env_start: int
+    env_end: int
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process has ended, and closed its files.
+
+        A process whose first thread has ended before the others looks like a zombie, and has more threads than one.
+        """
+        return self.state in (b"Z", b"X") and self.num_threads < 2
+
+
+class Identity(NamedTuple):
+    """What tells a process from all others of a boot: its number, and when it started, see ``Stat.starttime``."""
+
+    pid: int
+    start: int
+
+    def lives(self) -> bool:
+        """Return whether the process has not ended."""
+        return start_time(self.pid) == self.start
+
+
+def process_ids() -> list[int]:
+    """Return the numbers of all processes that may be seen; none where there is no /proc."""
+    try:
+        return [int(entry) for entry in os.listdir("/proc") if entry.isdecimal()]
+    except OSError:
+        return []
+
+
+def read_stat(process: int | str) -> Stat | None:
+    """Return what /proc says of a process or thread, None if there is none that may be seen.
+
+    ``process``: its id; of a thread ``PID/task/TID``.
+    """
+    try:
+        with open(f"/proc/{process}/stat", "rb", buffering=0) as file:
+            # The name, in parentheses, may hold anything. Behind it stand the fields from the third on.
+            fields = file.read().rpartition(b")")[2].split()
+        state, group, session = fields[0], int(fields[2]), int(fields[3])
+        numbers = int(fields[6]), int(fields[17]), int(fields[19]), int(fields[28]), int(fields[47]), int(fields[48])
+    except (OSError, IndexError):
+        return None
+    return Stat(state, group, session, *numbers)
+
+
+def start_time(pid: int) -> int:
+    """Return when a process started, see ``Stat.starttime``; 0 if it does not live."""
+    found = read_stat(pid)
+    return 0 if found is None or found.has_ended else found.starttime
+
+
+def goes_on(pid: int) -> bool:
+    """Return whether a process lives and is not dying.
+
+    A process is dying from the moment on in which a deadly signal was sent to it, and runs no code of its own any more.
+    Its state does not tell: giving back much memory may take a tenth of a second, and only then are its files closed.
+
+    It is looked at twice: between the signal and the exit there is a moment in which it looks like any other.
+    """
+    return _goes_on(pid) and _goes_on(pid)
+
+
+def _goes_on(pid: int) -> bool:
+    found = read_stat(pid)
+    if found is None or found.has_ended:
+        return False
+    if found.num_threads < 2:
+        return not _is_dying(found)
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return False
+    # Each thread ends by itself, the first one maybe long before the others.
+    stats = (read_stat(f"{pid}/task/{thread}") for thread in threads)
+    return any(not _is_dying(stat) for stat in stats if stat is not None)
+
+
+def _is_dying(thread: Stat) -> bool:
+    return bool(thread.flags & _EXITING or thread.signal & _KILL_PENDING)
+
+
+def file_identity(pid: int, descriptor: int) -> tuple[int, int] | None:
+    """Return device and inode of the file behind a descriptor of a process, None if there is none."""
+    try:
+        found = os.stat(f"/proc/{pid}/fd/{descriptor}")
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def environment(pid: int) -> bytes:
+    """Return the environment that a process was started with, ``NAME=value``, each with a NUL behind it.
+
+    Empty for a process that has ended or may not be looked into. Waits for a process that is just becoming another
+    program.
+    """
+    try:
+        data = _environment(pid)
+        looks_left = _LOOKS
+        while not data and looks_left and not _has_none(pid):
+            looks_left -= 1
+            time.sleep(_PAUSE)
+            data = _environment(pid)
+    except PermissionError:
+        return b""
+    except OSError:
+        data = b""
+    return data or _environment_of_threads(pid)
+
+
+def _environment(process: int | str) -> bytes:
+    descriptor = os.open(f"/proc/{process}/environ", os.O_RDONLY)
+    try:
+        # Unbuffered, and one read for most: a fifth less than a file object.
+        data = os.read(descriptor, _CHUNK)
+        if len(data) == _CHUNK:
+            while more := os.read(descriptor, _CHUNK):
+                data += more
+    finally:
+        os.close(descriptor)
+    return data
+
+
+def _environment_of_threads(pid: int) -> bytes:
+    """Return the environment of a process whose first thread has ended before the others, and so has none itself."""
+    folder = f"/proc/{pid}/task"
+    try:
+        # Two links as any folder, and one for each thread.
+        if os.stat(folder).st_nlink < 4:
+            return b""
+        threads = os.listdir(folder)
+    except OSError:
+        return b""
+    for thread in threads:
+        with suppress(OSError):
+            if data := _environment(f"{pid}/task/{thread}"):
+                return data
+    return b""
+
+
+def _has_none(pid: int) -> bool:
+    """Return whether a process has no environment at all. In the middle of execve(2) it has none yet: False.
+
+    That lasts half a millisecond, or long where other processes have the processors. Source: environ_read,
+    do_task_stat and do_proc_exe_link in Linux' fs/proc, create_elf_tables in fs/binfmt_elf.c.
+    """
+    try:
+        # Processes without memory have no program: those that have ended, and the kernel's threads, of which there are
+        # many. A session of 0 would not tell: processes that came into a container from outside have it as well.
+        os.readlink(f"/proc/{pid}/exe")
+    except FileNotFoundError:
+        return True
+    for pause in (_PAUSE, 0):
+        found = read_stat(pid)
+        if found is None:
+            return True
+        if not found.env_start or found.env_start != found.env_end:
+            return False
+        # It begins where it ends. For a moment it does so as well just before it is there.
+        time.sleep(pause)
+    return True

@@ -1,0 +1,89 @@
+"""What /proc says of real processes: alive, dying, dead, with threads and without the first of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from fastrun.executors.guardian import groups
+from fastrun.executors.guardian.proc import Identity, environment, goes_on, process_ids, read_stat, start_time
+from tests.support.processes import WITHOUT_FIRST_THREAD, wait_for
+
+WITH_THREADS = """
+import threading, time
+for _ in range(8):
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+print(flush=True)
+"""
+
+PROGRAMS = {
+    "a thread": ["sh", "-c", "echo; exec sleep 1000"],
+    "many threads": [sys.executable, "-c", WITH_THREADS],
+    "all but the first thread": [sys.executable, "-c", f"print(flush=True){WITHOUT_FIRST_THREAD}"],
+}
+
+
+@contextmanager
+def running(command: list[str]):
+    """A process in a group of its own that has written a line. Yields its id."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_process_is_dying_as_soon_as_it_was_sent_a_deadly_signal(program, number):
+    with running(PROGRAMS[program]) as pid:
+        if "but" in program:
+            wait_for(lambda: not os.path.exists(f"/proc/{pid}/exe"))
+        identity = Identity(pid, start_time(pid))
+        assert goes_on(pid)
+        assert identity.lives()
+        assert groups.staying_groups({pid}) == {pid}
+        os.kill(pid, number)
+        assert not goes_on(pid)
+        assert groups.staying_groups({pid}) == set()
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert not identity.lives()
+        assert pid not in (groups.live_groups() or {pid})
+        assert environment(pid) == b""
+
+
+def test_a_process_that_ignores_a_signal_or_is_stopped_goes_on():
+    with running(["sh", "-c", "trap '' TERM; echo; exec sleep 1000"]) as pid:
+        os.kill(pid, signal.SIGTERM)
+        assert goes_on(pid)
+        os.kill(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED)
+        assert goes_on(pid)
+
+
+def test_fields_are_told_apart_whatever_the_name():
+    code = "open('/proc/self/comm', 'w').write(') R 1 (2 3'); print(flush=True); open(0).read()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = read_stat(process.pid)
+        assert found is not None
+        assert (found.pgrp, found.session, found.num_threads) == (process.pid, os.getsid(0), 1)
+
+
+def test_a_process_that_does_not_exist_has_nothing():
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    assert process.pid not in process_ids()
+    assert read_stat(process.pid) is None
+    assert start_time(process.pid) == 0
+    assert environment(process.pid) == b""
+    assert not goes_on(process.pid)
