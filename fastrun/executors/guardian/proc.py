@@ -20,7 +20,7 @@ _KILL_PENDING = 1 << (signal.SIGKILL - 1)
 _CHUNK = 1 << 16
 
 # Most looks at a process that is about to have an environment, and seconds between two of them.
-_LOOKS = 200
+_LOOKS = 400
 _PAUSE = 0.0005
 
 
@@ -192,12 +192,11 @@ def _has_none(pid: int) -> bool:
         os.readlink(f"/proc/{pid}/exe")
     except FileNotFoundError:
         return True
-    for pause in (_PAUSE, 0):
-        found = read_stat(pid)
-        if found is None:
-            return True
-        if not found.env_start or found.env_start != found.env_end:
-            return False
-        # It begins where it ends. For a moment it does so as well just before it is there.
-        time.sleep(pause)
-    return True
+    found = read_stat(pid)
+    if found is None:
+        return True
+    if not found.env_start or found.env_start != found.env_end:
+        return False
+    # It begins where it ends, as it does for a moment just before it is there. A process in that moment runs, or waits
+    # for a page, however long others have the processors; a process that sleeps is not in it.
+    return found.state not in (b"R", b"D")
