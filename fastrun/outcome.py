@@ -48,31 +48,36 @@ class Outcome(NamedTuple):
     """How a task ended, or an attempt at it.
 
     ``status``: one of the last four. ``reason``: in one line, where there is one. ``usage``: of a command, where an
-    observer is ``detailed`` and it is known. ``again``: seconds until the next attempt, None when the task has ended;
-    an executor sets it where the attempt was lost through no fault of the task. ``ago``: seconds since it ended, where
-    word of that has come late. ``given_up``: this was told before, and the attempt that was to follow will not.
+    observer is ``detailed`` and it is known. ``attempt``, ``attempts``: as in ``Start``, 0 for a task that was not
+    tried. ``retry_in``: seconds until the next attempt, None when the task has ended. ``ago``: seconds since it ended,
+    where the news of that have come late. ``lost``: the attempt was lost through no fault of the task, which may run
+    again.
     """
 
     status: Status
     reason: str = ""
     usage: Usage | None = None
-    again: float | None = None
+    attempt: int = 1
+    attempts: int = 1
+    retry_in: float | None = None
     ago: float = 0.0
-    given_up: bool = False
+    lost: bool = False
 
 
-# That of nearly every task: it need not be made each time.
+# The most common outcome, shared to avoid an allocation.
 OK = Outcome(Status.OK)
 
 
 class Start(NamedTuple):
-    """That an attempt at a task starts: the how manieth, from 1, of how many there may be.
+    """An attempt at a task has started.
 
-    Where an observer is ``detailed`` also ``pid``, of the command's process, and ``held_by``, what the task waited for
-    once its dependencies had ended, if it did: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``.
-
-    ``worker``: on a cluster, the name of the worker that it runs on, in one line; a process id would be that worker's.
-    ``ago``: seconds since it began, where word of that has come late.
+    ``attempt`` counts from 1; ``attempts`` is the most that there may be. An attempt that was lost with its worker is
+    not one of the task's own: it counts in both, so that each attempt has a number of its own.
+    ``pid``: of the command's process, which leads a session and a group of its own; None for a snippet, and on a
+    cluster, where a process id would be the worker's. ``held_by``: what the task waited for once its dependencies had
+    ended, if it did: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``. ``worker``: on a cluster, the
+    name of the worker that it runs on, in one line. ``ago``: seconds since it started, where the news of that have come
+    late.
     """
 
     attempt: int = 1
@@ -83,7 +88,7 @@ class Start(NamedTuple):
     ago: float = 0.0
 
 
-# That of nearly every task: it need not be made each time.
+# The start of nearly every snippet, shared to avoid an allocation.
 FIRST_START = Start()
 
 

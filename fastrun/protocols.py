@@ -34,19 +34,8 @@ class Events(Protocol):
         """Whether those who take the output are behind: an executor then stops reading more."""
         ...
 
-    def task_started(
-        self,
-        number: int,
-        pid: int | None = None,
-        held_by: str = "slot",
-        worker: str | None = None,
-        ago: float = 0.0,
-    ) -> None:
-        """Before any output of the task. ``pid``: of its process, which leads a session and a group of its own.
-
-        ``held_by``: what those of the executor's tasks that were ready had to wait for until now, if they had.
-        ``worker``: on a cluster, the name of the worker that it runs on. ``ago``: seconds since then.
-        """
+    def task_started(self, number: int, start: Start) -> None:
+        """Before any output of the task. The runner counts the attempts, not the executor."""
         ...
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
@@ -110,8 +99,8 @@ class Journal(Protocol):
         """Begin. ``on_change``: to be called, in any thread, when ``flush`` would say something new by itself."""
         ...
 
-    def task_started(self, number: int, pid: int | None) -> None:
-        """Note it, as for ``Events``."""
+    def task_started(self, number: int, start: Start) -> None:
+        """Note it, as for ``Observer``."""
         ...
 
     def task_ended(self, number: int, outcome: Outcome) -> int:
@@ -140,7 +129,7 @@ class Observer:
 
     @property
     def detailed(self) -> bool:
-        """Whether it wants to know all of ``Start`` and ``Outcome``, which costs each command some microseconds."""
+        """Whether it wants to know what commands used, which costs each of them some microseconds."""
         return False
 
     def run_started(self, tasks: Sequence[Task]) -> None:

@@ -25,7 +25,7 @@ from fastrun.cluster.seats import (
     Worker,
     pack,
 )
-from fastrun.outcome import OK, Outcome, Status, Usage
+from fastrun.outcome import OK, Outcome, Start, Status, Usage
 from fastrun.protocols import Chain, Events
 
 # Seconds of work that one message brings to a seat: a message costs some milliseconds.
@@ -187,7 +187,7 @@ class ClusterExecutor:
             return
         if what == STARTED:
             seat.running = number
-            self._events.task_started(number, worker=seat.worker.label, ago=ago)
+            self._events.task_started(number, Start(worker=seat.worker.label, ago=ago))
         elif what == ENDED:
             self._ended(seat, number, ago, *news[3:])
         else:
@@ -286,11 +286,12 @@ class ClusterExecutor:
             return
         # The word of its start may have been lost with the worker: one that kills all of them must not go on so.
         if number != seat.running:
-            self._events.task_started(number, worker=seat.worker.label)
+            self._events.task_started(number, Start(worker=seat.worker.label))
         times = self._losses[number][0] + 1 if number in self._losses else 1
         self._losses[number] = times, seat.worker.label
-        again = 0.0 if times <= self._worker_retries else None
-        self._events.task_ended(number, Outcome(Status.FAILED, f"its worker {seat.worker.label} was lost", None, again))
+        lost = times <= self._worker_retries
+        outcome = Outcome(Status.FAILED, f"its worker {seat.worker.label} was lost", lost=lost)
+        self._events.task_ended(number, outcome)
 
     def _end_lost(self, seat: _Seat, number: int) -> None:
         if self._lost is not None:

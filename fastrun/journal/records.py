@@ -242,13 +242,13 @@ def start_record(name: str, key: str, attempt: int, pid: int | None = None, tick
     return {"record": "start", "name": name, "key": key, "attempt": attempt, "pid": pid, "ticks": ticks}
 
 
-def end_record(name: str, key: str, attempt: int, outcome: Outcome, seconds: float) -> dict[str, Any]:
-    """How a task ended. ``seconds``: how long it ran."""
+def end_record(name: str, key: str, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """How an attempt at a task ended. ``seconds``: how long it ran."""
     return {
         "record": "end",
         "name": name,
         "key": key,
-        "attempt": attempt,
+        "attempt": outcome.attempt,
         "status": outcome.status.label,
         "reason": outcome.reason,
         "seconds": seconds,

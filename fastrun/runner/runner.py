@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 from fastrun.document.task import Task
-from fastrun.outcome import FIRST_START, FROM_JOURNAL, NOTHING_FAILED, Outcome, Report, Start, Status
+from fastrun.outcome import FROM_JOURNAL, NOTHING_FAILED, Outcome, Report, Start, Status
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
 from fastrun.protocols import Executor, Job, Journal, Observer
@@ -96,10 +96,8 @@ class Run:
         self._draining = False
         self._observers = list(observers)
         self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
-        # Whether there is more to tell of a start than that: of any, and of one with a process.
-        retried = any(graph.tasks[number].retries for number in graph.special)
-        self._tells_pids = any(observer.detailed for observer in self._observers)
-        self._tells_starts = retried or (self._tells_pids and bool(graph.special))
+        # Whether attempts have numbers other than 1 of 1, or tasks wait for a pool.
+        self._numbers = bool(graph.special)
 
     async def run(self) -> Report:
         """Run everything. Returns once every task has ended and the executors are closed.
@@ -113,7 +111,7 @@ class Run:
         if self._journal is not None:
             self._journal.open(functools.partial(self._loop.call_soon_threadsafe, self._drain_soon))
         self._notify("run_started", self._tasks)
-        self._note(self._reused, Outcome(Status.OK, FROM_JOURNAL))
+        self._note(self._reused, Outcome(Status.OK, FROM_JOURNAL, attempt=0, attempts=0))
         self._skip(self._scheduler.unneeded)
         for executor in self._executors:
             executor.open(self)
@@ -191,22 +189,17 @@ class Run:
             pass
         return False
 
-    def task_started(
-        self,
-        number: int,
-        pid: int | None = None,
-        held_by: str = "slot",
-        worker: str | None = None,
-        ago: float = 0.0,
-    ) -> None:
+    def task_started(self, number: int, start: Start) -> None:
         """Pass on to the observers; its time begins."""
         if self._has_timeouts:
             self._deadlines.begin(number, self._tasks[number])
+        if self._numbers:
+            start = self._attempts.started(number, start)
+            if number in self._scheduler.pooled:
+                start = start._replace(held_by="pool")
         if self._journal is not None:
-            self._journal.task_started(number, pid)
+            self._journal.task_started(number, start)
             self._drain_soon()
-        tells = self._tells_starts or worker is not None or (self._tells_pids and pid is not None)
-        start = self._start(number, pid, held_by, worker, ago) if tells else FIRST_START
         self._notify("task_started", self._tasks[number], start)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
@@ -225,13 +218,12 @@ class Run:
             return not (scheduler.stopped or scheduler.closing)
         if self._has_timeouts:
             outcome = self._deadlines.end(number, self._tasks[number], outcome)
-        if outcome.status is _FAILED:
-            delay = self._delay(number, outcome)
-            if outcome.again is not None:
-                outcome = outcome._replace(again=None)
-            if delay is not None:
-                self._hold(number, outcome, delay)
-                return True
+        delay = self._delay(number, outcome) if outcome.status is _FAILED else None
+        if self._numbers:
+            outcome = self._attempts.ended(number, outcome)
+        if delay is not None:
+            self._hold(number, outcome, delay)
+            return True
         if self._journal is None:
             self._end(number, outcome)
         else:
@@ -240,23 +232,17 @@ class Run:
             self._drain_soon()
         return not (scheduler.stopped or scheduler.closing)
 
-    def _start(self, number: int, pid: int | None, held_by: str, worker: str | None, ago: float) -> Start:
-        """What the observers are told of a start."""
-        if number in self._scheduler.pooled:
-            held_by = "pool"
-        if pid is None and held_by == "slot" and worker is None and not self._tasks[number].retries:
-            return FIRST_START
-        attempt, attempts = self._attempts.place(number)
-        return Start(attempt, attempts, pid, held_by, worker, ago)
-
     def _delay(self, number: int, outcome: Outcome) -> float | None:
         """Seconds until a task that has failed is tried again, None if it is not."""
         if self._scheduler.stopped or self._scheduler.closing:
             return None
+        if outcome.lost:
+            self._numbers = True
+            return self._attempts.lost(number)
         task = self._tasks[number]
         # A snippet goes on when its time is over.
         still_runs = task.type == "eval" and self._deadlines.missed(task, outcome)
-        return self._attempts.delay(number, outcome, still_runs=still_runs)
+        return None if still_runs else self._attempts.delay(number)
 
     def _hold(self, number: int, outcome: Outcome, delay: float) -> None:
         """Try a task again, later."""
@@ -265,7 +251,7 @@ class Run:
         self._attempts.hold(number, outcome, delay)
         self._scheduler.hold(number)
         self._drain_soon()
-        self._notify("task_ended", self._tasks[number], outcome._replace(again=delay))
+        self._notify("task_ended", self._tasks[number], outcome._replace(retry_in=delay))
 
     def _try_again(self, number: int) -> None:
         # What the last attempt left behind does not run beside the next.
@@ -281,11 +267,9 @@ class Run:
         scheduler = self._scheduler
         if outcome.status is _FAILED and self._tasks[number].allow_failure:
             outcome = outcome._replace(reason=f"{outcome.reason} (allowed)")
-        elif outcome.status is _OK and not outcome.reason and self._attempts.any_again:
-            attempt, attempts = self._attempts.place(number)
-            if attempt > 1:
-                # What goes well the second time only is worth a look.
-                outcome = outcome._replace(reason=f"attempt {attempt} of {attempts}")
+        elif outcome.attempt > 1 and outcome.status is _OK and not outcome.reason:
+            # A task that succeeds only the second time is worth a look.
+            outcome = outcome._replace(reason=f"attempt {outcome.attempt} of {outcome.attempts}")
         if outcome.reason:
             self._reasons[number] = outcome.reason
         skipped = scheduler.task_ended(number, outcome.status)
@@ -307,7 +291,7 @@ class Run:
                 reason = self._too_many()
             else:
                 reason = f"{self._tasks[cause].label} failed"
-            outcome = Outcome(Status.SKIPPED, reason)
+            outcome = Outcome(Status.SKIPPED, reason, attempt=0, attempts=0)
             self._note([number], outcome)
             if self._journal is not None:
                 self._journal.task_ended(number, outcome)
@@ -360,7 +344,7 @@ class Run:
         scheduler = self._scheduler
         if self._attempts.any_held and (scheduler.stopped or scheduler.closing):
             for number, outcome in self._attempts.give_up():
-                self._end(number, outcome._replace(given_up=True))
+                self._end(number, outcome)
         self._draining = False
         tasks = self._tasks
         for lane, executor in enumerate(self._executors):
@@ -393,13 +377,13 @@ class Run:
                 self.task_ended(number, outcome)
 
     def _close_tasks(self) -> None:
-        """Settle the tasks that never started, so that each has ended in exactly one way."""
+        """End the tasks that never started, so that each has ended in exactly one way."""
+        status, reason = Status.SKIPPED, self._too_many()
         if self._signal is not None:
-            self._note(self._scheduler.close(Status.INTERRUPTED), Outcome(Status.INTERRUPTED))
+            status, reason = Status.INTERRUPTED, ""
         elif self._journal_error is not None:
-            self._note(self._scheduler.close(Status.SKIPPED), Outcome(Status.SKIPPED, "stopped without a journal"))
-        else:
-            self._note(self._scheduler.close(Status.SKIPPED), Outcome(Status.SKIPPED, self._too_many()))
+            reason = "stopped without a journal"
+        self._note(self._scheduler.close(status), Outcome(status, reason, attempt=0, attempts=0))
 
     def _note(self, numbers: Iterable[int], outcome: Outcome) -> None:
         for number in numbers:

@@ -39,7 +39,7 @@ from fastrun.cluster.worker.outbox import Outbox
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import SnippetExecutor
-from fastrun.outcome import Outcome, Status
+from fastrun.outcome import Outcome, Start, Status
 from fastrun.protocols import Executor, Job
 from fastrun.runner.deadlines import Deadlines
 
@@ -307,7 +307,7 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         """Whether the client is behind."""
         return self.outbox.full
 
-    def task_started(self, number: int, *_: object) -> None:
+    def task_started(self, number: int, start: Start) -> None:  # noqa: ARG002
         """Its time begins."""
         place = self._running[number]
         self._deadlines.begin(number, place.chain[0][1])

@@ -27,7 +27,7 @@ from fastrun.executors.guardian.leftovers import end_leftovers, kill_leftovers
 from fastrun.executors.guardian.table import EXEC
 from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
-from fastrun.outcome import Outcome, Status, exit_outcome
+from fastrun.outcome import Outcome, Start, Status, exit_outcome
 from fastrun.protocols import CHAIN_SECONDS, STDERR, STDOUT, Chain, Events
 from fastrun.text import printable
 
@@ -150,7 +150,7 @@ class ProcessExecutor:
         if not task.detach:
             process.row = self._table.add(EXEC, process.pid, task.name)
         self._slots.started()
-        self._events.task_started(process.number, process.pid, self._held_by)
+        self._events.task_started(process.number, Start(pid=process.pid, held_by=self._held_by))
         if len(self._running) >= self._slots.number:
             self._held_by = "slot"
         self._watch.add(process)

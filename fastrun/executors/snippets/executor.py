@@ -29,7 +29,7 @@ from fastrun.executors.guardian.table import EVAL
 from fastrun.executors.shortage import Slots
 from fastrun.executors.snippets.streams import install, uninstall
 from fastrun.executors.snippets.tracebacks import SNIPPET_FILE, safe_text, traceback_text
-from fastrun.outcome import OK, Outcome, Status
+from fastrun.outcome import FIRST_START, OK, Outcome, Status
 from fastrun.protocols import CHAIN_SECONDS, STDERR, Chain, Events, Job
 from fastrun.text import printable
 
@@ -240,7 +240,7 @@ class SnippetExecutor:
         while news:
             number, what, content = news.popleft()
             if what == _STARTED:
-                events.task_started(number)
+                events.task_started(number, FIRST_START)
             elif what == _ENDED:
                 ended += 1
                 self._end(number, *content)

@@ -34,18 +34,16 @@ class Details:
 def _members(outcome: Outcome, span: Span | None) -> str:
     """Put together by hand: orjson gives 17 digits of a time, and has to be handed an object that is made for it."""
     result = f'"status":"{outcome.status.label}","reason":{quoted(outcome.reason)}'
+    tried = f'"attempt":{outcome.attempt or "null"},"attempts":{outcome.attempts or "null"}'
+    tried += f',"retry_in":{_number(outcome.retry_in)}'
     if span is None:
-        return (
-            f'{result},"duration":null,"cpu_seconds":null,"peak_bytes":null,'
-            '"attempt":null,"attempts":null,"retry_in":null,"worker":null,"wait":null'
-        )
-    start, usage = span.start, outcome.usage
+        return f'{result},"duration":null,"cpu_seconds":null,"peak_bytes":null,{tried},"worker":null,"wait":null'
+    worker, usage = span.start.worker, outcome.usage
     cpu, peak = (None, None) if usage is None else usage
     after = span.began - span.ready
     return (
-        f'{result},"duration":{span.seconds:.6f},"cpu_seconds":{_number(cpu)},"peak_bytes":{_number(peak)},'
-        f'"attempt":{start.attempt},"attempts":{start.attempts},"retry_in":{_number(outcome.again)},'
-        f'"worker":{"null" if start.worker is None else quoted(start.worker)},'
+        f'{result},"duration":{span.seconds:.6f},"cpu_seconds":{_number(cpu)},"peak_bytes":{_number(peak)},{tried},'
+        f'"worker":{"null" if worker is None else quoted(worker)},'
         f'"wait":{{"dependencies":{span.ready:.6f},"after":{after:.6f},"for":{quoted(span.held_by)}}}'
     )
 

@@ -64,7 +64,7 @@ class JUnit(FileObserver):
 
     def task_ended(self, task: Task, outcome: Outcome) -> None:
         """Keep what a task that failed has printed, and drop that of all others."""
-        self._tails.end(task.name, keep=outcome.again is None and outcome.status is Status.FAILED)
+        self._tails.end(task.name, keep=outcome.retry_in is None and outcome.status is Status.FAILED)
 
     def run_ended(self, report: Report) -> None:
         """Write the file."""

@@ -90,10 +90,8 @@ class Console(Observer):
         self._beginnings: dict[tuple[str, int], Spool] = {}
         # By task that runs and has printed something: the end of that.
         self._tails: dict[str, bytes | bytearray] = {}
-        # By task that is tried again: which attempt comes or runs.
-        self._attempts: dict[str, int] = {}
-        # The first tasks that failed and may not: why, in which attempt, and the end of what it printed.
-        self._failures: list[tuple[Task, str, int, bytes]] = []
+        # The first tasks that failed and may not: how, and the end of what each printed.
+        self._failures: list[tuple[Task, Outcome, bytes]] = []
         # By reason: how many were skipped.
         self._skips: dict[str, int] = {}
         self._tasks: Sequence[Task] = ()
@@ -161,13 +159,12 @@ class Console(Observer):
             self._end_line(name, STDOUT)
             self._end_line(name, STDERR)
         tail = self._tails.pop(name, b"") if self._tails else b""
-        if outcome.again is not None:
-            self._retry(task, outcome, outcome.again)
+        if outcome.retry_in is not None:
+            self._retry(task, outcome, outcome.retry_in)
             return
-        attempt = self._attempts.pop(name, 1) if self._attempts else 1
         block = self._blocks.pop(name)
         if outcome.status is not _OK:
-            self._note_failure(task, outcome, attempt - outcome.given_up, tail)
+            self._note_failure(task, outcome, tail)
         elif self._mode == "quiet":
             if block is not None:
                 block.close()
@@ -179,17 +176,16 @@ class Console(Observer):
             line = _colored(line, _FAINT if outcome.status is _OK else _COLORS[outcome.status])
         self._put_line(line)
 
-    def _note_failure(self, task: Task, outcome: Outcome, attempt: int, tail: bytes | bytearray) -> None:
+    def _note_failure(self, task: Task, outcome: Outcome, tail: bytes | bytearray) -> None:
         self._failed_tasks.add(task.name)
         if outcome.status is Status.FAILED and not task.allow_failure and len(self._failures) < _FAILURES:
-            self._failures.append((task, outcome.reason, attempt, bytes(tail)))
+            self._failures.append((task, outcome, bytes(tail)))
 
     def _never_started(self, task: Task, outcome: Outcome) -> None:
-        if outcome.again is not None:
-            self._retry(task, outcome, outcome.again)
+        if outcome.retry_in is not None:
+            self._retry(task, outcome, outcome.retry_in)
         elif outcome.status is Status.FAILED:
-            attempt = self._attempts.pop(task.name, 1) if self._attempts else 1
-            self._note_failure(task, outcome, attempt - outcome.given_up, b"")
+            self._note_failure(task, outcome, b"")
         elif outcome.status is Status.SKIPPED and outcome.reason != NOTHING_FAILED:
             self._skips[outcome.reason] = self._skips.get(outcome.reason, 0) + 1
 
@@ -216,14 +212,8 @@ class Console(Observer):
 
     def _retry(self, task: Task, outcome: Outcome, seconds: float) -> None:
         """Say that a task is tried again, and on standard error why and when."""
-        attempt = self._attempts[task.name] = self._attempts.get(task.name, 1) + 1
-        self._put_lines(
-            task.name,
-            (
-                STDOUT,
-                f"Retrying: {printable(task.name)} (attempt {attempt} of {max(attempt, task.retries + 1)})\n".encode(),
-            ),
-        )
+        line = f"Retrying: {printable(task.name)} (attempt {outcome.attempt + 1} of {outcome.attempts})\n"
+        self._put_lines(task.name, (STDOUT, line.encode()))
         self._put((STDERR, f"fastrun: {task.label}: {outcome.reason}; tried again in {seconds:.1f} s\n".encode()))
 
     def run_ended(self, report: Report) -> None:

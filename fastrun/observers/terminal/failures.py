@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from fastrun.document.task import Task
+from fastrun.outcome import Outcome
 from fastrun.text import printable, tail_lines
 
 # Reasons of skips that are shown.
@@ -17,14 +18,10 @@ _SOURCE_LINES = 3
 
 
 class Failure(NamedTuple):
-    """A task that failed.
-
-    ``attempt``: the number of its last one. ``tail``: the end of what it printed, on both streams.
-    """
+    """A task that failed. ``tail``: the end of what it printed, on both streams."""
 
     task: Task
-    reason: str
-    attempt: int
+    outcome: Outcome
     tail: bytes
 
 
@@ -44,15 +41,15 @@ def failure_lines(
         yield f"  {sum(count for _, count in causes[_REASONS:]):,} skipped for {len(causes) - _REASONS:,} other reasons"
     for failure in failures:
         # Behind a word: what begins with a name may be a command to a CI system.
-        yield f"  failed: {failure.task.label}  {printable(failure.reason)}"
+        yield f"  failed: {failure.task.label}  {printable(failure.outcome.reason)}"
         yield from _details(failure, place)
     if more:
         yield f"  {more:,} more failed"
 
 
 def _details(failure: Failure, place: Callable[[str], str]) -> Iterator[str]:
-    task = failure.task
-    attempt = f"attempt {failure.attempt} of {task.retries + 1}" if task.retries else ""
+    task, outcome = failure.task, failure.outcome
+    attempt = f"attempt {outcome.attempt} of {outcome.attempts}" if outcome.attempts > 1 else ""
     said = ", ".join(filter(None, [place(task.name), attempt]))
     if said:
         yield f"    {said}"

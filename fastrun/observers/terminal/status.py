@@ -99,8 +99,8 @@ class Progress(Observer, ABC):
 
     def task_ended(self, task: Task, outcome: Outcome) -> None:
         """One less runs, or never did."""
-        self._estimate.ended(task.name, again=outcome.again is not None)
-        if outcome.again is not None:
+        self._estimate.ended(task.name, again=outcome.retry_in is not None)
+        if outcome.retry_in is not None:
             self._again.add(task.name)
             return
         self._again.discard(task.name)

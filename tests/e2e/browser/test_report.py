@@ -324,7 +324,7 @@ def test_the_drawing_opens_tasks_by_click_and_by_key(failing, opened):
 def test_further_attempts_are_in_the_timeline(tmp_path, opened):
     story = Story(tmp_path / "page.html", [Task("a", "exec", "flaky", retries=1)])
     story.start(0, "a", Start(1, 2))
-    story.end(4, "a", FAILED._replace(again=1.0))
+    story.end(4, "a", FAILED._replace(retry_in=1.0))
     story.start(5, "a", Start(2, 2))
     story.end(10, "a")
     page = opened(story.write(10))

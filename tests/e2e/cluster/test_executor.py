@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from bench.simulated import SimulatedCluster
+from fastrun import Console, Observer, Outcome, Start, Task
 from fastrun.cluster.executor import ClusterExecutor
 from fastrun.cluster.seats import ENDED, RECALL, RELEASE, RETURNED, RUN, STARTED, Worker
 from fastrun.document.parse import read
@@ -60,16 +62,22 @@ class Played:
 
 
 def play(
-    tasks: list[dict[str, Any]], script: Callable[[Played], Awaitable[None]], most: int = 1, **options: Any
+    tasks: list[dict[str, Any]],
+    script: Callable[[Played], Awaitable[None]],
+    most: int = 1,
+    watching: Observer | None = None,
+    **options: Any,
 ) -> tuple[Report, Recorder]:
-    """Run tasks while the script plays the cluster."""
+    """Run tasks while the script plays the cluster. ``watching``: one more observer."""
     cluster, recorder = Played(), Recorder()
     cluster.most = most
     graph = build(read(document(*tasks), "document"))
 
     async def main() -> Report:
         executor = ClusterExecutor(cluster, worker_retries=1)
-        run = Run(graph, {"exec": executor}, [recorder], warn=lambda text: None, **options)
+        run = Run(
+            graph, {"exec": executor}, [recorder, *([watching] if watching else [])], warn=lambda text: None, **options
+        )
         running = asyncio.create_task(run.run())
         while not cluster.requested:
             await asyncio.sleep(0)
@@ -158,6 +166,59 @@ def test_what_had_started_on_a_lost_seat_runs_again_and_the_rest_goes_back():
     started = [event[1] for event in recorder.events if event[0] == "task_started"]
     assert sorted(started) == sorted([*(task["name"] for task in TASKS), "t3"])
     assert ("task_ended", "t3", "failed", "its worker one was lost") in recorder.events
+
+
+class Numbers(Observer):
+    """Keeps the number of each attempt, when it starts and when it ends, and of how many."""
+
+    def __init__(self) -> None:
+        self.starts: list[tuple[int, int]] = []
+        self.ends: list[tuple[int, int, bool]] = []
+
+    def task_started(self, task: Task, start: Start) -> None:
+        self.starts.append((start.attempt, start.attempts))
+
+    def task_ended(self, task: Task, outcome: Outcome) -> None:
+        self.ends.append((outcome.attempt, outcome.attempts, outcome.retry_in is not None))
+
+
+def test_a_lost_attempt_has_a_number_and_is_none_of_the_tasks_own():
+    numbers = Numbers()
+
+    async def script(cluster: Played) -> None:
+        cluster.owner.seat_opened(0, ONE)
+        await cluster.given(1)
+        cluster.owner.seat_closed(0, again=True)
+        cluster.owner.seat_opened(0, TWO)
+        for attempt in (2, 3, 4):
+            await cluster.given(attempt)
+            cluster.owner.news((STARTED, 0, 0))
+            cluster.owner.news((ENDED, 0, 0, int(Status.FAILED), "exit status 1", None, 0.001))
+
+    play([exec_("a", "false", retries=2, retry_delay=0)], script, watching=numbers)
+    assert numbers.starts == [(1, 3), (2, 4), (3, 4), (4, 4)]
+    assert numbers.ends == [(1, 4, True), (2, 4, True), (3, 4, True), (4, 4, False)]
+
+
+def test_a_lost_attempt_and_the_others_are_counted_alike_on_the_console(tmp_path):
+    async def script(cluster: Played) -> None:
+        cluster.owner.seat_opened(0, ONE)
+        await cluster.given(1)
+        cluster.owner.seat_closed(0, again=True)
+        cluster.owner.seat_opened(0, TWO)
+        await cluster.given(2)
+        cluster.owner.news((STARTED, 0, 0))
+        cluster.owner.news((ENDED, 0, 0, int(Status.FAILED), "exit status 1", None, 0.001))
+        await cluster.given(3)
+        cluster.owner.news((STARTED, 0, 0))
+        cluster.owner.news((ENDED, 0, 0, int(Status.FAILED), "exit status 1", None, 0.001))
+
+    with open(tmp_path / "out", "w") as out:
+        console = Console(stdout=out.fileno(), stderr=out.fileno())
+        play([exec_("a", "false", retries=1, retry_delay=0)], script, watching=console)
+        console.close()
+    said = re.findall(r"attempt \d of \d", (tmp_path / "out").read_text())
+    assert said == ["attempt 2 of 3", "attempt 3 of 3", "attempt 3 of 3"]
 
 
 def test_after_too_many_losses_a_task_has_failed():

@@ -82,8 +82,8 @@ def test_slots_are_the_lowest_free_ones_for_each_type(stage):
 def test_a_further_attempt_is_ready_when_the_one_before_has_ended(stage):
     c = Task("c", "exec", "", ["a"])
     stage.at(0, A, FIRST)
-    stage.at(1, A, FAILED._replace(again=2.0))
-    assert stage.timeline.spans["a"].outcome.again == 2.0
+    stage.at(1, A, FAILED._replace(retry_in=2.0))
+    assert stage.timeline.spans["a"].outcome.retry_in == 2.0
     stage.at(3, A, Start(2, 3))
     assert stage.times("a") == (1, 3, None)
     assert stage.timeline.spans["a"].seconds == 0
@@ -137,7 +137,7 @@ def test_the_critical_path_is_not_what_waited_for_a_slot(stage):
 def test_attempts_and_pauses_count_on_the_critical_path(stage):
     b = Task("b", "exec", "", ["a"])
     stage.at(0, A, FIRST)
-    stage.at(1, A, FAILED._replace(again=1.0))
+    stage.at(1, A, FAILED._replace(retry_in=1.0))
     stage.at(2, A, Start(2, 2))
     stage.at(3, A, OK)
     stage.at(0, B, FIRST)

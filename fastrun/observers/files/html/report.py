@@ -79,10 +79,12 @@ class HtmlReport(FileObserver):
 
     def task_ended(self, task: Task, outcome: Outcome) -> None:
         """Only the output of what did not go well is shown."""
-        self._tails.end(task.name, keep=outcome.again is None and outcome.status is not Status.OK)
-        if outcome.again is not None and len(self._earlier) < _EARLIER:
-            # The timeline makes another one for the next attempt.
-            self._earlier.append(self._timeline.spans[task.name])
+        self._tails.end(task.name, keep=outcome.retry_in is None and outcome.status is not Status.OK)
+        if outcome.retry_in is not None and len(self._earlier) < _EARLIER:
+            span = self._timeline.spans.get(task.name)
+            # The timeline makes another one for the next attempt. An attempt that could not start has none.
+            if span is not None and span.outcome is outcome:
+                self._earlier.append(span)
 
     def run_ended(self, report: Report) -> None:
         """Write the page."""

@@ -128,6 +128,20 @@ def test_each_attempt_is_told_and_the_last_one_is_known(tmp_path):
     assert second["wait"]["after"] > 0
 
 
+def test_attempts_that_cannot_start_are_numbered_and_the_last_one_is_known(tmp_path):
+    events = of_run(tmp_path, document(exec_("a", "true", cwd="nope", retries=2, retry_delay=0)))
+    told = [(event["type"], event["attempt"], event["attempts"], event["retry_in"]) for event in events[1:-1]]
+    assert told == [("task_ended", 1, 3, 0), ("task_ended", 2, 3, 0), ("task_ended", 3, 3, None)]
+    assert {(event["duration"], event["wait"]) for event in events[1:-1]} == {(None, None)}
+
+
+def test_a_retry_that_a_failure_elsewhere_prevents_is_told_with_the_last_attempt(tmp_path):
+    tasks = [exec_("a", "exit 3", retries=1, retry_delay=1000), exec_("b", "exit 4", "c"), exec_("c", "true")]
+    events = of_run(tmp_path, document(*tasks), "-k", "1")
+    ends = [event for event in events if (event.get("name"), event["type"]) == ("a", "task_ended")]
+    assert [(end["attempt"], end["attempts"], end["retry_in"] is None) for end in ends] == [(1, 2, False), (1, 2, True)]
+
+
 def test_what_a_task_waited_for_is_told(tmp_path):
     tasks = [exec_(f"p{number}", "sleep 0.01", pool="gpu") for number in range(2)]
     events = of_run(tmp_path, {"tasks": [*tasks, exec_("s", "true")], "pools": {"gpu": 1}}, "-j", "2")

@@ -93,11 +93,11 @@ def test_counts_and_the_longest_running_first(stage):
 def test_a_task_that_is_tried_again_neither_runs_nor_is_done(stage):
     play = stage(2)
     play.start("t0")
-    play.end(FAILED._replace(again=3.0), "t0")
+    play.end(FAILED._replace(retry_in=3.0), "t0")
     assert play.live.lines() == ["0/2 done, 0 running, 1 to be tried again; 0:00"]
     play.start("t0", start=Start(2, 3))
     assert play.live.lines() == ["0/2 done, 1 running; 0:00", "   0:00 t0"]
-    play.end(FAILED._replace(again=3.0), "t0")
+    play.end(FAILED._replace(retry_in=3.0), "t0")
     play.end(Outcome(Status.INTERRUPTED), "t0", "t1")
     assert play.live.lines() == ["2/2 done, 0 running, 2 interrupted; 0:00"]
 
@@ -451,7 +451,7 @@ def test_durations_of_an_earlier_run_say_what_is_left(tmp_path, terminal):
     path = write_json(tmp_path, document(exec_("a", WAIT)))
     with closing(JournalFile.open(tmp_path / "j", False)) as file:
         file.append(run_record("r", "h"))
-        file.append(end_record("a", "another key", 1, Outcome(Status.OK), 36_000.0))
+        file.append(end_record("a", "another key", Outcome(Status.OK), 36_000.0))
     process = terminal.fastrun("--journal", "j", "--resume", path, cwd=tmp_path)
     terminal.wait_for_line("about 10 h left")
     (tmp_path / "go").touch()

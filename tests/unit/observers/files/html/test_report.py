@@ -128,7 +128,7 @@ def test_earlier_attempts_are_drawn_and_their_output_is_forgotten(tmp_path):
     story = story_of(tmp_path, exec_task("a", retries=1))
     story.start(0.0, "a", Start(1, 2))
     story.prints("a", b"first\n")
-    story.end(1.0, "a", FAILED._replace(again=0.5))
+    story.end(1.0, "a", FAILED._replace(retry_in=0.5))
     story.start(1.5, "a", Start(2, 2))
     story.prints("a", b"second\n")
     story.end(3.5, "a", FAILED)
@@ -388,6 +388,22 @@ def test_what_is_reused_from_a_journal_is_told(tmp_path):
     assert data["run"]["reused"] == 2
     assert column(data, "reason") == ["from the journal"] * 2
     assert column(data, "began") == [None, None]
+
+
+def test_a_task_that_cannot_start_and_is_tried_again_has_its_page(tmp_path):
+    command = "cd ..; rmdir $OLDPWD; exit 3"
+    (tmp_path / "gone").mkdir()
+    tasks = [
+        exec_("a", "true", cwd=str(tmp_path / "nope"), retries=1, retry_delay=0),
+        exec_("b", command, cwd=str(tmp_path / "gone"), retries=2, retry_delay=0),
+    ]
+    page = tmp_path / "page.html"
+    result = run_fastrun("--html", page, write_json(tmp_path, document(*tasks)))
+    assert result.returncode == 1
+    data = data_of(page)
+    assert column(data, "status") == ["failed", "failed"]
+    # Only one attempt has run.
+    assert len(data["earlier"]) == 1
 
 
 def test_an_interrupted_run_has_its_page(tmp_path):
