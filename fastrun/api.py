@@ -250,14 +250,14 @@ def prepare(
     measured = any(observer.detailed for observer in watching)
     executors: dict[str, Executor] = {
         "exec": ProcessExecutor(guard, jobs, grace=grace, measured=measured, gates=gates),
-        "eval": SnippetExecutor(guard, eval_threads or DEFAULT_THREADS, ahead=not keep_going),
+        "eval": SnippetExecutor(guard, eval_threads or DEFAULT_THREADS, fail_fast=keep_going > 0),
     }
     remote, lane_of = None, None
     if cluster is not None:
         from fastrun.cluster.connection import DaskCluster, Wanted
         from fastrun.cluster.lanes import add_lanes
 
-        wanted = Wanted(cluster, worker_retries, jobs, grace, timeout, guardian)
+        wanted = Wanted(cluster, worker_retries, jobs, grace, timeout, guardian, keep_going > 0)
         remote = DaskCluster(wanted, run_id, measured=measured)
         lane_of = add_lanes(executors, graph.tasks, remote, worker_retries)
     run = Run(

@@ -42,12 +42,10 @@ class Events(Protocol):
         """Some bytes of the task's STDOUT or STDERR, cut anywhere."""
         ...
 
-    def task_ended(self, number: int, outcome: Outcome | None) -> bool:
+    def task_ended(self, number: int, outcome: Outcome | None) -> None:
         """Once for each task of a chain up to the first that is not ok. None: not started, it goes back.
 
         INTERRUPTED: only after ``interrupt``.
-
-        Returns whether anything more may start.
         """
         ...
 
@@ -74,6 +72,10 @@ class Executor(Protocol):
 
     async def start(self, chains: Sequence[Chain]) -> None:
         """Start chains of tasks, each of which takes one slot. What becomes of them is told to the events."""
+        ...
+
+    def recall(self) -> None:
+        """Give back all tasks that have not started: those that wait, and those behind a running one in its chain."""
         ...
 
     def interrupt(self, number: int | None = None, *, force: bool) -> None:

@@ -45,7 +45,8 @@ class Wanted(NamedTuple):
     """What is wanted of a cluster.
 
     ``address``: of a scheduler, a scheduler's file, or ``local`` or ``local:N``. ``worker_retries``: how often a task
-    runs again whose worker was lost. The others as for a run.
+    runs again whose worker was lost. ``fail_fast``: whether a failure may be the last one, after which nothing starts.
+    The others as for a run.
     """
 
     address: str
@@ -54,6 +55,7 @@ class Wanted(NamedTuple):
     grace: float
     timeout: float | None
     guardian: bool
+    fail_fast: bool
 
 
 class DaskCluster:
@@ -231,6 +233,7 @@ class DaskCluster:
             wanted.timeout,
             wanted.guardian,
             self._measured,
+            wanted.fail_fast,
         )
 
     def _announced(self, event: tuple[float, Any]) -> None:

@@ -130,6 +130,12 @@ class ClusterExecutor:
             self._fill(seat)
         self.look()
 
+    def recall(self) -> None:
+        """Return what has no seat, and have back from the workers what has not started."""
+        self._return_waiting()
+        for worker in {seat.worker.address for seat in self._seats.values() if seat.given}:
+            self._cluster.send(worker, (RECALL,))
+
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         """Have workers end the groups, or one; what has no seat goes back."""
         if number is not None:
@@ -191,8 +197,9 @@ class ClusterExecutor:
         elif what == ENDED:
             self._ended(seat, number, ago, *news[3:])
         else:
-            seat.blocked = True
             del self._places[number], seat.given[number]
+            # By a task that takes long. Nothing is left where the rest of a chain was recalled.
+            seat.blocked = bool(seat.given)
             self._events.task_ended(number, None)
 
     def lost(self, why: str) -> None:
@@ -266,8 +273,7 @@ class ClusterExecutor:
             outcome = outcome._replace(reason=f"{reason} on {seat.worker.label}")
         elif chain[0][1].retries:
             self._last[number] = seat.worker.address
-        if not self._events.task_ended(number, self._with_loss(number, outcome)):
-            self._recall()
+        self._events.task_ended(number, self._with_loss(number, outcome))
         self._fill(seat)
 
     def _learn(self, seconds: float) -> None:
@@ -310,13 +316,6 @@ class ClusterExecutor:
         outcome = None if self._lost is None or self._interrupted else Outcome(Status.FAILED, self._lost)
         while self._waiting:
             self._events.task_ended(self._waiting.popleft()[0][0], outcome)
-
-    def _recall(self) -> None:
-        """Nothing more may start: have back what has not."""
-        self._return_waiting()
-        for seat in self._seats.values():
-            if len(seat.given) > (seat.running is not None):
-                self._cluster.send(seat.worker.address, (RECALL,))
 
     def _look_again(self) -> None:
         """Now and then: ask for seats, give idle ones back, say that nobody comes."""

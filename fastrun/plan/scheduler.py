@@ -165,8 +165,9 @@ class Scheduler:
                     continue
             self._set(task, _RUNNING)
             chains.append([task])
-        if not queue:
-            # Who waits for a slot would wait for the whole chain.
+        if not (queue or self.closing):
+            # A task that waits for a slot would wait for the whole chain. After the last failure nothing follows by
+            # itself.
             for chain in chains:
                 self._extend(chain)
         return chains

@@ -78,6 +78,10 @@ class Run:
         # needs no slot: how many there are of each lane.
         self._unrecorded: dict[int, tuple[int, Outcome]] = {}
         self._ended = [0] * len(lanes)
+        # How many of these have failed, with ``keep_going``.
+        self._unrecorded_failures = 0
+        # How often the executors were to give back what had not started.
+        self._recalls = 0
         self._lanes = of_tasks
         self._executors = list(executors.values())
         self._has_timeouts = timeout is not None or any(task.timeout is not None for task in graph.tasks)
@@ -206,16 +210,16 @@ class Run:
         """Pass on to the observers."""
         self._notify("task_output", self._tasks[number], stream, data)
 
-    def task_ended(self, number: int, outcome: Outcome | None) -> bool:
+    def task_ended(self, number: int, outcome: Outcome | None) -> None:
         """Note it, pass it on with the skips that follow from it, and look for more to start."""
         scheduler = self._scheduler
         if scheduler.statuses[number] != _RUNNING or number in self._unrecorded:
             # Its start failed half-way, and it was given up on.
-            return False
+            return
         if outcome is None:
             self._skip(scheduler.put_back(number))
             self._drain_soon()
-            return not (scheduler.stopped or scheduler.closing)
+            return
         if self._has_timeouts:
             outcome = self._deadlines.end(number, self._tasks[number], outcome)
         delay = self._delay(number, outcome) if outcome.status is _FAILED else None
@@ -223,14 +227,17 @@ class Run:
             outcome = self._attempts.ended(number, outcome)
         if delay is not None:
             self._hold(number, outcome, delay)
-            return True
+            return
         if self._journal is None:
             self._end(number, outcome)
         else:
             self._unrecorded[number] = (self._journal.task_ended(number, outcome), outcome)
             self._ended[self._lanes[number]] += 1
             self._drain_soon()
-        return not (scheduler.stopped or scheduler.closing)
+            if self._keep_going and outcome.status is _FAILED:
+                # It may be the last failure: nothing starts before it is recorded and acted on.
+                self._unrecorded_failures += 1
+                self._recall()
 
     def _delay(self, number: int, outcome: Outcome) -> float | None:
         """Seconds until a task that has failed is tried again, None if it is not."""
@@ -280,6 +287,14 @@ class Run:
         self._notify("task_ended", task, outcome)
         if skipped:
             self._skip(skipped)
+        if outcome.status is _FAILED and (scheduler.stopped or scheduler.closing):
+            self._recall()
+
+    def _recall(self) -> None:
+        """Have back what executors, or starts of theirs that are about to run, have not started."""
+        self._recalls += 1
+        for executor in self._executors:
+            executor.recall()
 
     def _skip(self, skipped: Iterable[int]) -> None:
         """Tell of tasks that are skipped."""
@@ -315,6 +330,7 @@ class Run:
                 break
             del unrecorded[number]
             self._ended[self._lanes[number]] -= 1
+            self._unrecorded_failures -= bool(self._keep_going) and outcome.status is _FAILED
             self._end(number, outcome)
 
     def _not_recorded(self, error: OSError) -> None:
@@ -323,6 +339,7 @@ class Run:
             self._journal_error = error
             self.warning(f"cannot write the journal: {error.strerror}; nothing more is started")
             self._scheduler.stop()
+            self._recall()
 
     def slots_changed(self) -> None:
         """Look for more to start."""
@@ -349,16 +366,24 @@ class Run:
         tasks = self._tasks
         for lane, executor in enumerate(self._executors):
             free = executor.slots - scheduler.running[lane] + self._ended[lane]
-            if free <= 0:
+            if free <= 0 or self._unrecorded_failures:
                 continue
             chains = [[(number, tasks[number]) for number in chain] for chain in scheduler.start(lane, free)]
             if self._attempts.any_again:
                 chains = [[self._attempts.job(number) for number, _ in chain] for chain in chains]
             if chains:
-                start = self._loop.create_task(executor.start(chains))
+                start = self._loop.create_task(self._start(executor, chains, self._recalls))
                 start.add_done_callback(functools.partial(self._started, chains))
         if scheduler.finished and not self._finished.done():
             self._finished.set_result(None)
+
+    async def _start(self, executor: Executor, chains: list[list[Job]], recalls: int) -> None:
+        """Start chains, unless there was a recall since they were chosen."""
+        if recalls == self._recalls:
+            await executor.start(chains)
+            return
+        for (number, _), *_ in chains:
+            self.task_ended(number, None)
 
     def _started(self, chains: list[list[Job]], start: "asyncio.Task[None]") -> None:
         """Look after tasks whose start failed: without an end of theirs the run would wait for ever."""

@@ -64,6 +64,7 @@ class Terms(NamedTuple):
 
     ``run``: the run's id. ``topic``: where seats are announced. ``version``: of the client's fastrun. ``directory``:
     where commands run. ``timeout``: seconds that tasks may take which do not say so themselves, None for ever.
+    ``fail_fast``: give back what has not started when a task fails.
     The others as for a run on one machine.
     """
 
@@ -75,6 +76,7 @@ class Terms(NamedTuple):
     timeout: float | None
     guardian: bool
     measured: bool
+    fail_fast: bool
 
 
 class WrongVersionError(Exception):
@@ -122,6 +124,8 @@ class _Place:
         self.seat = seat
         self.queue: deque[list[Job]] = deque()
         self.chain: list[Job] = []
+        # Whether the rest of the chain is to go back.
+        self.recalled = False
         self.since = 0.0
         self.patience = 0.0
         self.released: asyncio.Future[None] = loop.create_future()
@@ -223,6 +227,7 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
     def _recall(self) -> None:
         for place in self._places.values():
             self._give_back(place)
+            place.recalled = bool(place.chain)
 
     def _release(self, seat: int) -> None:
         if seat in self._places:
@@ -241,6 +246,7 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         """Start the next task of a seat, unless one runs there."""
         if not place.chain and place.queue:
             place.chain = place.queue.popleft()
+            place.recalled = False
         if not place.chain or place.chain[0][0] in self._running:
             return
         job = place.chain[0]
@@ -317,28 +323,32 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         """Keep it until it is fetched."""
         self._tell(OUTPUT, number, stream, data)
 
-    def task_ended(self, number: int, outcome: Outcome | None) -> bool:
+    def task_ended(self, number: int, outcome: Outcome | None) -> None:
         """Tell it, and go on."""
         place = self._running.pop(number, None)
         if place is None:
-            return False
+            return
         if outcome is None and not self._interrupted:
             # Refused by the system for now.
             self._loop.call_later(_RETRY, self._advance, place)
-            return True
+            return
         chain, place.chain = place.chain, []
         if outcome is None:
             self._tell(RETURNED, place.seat, number, urgent=True)
-            return False
+            return
         outcome = self._deadlines.end(number, chain[0][1], outcome)
-        if outcome.status is Status.OK and not self._interrupted:
+        goes_on = outcome.status is Status.OK and not self._interrupted and len(chain) > 1
+        if goes_on and not place.recalled:
             place.chain = chain[1:]
         seconds = self._loop.time() - place.since
         usage = None if outcome.usage is None else tuple(outcome.usage)
         idle = not (place.chain or place.queue)
         self._tell(ENDED, place.seat, number, int(outcome.status), outcome.reason, usage, seconds, urgent=idle)
+        if goes_on and place.recalled:
+            self._tell(RETURNED, place.seat, chain[1][0], urgent=True)
+        if self._terms.fail_fast and outcome.status is Status.FAILED:
+            self._recall()
         self._advance(place)
-        return not self._interrupted
 
     def slots_changed(self) -> None:
         """Nothing: seats are what counts."""

@@ -174,6 +174,13 @@ class ProcessExecutor:
             outcome = None
         self._events.task_ended(process.number, outcome)
 
+    def recall(self) -> None:
+        """Let no chain go on."""
+        for process in self._running:
+            process.until = 0.0
+        while self._following:
+            self._events.task_ended(self._following.pop(0).number, None)
+
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         """TERM and CONT to the groups, KILL with ``force``."""
         if number is not None:
@@ -298,10 +305,10 @@ class ProcessExecutor:
         # A name that is shown in another way may be shown as some other task's is.
         if task.retries and outcome.status is not Status.OK and task.label == task.name:
             self._may_follow[process.number] = task.name
-        go_on = self._events.task_ended(process.number, outcome)
+        self._events.task_ended(process.number, outcome)
         following = process.place + 1
         if outcome.status is Status.OK and following < len(process.chain):
-            if go_on and self._loop.time() < process.until:
+            if self._loop.time() < process.until:
                 self._following.append(Process(process.chain, following, process.until))
             else:
                 self._events.task_ended(process.chain[following][0], None)

@@ -56,18 +56,20 @@ _AHEAD = 64
 _SHORT = 0.001
 
 _ENDED_OK = (OK,)
+_NOT_STARTED = (None,)
 
 # What may stand in the news in the place of a stream.
-_STARTED, _ENDED, _NOT_STARTED = 0, -1, -2
+_STARTED, _ENDED, _FAILED = 0, -1, -2
 
 
 class SnippetExecutor:
     """Runs snippets, each in a fresh namespace and context, in a bounded pool of threads."""
 
-    def __init__(self, guardian: Guardian, threads: int = DEFAULT_THREADS, *, ahead: bool = True) -> None:
+    def __init__(self, guardian: Guardian, threads: int = DEFAULT_THREADS, *, fail_fast: bool = False) -> None:
         """``guardian``: who names the snippets that run if this process dies. ``threads``: at most so many at once.
 
-        ``ahead``: whether short ones may wait in the pool itself, where they may start before a failure is noted.
+        ``fail_fast``: let no thread start a snippet from the moment a failure is known in another thread until the run
+        has said whether more may start.
         """
         self._guardian = guardian
         self._table = guardian.table
@@ -79,8 +81,7 @@ class SnippetExecutor:
         self._threads: list[threading.Thread] = []
         self._submitted = 0
         self._taken = 0
-        # How many may be queued beside those that threads run, and when the last of them ended.
-        self._most_ahead = _AHEAD if ahead else 0
+        # How many may be queued beside those that threads run, and when the last snippet ended.
         self._ahead = 0
         self._last_end = 0.0
         self._watching = False
@@ -91,6 +92,13 @@ class SnippetExecutor:
         self._codes: dict[str, CodeType] = {}
         self._uncollected = 0
         self._lock = threading.Lock()
+        self._fail_fast = fail_fast
+        # How often what had not started was to go back, and how many of these times the loop knows of. A failure counts
+        # from the moment that its thread knows of it, so that no other thread starts a snippet after that.
+        self._recalls = 0
+        self._known_recalls = 0
+        # With ``fail_fast``, by the head of a chain: what the loop knew when it handed the chain over.
+        self._handed_over: dict[int, int] = {}
         self._interrupted = False
         self._gave_up = False
         self._closed = False
@@ -125,12 +133,23 @@ class SnippetExecutor:
         self._slots.started()
         self._unfinished.update([chain[0] for chain in chains])
         self._submitted += len(chains)
+        if self._fail_fast:
+            self._handed_over.update(dict.fromkeys(heads, self._known_recalls))
         for chain in chains:
             self._jobs.put(chain)
         if not self._watching and len(self._threads) < self._most:
             self._watching = True
             self._taken = self._submitted - self._jobs.qsize()
             self._loop.call_later(_PATIENCE, self._grow)
+
+    def recall(self) -> None:
+        """Take back what waits for a thread. With ``fail_fast`` threads go on with no chain."""
+        with self._lock:
+            self._recalls += 1
+        self._known_recalls += 1
+        if not self._closed:
+            # What is queued afterwards tells the threads to end.
+            self._take_back()
 
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         """Take back what waits for a thread; with ``force`` give up on what runs: no thread can be ended.
@@ -177,6 +196,7 @@ class SnippetExecutor:
                 break
             if chain is not None:
                 self._submitted -= 1
+                self._handed_over.pop(chain[0][0], None)
                 self._unfinished.pop(chain[0][0], None)
                 self._return([chain[0][0]])
 
@@ -244,8 +264,11 @@ class SnippetExecutor:
             elif what == _ENDED:
                 ended += 1
                 self._end(number, *content)
-            elif what == _NOT_STARTED:
-                self._end(number, None)
+            elif what == _FAILED:
+                ended += 1
+                self._end(number, content)
+                # Only now: by this the run has recalled what may not start.
+                self._known_recalls += 1
             else:
                 # print writes a text and its line's end one by one.
                 if news and news[0][0] == number and news[0][1] == what:
@@ -260,7 +283,7 @@ class SnippetExecutor:
                 self._uncollected -= collected
         if ended:
             now = time.monotonic()
-            self._ahead = self._most_ahead if now - self._last_end < ended * _SHORT else 0
+            self._ahead = _AHEAD if now - self._last_end < ended * _SHORT else 0
             self._last_end = now
 
     def _end(self, number: int, outcome: Outcome | None, following: Job | None = None) -> None:
@@ -272,8 +295,7 @@ class SnippetExecutor:
         if following is not None:
             self._unfinished[following[0]] = following[1]
         self._slots.ended()
-        if not self._events.task_ended(number, outcome) and self._jobs.qsize():
-            self._take_back()
+        self._events.task_ended(number, outcome)
 
     # In the pool's threads
 
@@ -288,12 +310,12 @@ class SnippetExecutor:
         news = self._news
         last = len(chain) - 1
         until = time.monotonic() + CHAIN_SECONDS if last else 0.0
+        recalls = self._handed_over.pop(chain[0][0]) if self._fail_fast else None
         for place, (number, task) in enumerate(chain):
-            if place and (self._interrupted or time.monotonic() > until):
-                news.append((number, _NOT_STARTED, None))
-                self._wake()
+            if recalls is None:
+                news.append((number, _STARTED, None))
+            elif not self._begin(number, recalls):
                 return
-            news.append((number, _STARTED, None))
             if not self._awake:
                 self._wake()
             self._table.write(row, EVAL, 0, task.name)
@@ -304,20 +326,47 @@ class SnippetExecutor:
                 # Made by a snippet that forked: one runner remains.
                 os._exit(0 if outcome.status == Status.OK else 1)
             if outcome is not OK:
-                news.append((number, _ENDED, (outcome,)))
-                self._wake()
+                self._tell_failure(number, outcome)
                 return
             if place == last:
                 news.append((number, _ENDED, _ENDED_OK))
-            else:
-                with self._lock:
-                    if number in self._abandoned:
-                        news.append((number, _ENDED, _ENDED_OK))
-                        self._wake()
-                        return
-                    news.append((number, _ENDED, (outcome, chain[place + 1])))
+            elif not self._go_on(number, chain[place + 1], until):
+                return
             if not self._awake:
                 self._wake()
+
+    def _go_on(self, number: int, following: Job, until: float) -> bool:
+        """Tell that a snippet is ok. Returns whether its thread goes on with the next one."""
+        goes_on = not self._interrupted and time.monotonic() <= until
+        with self._lock:
+            if number in self._abandoned:
+                goes_on = False
+                self._news.append((number, _ENDED, _ENDED_OK))
+            else:
+                self._news.append((number, _ENDED, (OK, following)))
+                if not goes_on:
+                    self._news.append((following[0], _ENDED, _NOT_STARTED))
+        if not goes_on:
+            self._wake()
+        return goes_on
+
+    def _begin(self, number: int, recalls: int) -> bool:
+        """Tell that a snippet starts, or that it goes back if there was a recall since its chain was handed over."""
+        with self._lock:
+            starts = recalls == self._recalls
+            self._news.append((number, _STARTED, None) if starts else (number, _ENDED, _NOT_STARTED))
+        if not starts:
+            self._wake()
+        return starts
+
+    def _tell_failure(self, number: int, outcome: Outcome) -> None:
+        if self._fail_fast:
+            with self._lock:
+                self._recalls += 1
+                self._news.append((number, _FAILED, outcome))
+        else:
+            self._news.append((number, _ENDED, (outcome,)))
+        self._wake()
 
     def _execute(self, number: int, task: Task) -> Outcome:
         OUTPUT.set((self._print, number))

@@ -92,6 +92,18 @@ def test_retries_timeouts_pools_and_limits_are_as_on_one_machine(tmp_path):
     assert hooks == ["task_started", "task_ended"] * 4
 
 
+@pytest.mark.parametrize("chained", [False, True])
+def test_a_worker_starts_nothing_after_the_last_failure_though_it_lies_there(chained):
+    def task(number):
+        dependencies = [f"t{number - 1}"] if chained and number and number != 101 else []
+        return exec_(f"t{number}", "false" if number == 100 else "true", *dependencies)
+
+    _, recorder = run_inside(document(*[task(number) for number in range(300)]), workers=1, keep_going=1)
+    started = [event[1] for event in recorder.events if event[0] == "task_started"]
+    failed = recorder.place("task_ended", "t100")
+    assert ("task_started", started[-1]) in recorder.events[:failed]
+
+
 def test_all_output_of_100_mb_arrives_in_order():
     command = "seq 1 14000000 | head -c 100000000; echo"
     seen = Checksum()

@@ -241,6 +241,32 @@ def test_a_chain_of_commands_does_not_go_on_after_the_last_failure_allowed(porta
     assert sorted(started(ran.recorder)) == ["a", "f"]
 
 
+class ExitTogether(Recorder):
+    """Holds the loop up until the first command has exited, and then the second one."""
+
+    def __init__(self, folder) -> None:
+        super().__init__()
+        self.folder = folder
+        self.pids: list[int] = []
+
+    def task_started(self, task, start) -> None:
+        super().task_started(task, start)
+        self.pids.append(start.pid)
+        if len(self.pids) == 2:
+            wait_for(lambda: not alive(self.pids[0]))
+            (self.folder / "go").touch()
+            wait_for(lambda: not alive(self.pids[1]))
+
+
+def test_a_chain_does_not_go_on_after_a_failure_that_is_known_from_the_same_turn(tmp_path):
+    # By epoll, which tells of what is ready in the order in which it became so.
+    bad = f"until [ -e {tmp_path}/go ]; do sleep 0.01; done; exit 3"
+    tasks = [exec_("ok", "true"), exec_("bad", bad), exec_("next", "true", "ok")]
+    ran = Ran(*tasks, recorder=ExitTogether(tmp_path), keep_going=1)
+    assert ran.status("next") == ("skipped", "stopped after 1 failure")
+    assert ("task_started", "next") not in ran.recorder.events
+
+
 def test_an_interrupt_in_a_chain_starts_nothing_more(portable):
     tasks = [exec_("a", "true"), exec_("b", "sleep 60", "a"), exec_("c", "true", "b")]
     ran = Ran(*tasks, recorder=InterruptsAt("b"), portable=portable)
