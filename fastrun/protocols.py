@@ -122,6 +122,7 @@ class Observer:
     """Watches a run. Override what is of interest; a hook that is not overridden costs nothing.
 
     All hooks are called in the thread of the loop. A hook that raises takes its observer out of the run.
+    ``number``: the position of the task in ``tasks``, see ``run_started``.
     """
 
     @property
@@ -137,16 +138,16 @@ class Observer:
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Once, before anything else. ``tasks``: in the order of the document."""
 
-    def task_started(self, task: Task, start: Start) -> None:
+    def task_started(self, number: int, task: Task, start: Start) -> None:
         """The task runs now, for the first time or again. Not called for tasks that are skipped."""
 
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+    def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:
         """Some bytes of the task's STDOUT or STDERR, cut anywhere.
 
         Processes that a task leaves behind may write after its end.
         """
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
         """Once for each task, skipped ones too, and once for each attempt that is followed by another."""
 
     def run_ended(self, report: Report) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from heapq import heappop, heappush
 from itertools import repeat
 from json.encoder import encode_basestring_ascii
+from operator import itemgetter
 from typing import NamedTuple
 
 from fastrun.document.task import Task
@@ -35,9 +36,10 @@ class Span:
     ``outcome``: None while it runs.
     """
 
-    __slots__ = ("began", "ended", "first_began", "outcome", "ready", "slot", "start", "task")
+    __slots__ = ("began", "ended", "first_began", "number", "outcome", "ready", "slot", "start", "task")
 
-    def __init__(self, task: Task, start: Start, ready: float, began: float, slot: int) -> None:
+    def __init__(self, number: int, task: Task, start: Start, ready: float, began: float, slot: int) -> None:
+        self.number = number
         self.task = task
         self.start = start
         self.ready = ready
@@ -75,11 +77,13 @@ class Span:
 class Together(NamedTuple):
     """Small snippets that ran one after the other within one turn of the loop, and all are ok.
 
-    ``at``: when they began and ended, as far as that is known. ``tasks``: in their order. ``ready``: since when each.
-    ``slot``: that of them all. Times and slots are those of a ``Span``. ``names``: of the tasks, in quotes, as JSON.
+    ``at``: when they began and ended, as far as that is known. ``numbers``, ``tasks``: in their order. ``ready``: since
+    when each. ``slot``: that of them all. Times and slots are those of a ``Span``. ``names``: of the tasks, in quotes,
+    as JSON.
     """
 
     at: float
+    numbers: list[int]
     tasks: list[Task]
     ready: list[float]
     slot: int
@@ -87,7 +91,7 @@ class Together(NamedTuple):
 
     def span(self, place: int) -> Span:
         """Of one of them."""
-        span = Span(self.tasks[place], FIRST_START, self.ready[place], self.at, self.slot)
+        span = Span(self.numbers[place], self.tasks[place], FIRST_START, self.ready[place], self.at, self.slot)
         span.ended = self.at
         span.outcome = OK
         return span
@@ -106,7 +110,7 @@ _WELL = [FIRST_START, OK]
 class Timeline(Observer):
     """Keeps the last attempt at each task.
 
-    ``spans``: by name, for tasks that have started. ``started_at``: when the run began, seconds since the epoch.
+    ``spans``: by number, for tasks that have started. ``started_at``: when the run began, seconds since the epoch.
     ``seconds``: how long the run has lasted, now or in all. ``busy``: the sum of the seconds of all attempts that have
     ended. ``most``: attempts at once, at the most, of each type. ``slots``: how many slots were needed, by place.
 
@@ -124,18 +128,19 @@ class Timeline(Observer):
         self._followers: list[Follower] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         # What has come since it was last gone through: to which task, what, and from which place on it was what time.
-        self._tasks: list[Task] = []
+        self._numbers: list[int] = []
         self._whats: list[Start | Outcome] = []
         self._times: list[tuple[int, float]] = [(0, 0.0)]
-        self._note_task = self._tasks.append
+        self._note_number = self._numbers.append
         self._note_what = self._whats.append
+        self._tasks: Sequence[Task] = ()
         # The time, and whether that is of another turn.
         self._now = 0.0
         self._old = True
         self._free: defaultdict[Place, list[int]] = defaultdict(list)
         self._slots: dict[Place, int] = {}
         self._running: dict[str, int] = {}
-        self._spans: dict[str, Span] = {}
+        self._spans: dict[int, Span] = {}
         # Of whose tasks nobody has asked for the spans yet.
         self._together: list[Together] = []
         # When tasks ended, by name, where some wait for others.
@@ -156,13 +161,13 @@ class Timeline(Observer):
         return self._clock() - self._began if self._total is None else self._total
 
     @property
-    def spans(self) -> dict[str, Span]:
-        """The last attempt at each task that has started, by name."""
+    def spans(self) -> dict[int, Span]:
+        """The last attempt at each task that has started, by number."""
         self._settle()
         together, self._together = self._together, []
         for moment in together:
-            for place, task in enumerate(moment.tasks):
-                self._spans[task.name] = moment.span(place)
+            for place, number in enumerate(moment.numbers):
+                self._spans[number] = moment.span(place)
         return self._spans
 
     @property
@@ -189,6 +194,7 @@ class Timeline(Observer):
 
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Time counts from now."""
+        self._tasks = tasks
         self._connected = any(task.dependencies for task in tasks) or any(task.retries for task in tasks)
         self._began = self._clock()
         self.started_at = self._wall()
@@ -196,18 +202,18 @@ class Timeline(Observer):
             # None where somebody else than a run tells what happens.
             self._loop = asyncio.get_running_loop()
 
-    def task_started(self, task: Task, start: Start) -> None:
+    def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
         """An attempt begins."""
         if self._old or start is not FIRST_START:
             self._look()
-        self._note_task(task)
+        self._note_number(number)
         self._note_what(start)
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
         """It has ended, or was skipped."""
         if self._old or task.type == "exec":
             self._look()
-        self._note_task(task)
+        self._note_number(number)
         self._note_what(outcome)
 
     def run_ended(self, report: Report) -> None:  # noqa: ARG002
@@ -231,8 +237,8 @@ class Timeline(Observer):
         """Go through what was noted, and tell it."""
         if not self._whats:
             return
-        tasks, whats, times = self._tasks[:], self._whats[:], self._times
-        self._tasks.clear()
+        numbers, whats, times = self._numbers[:], self._whats[:], self._times
+        self._numbers.clear()
         self._whats.clear()
         self._times = [(0, self._now)]
         # An end of what began in another turn, pairs of starts and ends, a start of what ends in another: as small
@@ -240,21 +246,21 @@ class Timeline(Observer):
         first = int(not isinstance(whats[0], Start))
         count = (len(whats) - first) // 2
         end = first + 2 * count
-        pairs = tasks[first:end:2]
+        pairs = numbers[first:end:2]
         moments: list[Moment | Together] = []
         if (
             count > 1
             and whats[first:end] == _WELL * count
-            and pairs == tasks[first + 1 : end : 2]
+            and pairs == numbers[first + 1 : end : 2]
             and times[-1][0] <= first
         ):
             # No command: those have a process, or a worker, to be told.
             at = self._now
-            self._note(moments, times, tasks[:first], whats[:first])
+            self._note(moments, times, numbers[:first], whats[:first])
             moments.append(self._note_together(at, pairs))
-            self._note(moments, [(0, at)], tasks[end:], whats[end:])
+            self._note(moments, [(0, at)], numbers[end:], whats[end:])
         else:
-            self._note(moments, times, tasks, whats)
+            self._note(moments, times, numbers, whats)
         for follower in self._followers:
             follower(moments)
 
@@ -262,26 +268,27 @@ class Timeline(Observer):
         self,
         moments: list[Moment | Together],
         times: Sequence[tuple[int, float]],
-        tasks: Sequence[Task],
+        numbers: Sequence[int],
         whats: Sequence[Start | Outcome],
     ) -> None:
         """Note what happened to one task after the other, and add it to ``moments``. ``times``: from which place on."""
         spans = self._spans
         at = 0.0
         changes = [*times[::-1]]
-        for place, (task, what) in enumerate(zip(tasks, whats, strict=True)):
+        for place, (number, what) in enumerate(zip(numbers, whats, strict=True)):
+            task = self._tasks[number]
             while changes and changes[-1][0] <= place:
                 at = changes.pop()[1]
             if isinstance(what, Start):
                 ready = self._ready(task, what.attempt)
                 began = max(ready, at - what.ago)
-                span = Span(task, what, ready, began, self._take_slot((task.type, what.worker)))
-                if what.attempt > 1 and task.name in spans:
-                    span.first_began = spans[task.name].first_began
-                spans[task.name] = span
+                span = Span(number, task, what, ready, began, self._take_slot((task.type, what.worker)))
+                if what.attempt > 1 and number in spans:
+                    span.first_began = spans[number].first_began
+                spans[number] = span
                 moments.append((at, task, None, span))
                 continue
-            ran = spans.get(task.name)
+            ran = spans.get(number)
             if ran is not None and ran.ended is None:
                 ran.ended = max(ran.began, at - what.ago)
                 ran.outcome = what
@@ -293,19 +300,20 @@ class Timeline(Observer):
                 self._ended[task.name] = at if ran is None or ran.ended is None else ran.ended
             moments.append((at, task, what, ran))
 
-    def _note_together(self, at: float, tasks: list[Task]) -> Together:
+    def _note_together(self, at: float, numbers: list[int]) -> Together:
         """Note snippets that began and ended one after the other."""
         place: Place = ("eval", None)
         slot = self._take_slot(place)
         self._give_back(place, slot)
+        tasks = [self._tasks[number] for number in numbers]
         ready = [0.0] * len(tasks)
         if self._connected:
             # In the order in which they ran, as one may wait for another.
-            for number, task in enumerate(tasks):
-                ready[number] = self._ready(task, 1)
+            for position, task in enumerate(tasks):
+                ready[position] = self._ready(task, 1)
                 self._ended[task.name] = at
         names = [quoted(task.name) for task in tasks] if self._followers else []
-        together = Together(at, tasks, ready, slot, names)
+        together = Together(at, numbers, tasks, ready, slot, names)
         self._together.append(together)
         return together
 
@@ -335,24 +343,24 @@ class Timeline(Observer):
 
         With all attempts at each. Of chains that took equally long, the one that ended last.
         """
-        # By name: how long the longest chain to its end took, and what is before it there.
-        longest: dict[str, float] = {}
-        before: dict[str, str] = {}
-        last: str | None = None
+        # By name: how long the longest chain to its end took, and its last span; and what is before a span there.
+        longest: dict[str, tuple[float, Span]] = {}
+        before: dict[int, Span] = {}
+        last: Span | None = None
+        most = 0.0
         # In the order of their ends, as none ends before what it needed; the stable one, for snippets of one turn.
         for span in sorted((s for s in self.spans.values() if s.ended is not None), key=lambda s: s.ended or 0.0):
-            name = span.task.name
             seconds = span.all_seconds
-            needed = [other for other in span.task.dependencies if other in longest]
+            needed = [longest[name] for name in span.task.dependencies if name in longest]
             if needed:
-                before[name] = max(needed, key=longest.__getitem__)
-                seconds += longest[before[name]]
-            longest[name] = seconds
-            if last is None or seconds >= longest[last]:
-                last = name
+                needed_seconds, before[span.number] = max(needed, key=itemgetter(0))
+                seconds += needed_seconds
+            longest[span.task.name] = seconds, span
+            if seconds >= most:
+                last, most = span, seconds
         path: list[Span] = []
         while last is not None:
-            path.append(self._spans[last])
-            last = before.get(last)
+            path.append(last)
+            last = before.get(last.number)
         path.reverse()
         return path

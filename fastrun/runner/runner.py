@@ -204,11 +204,11 @@ class Run:
         if self._journal is not None:
             self._journal.task_started(number, start)
             self._drain_soon()
-        self._notify("task_started", self._tasks[number], start)
+        self._notify("task_started", number, self._tasks[number], start)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
         """Pass on to the observers."""
-        self._notify("task_output", self._tasks[number], stream, data)
+        self._notify("task_output", number, self._tasks[number], stream, data)
 
     def task_ended(self, number: int, outcome: Outcome | None) -> None:
         """Note it, pass it on with the skips that follow from it, and look for more to start."""
@@ -258,7 +258,7 @@ class Run:
         self._attempts.hold(number, outcome, delay)
         self._scheduler.hold(number)
         self._drain_soon()
-        self._notify("task_ended", self._tasks[number], outcome._replace(retry_in=delay))
+        self._notify("task_ended", number, self._tasks[number], outcome._replace(retry_in=delay))
 
     def _try_again(self, number: int) -> None:
         # What the last attempt left behind does not run beside the next.
@@ -283,8 +283,7 @@ class Run:
         # Not within a chain, whose next task runs already, as the scheduler sees it.
         if scheduler.has_work or self._attempts.any_held:
             self._drain_soon()
-        task = self._tasks[number]
-        self._notify("task_ended", task, outcome)
+        self._notify("task_ended", number, self._tasks[number], outcome)
         if skipped:
             self._skip(skipped)
         if outcome.status is _FAILED and (scheduler.stopped or scheduler.closing):
@@ -414,7 +413,7 @@ class Run:
         for number in numbers:
             if outcome.reason:
                 self._reasons[number] = outcome.reason
-            self._notify("task_ended", self._tasks[number], outcome)
+            self._notify("task_ended", number, self._tasks[number], outcome)
 
     def _say_what_is_waited_for(self) -> None:
         running = sum(self._scheduler.running)

@@ -30,7 +30,7 @@ class Story:
         self.path = path
         self.tasks = tasks
         self.now = 0.0
-        self._named = {task.name: task for task in tasks}
+        self._numbers = {task.name: number for number, task in enumerate(tasks)}
         self._outcomes: dict[str, Outcome] = {}
         self.timeline = Timeline(clock=lambda: self.now, wall=lambda: 1e9)
         self.page = HtmlReport(OutputFile(str(path)), self.timeline, title)
@@ -40,17 +40,20 @@ class Story:
         for observer in (self.timeline, self.page):
             what(observer)
 
+    def _numbered(self, name: str) -> tuple[int, Task]:
+        return self._numbers[name], self.tasks[self._numbers[name]]
+
     def start(self, moment: float, name: str, start: Start = Start()) -> None:  # noqa: B008  # it cannot be changed
         self.now = moment
-        self._tell(lambda observer: observer.task_started(self._named[name], start))
+        self._tell(lambda observer: observer.task_started(*self._numbered(name), start))
 
     def prints(self, name: str, data: bytes) -> None:
-        self.page.task_output(self._named[name], 1, data)
+        self.page.task_output(*self._numbered(name), 1, data)
 
     def end(self, moment: float, name: str, outcome: Outcome = OK) -> None:
         self.now = moment
         self._outcomes[name] = outcome
-        self._tell(lambda observer: observer.task_ended(self._named[name], outcome))
+        self._tell(lambda observer: observer.task_ended(*self._numbered(name), outcome))
 
     def run(self, began: float, ended: float, name: str, outcome: Outcome = OK) -> None:
         self.start(began, name)

@@ -54,17 +54,17 @@ class JUnit(FileObserver):
         """Note how many there are."""
         self._tasks = tasks
 
-    def task_started(self, task: Task, start: Start) -> None:  # noqa: ARG002
+    def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
         """Keep what it prints from now on, and not what an attempt before has printed."""
-        self._tails.begin(task.name)
+        self._tails.begin(number)
 
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
+    def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
         """Keep the end of it, both streams in one as in a terminal."""
-        self._tails.add(task.name, data)
+        self._tails.add(number, data)
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:  # noqa: ARG002
         """Keep what a task that failed has printed, and drop that of all others."""
-        self._tails.end(task.name, keep=outcome.retry_in is None and outcome.status is Status.FAILED)
+        self._tails.end(number, keep=outcome.retry_in is None and outcome.status is Status.FAILED)
 
     def run_ended(self, report: Report) -> None:
         """Write the file."""
@@ -104,10 +104,10 @@ class JUnit(FileObserver):
     def _cases(self, report: Report, all_listed: bool) -> Iterator[str]:
         class_name = _attribute(f"fastrun.{self._suite}")
         spans = self._timeline.spans
-        for task, result in zip(self._tasks, report, strict=True):
-            content = self._content(task, result)
+        for number, (task, result) in enumerate(zip(self._tasks, report, strict=True)):
+            content = self._content(number, result)
             if all_listed or content.startswith("<failure"):
-                span = spans.get(task.name)
+                span = spans.get(number)
                 seconds = 0.0 if span is None else span.seconds
                 head = f'<testcase name="{_attribute(task.name)}" classname="{class_name}" time="{seconds:.6f}"'
                 yield f"{head}>{content}</testcase>\n" if content else f"{head}/>\n"
@@ -115,23 +115,23 @@ class JUnit(FileObserver):
     def _lines(self, report: Report, all_listed: bool) -> Iterator[str]:
         """What there is no attribute for: what tasks waited for and used, and where. A line for those that did."""
         spans = self._timeline.spans
-        for task, result in zip(self._tasks, report, strict=True):
-            span = spans.get(task.name)
-            if span is not None and (all_listed or self._content(task, result).startswith("<failure")):
+        for number, (task, result) in enumerate(zip(self._tasks, report, strict=True)):
+            span = spans.get(number)
+            if span is not None and (all_listed or self._content(number, result).startswith("<failure")):
                 said = "; ".join(_how(span))
                 if said:
                     yield _text(f"{task.label}: {said}\n")
 
-    def _content(self, task: Task, result: Result) -> str:
+    def _content(self, number: int, result: Result) -> str:
         """The element that says why a case is not a success, empty if it is one."""
         status, message = result.status, _attribute(result.reason)
         if status is Status.OK:
             return ""
         if status is Status.INTERRUPTED:
             return '<error type="interrupted" message="interrupted"/>'
-        if status is Status.SKIPPED or task.allow_failure:
+        if status is Status.SKIPPED or self._tasks[number].allow_failure:
             return f'<skipped message="{message}"/>'
-        tail = self._tails.kept.get(task.name)
+        tail = self._tails.kept.get(number)
         output = "" if tail is None else _text(tail.text(_LINES)[0])
         return f'<failure type="failed" message="{message}">{output}</failure>'
 

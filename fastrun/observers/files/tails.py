@@ -1,6 +1,6 @@
 """The end of what tasks printed, of those that failed: for reports that show it.
 
-Knows bytes and names. Memory is bounded whatever tasks print and however many of them fail.
+Knows bytes, and tasks by their numbers. Memory is bounded whatever tasks print and however many of them fail.
 """
 
 from typing import NamedTuple
@@ -37,7 +37,7 @@ class Tail(NamedTuple):
 class Tails:
     """Keeps the end of the output of tasks that run, and then of those that are worth it.
 
-    ``kept``: by name, of those that have ended.
+    ``kept``: by number, of tasks that have ended.
     """
 
     def __init__(self, *, each: int = EACH, running: int = _RUNNING, ended: int = _ENDED) -> None:
@@ -45,37 +45,37 @@ class Tails:
         self._each = each
         self._running = running
         self._left = ended
-        self._names: set[str] = set()
+        self._running_tasks: set[int] = set()
         # By task that runs and has printed something: the end of it, and the length of all.
-        self._tails: dict[str, bytearray] = {}
-        self._lengths: dict[str, int] = {}
-        self.kept: dict[str, Tail] = {}
+        self._tails: dict[int, bytearray] = {}
+        self._lengths: dict[int, int] = {}
+        self.kept: dict[int, Tail] = {}
 
-    def begin(self, name: str) -> None:
+    def begin(self, number: int) -> None:
         """The task runs from now on."""
-        self._names.add(name)
+        self._running_tasks.add(number)
 
-    def add(self, name: str, data: bytes) -> None:
+    def add(self, number: int, data: bytes) -> None:
         """Something that it printed. What those print that do not run is not kept."""
-        if name not in self._names:
+        if number not in self._running_tasks:
             return
-        tail = self._tails.setdefault(name, bytearray())
-        self._lengths[name] = self._lengths.get(name, 0) + len(data)
+        tail = self._tails.setdefault(number, bytearray())
+        self._lengths[number] = self._lengths.get(number, 0) + len(data)
         limit = min(self._each, self._running // (2 * len(self._tails)))
         tail += data[-limit:]
         # Not each time: what is kept would be moved for every line.
         if len(tail) > 2 * limit:
             del tail[:-limit]
 
-    def end(self, name: str, *, keep: bool) -> None:
+    def end(self, number: int, *, keep: bool) -> None:
         """It runs no more. ``keep``: its output is worth it."""
-        self._names.discard(name)
-        tail = self._tails.pop(name, None)
-        length = self._lengths.pop(name, 0)
+        self._running_tasks.discard(number)
+        tail = self._tails.pop(number, None)
+        length = self._lengths.pop(number, 0)
         if tail is None or not keep:
             return
         # Where very many fail each gets less than the one before, and nobody takes all that is left.
         limit = min(self._each, self._left // 16)
         data = bytes(tail[-limit:]) if limit else b""
         self._left -= len(data)
-        self.kept[name] = Tail(data, length > len(data))
+        self.kept[number] = Tail(data, length > len(data))

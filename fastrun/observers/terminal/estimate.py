@@ -1,6 +1,6 @@
 """How long what is left of a run will take: from durations that are known, or from the share that is done.
 
-Knows names and seconds. Has no clock; says nothing where it would be a guess.
+Knows tasks by their numbers, and seconds. Has no clock; says nothing where it would be a guess.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,46 +35,46 @@ class Estimate:
         self._total = len(tasks)
         self._ended = 0
         self._ran = 0
-        self.running: dict[str, float] = {}
-        # By name, empty unless they are known of at least half: seconds, and those of the longest path that begins
+        self.running: dict[int, float] = {}
+        # Per task, empty unless they are known of at least half: seconds, and those of the longest path that begins
         # with the task.
-        self._seconds: dict[str, float] = {}
-        self._paths: dict[str, float] = {}
+        self._seconds: list[float] = []
+        self._paths: list[float] = []
         # The work that is left, in seconds, and paths of tasks that have neither started nor ended, longest first.
         self._work = 0.0
-        self._waiting: list[tuple[float, str]] = []
+        self._waiting: list[tuple[float, int]] = []
         # Those that are not to be looked at any more.
-        self._begun: set[str] = set()
+        self._begun: set[int] = set()
         known = [expected[task.name] for task in tasks if task.name in expected] if expected else []
         if expected and known and 2 * len(known) >= len(tasks):
             # The median: the module of that name takes 10 ms to import.
             usual = sorted(known)[len(known) // 2]
-            self._seconds = {task.name: expected.get(task.name, usual) for task in tasks}
-            self._work = sum(self._seconds.values())
+            self._seconds = [expected.get(task.name, usual) for task in tasks]
+            self._work = sum(self._seconds)
             if len(tasks) <= _PATHS_AT_MOST:
                 self._paths = _longest_paths(tasks, self._seconds)
-                self._waiting = [(-seconds, name) for name, seconds in self._paths.items()]
+                self._waiting = [(-seconds, number) for number, seconds in enumerate(self._paths)]
                 heapify(self._waiting)
 
-    def started(self, name: str, now: float) -> None:
+    def started(self, number: int, now: float) -> None:
         """A task, or another attempt at it, runs from ``now``, seconds since the run began."""
-        self.running[name] = now
+        self.running[number] = now
         if self._seconds:
-            self._begun.add(name)
+            self._begun.add(number)
 
-    def ended(self, name: str, *, again: bool = False) -> None:
+    def ended(self, number: int, *, again: bool = False) -> None:
         """It has ended or was skipped, or, with ``again``, one attempt at it has."""
-        ran = self.running.pop(name, None) is not None
+        ran = self.running.pop(number, None) is not None
         if again:
-            self._begun.discard(name)
+            self._begun.discard(number)
             if self._paths:
-                heappush(self._waiting, (-self._paths[name], name))
+                heappush(self._waiting, (-self._paths[number], number))
             return
         self._ended += 1
         self._ran += ran
         if self._seconds:
-            self._begun.add(name)
-            self._work -= self._seconds[name]
+            self._begun.add(number)
+            self._work -= self._seconds[number]
 
     def left(self, now: float) -> float | None:
         """Seconds that the rest will take, None where that cannot be said."""
@@ -92,25 +92,26 @@ class Estimate:
             heappop(self._waiting)
         longest = -self._waiting[0][0] if self._waiting else 0.0
         done = 0.0
-        for name, began in self.running.items():
-            passed = min(now - began, self._seconds[name])
+        for number, began in self.running.items():
+            passed = min(now - began, self._seconds[number])
             done += passed
-            longest = max(longest, self._paths.get(name, self._seconds[name]) - passed)
+            longest = max(longest, (self._paths or self._seconds)[number] - passed)
         return longest if self._places is None else max(longest, (self._work - done) / self._places)
 
 
-def _longest_paths(tasks: Sequence[Task], seconds: Mapping[str, float]) -> dict[str, float]:
-    """By name: the seconds of the longest path of tasks, each of which depends on the one before, from this one on."""
-    paths = dict(seconds)
-    dependents = dict.fromkeys(paths, 0)
+def _longest_paths(tasks: Sequence[Task], seconds: Sequence[float]) -> list[float]:
+    """Per task: the seconds of the longest path of tasks, each of which depends on the one before, from this one on."""
+    paths = list(seconds)
+    numbers = {task.name: number for number, task in enumerate(tasks)}
+    dependents = [0] * len(tasks)
     for name in chain.from_iterable(task.dependencies for task in tasks):
-        dependents[name] += 1
-    by_name = {task.name: task for task in tasks}
+        dependents[numbers[name]] += 1
     # Each behind all that depend on it.
-    last = [name for name, count in dependents.items() if not count]
-    for name in last:
-        for dependency in by_name[name].dependencies:
-            paths[dependency] = max(paths[dependency], seconds[dependency] + paths[name])
+    last = [number for number, count in enumerate(dependents) if not count]
+    for number in last:
+        for name in tasks[number].dependencies:
+            dependency = numbers[name]
+            paths[dependency] = max(paths[dependency], seconds[dependency] + paths[number])
             dependents[dependency] -= 1
             if not dependents[dependency]:
                 last.append(dependency)

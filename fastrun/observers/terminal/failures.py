@@ -20,18 +20,19 @@ _SOURCE_LINES = 3
 class Failure(NamedTuple):
     """A task that failed. ``tail``: the end of what it printed, on both streams."""
 
+    number: int
     task: Task
     outcome: Outcome
     tail: bytes
 
 
 def failure_lines(
-    failures: Sequence[Failure], more: int, skips: Mapping[str, int], place: Callable[[str], str]
+    failures: Sequence[Failure], more: int, skips: Mapping[str, int], place: Callable[[int], str]
 ) -> Iterator[str]:
     """The lines before the report. None of them can be the line ``Report:``.
 
-    ``more``: how many others failed. ``skips``: by reason, how many were skipped. ``place``: where in the document the
-    task with a name is, empty if that is not known.
+    ``more``: how many others failed. ``skips``: by reason, how many were skipped. ``place``: where in the document a
+    task is, by its number; empty if that is not known.
     """
     yield "Failures:"
     causes = sorted(skips.items(), key=lambda item: -item[1])
@@ -47,10 +48,10 @@ def failure_lines(
         yield f"  {more:,} more failed"
 
 
-def _details(failure: Failure, place: Callable[[str], str]) -> Iterator[str]:
+def _details(failure: Failure, place: Callable[[int], str]) -> Iterator[str]:
     task, outcome = failure.task, failure.outcome
     attempt = f"attempt {outcome.attempt} of {outcome.attempts}" if outcome.attempts > 1 else ""
-    said = ", ".join(filter(None, [place(task.name), attempt]))
+    said = ", ".join(filter(None, [place(failure.number), attempt]))
     if said:
         yield f"    {said}"
     source = [line for line in task.arguments.splitlines() if line.strip()]

@@ -59,9 +59,9 @@ class Progress(Observer, ABC):
         self._places = places
         self._clock = clock
         self._began = 0.0
-        self._total = 0
+        self._tasks: Sequence[Task] = ()
         self._counts = dict.fromkeys(Status, 0)
-        self._again: set[str] = set()
+        self._again: set[int] = set()
         self._estimate = Estimate(())
         self._timer: asyncio.TimerHandle | None = None
 
@@ -79,7 +79,7 @@ class Progress(Observer, ABC):
     def begin(self, tasks: Sequence[Task]) -> None:
         """Time counts from now."""
         self._began = self._clock()
-        self._total = len(tasks)
+        self._tasks = tasks
         self._estimate = Estimate(tasks, self._expected, self._places)
 
     def run_started(self, tasks: Sequence[Task]) -> None:
@@ -91,19 +91,19 @@ class Progress(Observer, ABC):
         self.look()
         self._timer = asyncio.get_running_loop().call_later(self.every, self._look_again)
 
-    def task_started(self, task: Task, start: Start) -> None:
+    def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
         """One more runs."""
-        self._estimate.started(task.name, self.now())
+        self._estimate.started(number, self.now())
         if start.attempt > 1:
-            self._again.discard(task.name)
+            self._again.discard(number)
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:  # noqa: ARG002
         """One less runs, or never did."""
-        self._estimate.ended(task.name, again=outcome.retry_in is not None)
+        self._estimate.ended(number, again=outcome.retry_in is not None)
         if outcome.retry_in is not None:
-            self._again.add(task.name)
+            self._again.add(number)
             return
-        self._again.discard(task.name)
+        self._again.discard(number)
         self._counts[outcome.status] += 1
 
     def run_ended(self, report: Report) -> None:  # noqa: ARG002
@@ -118,7 +118,7 @@ class Progress(Observer, ABC):
     def summary(self, now: float, *, color: bool = False) -> str:
         """``12/40 done, 3 running, 1 failed, 2 skipped; 1:05, about 2 min left``."""
         done = sum(self._counts.values())
-        counts = [f"{done:,}/{self._total:,} done", f"{len(self._estimate.running):,} running"]
+        counts = [f"{done:,}/{len(self._tasks):,} done", f"{len(self._estimate.running):,} running"]
         for status, mark in _MARKED.items():
             if count := self._counts[status]:
                 text = f"{count:,} {status.label}"
@@ -137,7 +137,7 @@ class Live(Progress):
     def __init__(
         self,
         writer: ScreenWriter,
-        tail: Callable[[str], bytes],
+        tail: Callable[[int], bytes],
         *,
         terminal: int,
         color: bool = False,
@@ -145,7 +145,7 @@ class Live(Progress):
         places: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``writer``: draws. ``tail``: the end of what a task that runs has printed, by name.
+        """``writer``: draws. ``tail``: the end of what a task that runs has printed, by its number.
 
         ``terminal``: its descriptor. ``size``: its columns and lines, asked before each draw.
         """
@@ -182,14 +182,14 @@ class Live(Progress):
         whole = self.summary(now)
         summary = printable(whole, width)
         lines = [self.summary(now, color=self._color) if summary == whole else summary]
-        for name, began in islice(self._estimate.running.items(), room - 1):
-            lines.append(self._line_of(name, now - began, width))
+        for number, began in islice(self._estimate.running.items(), room - 1):
+            lines.append(self._line_of(number, now - began, width))
         return lines
 
-    def _line_of(self, name: str, age: float, width: int) -> str:
-        last = self._tail(name).rstrip(b"\r\n").rpartition(b"\n")[2]
+    def _line_of(self, number: int, age: float, width: int) -> str:
+        last = self._tail(number).rstrip(b"\r\n").rpartition(b"\n")[2]
         said = shown_line(last) if last else ""
-        label = printable(name, max(width // 2, 1) if said else width)
+        label = printable(self._tasks[number].name, max(width // 2, 1) if said else width)
         return printable(f"{_age(age):>7} {label}" + (f"  {said}" if said else ""), width)
 
     def _real_size(self) -> tuple[int, int]:
@@ -225,7 +225,7 @@ class Spoken(Progress):
         """Say how it stands, and what has run longest."""
         now = self.now()
         longest = next(iter(self._estimate.running.items()), None)
-        ran = f"; {printable(longest[0])} for {_age(now - longest[1])}" if longest is not None else ""
+        ran = f"; {printable(self._tasks[longest[0]].name)} for {_age(now - longest[1])}" if longest is not None else ""
         self._say(f"{self.summary(now)}{ran}")
 
 

@@ -175,10 +175,10 @@ class Numbers(Observer):
         self.starts: list[tuple[int, int]] = []
         self.ends: list[tuple[int, int, bool]] = []
 
-    def task_started(self, task: Task, start: Start) -> None:
+    def task_started(self, number: int, task: Task, start: Start) -> None:
         self.starts.append((start.attempt, start.attempts))
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
         self.ends.append((outcome.attempt, outcome.attempts, outcome.retry_in is not None))
 
 

@@ -121,7 +121,7 @@ class Checksum(library.Observer):
         self._last = 0
         self._rest = b""
 
-    def task_output(self, task, stream, data):
+    def task_output(self, number, task, stream, data):
         self.size += len(data)
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
@@ -148,7 +148,7 @@ def test_who_takes_no_output_holds_up_the_task_and_fills_no_memory():
                 self.most_waiting = max(self.most_waiting, side.outbox._size)
             return 0 < self.looks < 200
 
-        def task_output(self, task, stream, data):
+        def task_output(self, number, task, stream, data):
             self.size += len(data)
             if self.looks < 200:
                 self.early = self.size
@@ -166,7 +166,7 @@ def test_commands_are_measured_for_who_wants_to_know():
     class Curious(Placed):
         detailed = True
 
-        def task_ended(self, task, outcome):
+        def task_ended(self, number, task, outcome):
             self.usage = outcome.usage
 
     curious = Curious()

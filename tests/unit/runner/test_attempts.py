@@ -61,10 +61,10 @@ class Attempts(Observer):
         self.starts: list[tuple[int, int]] = []
         self.again: list[float | None] = []
 
-    def task_started(self, task, start) -> None:
+    def task_started(self, number, task, start) -> None:
         self.starts.append((start.attempt, start.attempts))
 
-    def task_ended(self, task, outcome) -> None:
+    def task_ended(self, number, task, outcome) -> None:
         self.again.append(outcome.retry_in)
 
 

@@ -167,7 +167,7 @@ async def test_cancelling_ends_the_tasks_first():
 
 
 class Broken(Observer):
-    def task_started(self, task, start) -> None:
+    def task_started(self, number, task, start) -> None:
         raise ValueError("no")
 
 

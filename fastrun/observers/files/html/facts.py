@@ -13,7 +13,7 @@ from fastrun.document.task import Task
 from fastrun.observers.files.html.sketch import Sketch, sketch
 from fastrun.observers.files.tails import Tail
 from fastrun.observers.timeline import Span, Timeline
-from fastrun.outcome import NOTHING_FAILED, Report, Result, Status
+from fastrun.outcome import NOTHING_FAILED, Report, Status
 from fastrun.text import printable, shown
 
 # Tasks that a page lists, and bytes that their names may take. With all that follows a page stays below 20 MB.
@@ -53,9 +53,9 @@ class Facts:
         report: Report,
         *,
         earlier: Sequence[Span],
-        tails: Mapping[str, Tail],
+        tails: Mapping[int, Tail],
     ) -> None:
-        """``earlier``: attempts that were followed by others. ``tails``: the output that was kept, by name."""
+        """``earlier``: attempts that were followed by others. ``tails``: output that was kept, by task."""
         self._tasks = tasks
         self._timeline = timeline
         self._earlier = earlier
@@ -66,19 +66,16 @@ class Facts:
         self._skipped = Counter(result.reason for result in self._results if result.status is Status.SKIPPED)
         # Those are as they are to be.
         del self._skipped[NOTHING_FAILED]
-        self._numbers = {task.name: number for number, task in enumerate(tasks)}
         self._labels = [task.label for task in tasks]
-        self._needs = [self._needs_of(task) for task in tasks]
+        numbers = {task.name: number for number, task in enumerate(tasks)}
+        # Where a part of a document runs, some dependencies are not there.
+        self._needs = [[numbers[name] for name in dict.fromkeys(t.dependencies) if name in numbers] for t in tasks]
         self._path = timeline.critical_path()
         self._notes: list[str] = []
 
-    def _needs_of(self, task: Task) -> list[int]:
-        # Where a part of a document runs, some are not there.
-        return [self._numbers[name] for name in dict.fromkeys(task.dependencies) if name in self._numbers]
-
     def all(self) -> dict[str, Any]:
         """Everything, by what it is."""
-        path = [self._numbers[span.task.name] for span in self._path]
+        path = [span.number for span in self._path]
         rows = self._chosen(path)
         places = {number: row for row, number in enumerate(rows)}
         drawn = sketch(self._labels, self._needs, pairwise(path))
@@ -121,7 +118,7 @@ class Facts:
         spans = self._timeline.spans.values()
         longest = sorted(spans, key=lambda span: span.seconds, reverse=True)[:_LONGEST]
         failed = [number for number, result in enumerate(self._results) if result.status in _ENDED_BADLY]
-        chosen = dict.fromkeys([*failed, *path, *(self._numbers[span.task.name] for span in longest)])
+        chosen = dict.fromkeys([*failed, *path, *(span.number for span in longest)])
         others = [number for number in range(many) if number not in chosen]
         left = max(room - len(chosen), 0)
         # Evenly, so that each part of the document is there.
@@ -134,7 +131,7 @@ class Facts:
 
     def _columns(self, rows: Sequence[int], places: Mapping[int, int], groups: list[int]) -> dict[str, Any]:
         """A list per property, each with a value per task that is listed. Times in millionths of a second."""
-        spans = [self._timeline.spans.get(self._tasks[number].name) for number in rows]
+        spans = [self._timeline.spans.get(number) for number in rows]
         results = [self._results[number] for number in rows]
         if self._earlier:
             self._notes.append("Of tasks that were tried again the table and the details show the last attempt.")
@@ -161,7 +158,7 @@ class Facts:
         """Attempts that were followed by others: row, slot, when they were ready, began and ended, and the worker."""
         found: list[list[int | str]] = []
         for span in self._earlier:
-            row = places.get(self._numbers[span.task.name])
+            row = places.get(span.number)
             if row is not None:
                 times = map(_micro, (span.ready, span.began, self._ended(span)))
                 found.append([row, span.slot, *times, _worker(span)])
@@ -190,23 +187,20 @@ class Facts:
         found = [
             (number, result, self._skipped[f"{self._labels[number]} failed"])
             for number, result in enumerate(self._results)
-            if result.status is Status.FAILED or (result.status is Status.INTERRUPTED and self._has_run(result))
+            if result.status is Status.FAILED
+            or (result.status is Status.INTERRUPTED and number in self._timeline.spans)
         ]
         # Where several failed, the one that held up most is the one to look at. What may fail comes last.
         found.sort(key=lambda failure: (self._tasks[failure[0]].allow_failure, failure[1].status, -failure[2]))
         if len(found) > FAILURES:
             self._notes.append(f"{FAILURES} of {len(found):,} failures are shown with their command and output.")
         return [
-            self._failure(places[number], self._tasks[number], skips)
-            for number, _, skips in found[:FAILURES]
-            if number in places
+            self._failure(places[number], number, skips) for number, _, skips in found[:FAILURES] if number in places
         ]
 
-    def _has_run(self, result: Result) -> bool:
-        return result.name in self._timeline.spans
-
-    def _failure(self, row: int, task: Task, skips: int) -> dict[str, Any]:
-        output, cut = self._tails.get(task.name, Tail(b"", cut=False)).text()
+    def _failure(self, row: int, number: int, skips: int) -> dict[str, Any]:
+        task = self._tasks[number]
+        output, cut = self._tails.get(number, Tail(b"", cut=False)).text()
         return {
             "row": row,
             "skips": skips,
@@ -227,8 +221,8 @@ class Facts:
 
     def _critical_path(self, path: Sequence[int], places: Mapping[int, int]) -> dict[str, Any]:
         """The chain of tasks that determined how long the run took, in their order."""
-        on_path = {span.task.name for span in self._path}
-        earlier = [span for span in self._earlier if span.task.name in on_path]
+        on_path = {span.number for span in self._path}
+        earlier = [span for span in self._earlier if span.number in on_path]
         return {
             "tasks": len(path),
             "seconds": sum(span.all_seconds for span in self._path),

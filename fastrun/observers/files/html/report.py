@@ -69,19 +69,19 @@ class HtmlReport(FileObserver):
         """Note all of them: those that are skipped are told of as well."""
         self._tasks = tasks
 
-    def task_started(self, task: Task, start: Start) -> None:  # noqa: ARG002
+    def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
         """Its output may be wanted."""
-        self._tails.begin(task.name)
+        self._tails.begin(number)
 
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
+    def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
         """Keep the end of it, both streams in one as in a terminal."""
-        self._tails.add(task.name, data)
+        self._tails.add(number, data)
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:  # noqa: ARG002
         """Only the output of what did not go well is shown."""
-        self._tails.end(task.name, keep=outcome.retry_in is None and outcome.status is not Status.OK)
+        self._tails.end(number, keep=outcome.retry_in is None and outcome.status is not Status.OK)
         if outcome.retry_in is not None and len(self._earlier) < _EARLIER:
-            span = self._timeline.spans.get(task.name)
+            span = self._timeline.spans.get(number)
             # The timeline makes another one for the next attempt. An attempt that could not start has none.
             if span is not None and span.outcome is outcome:
                 self._earlier.append(span)

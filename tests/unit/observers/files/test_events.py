@@ -221,11 +221,11 @@ def test_a_turn_of_the_loop_is_one_write_of_whole_lines():
         log = EventLog(writes, timeline, "id")  # type: ignore[arg-type]
         for observer in (timeline, log):
             observer.run_started([a, b])
-        for task in (a, b):
-            timeline.task_started(task, library.Start())
-        timeline.task_ended(a, OK)
+        for number, task in enumerate((a, b)):
+            timeline.task_started(number, task, library.Start())
+        timeline.task_ended(0, a, OK)
         await asyncio.sleep(0)
-        timeline.task_ended(b, Outcome(Status.FAILED, "exit status 1"))
+        timeline.task_ended(1, b, Outcome(Status.FAILED, "exit status 1"))
         await asyncio.sleep(0)
         report = library.Report([a, b], bytes([Status.OK, Status.FAILED]), {}, 1.0)
         for observer in (timeline, log):

@@ -165,13 +165,14 @@ def test_a_lone_surrogate_in_a_name_is_no_harm(tmp_path):
 
 def test_output_is_kept_of_what_runs_or_has_failed(tmp_path):
     observer = JUnit(OutputFile(str(tmp_path / "x")), Timeline(), "x", "id")
-    for name, status in (("a", Status.OK), ("b", Status.FAILED), ("c", Status.FAILED)):
-        task = Task(name, "exec", "")
-        observer.task_started(task, library.Start())
-        observer.task_output(task, 1, b"text")
-        observer.task_ended(task, Outcome(status))
-        observer.task_output(task, 1, b"of what it left behind")
-    assert {name: tail.text() for name, tail in observer._tails.kept.items()} == dict.fromkeys("bc", ("text", False))
+    task = Task("a", "exec", "")
+    for number, status in enumerate((Status.OK, Status.FAILED, Status.FAILED)):
+        observer.task_started(number, task, library.Start())
+        observer.task_output(number, task, 1, b"text")
+        observer.task_ended(number, task, Outcome(status))
+        observer.task_output(number, task, 1, b"of what it left behind")
+    kept = {number: tail.text() for number, tail in observer._tails.kept.items()}
+    assert kept == dict.fromkeys((1, 2), ("text", False))
     assert observer.close() == f"{tmp_path}/x is not complete"
 
 

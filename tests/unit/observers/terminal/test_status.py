@@ -32,30 +32,34 @@ FAILED = Outcome(Status.FAILED, "exit status 1")
 class Stage:
     """A status whose clock, terminal and output are set by hand."""
 
-    def __init__(self, total: int, columns: int = 80, rows: int = 24, expected=None, **options) -> None:
+    def __init__(self, total: int, columns: int = 80, rows: int = 24, expected=None, names=(), **options) -> None:
         self.now = 1_000.0
         self.size = (columns, rows)
         self.tails: dict[str, bytes] = {}
+        self.tasks = [Task(name, "exec", "") for name in names or [f"t{number}" for number in range(total)]]
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.writer = ScreenWriter({1: self.theirs.fileno(), 2: self.theirs.fileno()}, shared=True)
         self.live = Live(
             self.writer,
-            lambda name: self.tails.get(name, b""),
+            lambda number: self.tails.get(self.tasks[number].name, b""),
             terminal=self.theirs.fileno(),
             size=lambda: self.size,
             clock=lambda: self.now,
             **options,
         )
         self.live.expect(expected or {})
-        self.live.begin([Task(f"t{number}", "exec", "") for number in range(total)])
+        self.live.begin(self.tasks)
+
+    def number(self, name: str) -> int:
+        return [task.name for task in self.tasks].index(name)
 
     def start(self, *names: str, start: Start = FIRST_START) -> None:
         for name in names:
-            self.live.task_started(Task(name, "exec", ""), start)
+            self.live.task_started(number := self.number(name), self.tasks[number], start)
 
     def end(self, outcome: Outcome, *names: str) -> None:
         for name in names:
-            self.live.task_ended(Task(name, "exec", ""), outcome)
+            self.live.task_ended(number := self.number(name), self.tasks[number], outcome)
 
 
 @pytest.fixture
@@ -129,8 +133,9 @@ def test_no_more_lines_than_there_is_room_for(stage, rows, shown):
 
 @pytest.mark.parametrize("columns", [1, 2, 3, 5, 10, 20, 40, 200])
 def test_no_line_is_wider_than_the_terminal_nor_acts_on_it(stage, columns):
-    play = stage(3, columns=columns, color=True)
-    play.start("漢字の名前が長い" * 9, "\x1b[31m\nname\u202e" * 9, "x")
+    names = ["漢字の名前が長い" * 9, "\x1b[31m\nname\u202e" * 9, "x"]
+    play = stage(4, columns=columns, color=True, names=[*names, "t0"])
+    play.start(*names)
     play.tails = {"x": "出力\x1b[2Jまだ\x07".encode() * 50}
     play.end(FAILED, "t0")
     for line in play.live.lines():
@@ -141,7 +146,7 @@ def test_no_line_is_wider_than_the_terminal_nor_acts_on_it(stage, columns):
 
 
 def test_a_long_name_leaves_room_for_what_is_printed(stage):
-    play = stage(1, columns=40)
+    play = stage(1, columns=40, names=["n" * 100])
     play.start("n" * 100)
     play.tails = {"n" * 100: b"compiling\n"}
     assert play.live.lines()[1] == f"   0:00 {'n' * 18}…  compiling"
@@ -183,11 +188,12 @@ def test_a_line_for_a_log_says_what_runs_longest():
     said: list[str] = []
     spoken = Spoken(said.append, clock=lambda: now)
     assert spoken.every == 30.0
-    spoken.begin([Task(f"t{number}", "exec", "") for number in range(3)])
+    tasks = [Task(name, "exec", "") for name in ("a\nb", "t1", "t2")]
+    spoken.begin(tasks)
     spoken.look()
-    spoken.task_started(Task("a\nb", "exec", ""), FIRST_START)
+    spoken.task_started(0, tasks[0], FIRST_START)
     now = 61.0
-    spoken.task_started(Task("t1", "exec", ""), FIRST_START)
+    spoken.task_started(1, tasks[1], FIRST_START)
     spoken.look()
     spoken.leave()
     assert said == ["0/3 done, 0 running; 0:00", "0/3 done, 2 running; 1:01; a\\nb for 1:01"]

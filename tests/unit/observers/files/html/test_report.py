@@ -61,7 +61,7 @@ def test_the_critical_path_is_told_with_what_it_waited(tmp_path):
     story.run(0.0, 1.0, "a")
     story.run(1.5, 3.0, "b")
     story.run(3.0, 3.0, "c")
-    story.timeline.spans["c"].ended = 2.0
+    story.timeline.spans[2].ended = 2.0
     data = story.data(3.0)
     assert data["path"] == {"tasks": 2, "seconds": 2.5, "retried": 0, "waited": 0.5, "rows": [0, 1]}
     assert data["graph"]["path"] == [0, 1]
