@@ -22,7 +22,7 @@ from fastrun.cluster.seats import (
     Resources,
     Worker,
 )
-from fastrun.outcome import Status
+from fastrun.outcome import OK
 from fastrun.protocols import Events
 
 
@@ -97,7 +97,7 @@ class SimulatedCluster:
     def _done(self, seat: int, number: int) -> None:
         self._waiting -= 1
         self._busy.discard(seat)
-        self._tell(seat, (ENDED, seat, number, int(Status.OK), "", None, max(self._seconds, 1e-3)))
+        self._tell(seat, (ENDED, seat, number, OK, max(self._seconds, 1e-3)))
         self._work(seat)
 
     def _tell(self, seat: int, news: News) -> None:

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from fastrun.document.task import Task
     from fastrun.journal.records import JournalError
     from fastrun.observers.terminal.console import Console
-    from fastrun.outcome import Outcome, Report, Result, Start, Status, Usage
+    from fastrun.outcome import Cause, Outcome, Report, Result, Start, Status, Usage
     from fastrun.plan.selection import Selection
     from fastrun.protocols import Observer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Cause",
     "Console",
     "JournalError",
     "Observer",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Cause": "fastrun.outcome",
     "Console": "fastrun.observers.terminal.console",
     "JournalError": "fastrun.journal.records",
     "Observer": "fastrun.protocols",

@@ -25,7 +25,7 @@ from fastrun.cluster.seats import (
     Worker,
     pack,
 )
-from fastrun.outcome import OK, Outcome, Start, Status, Usage
+from fastrun.outcome import Cause, Outcome, Start, Status
 from fastrun.protocols import Chain, Events
 
 # Seconds of work that one message brings to a seat: a message costs some milliseconds.
@@ -51,9 +51,6 @@ _LOOK_SECONDS = 0.25
 
 # Seconds after which the user is told that no worker takes a task.
 _PATIENCE = 10.0
-
-# How the reason of a task begins that a worker could not start, see ``processes``.
-_NOT_STARTED = "cannot start: "
 
 # Seconds that workers have for an end with force before they are given up on.
 _LAST_WORDS = 5.0
@@ -252,25 +249,22 @@ class ClusterExecutor:
         seat: _Seat,
         number: int,
         ago: float,
-        status: int,
-        reason: str,
-        usage: tuple[float, int | None] | None,
+        outcome: Outcome,
         seconds: float,
     ) -> None:
         chain = seat.given.pop(number)
         del self._places[number]
         seat.running, seat.blocked = None, False
         self._learn(seconds)
-        outcome = OK
-        if status != Status.OK or usage is not None or ago > _LATE:
-            outcome = Outcome(Status(status), reason, None if usage is None else Usage(*usage), ago=ago)
+        if ago > _LATE:
+            outcome = outcome._replace(ago=ago)
         if outcome.status is Status.OK:
             if len(chain) > 1:
                 # The next that runs there.
                 seat.given = {chain[1][0]: chain[1:], **seat.given}
                 self._places[chain[1][0]] = seat
-        elif reason.startswith(_NOT_STARTED):
-            outcome = outcome._replace(reason=f"{reason} on {seat.worker.label}")
+        elif outcome.cause is Cause.CANNOT_START:
+            outcome = outcome._replace(detail=f"{outcome.detail} on {seat.worker.label}")
         elif chain[0][1].retries:
             self._last[number] = seat.worker.address
         self._events.task_ended(number, self._with_loss(number, outcome))
@@ -296,12 +290,12 @@ class ClusterExecutor:
         times = self._losses[number][0] + 1 if number in self._losses else 1
         self._losses[number] = times, seat.worker.label
         lost = times <= self._worker_retries
-        outcome = Outcome(Status.FAILED, f"its worker {seat.worker.label} was lost", lost=lost)
+        outcome = Outcome(Status.FAILED, Cause.WORKER_LOST, seat.worker.label, lost=lost)
         self._events.task_ended(number, outcome)
 
     def _end_lost(self, seat: _Seat, number: int) -> None:
         if self._lost is not None:
-            self._events.task_ended(number, Outcome(Status.FAILED, self._lost))
+            self._events.task_ended(number, Outcome(Status.FAILED, Cause.CLUSTER_LOST, self._lost))
         else:
             self._events.task_ended(number, Outcome(Status.INTERRUPTED) if number == seat.running else None)
 
@@ -309,11 +303,12 @@ class ClusterExecutor:
         """Say in the report that a task ran again."""
         if number not in self._losses:
             return outcome
-        again = f"ran again as its worker {self._losses.pop(number)[1]} was lost"
-        return outcome._replace(reason=f"{outcome.reason}, {again}" if outcome.reason else again)
+        return outcome._replace(lost_worker=self._losses.pop(number)[1])
 
     def _return_waiting(self) -> None:
-        outcome = None if self._lost is None or self._interrupted else Outcome(Status.FAILED, self._lost)
+        outcome = None
+        if self._lost is not None and not self._interrupted:
+            outcome = Outcome(Status.FAILED, Cause.CLUSTER_LOST, self._lost)
         while self._waiting:
             self._events.task_ended(self._waiting.popleft()[0][0], outcome)
 

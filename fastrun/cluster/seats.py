@@ -21,7 +21,7 @@ LEAVE = "leave"  # nothing: this was the last word
 # What it tells, first in a tuple. Behind it:
 STARTED = "started"  # a seat, a task's number
 OUTPUT = "output"  # a task's number, a stream, bytes
-ENDED = "ended"  # a seat, a task's number, status, reason, usage, seconds
+ENDED = "ended"  # a seat, a task's number, the Outcome, seconds
 RETURNED = "returned"  # a seat, a task's number: it has not started
 WARNING = "warning"  # a line
 CLOSED = "closed"  # nothing

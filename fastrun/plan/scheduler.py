@@ -7,8 +7,9 @@ of the tasks that change, never to the tasks that remain.
 
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
+from typing import NamedTuple
 
-from fastrun.outcome import Status
+from fastrun.outcome import Cause, Status
 from fastrun.plan.graph import Graph
 
 _WAITING, _READY, _RUNNING, _OK, _FAILED, _SKIPPED, _INTERRUPTED = Status
@@ -17,9 +18,16 @@ _WAITING, _READY, _RUNNING, _OK, _FAILED, _SKIPPED, _INTERRUPTED = Status
 # alone takes a slot.
 LONGEST_CHAIN = 64
 
-# In the place of a failed task, why others are skipped: the failures were too many, or nothing failed.
-TOO_MANY = -1
-NOT_NEEDED = -2
+
+class Skip(NamedTuple):
+    """Why a task is skipped. ``root``: the number of the failed task at the root of it, where there is one."""
+
+    cause: Cause
+    root: int | None = None
+
+
+TOO_MANY = Skip(Cause.TOO_MANY_FAILURES)
+NOT_NEEDED = Skip(Cause.NOT_NEEDED)
 
 
 class _ReadyQueue:
@@ -68,11 +76,10 @@ class Scheduler:
     be started at once when that one is ok, and counts as running from then on. If it is not started, it is put
     back, and the rest of the chain is undone.
 
-    ``statuses``: a Status per task. ``causes``: for each skipped task the failed one at the root of it, TOO_MANY or
-    NOT_NEEDED. ``unneeded``: tasks that are skipped from the start, as nothing that they are for can fail.
-    ``allowed``: how many failures may be. ``not_needed``: how many tasks are skipped so. ``running``: tasks running,
-    per lane. ``pooled``: tasks that had to wait for a pool. ``stopped``: whether nothing more starts. ``closing``:
-    whether nothing more starts but what runs after a failure.
+    ``statuses``: a Status per task. ``skips``: for each skipped task, why. ``unneeded``: tasks that are skipped from
+    the start, as nothing that they are for can fail. ``allowed``: how many failures may be. ``not_needed``: how many
+    tasks are skipped so. ``running``: tasks running, per lane. ``pooled``: tasks that had to wait for a pool.
+    ``stopped``: whether nothing more starts. ``closing``: whether nothing more starts but what runs after a failure.
     """
 
     def __init__(
@@ -111,7 +118,7 @@ class Scheduler:
         # Tasks that are about to be tried again, which neither run nor are ready.
         self._held = 0
         self.statuses = bytearray(len(graph))
-        self.causes: dict[int, int] = {}
+        self.skips: dict[int, Skip] = {}
         self.allowed = 0
         self.not_needed = 0
         self.running = [0] * lane_count
@@ -198,7 +205,7 @@ class Scheduler:
         self._set(task, _READY)
 
     def task_ended(self, task: int, status: Status) -> list[int]:
-        """Note how a task has ended that runs or is held. Returns those that are skipped for it, see ``causes``."""
+        """Note how a task has ended that runs or is held. Returns those that are skipped for it, see ``skips``."""
         skipped: list[int] = []
         if status == _OK:
             self._set(task, status)
@@ -213,7 +220,7 @@ class Scheduler:
             self._let_go(task, skipped)
         elif status == _FAILED:
             self._failures_left -= 1
-            self._tell(task, task, skipped)
+            self._tell(task, Skip(Cause.DEPENDENCY, task), skipped)
             if not self._failures_left:
                 self._close_early(skipped)
         return skipped
@@ -272,51 +279,51 @@ class Scheduler:
             if not waiting_on[dependent] and self.statuses[dependent] == _WAITING:
                 self._set(dependent, _RUNNING if dependent == following else _READY)
 
-    def _tell(self, task: int, cause: int | None, skipped: list[int]) -> None:
+    def _tell(self, task: int, skip: Skip | None, skipped: list[int]) -> None:
         """Tell those that depend on a task that it has ended, and of those that are skipped for it theirs.
 
-        ``cause``: None if it is as good as ok, else why what depends on it is skipped.
+        ``skip``: None if it is as good as ok, else why what depends on it is skipped.
         """
-        stack = [(task, cause)]
+        stack = [(task, skip)]
         offsets, dependents, waiting_on = self._graph.offsets, self._graph.dependents, self._waiting_on
         while stack:
-            task, cause = stack.pop()
-            following = self._next.pop(task, None) if cause is None else None
+            task, skip = stack.pop()
+            following = self._next.pop(task, None) if skip is None else None
             for dependent in dependents[offsets[task] : offsets[task + 1]]:
                 waiting_on[dependent] -= 1
                 if self.statuses[dependent] != _WAITING:
                     continue
-                why = self._why_skipped(dependent, cause, closing=self.closing and dependent != following)
+                why = self._why_skipped(dependent, skip, closing=self.closing and dependent != following)
                 if why is not None:
                     self._skip(dependent, why, skipped)
                     stack.append((dependent, why))
                 elif not waiting_on[dependent]:
                     self._set(dependent, _RUNNING if dependent == following else _READY)
 
-    def _why_skipped(self, task: int, cause: int | None, *, closing: bool) -> int | None:
+    def _why_skipped(self, task: int, skip: Skip | None, *, closing: bool) -> Skip | None:
         """Why a task is skipped when one of those that it depends on has ended, None if it is not. As for ``_tell``."""
         when = self._when.get(task)
         if when is None:
-            if cause == NOT_NEEDED:
+            if skip is NOT_NEEDED:
                 # Not yet if others are to end: it may be that one of those fails, and is the better reason.
                 self._doomed.add(task)
-            elif cause is not None:
-                return cause
+            elif skip is not None:
+                return skip
             if self._waiting_on[task]:
                 return None
             if task in self._doomed:
                 return NOT_NEEDED
             return TOO_MANY if closing else None
-        if cause is not None and cause != NOT_NEEDED:
+        if skip is not None and skip is not NOT_NEEDED:
             self._spoiled.add(task)
         if self._waiting_on[task] or when == "always" or task in self._spoiled:
             return None
         return NOT_NEEDED
 
-    def _skip(self, task: int, cause: int, skipped: list[int]) -> None:
+    def _skip(self, task: int, why: Skip, skipped: list[int]) -> None:
         self._set(task, _SKIPPED)
-        self.causes[task] = cause
-        self.not_needed += cause == NOT_NEEDED
+        self.skips[task] = why
+        self.not_needed += why is NOT_NEEDED
         skipped.append(task)
 
     def _close_early(self, skipped: list[int]) -> None:

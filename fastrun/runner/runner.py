@@ -21,9 +21,9 @@ from contextlib import suppress
 from typing import Any
 
 from fastrun.document.task import Task
-from fastrun.outcome import FROM_JOURNAL, NOTHING_FAILED, Outcome, Report, Start, Status
+from fastrun.outcome import Cause, Outcome, Report, Start, Status
 from fastrun.plan.graph import Graph
-from fastrun.plan.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
+from fastrun.plan.scheduler import LONGEST_CHAIN, Scheduler, Skip
 from fastrun.protocols import Executor, Job, Journal, Observer
 from fastrun.runner.attempts import Attempts
 from fastrun.runner.deadlines import Deadlines
@@ -91,7 +91,8 @@ class Run:
         self._grace = grace
         self._warn = warn
         self.before_stop: Callable[[], object] | None = None
-        self._reasons: dict[int, str] = {}
+        # By number, of tasks of which there is more to say than the status.
+        self._outcomes: dict[int, Outcome] = {}
         self._attempts = Attempts(graph.tasks, self._try_again)
         self._signal: int | None = None
         # Set by an interruption.
@@ -115,7 +116,7 @@ class Run:
         if self._journal is not None:
             self._journal.open(functools.partial(self._loop.call_soon_threadsafe, self._drain_soon))
         self._notify("run_started", self._tasks)
-        self._note(self._reused, Outcome(Status.OK, FROM_JOURNAL, attempt=0, attempts=0))
+        self._note(self._reused, _untried(Status.OK, Cause.FROM_JOURNAL))
         self._skip(self._scheduler.unneeded)
         for executor in self._executors:
             executor.open(self)
@@ -129,7 +130,7 @@ class Run:
         report = Report(
             self._tasks,
             bytes(self._scheduler.statuses),
-            self._reasons,
+            self._outcomes,
             self._loop.time() - start,
             self._signal,
             len(self._reused),
@@ -246,9 +247,8 @@ class Run:
         if outcome.lost:
             self._numbers = True
             return self._attempts.lost(number)
-        task = self._tasks[number]
-        # A snippet goes on when its time is over.
-        still_runs = task.type == "eval" and self._deadlines.missed(task, outcome)
+        # A snippet goes on when its time is over: the next attempt would run beside it.
+        still_runs = outcome.cause is Cause.TIMEOUT and self._tasks[number].type == "eval"
         return None if still_runs else self._attempts.delay(number)
 
     def _hold(self, number: int, outcome: Outcome, delay: float) -> None:
@@ -273,12 +273,9 @@ class Run:
         """Act on how a task has ended."""
         scheduler = self._scheduler
         if outcome.status is _FAILED and self._tasks[number].allow_failure:
-            outcome = outcome._replace(reason=f"{outcome.reason} (allowed)")
-        elif outcome.attempt > 1 and outcome.status is _OK and not outcome.reason:
-            # A task that succeeds only the second time is worth a look.
-            outcome = outcome._replace(reason=f"attempt {outcome.attempt} of {outcome.attempts}")
-        if outcome.reason:
-            self._reasons[number] = outcome.reason
+            outcome = outcome._replace(allowed=True)
+        if outcome.cause is not None or outcome.attempt > 1:
+            self._outcomes[number] = outcome
         skipped = scheduler.task_ended(number, outcome.status)
         # Not within a chain, whose next task runs already, as the scheduler sees it.
         if scheduler.has_work or self._attempts.any_held:
@@ -296,22 +293,20 @@ class Run:
             executor.recall()
 
     def _skip(self, skipped: Iterable[int]) -> None:
-        """Tell of tasks that are skipped."""
+        """Tell of tasks that are skipped, nearly all of them for the same reason."""
+        last: Skip | None = None
         for number in skipped:
-            cause = self._scheduler.causes[number]
-            if cause == NOT_NEEDED:
-                reason = NOTHING_FAILED
-            elif cause == TOO_MANY:
-                reason = self._too_many()
-            else:
-                reason = f"{self._tasks[cause].label} failed"
-            outcome = Outcome(Status.SKIPPED, reason, attempt=0, attempts=0)
+            skip = self._scheduler.skips[number]
+            if skip is not last:
+                last, outcome = skip, self._outcome_of(skip)
             self._note([number], outcome)
             if self._journal is not None:
                 self._journal.task_ended(number, outcome)
 
-    def _too_many(self) -> str:
-        return f"stopped after {self._keep_going} failure{'s' if self._keep_going > 1 else ''}"
+    def _outcome_of(self, skip: Skip) -> Outcome:
+        if skip.root is not None:
+            return _untried(Status.SKIPPED, skip.cause, self._tasks[skip.root].label, skip.root)
+        return _untried(Status.SKIPPED, skip.cause, self._keep_going)
 
     def _settle(self, journal: Journal) -> None:
         """Have the journal written, and act on the ends that it holds by now."""
@@ -393,7 +388,7 @@ class Run:
             outcome = Outcome(Status.INTERRUPTED)
         elif error := start.exception():
             self.warning(f"internal error: {error!r}")
-            outcome = Outcome(Status.FAILED, f"internal error: {error!r}")
+            outcome = Outcome(Status.FAILED, Cause.INTERNAL_ERROR, repr(error))
         else:
             return
         for (number, _), *_ in chains:
@@ -402,17 +397,17 @@ class Run:
 
     def _close_tasks(self) -> None:
         """End the tasks that never started, so that each has ended in exactly one way."""
-        status, reason = Status.SKIPPED, self._too_many()
+        outcome = _untried(Status.SKIPPED, Cause.TOO_MANY_FAILURES, self._keep_going)
         if self._signal is not None:
-            status, reason = Status.INTERRUPTED, ""
+            outcome = _untried(Status.INTERRUPTED)
         elif self._journal_error is not None:
-            reason = "stopped without a journal"
-        self._note(self._scheduler.close(status), Outcome(status, reason, attempt=0, attempts=0))
+            outcome = _untried(Status.SKIPPED, Cause.NO_JOURNAL)
+        self._note(self._scheduler.close(outcome.status), outcome)
 
     def _note(self, numbers: Iterable[int], outcome: Outcome) -> None:
         for number in numbers:
-            if outcome.reason:
-                self._reasons[number] = outcome.reason
+            if outcome.cause is not None:
+                self._outcomes[number] = outcome
             self._notify("task_ended", number, self._tasks[number], outcome)
 
     def _say_what_is_waited_for(self) -> None:
@@ -450,6 +445,11 @@ class Run:
         self._observers.remove(observer)
         self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
         self.warning(f"{type(observer).__name__} failed and no longer watches: {error!r}")
+
+
+def _untried(status: Status, cause: Cause | None = None, detail: str | int = "", root: int | None = None) -> Outcome:
+    """The outcome of a task that was not tried."""
+    return Outcome(status, cause, detail, root, attempt=0, attempts=0)
 
 
 def _implementations(observers: Sequence[Observer], hook: str) -> list[tuple[Observer, Callable[..., None]]]:

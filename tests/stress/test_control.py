@@ -142,7 +142,7 @@ class Play:
     def fates(self) -> list[str]:
         scheduler = self.scheduler
         return [
-            "not needed" if scheduler.causes.get(task) == NOT_NEEDED else Status(status).label
+            "not needed" if scheduler.skips.get(task) is NOT_NEEDED else Status(status).label
             for task, status in enumerate(scheduler.statuses)
         ]
 
@@ -224,7 +224,7 @@ def test_a_cleanup_runs_whatever_became_of_what_it_waits_for():
 def test_a_notification_of_failure_is_not_needed_without_one():
     scheduler = scheduler_of(*plain([], [0], [1], t1=Traits(when="failed")))
     assert run_all(scheduler) == [0]
-    assert scheduler.causes == {1: NOT_NEEDED, 2: NOT_NEEDED}
+    assert scheduler.skips == {1: NOT_NEEDED, 2: NOT_NEEDED}
     assert scheduler.not_needed == 2
     scheduler = scheduler_of(*plain([], [0], [1], t1=Traits(when="failed")))
     assert run_all(scheduler, 0) == [0, 1, 2]
@@ -233,14 +233,14 @@ def test_a_notification_of_failure_is_not_needed_without_one():
 def test_a_failure_that_is_allowed_counts_for_nobody():
     scheduler = scheduler_of(*plain([], [0], [0], t0=Traits(may_fail=True), t2=Traits(when="failed")), keep_going=1)
     assert run_all(scheduler, 0) == [0, 1]
-    assert (scheduler.allowed, scheduler.causes, scheduler.stopped) == (1, {2: NOT_NEEDED}, False)
+    assert (scheduler.allowed, scheduler.skips, scheduler.stopped) == (1, {2: NOT_NEEDED}, False)
 
 
 def test_after_too_many_failures_the_cleanup_still_runs():
     edges, traits, pools = plain([], [], [1], [0, 1], t3=Traits(when="always"))
     scheduler = scheduler_of(edges, traits, pools, keep_going=1)
     assert run_all(scheduler, 0) == [0, 3]
-    assert scheduler.causes == {1: TOO_MANY, 2: TOO_MANY}
+    assert scheduler.skips == {1: TOO_MANY, 2: TOO_MANY}
     assert scheduler.finished
 
 
@@ -251,7 +251,7 @@ def test_a_chain_that_is_broken_off_after_too_many_failures_is_skipped():
     scheduler.task_ended(0, Status.FAILED)
     scheduler.task_ended(1, Status.OK)
     assert scheduler.put_back(2) == [2]
-    assert scheduler.causes[2] == TOO_MANY
+    assert scheduler.skips[2] == TOO_MANY
 
 
 def test_a_pool_holds_back_its_own_tasks_alone():

@@ -39,7 +39,7 @@ from fastrun.cluster.worker.outbox import Outbox
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import SnippetExecutor
-from fastrun.outcome import Outcome, Start, Status
+from fastrun.outcome import Cause, Outcome, Start, Status
 from fastrun.protocols import Executor, Job
 from fastrun.runner.deadlines import Deadlines
 
@@ -275,7 +275,7 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         if start.cancelled() or error is not None:
             for (number, _), *_rest in chains:
                 if number in self._running:
-                    self.task_ended(number, Outcome(Status.FAILED, f"internal error: {error!r}"))
+                    self.task_ended(number, Outcome(Status.FAILED, Cause.INTERNAL_ERROR, repr(error)))
 
     def _executor(self, type_: str) -> Executor:
         executor = self._executors.get(type_)
@@ -341,9 +341,8 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         if goes_on and not place.recalled:
             place.chain = chain[1:]
         seconds = self._loop.time() - place.since
-        usage = None if outcome.usage is None else tuple(outcome.usage)
         idle = not (place.chain or place.queue)
-        self._tell(ENDED, place.seat, number, int(outcome.status), outcome.reason, usage, seconds, urgent=idle)
+        self._tell(ENDED, place.seat, number, outcome, seconds, urgent=idle)
         if goes_on and place.recalled:
             self._tell(RETURNED, place.seat, chain[1][0], urgent=True)
         if self._terms.fail_fast and outcome.status is Status.FAILED:

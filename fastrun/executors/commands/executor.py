@@ -27,9 +27,9 @@ from fastrun.executors.guardian.leftovers import end_leftovers, kill_leftovers
 from fastrun.executors.guardian.table import EXEC
 from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
-from fastrun.outcome import Outcome, Start, Status, exit_outcome
+from fastrun.outcome import Cause, Outcome, Start, Status, exit_outcome
 from fastrun.protocols import CHAIN_SECONDS, STDERR, STDOUT, Chain, Events
-from fastrun.text import printable
+from fastrun.text import COLUMNS_SHOWN, printable
 
 if TYPE_CHECKING:
     # Loaded where there are any.
@@ -47,6 +47,9 @@ _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 0)
 # Bytes read of one pipe when its process has exited: more than was in it, even at the largest size that an
 # unprivileged process can give a pipe, so all that was printed before the exit.
 _LARGEST_PIPE = 1 << 20
+
+# Columns of the report's line that tell why a command cannot start.
+_CAUSE_COLUMNS = COLUMNS_SHOWN - len("cannot start: ")
 
 # Looks at what was killed, a second in all: only what waits for a broken disk takes longer to die.
 _LOOKS_AFTER_KILL = 200
@@ -168,11 +171,10 @@ class ProcessExecutor:
 
     def _refused(self, process: Process, error: OSError) -> None:
         self._settle()
-        cause = printable(f"cannot start: {_cause(error)}")
-        outcome: Outcome | None = Outcome(Status.FAILED, cause)
-        if error.errno in SHORTAGES and not self._slots.refused(self._events, len(self._running), cause):
-            outcome = None
-        self._events.task_ended(process.number, outcome)
+        outcome = Outcome(Status.FAILED, Cause.CANNOT_START, printable(_cause(error), _CAUSE_COLUMNS))
+        short = error.errno in SHORTAGES
+        waits = short and not self._slots.refused(self._events, len(self._running), outcome.reason)
+        self._events.task_ended(process.number, None if waits else outcome)
 
     def recall(self) -> None:
         """Let no chain go on."""
@@ -320,10 +322,10 @@ class ProcessExecutor:
         if process.usage is not None:
             outcome = outcome._replace(usage=process.usage)
         if process.unread and outcome.status is Status.OK:
-            return Outcome(Status.FAILED, process.unread, process.usage)
+            return Outcome(Status.FAILED, Cause.OUTPUT_LOST, process.unread, usage=process.usage)
         if process.code == -signal.SIGKILL and (kills := oom_kills()) > self._oom_kills:
             self._oom_kills = kills
-            return outcome._replace(reason=f"{outcome.reason}, probably as memory was short")
+            return outcome._replace(cause=Cause.OUT_OF_MEMORY)
         return outcome
 
     def turn_ended(self) -> None:
@@ -341,7 +343,7 @@ class ProcessExecutor:
             return 0
         except OSError as error:
             # A snippet may have closed it.
-            process.unread = f"cannot read its output: {error.strerror}"
+            process.unread = error.strerror or str(error)
             self.hung_up(process, stream)
             return 0
         if data:

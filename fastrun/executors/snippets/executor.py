@@ -29,7 +29,7 @@ from fastrun.executors.guardian.table import EVAL
 from fastrun.executors.shortage import Slots
 from fastrun.executors.snippets.streams import install, uninstall
 from fastrun.executors.snippets.tracebacks import SNIPPET_FILE, safe_text, traceback_text
-from fastrun.outcome import FIRST_START, OK, Outcome, Status
+from fastrun.outcome import FIRST_START, OK, Cause, Outcome, Status
 from fastrun.protocols import CHAIN_SECONDS, STDERR, Chain, Events, Job
 from fastrun.text import printable
 
@@ -123,10 +123,10 @@ class SnippetExecutor:
             self._return(heads)
             return
         if not self._threads and not self._add_thread():
-            cause = "cannot start a thread"
-            failed = self._slots.refused(self._events, 0, cause)
+            outcome = Outcome(Status.FAILED, Cause.NO_THREAD)
+            failed = self._slots.refused(self._events, 0, outcome.reason)
             for number in heads:
-                self._events.task_ended(number, Outcome(Status.FAILED, cause) if failed else None)
+                self._events.task_ended(number, outcome if failed else None)
             return
         # Before them: the first may end the process.
         self._guardian.begin(self._events)
@@ -383,7 +383,7 @@ class SnippetExecutor:
                 return self._failed(number, task, error)
             except BaseException:
                 # Its name, its code or its text are made by the snippet as well, and may raise anything.
-                return Outcome(Status.FAILED, "an exception that cannot be described")
+                return Outcome(Status.FAILED, Cause.EXCEPTION, "an exception that cannot be described")
         return OK
 
     def _failed(self, number: int, task: Task, error: BaseException) -> Outcome:
@@ -398,7 +398,7 @@ class SnippetExecutor:
         self._print(number, STDERR, text.encode("utf-8", "backslashreplace"))
         message = safe_text(error)
         name = safe_text(type(error).__name__)
-        return Outcome(Status.FAILED, printable(f"{name}: {message}" if message else name))
+        return Outcome(Status.FAILED, Cause.EXCEPTION, printable(f"{name}: {message}" if message else name))
 
     def _print(self, number: int, stream: int, data: bytes) -> bool:
         """Pass on what a task prints, slowed to what is taken. Returns False once the run is over."""

@@ -34,6 +34,7 @@ class Details:
 def _members(outcome: Outcome, span: Span | None) -> str:
     """Put together by hand: orjson gives 17 digits of a time, and has to be handed an object that is made for it."""
     result = f'"status":"{outcome.status.label}","reason":{quoted(outcome.reason)}'
+    result += f',"cause":{"null" if outcome.cause is None else quoted(outcome.cause.value)}'
     tried = f'"attempt":{outcome.attempt or "null"},"attempts":{outcome.attempts or "null"}'
     tried += f',"retry_in":{_number(outcome.retry_in)}'
     if span is None:

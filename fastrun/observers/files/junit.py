@@ -105,22 +105,24 @@ class JUnit(FileObserver):
         class_name = _attribute(f"fastrun.{self._suite}")
         spans = self._timeline.spans
         for number, (task, result) in enumerate(zip(self._tasks, report, strict=True)):
-            content = self._content(number, result)
-            if all_listed or content.startswith("<failure"):
+            if all_listed or self._has_failed(number, result):
+                content = self._content(number, result)
                 span = spans.get(number)
                 seconds = 0.0 if span is None else span.seconds
                 head = f'<testcase name="{_attribute(task.name)}" classname="{class_name}" time="{seconds:.6f}"'
                 yield f"{head}>{content}</testcase>\n" if content else f"{head}/>\n"
 
     def _lines(self, report: Report, all_listed: bool) -> Iterator[str]:
-        """What there is no attribute for: what tasks waited for and used, and where. A line for those that did."""
+        """What there is no attribute for, a line per task: the attempt, what it waited for and used, and where."""
         spans = self._timeline.spans
         for number, (task, result) in enumerate(zip(self._tasks, report, strict=True)):
-            span = spans.get(number)
-            if span is not None and (all_listed or self._content(number, result).startswith("<failure")):
-                said = "; ".join(_how(span))
+            if all_listed or self._has_failed(number, result):
+                said = "; ".join(_how(report.outcome(number), spans.get(number)))
                 if said:
                     yield _text(f"{task.label}: {said}\n")
+
+    def _has_failed(self, number: int, result: Result) -> bool:
+        return result.status is Status.FAILED and not self._tasks[number].allow_failure
 
     def _content(self, number: int, result: Result) -> str:
         """The element that says why a case is not a success, empty if it is one."""
@@ -136,7 +138,11 @@ class JUnit(FileObserver):
         return f'<failure type="failed" message="{message}">{output}</failure>'
 
 
-def _how(span: Span) -> Iterator[str]:
+def _how(outcome: Outcome, span: Span | None) -> Iterator[str]:
+    if outcome.attempts > 1:
+        yield f"attempt {outcome.attempt} of {outcome.attempts}"
+    if span is None:
+        return
     waited = span.began - span.ready
     if waited >= _NOTABLE_WAIT:
         yield f"waited {waited:.3f} s for {span.held_by}"

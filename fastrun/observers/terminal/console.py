@@ -11,7 +11,7 @@ from itertools import islice
 from fastrun.document.task import Task
 from fastrun.observers.writer.spool import Spool
 from fastrun.observers.writer.writer import Writer
-from fastrun.outcome import NOTHING_FAILED, Outcome, Report, Start, Status
+from fastrun.outcome import Cause, Outcome, Report, Start, Status
 from fastrun.protocols import STDERR, STDOUT, Observer
 from fastrun.text import printable
 
@@ -92,8 +92,8 @@ class Console(Observer):
         self._tails: dict[int, bytes | bytearray] = {}
         # The first tasks that failed and may not: how, and the end of what each printed.
         self._failures: list[tuple[int, Task, Outcome, bytes]] = []
-        # By reason: how many were skipped.
-        self._skips: dict[str, int] = {}
+        # By outcome: how many were skipped so.
+        self._skips: dict[Outcome, int] = {}
         # Tasks that did not end well: in quiet mode what they left behind may still print.
         self._failed_tasks: set[int] = set()
         self._complete = False
@@ -182,8 +182,8 @@ class Console(Observer):
             self._retry(number, task, outcome, outcome.retry_in)
         elif outcome.status is Status.FAILED:
             self._note_failure(number, task, outcome, b"")
-        elif outcome.status is Status.SKIPPED and outcome.reason != NOTHING_FAILED:
-            self._skips[outcome.reason] = self._skips.get(outcome.reason, 0) + 1
+        elif outcome.status is Status.SKIPPED and outcome.cause is not Cause.NOT_NEEDED:
+            self._skips[outcome] = self._skips.get(outcome, 0) + 1
 
     def tail(self, number: int) -> bytes:
         """The end of what a task that runs has printed so far, on both streams."""

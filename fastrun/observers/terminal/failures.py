@@ -1,6 +1,6 @@
 """What is said of failures before the report: what they led to, then of each what it was and what it printed last.
 
-Knows tasks, reasons and the end of what was printed. Does not know how tasks run; imported once one has failed.
+Knows tasks, outcomes and the end of what was printed. Does not know how tasks run; imported once one has failed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,17 +27,17 @@ class Failure(NamedTuple):
 
 
 def failure_lines(
-    failures: Sequence[Failure], more: int, skips: Mapping[str, int], place: Callable[[int], str]
+    failures: Sequence[Failure], more: int, skips: Mapping[Outcome, int], place: Callable[[int], str]
 ) -> Iterator[str]:
     """The lines before the report. None of them can be the line ``Report:``.
 
-    ``more``: how many others failed. ``skips``: by reason, how many were skipped. ``place``: where in the document a
-    task is, by its number; empty if that is not known.
+    ``more``: how many others failed. ``skips``: by outcome, how many were skipped so. ``place``: where in the document
+    a task is, by its number; empty if that is not known.
     """
     yield "Failures:"
     causes = sorted(skips.items(), key=lambda item: -item[1])
-    for reason, count in causes[:_REASONS]:
-        yield f"  {count:,} skipped: {printable(reason)}"
+    for outcome, count in causes[:_REASONS]:
+        yield f"  {count:,} skipped: {printable(outcome.reason)}"
     if len(causes) > _REASONS:
         yield f"  {sum(count for _, count in causes[_REASONS:]):,} skipped for {len(causes) - _REASONS:,} other reasons"
     for failure in failures:

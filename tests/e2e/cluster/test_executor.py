@@ -7,11 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bench.simulated import SimulatedCluster
-from fastrun import Console, Observer, Outcome, Start, Task
+from fastrun import Cause, Console, Observer, Outcome, Start, Task
 from fastrun.cluster.executor import ClusterExecutor
 from fastrun.cluster.seats import ENDED, RECALL, RELEASE, RETURNED, RUN, STARTED, Worker
 from fastrun.document.parse import read
-from fastrun.outcome import Report, Status
+from fastrun.outcome import OK, Report, Status
 from fastrun.plan.graph import build
 from fastrun.runner.runner import Run
 from tests.support.documents import document, exec_
@@ -20,7 +20,7 @@ from tests.support.fakes import Recorder
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-OK = int(Status.OK)
+FAILED = Outcome(Status.FAILED, Cause.EXIT, 1)
 
 
 class Played:
@@ -58,7 +58,7 @@ class Played:
 
     def end(self, seat: int, number: int, seconds: float = 0.001) -> None:
         self.owner.news((STARTED, seat, number))
-        self.owner.news((ENDED, seat, number, OK, "", None, seconds))
+        self.owner.news((ENDED, seat, number, OK, seconds))
 
 
 def play(
@@ -131,7 +131,7 @@ def test_what_a_worker_gives_back_goes_to_another_seat():
                         done.add(number)
                         cluster.end(1, number)
             await asyncio.sleep(0)
-        cluster.owner.news((ENDED, 0, lying[0], OK, "", None, 5.0))
+        cluster.owner.news((ENDED, 0, lying[0], OK, 5.0))
 
     report, recorder = play(TASKS, script, most=2)
     assert report.ok
@@ -155,7 +155,7 @@ def test_what_had_started_on_a_lost_seat_runs_again_and_the_rest_goes_back():
                     if worker == "tcp://two" and chain[0][0] not in done:
                         done.add(chain[0][0])
                         # A late word of somebody who had it before is not believed.
-                        cluster.owner.news((ENDED, 9, chain[0][0], int(Status.FAILED), "late", None, 0.001))
+                        cluster.owner.news((ENDED, 9, chain[0][0], FAILED, 0.001))
                         cluster.end(0, chain[0][0])
             await asyncio.sleep(0)
 
@@ -193,7 +193,7 @@ def test_a_lost_attempt_has_a_number_and_is_none_of_the_tasks_own():
         for attempt in (2, 3, 4):
             await cluster.given(attempt)
             cluster.owner.news((STARTED, 0, 0))
-            cluster.owner.news((ENDED, 0, 0, int(Status.FAILED), "exit status 1", None, 0.001))
+            cluster.owner.news((ENDED, 0, 0, FAILED, 0.001))
 
     play([exec_("a", "false", retries=2, retry_delay=0)], script, watching=numbers)
     assert numbers.starts == [(1, 3), (2, 4), (3, 4), (4, 4)]
@@ -208,10 +208,10 @@ def test_a_lost_attempt_and_the_others_are_counted_alike_on_the_console(tmp_path
         cluster.owner.seat_opened(0, TWO)
         await cluster.given(2)
         cluster.owner.news((STARTED, 0, 0))
-        cluster.owner.news((ENDED, 0, 0, int(Status.FAILED), "exit status 1", None, 0.001))
+        cluster.owner.news((ENDED, 0, 0, FAILED, 0.001))
         await cluster.given(3)
         cluster.owner.news((STARTED, 0, 0))
-        cluster.owner.news((ENDED, 0, 0, int(Status.FAILED), "exit status 1", None, 0.001))
+        cluster.owner.news((ENDED, 0, 0, FAILED, 0.001))
 
     with open(tmp_path / "out", "w") as out:
         console = Console(stdout=out.fileno(), stderr=out.fileno())
@@ -243,7 +243,7 @@ def test_after_the_last_failure_what_lies_at_seats_is_had_back():
             cluster.end(0, number)
         lying = [number for number in await cluster.given(5) if number > 2]
         cluster.owner.news((STARTED, 0, lying[0]))
-        cluster.owner.news((ENDED, 0, lying[0], int(Status.FAILED), "exit status 1", None, 0.001))
+        cluster.owner.news((ENDED, 0, lying[0], FAILED, 0.001))
         assert cluster.sent[-1] == ("tcp://one", RECALL)
         for number in lying[1:]:
             cluster.owner.news((RETURNED, 0, number))

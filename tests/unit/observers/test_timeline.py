@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun import Observer, Outcome, Report, Start, Status, Task, Usage
+from fastrun import Cause, Observer, Outcome, Report, Start, Status, Task, Usage
 from fastrun.observers import timeline as timeline_module
 from fastrun.observers.files.events import EventLog
 from fastrun.observers.files.output import OutputFile
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-FAILED = Outcome(Status.FAILED, "exit status 1")
+FAILED = Outcome(Status.FAILED, Cause.EXIT, 1)
 
 
 class Stage:
@@ -116,7 +116,7 @@ def test_tasks_that_never_started_have_no_span(stage):
     b = Task("b", "exec", "", ["a"])
     stage.at(0, A, FIRST)
     stage.at(1, A, FAILED)
-    stage.at(1, b, Outcome(Status.SKIPPED, "a failed"))
+    stage.at(1, b, Outcome(Status.SKIPPED, Cause.DEPENDENCY, "a"))
     assert set(stage.spans) == {"a"}
 
 
@@ -191,7 +191,7 @@ def test_a_cleanup_is_ready_when_what_it_waits_for_is_skipped(stage):
     c = Task("c", "exec", "", ["b"], when="always")
     stage.at(0, A, FIRST)
     stage.at(2, A, FAILED)
-    stage.at(2, b, Outcome(Status.SKIPPED, "a failed"))
+    stage.at(2, b, Outcome(Status.SKIPPED, Cause.DEPENDENCY, "a"))
     stage.at(5, c, FIRST)
     assert stage.times("c") == (2, 5, None)
 

@@ -13,7 +13,7 @@ from fastrun.document.task import Task
 from fastrun.observers.files.html.sketch import Sketch, sketch
 from fastrun.observers.files.tails import Tail
 from fastrun.observers.timeline import Span, Timeline
-from fastrun.outcome import NOTHING_FAILED, Report, Status
+from fastrun.outcome import Cause, Report, Status
 from fastrun.text import printable, shown
 
 # Tasks that a page lists, and bytes that their names may take. With all that follows a page stays below 20 MB.
@@ -63,9 +63,9 @@ class Facts:
         self._tails = tails
         self._report = report
         self._results = list(report)
-        self._skipped = Counter(result.reason for result in self._results if result.status is Status.SKIPPED)
-        # Those are as they are to be.
-        del self._skipped[NOTHING_FAILED]
+        skipped = (report.outcome(n) for n, result in enumerate(self._results) if result.status is Status.SKIPPED)
+        # Tasks that are not needed are as they are to be.
+        self._skipped = Counter(outcome for outcome in skipped if outcome.cause is not Cause.NOT_NEEDED)
         self._labels = [task.label for task in tasks]
         numbers = {task.name: number for number, task in enumerate(tasks)}
         # Where a part of a document runs, some dependencies are not there.
@@ -146,13 +146,19 @@ class Facts:
             "slot": [span and span.slot for span in spans],
             "worker": _coded(_worker(span) for span in spans),
             "heldBy": _coded(span.held_by if span else "" for span in spans),
-            "attempt": [span and span.start.attempt for span in spans],
+            "attempt": [self._attempt(number) for number in rows],
             "cpu": [_micro(span.usage.cpu_seconds) if span and span.usage else None for span in spans],
             "peak": [span.usage.peak_bytes if span and span.usage else None for span in spans],
             "group": groups,
             "command": self._commands(rows),
             "needs": self._needs_rows(rows, places),
         }
+
+    def _attempt(self, number: int) -> int | None:
+        """The number of the last attempt, which may be one that could not start."""
+        attempt = self._report.outcome(number).attempt
+        span = self._timeline.spans.get(number)
+        return span.start.attempt if span is not None and not attempt else attempt or None
 
     def _earlier_attempts(self, places: Mapping[int, int]) -> list[list[int | str]]:
         """Attempts that were followed by others: row, slot, when they were ready, began and ended, and the worker."""
@@ -184,8 +190,9 @@ class Facts:
 
     def _failures(self, places: Mapping[int, int]) -> list[dict[str, Any]]:
         """Those that failed, and then those that were interrupted, each with what a person needs to see first."""
+        skips = {outcome.root: count for outcome, count in self._skipped.items()}
         found = [
-            (number, result, self._skipped[f"{self._labels[number]} failed"])
+            (number, result, skips.get(number, 0))
             for number, result in enumerate(self._results)
             if result.status is Status.FAILED
             or (result.status is Status.INTERRUPTED and number in self._timeline.spans)
@@ -213,10 +220,13 @@ class Facts:
 
     def _skips(self, places: Mapping[int, int]) -> list[dict[str, Any]]:
         """Why tasks were skipped, most of them first: ``37 skipped: compile:x failed``."""
-        causes = {f"{self._labels[number]} failed": row for number, row in places.items()}
         return [
-            {"reason": shown(reason), "count": count, "row": causes.get(reason)}
-            for reason, count in self._skipped.most_common(_SKIPS)
+            {
+                "reason": shown(outcome.reason),
+                "count": count,
+                "row": None if outcome.root is None else places.get(outcome.root),
+            }
+            for outcome, count in self._skipped.most_common(_SKIPS)
         ]
 
     def _critical_path(self, path: Sequence[int], places: Mapping[int, int]) -> dict[str, Any]:

@@ -119,6 +119,18 @@ def test_only_the_last_attempt_counts(tmp_path):
     assert results(reported(tmp_path, tasks)) == {"a": ("ok", None), "b": ("Failure", "exit status 2")}
 
 
+def test_the_attempt_is_told_also_where_it_could_not_start(tmp_path):
+    tasks = [
+        exec_("a", "true", cwd="nope", retries=2, retry_delay=0),
+        exec_("b", "test $FASTRUN_ATTEMPT = 2", retries=1, retry_delay=0),
+        exec_("c", "true"),
+    ]
+    path = tmp_path / "report.xml"
+    fastrun("--junit", path, write_json(tmp_path, document(*tasks)), cwd=tmp_path)
+    said = ET.parse(path).getroot().findtext(".//system-out") or ""
+    assert re.findall("^(.): attempt (. of .)", said, re.MULTILINE) == [("a", "3 of 3"), ("b", "2 of 2")]
+
+
 def test_what_xml_cannot_hold_is_replaced(tmp_path):
     names = ["a\x00b\x1b[1m\ufffe", "<&>\"'", " a\tb\nc\rd ", "ü日本😀"]
     tasks = document(*[eval_(name, f"raise Exception({name!r})") for name in names])

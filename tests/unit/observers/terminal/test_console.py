@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fastrun import Console, Outcome, Report, Status, Task
+from fastrun import Cause, Console, Outcome, Report, Status, Task
 from fastrun.observers.terminal import console as console_module
 from fastrun.observers.writer import spool as spool_module
 from fastrun.observers.writer import writer as writer_module
@@ -50,8 +50,8 @@ class Printed:
 
 def report(*results: tuple[str, Status, str]) -> Report:
     tasks = [Task(name, "exec", "") for name, _, _ in results]
-    reasons = {number: reason for number, (_, _, reason) in enumerate(results) if reason}
-    return Report(tasks, bytes(status for _, status, _ in results), reasons, 7.018)
+    outcomes = {n: Outcome(status, Cause.EXCEPTION, reason) for n, (_, status, reason) in enumerate(results) if reason}
+    return Report(tasks, bytes(status for _, status, _ in results), outcomes, 7.018)
 
 
 def test_lines_of_a_task_stand_between_started_and_ended(tmp_path):
@@ -95,7 +95,7 @@ def test_group_prints_a_task_as_one_block_at_its_end(tmp_path):
 
 def test_quiet_prints_only_tasks_that_failed(tmp_path):
     with (printed := Printed(tmp_path, "quiet")) as console:
-        for number, (task, outcome) in enumerate(((A, OK), (B, Outcome(Status.FAILED, "x")))):
+        for number, (task, outcome) in enumerate(((A, OK), (B, Outcome(Status.FAILED, Cause.EXCEPTION, "x")))):
             console.task_started(number, task, FIRST_START)
             console.task_output(number, task, 1, b"out")
             console.task_output(number, task, 2, b"err\n")
@@ -121,7 +121,7 @@ def test_quiet_closes_the_file_of_a_block_that_it_drops(tmp_path):
 
 def test_a_task_that_never_started_prints_nothing(tmp_path):
     with (printed := Printed(tmp_path)) as console:
-        console.task_ended(0, A, Outcome(Status.SKIPPED, "b failed"))
+        console.task_ended(0, A, Outcome(Status.SKIPPED, Cause.DEPENDENCY, "b"))
         console.task_ended(1, B, Outcome(Status.INTERRUPTED))
     assert printed.out == ""
 

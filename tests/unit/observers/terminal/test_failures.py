@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from fastrun import Console, Outcome, Report, Start, Status, Task
+from fastrun import Cause, Console, Outcome, Report, Start, Status, Task
 from fastrun.observers.terminal.times import time_lines
 from fastrun.observers.timeline import Timeline
 from fastrun.outcome import FIRST_START
@@ -299,12 +299,12 @@ def test_a_part_that_cannot_be_made_leaves_the_report(tmp_path):
 def test_a_library_console_shows_failures_without_a_place(tmp_path):
     with open(tmp_path / "out", "w+b") as out:
         console = Console(stdout=out.fileno(), stderr=out.fileno(), report="problems")
-        for number, (task, outcome) in enumerate(
-            ((A, Outcome(Status.OK)), (B, Outcome(Status.FAILED, "exit status 1")))
-        ):
+        for number, (task, outcome) in enumerate(((A, Outcome(Status.OK)), (B, Outcome(Status.FAILED, Cause.EXIT, 1)))):
             console.task_started(number, task, FIRST_START)
             console.task_ended(number, task, outcome)
-        console.run_ended(Report([A, B], bytes([Status.OK, Status.FAILED]), {1: "exit status 1"}, 1.0))
+        console.run_ended(
+            Report([A, B], bytes([Status.OK, Status.FAILED]), {1: Outcome(Status.FAILED, Cause.EXIT, 1)}, 1.0)
+        )
         console.close()
         out.seek(0)
         assert out.read().decode().partition("Failures:\n")[2] == (

@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 
 import fastrun as library
-from fastrun import Outcome, Report, Start, Status, Task
+from fastrun import Cause, Outcome, Report, Start, Status, Task
 from fastrun.cli.options import parser
 from fastrun.cli.terminal import Watched
 from fastrun.journal.file import JournalFile
@@ -26,7 +26,7 @@ from tests.support.processes import environment, fastrun
 from tests.support.terminals import Terminal
 
 OK = Outcome(Status.OK)
-FAILED = Outcome(Status.FAILED, "exit status 1")
+FAILED = Outcome(Status.FAILED, Cause.EXIT, 1)
 
 
 class Stage:
@@ -84,8 +84,8 @@ def test_counts_and_the_longest_running_first(stage):
     play.start("t2")
     play.tails = {"t0": b"old\nnew\n", "t2": b"first\nnot ended"}
     play.end(FAILED, "t1")
-    play.end(Outcome(Status.SKIPPED, "t1 failed"), "t3", "t4")
-    play.end(Outcome(Status.OK, "from the journal"), "t5")
+    play.end(Outcome(Status.SKIPPED, Cause.DEPENDENCY, "t1"), "t3", "t4")
+    play.end(Outcome(Status.OK, Cause.FROM_JOURNAL), "t5")
     play.now += 3_600
     assert play.live.lines() == [
         "4/12 done, 2 running, 1 failed, 2 skipped; 1:01:05",
@@ -155,7 +155,7 @@ def test_a_long_name_leaves_room_for_what_is_printed(stage):
 def test_failures_are_coloured(stage):
     play = stage(3, color=True)
     play.end(FAILED, "t0")
-    play.end(Outcome(Status.SKIPPED, "x"), "t1")
+    play.end(Outcome(Status.SKIPPED, Cause.DEPENDENCY, "x"), "t1")
     assert play.live.lines() == ["2/3 done, 0 running, \x1b[31m1 failed\x1b[m, \x1b[33m1 skipped\x1b[m; 0:00"]
 
 
