@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from fastrun.cluster.seats import (
     ENDED,
+    HEARD,
     INTERRUPT,
     RECALL,
     RELEASE,
@@ -185,6 +186,9 @@ class ClusterExecutor:
     def news(self, news: News, ago: float = 0.0) -> None:
         """Pass on what happened to a task; ignored if that was taken from the seat before."""
         what, number = news[0], news[2]
+        if what == ENDED and news[3].status is Status.FAILED and news[1] in self._seats:
+            # Before all that is sent from now on, and behind what was sent before.
+            self._cluster.send(self._seats[news[1]].worker.address, (HEARD,))
         seat = self._places.get(number)
         if seat is None or seat.number != news[1]:
             return

@@ -14,6 +14,7 @@ from fastrun.protocols import Events, Job
 RUN = "run"  # a seat, chains of packed tasks, seconds after which what waits behind one of them comes back
 INTERRUPT = "interrupt"  # a task's number or None for all, whether with force
 RECALL = "recall"  # nothing: what has not started comes back
+HEARD = "heard"  # nothing: of one more failure there
 RELEASE = "release"  # a seat
 CLOSE = "close"  # nothing: what outlived its task is ended
 LEAVE = "leave"  # nothing: this was the last word

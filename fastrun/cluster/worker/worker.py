@@ -23,6 +23,7 @@ from fastrun.cluster.seats import (
     CLOSE,
     CLOSED,
     ENDED,
+    HEARD,
     INTERRUPT,
     LEAVE,
     OUTPUT,
@@ -154,6 +155,8 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         self._heard = 0
         self.outbox = Outbox()
         self._tell = self.outbox.tell
+        # With ``fail_fast``, failures that the client had not heard of when it sent what comes now.
+        self._unheard = 0
         self._watching = False
         self._interrupted = False
         self._closing: asyncio.Task[None] | None = None
@@ -193,6 +196,7 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
             RUN: self._run,
             INTERRUPT: self._interrupt,
             RECALL: self._recall,
+            HEARD: self._hear,
             RELEASE: self._release,
             CLOSE: self._begin_to_close,
             LEAVE: self._forget,
@@ -206,7 +210,7 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         here = None if os.getcwd() == self._terms.directory else self._terms.directory
         jobs = [[unpack(packed, here) for packed in chain] for chain in chains]
         place = self._places.get(seat)
-        if place is None or self._interrupted or self._closing is not None:
+        if place is None or self._unheard or self._interrupted or self._closing is not None:
             for chain in jobs:
                 self._tell(RETURNED, seat, chain[0][0], urgent=True)
             return
@@ -228,6 +232,10 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         for place in self._places.values():
             self._give_back(place)
             place.recalled = bool(place.chain)
+
+    def _hear(self) -> None:
+        """Let more start, as far as the client sends it from now on."""
+        self._unheard -= self._unheard > 0
 
     def _release(self, seat: int) -> None:
         if seat in self._places:
@@ -346,6 +354,7 @@ class Side(WorkerPlugin):  # type: ignore[misc]  # has no types
         if goes_on and place.recalled:
             self._tell(RETURNED, place.seat, chain[1][0], urgent=True)
         if self._terms.fail_fast and outcome.status is Status.FAILED:
+            self._unheard += 1
             self._recall()
         self._advance(place)
 
