@@ -22,8 +22,9 @@ from typing import Any
 
 from fastrun.document.task import Task
 from fastrun.outcome import Cause, Outcome, Report, Start, Status
+from fastrun.plan.conditions import Skip
 from fastrun.plan.graph import Graph
-from fastrun.plan.scheduler import LONGEST_CHAIN, Scheduler, Skip
+from fastrun.plan.scheduler import LONGEST_CHAIN, Phase, Scheduler
 from fastrun.protocols import Executor, Job, Journal, Observer
 from fastrun.runner.attempts import Attempts
 from fastrun.runner.deadlines import Deadlines
@@ -97,7 +98,6 @@ class Run:
         self._signal: int | None = None
         # Set by an interruption.
         self._timers: list[asyncio.TimerHandle] = []
-        self._forced = False
         self._draining = False
         self._observers = list(observers)
         self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
@@ -155,7 +155,7 @@ class Run:
         """
         if self._signal is None:
             self._signal = signal_number
-            self._scheduler.stop()
+            self._scheduler.enter(Phase.STOPPING)
             for executor in self._executors:
                 executor.interrupt(force=False)
             self._timers = [
@@ -183,7 +183,7 @@ class Run:
     @property
     def congested(self) -> bool:
         """Whether an observer is behind. Not once everything is to end: what is left is bounded by then."""
-        if self._forced:
+        if self._scheduler.phase is Phase.KILLING:
             return False
         try:
             for observer in self._observers:
@@ -242,7 +242,7 @@ class Run:
 
     def _delay(self, number: int, outcome: Outcome) -> float | None:
         """Seconds until a task that has failed is tried again, None if it is not."""
-        if self._scheduler.stopped or self._scheduler.closing:
+        if self._scheduler.phase is not Phase.RUNNING:
             return None
         if outcome.lost:
             self._numbers = True
@@ -283,7 +283,7 @@ class Run:
         self._notify("task_ended", number, self._tasks[number], outcome)
         if skipped:
             self._skip(skipped)
-        if outcome.status is _FAILED and (scheduler.stopped or scheduler.closing):
+        if outcome.status is _FAILED and scheduler.phase is not Phase.RUNNING:
             self._recall()
 
     def _recall(self) -> None:
@@ -332,7 +332,7 @@ class Run:
         if self._journal_error is None:
             self._journal_error = error
             self.warning(f"cannot write the journal: {error.strerror}; nothing more is started")
-            self._scheduler.stop()
+            self._scheduler.enter(Phase.STOPPING)
             self._recall()
 
     def slots_changed(self) -> None:
@@ -353,13 +353,13 @@ class Run:
         if self._journal is not None:
             self._settle(self._journal)
         scheduler = self._scheduler
-        if self._attempts.any_held and (scheduler.stopped or scheduler.closing):
+        if self._attempts.any_held and scheduler.phase is not Phase.RUNNING:
             for number, outcome in self._attempts.give_up():
                 self._end(number, outcome)
         self._draining = False
         tasks = self._tasks
         for lane, executor in enumerate(self._executors):
-            free = executor.slots - scheduler.running[lane] + self._ended[lane]
+            free = self._free_slots(lane)
             if free <= 0 or self._unrecorded_failures:
                 continue
             chains = [[(number, tasks[number]) for number in chain] for chain in scheduler.start(lane, free)]
@@ -370,6 +370,10 @@ class Run:
                 start.add_done_callback(functools.partial(self._started, chains))
         if scheduler.finished and not self._finished.done():
             self._finished.set_result(None)
+
+    def _free_slots(self, lane: int) -> int:
+        """Return how many more tasks an executor takes. A task whose end is not recorded yet needs no slot."""
+        return self._executors[lane].slots - self._scheduler.running[lane] + self._ended[lane]
 
     async def _start(self, executor: Executor, chains: list[list[Job]], recalls: int) -> None:
         """Start chains, unless there was a recall since they were chosen."""
@@ -412,13 +416,13 @@ class Run:
 
     def _say_what_is_waited_for(self) -> None:
         running = sum(self._scheduler.running)
-        if running and not self._forced:
+        if running and self._scheduler.phase is not Phase.KILLING:
             tasks = f"{running:,} task{'s' * (running != 1)}"
             left = self._grace - PATIENCE
             self.warning(f"waiting for {tasks} to end, {left:g} s more at the most; the same signal again kills them")
 
     def _force(self) -> None:
-        self._forced = True
+        self._scheduler.enter(Phase.KILLING)
         for executor in self._executors:
             executor.interrupt(force=True)
 
