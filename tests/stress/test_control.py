@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import fastrun as library
 from fastrun.document.parse import read
 from fastrun.outcome import Status
+from fastrun.plan.conditions import NOT_NEEDED, TOO_MANY
 from fastrun.plan.graph import build
-from fastrun.plan.scheduler import NOT_NEEDED, TOO_MANY, Scheduler, order
+from fastrun.plan.scheduler import Phase, Scheduler, order
 from tests.support.amounts import many
 from tests.support.documents import eval_, exec_
 from tests.support.strategies import graphs
@@ -121,7 +122,7 @@ class Play:
             assert not scheduler.finished
             task = running[random.randrange(len(running))]
             self.started += [task] if task not in self.started else []
-            if traits[task].fails and attempts[task] < traits[task].attempts and not scheduler.closing:
+            if traits[task].fails and attempts[task] < traits[task].attempts and scheduler.phase is not Phase.CLOSING:
                 attempts[task] += 1
                 scheduler.hold(task)
                 held.append(task)
@@ -167,14 +168,14 @@ def test_after_too_many_failures_only_what_is_for_them_starts(situation, random,
         status == Status.FAILED and not said.may_fail for status, said in zip(scheduler.statuses, traits, strict=True)
     )
     if failures < most:
-        assert (scheduler.stopped, scheduler.closing) == (False, False)
+        assert scheduler.phase is Phase.RUNNING
         return
     left = scheduler.close(Status.SKIPPED)
     if any(said.when != "ok" for said in traits):
-        assert scheduler.closing
+        assert scheduler.phase is Phase.CLOSING
         assert left == []
     else:
-        assert scheduler.stopped
+        assert scheduler.phase is Phase.STOPPING
     assert set(scheduler.statuses) <= {Status.OK, Status.FAILED, Status.SKIPPED}
 
 
@@ -233,7 +234,7 @@ def test_a_notification_of_failure_is_not_needed_without_one():
 def test_a_failure_that_is_allowed_counts_for_nobody():
     scheduler = scheduler_of(*plain([], [0], [0], t0=Traits(may_fail=True), t2=Traits(when="failed")), keep_going=1)
     assert run_all(scheduler, 0) == [0, 1]
-    assert (scheduler.allowed, scheduler.skips, scheduler.stopped) == (1, {2: NOT_NEEDED}, False)
+    assert (scheduler.allowed, scheduler.skips, scheduler.phase) == (1, {2: NOT_NEEDED}, Phase.RUNNING)
 
 
 def test_after_too_many_failures_the_cleanup_still_runs():
@@ -280,7 +281,7 @@ def test_a_task_that_is_held_can_be_given_up():
     scheduler = scheduler_of(*plain([], [0]))
     scheduler.start(0, 1)
     scheduler.hold(0)
-    scheduler.stop()
+    scheduler.enter(Phase.STOPPING)
     assert scheduler.task_ended(0, Status.FAILED) == [1]
     assert scheduler.finished
 

@@ -20,6 +20,7 @@ from fastrun.journal.records import (
     read_journal,
 )
 from fastrun.journal.recovery import Journaling, begin
+from fastrun.outcome import FIRST_START
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import (
     alive,
@@ -139,7 +140,7 @@ def test_what_was_to_run_again_does_so_even_if_the_run_ended_before(folder):
     number = next(number for number, task in enumerate(graph.tasks) if task.name == "c")
     journal, plan = begin(graph, Journaling(os.fspath(folder.journal), True, ["c"]), "second", pytest.fail)
     assert len(plan.redone) == 2
-    journal.task_started(number, None)
+    journal.task_started(number, FIRST_START)
     journal.task_ended(number, OK)
     journal.flush()
     journal._file.close()
