@@ -1,6 +1,6 @@
-"""Takes up what an earlier run left: opens its journal, ends what still runs of it, says what need not run again.
+"""The recovery of an earlier run: opens its journal, ends its processes, decides which tasks need not run again.
 
-Between the journal and the processes, which know nothing of each other. A run without a journal does not import it.
+Connects the journal and the processes, which know nothing of each other. A run without a journal does not import it.
 """
 
 import os
@@ -22,7 +22,7 @@ from fastrun.text import printable
 
 
 class Journaling(NamedTuple):
-    """What is wanted of a journal; see ``api.run_async``."""
+    """What the caller wants of a journal; see ``api.run_async``."""
 
     path: str
     resume: bool = False
@@ -31,9 +31,9 @@ class Journaling(NamedTuple):
 
 
 def begin(graph: Graph, wanted: Journaling, run_id: str, warn: Callable[[str], None]) -> tuple[RunJournal, Plan]:
-    """Open a journal for a run of a graph. Returns it, and what need not run again.
+    """Open a journal for a run of a graph. Return it with the plan of what need not run again.
 
-    ``run_id``: the mark of the run's processes. ``warn``: takes lines about what was found.
+    ``run_id``: the mark of the run's processes. ``warn``: called with each line for the user.
 
     Raises JournalError or OSError if the journal cannot be used, ValueError for names that no task has.
     """
@@ -56,7 +56,7 @@ def begin(graph: Graph, wanted: Journaling, run_id: str, warn: Callable[[str], N
 
 
 def foresee(graph: Graph, wanted: Journaling) -> Plan:
-    """What a run would not run again. Takes no lock and changes no file. Raises as ``begin`` does."""
+    """Return the plan that a run would follow, without a lock or a change to any file. Raises what ``begin`` does."""
     forced = _forced(graph, wanted)
     recorded = read(wanted.path)
     if recorded.runs and not wanted.resume:
@@ -66,7 +66,7 @@ def foresee(graph: Graph, wanted: Journaling) -> Plan:
 
 
 def read(path: str) -> Recorded:
-    """What a journal holds, nothing if it is not there. Raises JournalError or OSError."""
+    """Return what a journal says; a missing file says nothing. Raises JournalError or OSError."""
     data = b""
     with suppress(FileNotFoundError), open(path, "rb") as file:
         data = file.read()
@@ -77,7 +77,7 @@ def read(path: str) -> Recorded:
 
 
 def _forced(graph: Graph, wanted: Journaling) -> frozenset[str]:
-    """The names of the tasks that are to run in any case. Raises ValueError for one that no task has."""
+    """Return the names of the tasks that must run in any case. Raises ValueError for a name that no task has."""
     if not wanted.rerun:
         return frozenset()
     names = [task.name for task in graph.tasks]
@@ -85,7 +85,7 @@ def _forced(graph: Graph, wanted: Journaling) -> frozenset[str]:
 
 
 def _end_survivors(recorded: Recorded, label: str, warn: Callable[[str], None]) -> None:
-    """End the processes of tasks of an earlier run: two copies of a task must not run side by side."""
+    """End the processes of an earlier run's tasks: two copies of a task must not run side by side."""
     if not recorded.runs or recorded.exit_code is not None or not process_ids():
         return
     run = recorded.runs[-1]
@@ -93,7 +93,7 @@ def _end_survivors(recorded: Recorded, label: str, warn: Callable[[str], None]) 
     if run.boot != boot or not boot:
         return
     leaders = [started.pid for started in survivors(recorded, boot) if started.pid is not None]
-    # In this session and group are those who started this process; none of them is the earlier run's.
+    # This session and group contain the processes that started this one. None of them belongs to the earlier run.
     own = Runner(os.getpid(), os.getsid(0), os.getpgrp())
     ended, left = Survivors(run.id, leaders, own).end()
     if left:

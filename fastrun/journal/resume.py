@@ -1,7 +1,7 @@
-"""What a run need not do again, by what is recorded.
+"""The decision which tasks need not run again, made from the records.
 
-A task is reused if it is recorded as ok with the key that it has now, and all that it depends on is reused. Decides
-only: knows the graph and the records; no file, no process.
+A task is reused if it is recorded as ok with its present key and all its dependencies are reused. Knows the graph and
+the records; no file and no process.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -14,11 +14,11 @@ from fastrun.plan.graph import Graph
 
 
 class Plan(NamedTuple):
-    """What is to be done with the tasks of a document, by their numbers.
+    """What to do with the tasks of a document. Tasks are given by their numbers.
 
-    ``reused``: those that are ok already, each behind its dependencies. ``redone``: those that were recorded as ok and
-    run again all the same. ``why``: for each that runs, the reason in a few words. ``seconds``: by name, how long tasks
-    took when they were last ok.
+    ``reused``: tasks that are ok already, each after its dependencies. ``redone``: tasks that are recorded as ok and
+    run again all the same. ``why``: for each task that runs, the reason in a few words. ``seconds``: by name, how long
+    the task ran when it was last ok.
     """
 
     reused: list[int]
@@ -28,12 +28,12 @@ class Plan(NamedTuple):
 
 
 def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collection[str] = ()) -> Plan:
-    """``keys``: those of the tasks. ``forced``: the names of tasks to run again in any case."""
+    """Decide for each task whether it runs. ``keys``: one per task. ``forced``: names of tasks that run in any case."""
     waiting_on = graph.waiting_on[:]
     tasks, offsets, dependents = graph.tasks, graph.offsets, graph.dependents
     plan = Plan([], [], {}, recorded.seconds)
     order = [number for number, count in enumerate(waiting_on) if not count]
-    # For each task the first one that it depends on and that runs.
+    # By task: the first of its dependencies that runs.
     blockers: dict[int, int] = {}
     with collector_off():
         for number in order:
@@ -42,7 +42,7 @@ def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collect
             if name in forced:
                 why = "asked for"
             elif blocker is not None and name in recorded.ok:
-                # Its key may have changed with that of the other, or not.
+                # Whether or not its key has changed along with that of the dependency.
                 why = f"{tasks[blocker].label} runs"
             else:
                 why = _changed(name, keys[number], recorded)
@@ -62,7 +62,7 @@ def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collect
 
 
 def _changed(name: str, key: str, recorded: Recorded) -> str:
-    """Why a task by itself has to run, empty if it has not."""
+    """Return why a task has to run even if its dependencies do not, empty if it does not have to."""
     success = recorded.ok.get(name)
     if success is not None:
         return "" if success.key == key else "changed"
@@ -75,7 +75,10 @@ def _changed(name: str, key: str, recorded: Recorded) -> str:
 
 
 def outdated(graph: Graph, plan: Plan) -> Iterator[str]:
-    """The names of the tasks outside of a part of a graph that depend on what runs: they are as good as not run."""
+    """Yield the names of tasks outside the selected part of a graph that depend on tasks that run.
+
+    Their recorded success no longer counts.
+    """
     if graph.whole is None:
         return
     whole, numbers = graph.whole
@@ -93,7 +96,7 @@ def outdated(graph: Graph, plan: Plan) -> Iterator[str]:
 
 
 def survivors(recorded: Recorded, boot: str) -> Iterator[Unfinished]:
-    """The recorded starts of which the process still lives. ``boot``: see ``boot_id``."""
+    """Yield the recorded starts whose process still lives. ``boot``: see ``boot_id``."""
     for started in recorded.unfinished.values():
         if boot and started.run.boot == boot and started.pid is not None and started.ticks is not None:
             began = process_start_time(started.pid)
