@@ -68,11 +68,11 @@ class JournalFile:
             journal = cls(fd, _read(fd))
             recorded = journal.recorded
             if recorded.runs and not resume:
-                raise JournalError("holds a run already; --resume goes on with it")
+                raise JournalError("already holds a run; --resume continues it")
             if recorded.damaged:
                 os.ftruncate(fd, recorded.length)
                 many = f"{recorded.damaged} damaged byte{'s' if recorded.damaged > 1 else ''}"
-                journal.notes.append(f"{label}: {many} behind the last whole record cut off")
+                journal.notes.append(f"{label}: cut off {many} after the last whole record")
             if recorded.length:
                 # The records of a killed runner may not be on the disk yet, and this run relies on them.
                 _fdatasync(fd)

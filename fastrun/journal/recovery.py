@@ -60,7 +60,7 @@ def foresee(graph: Graph, wanted: Journaling) -> Plan:
     forced = _forced(graph, wanted)
     recorded = read(wanted.path)
     if recorded.runs and not wanted.resume:
-        raise JournalError(f"{printable(wanted.path)}: holds a run already; --resume goes on with it")
+        raise JournalError(f"{printable(wanted.path)}: already holds a run; --resume continues it")
     graph.rank_by(recorded.seconds)
     return make_plan(graph, task_keys(graph), recorded, forced)
 

@@ -69,7 +69,7 @@ def _changed(name: str, key: str, recorded: Recorded) -> str:
     if name in recorded.unfinished:
         return "its end is not recorded"
     if name in recorded.outdated:
-        return "what it depends on ran, or was to run, again"
+        return "a dependency ran again, or was to"
     status = recorded.not_ok.get(name)
     return "not recorded" if status is None else f"{status} the last time"
 

@@ -171,7 +171,7 @@ def test_what_depends_on_a_task_that_ran_in_a_part_runs_when_it_is_asked_for(fol
     result = folder.run("-v")
     assert folder.log() == left
     for name in left[:1]:
-        assert f"{name}: runs: what it depends on ran, or was to run, again".encode() in result.stderr
+        assert f"{name}: runs: a dependency ran again, or was to".encode() in result.stderr
     folder.run()
     assert folder.log() == ""
 
@@ -217,7 +217,7 @@ def test_dry_run_shows_what_would_run_and_leaves_the_journal_alone(folder):
         (["--journal", "tasks.json"], "tasks.json: not a journal of fastrun"),
         (["--journal", "tasks.json", "--resume"], "tasks.json: not a journal of fastrun"),
         (["--journal", "/dev/null"], "/dev/null: not a regular file"),
-        (["--journal", "old"], "old: holds a run already; --resume goes on with it"),
+        (["--journal", "old"], "old: already holds a run; --resume continues it"),
     ],
 )
 def test_bad_use_is_one_line_and_starts_nothing(tmp_path, options, message):
@@ -239,7 +239,7 @@ def test_library_resumes_and_counts_what_it_reused(tmp_path):
     assert library.run(tasks, journal=path).reused == 0
     report = library.run(tasks, journal=path, resume=True, rerun=["b"])
     assert (report.reused, report["a"].reason, report["b"].reason) == (1, "from the journal", "")
-    with pytest.raises(library.JournalError, match="holds a run already"):
+    with pytest.raises(library.JournalError, match="already holds a run"):
         library.run(tasks, journal=path)
     with pytest.raises(ValueError, match="need a journal"):
         library.run(tasks, resume=True)
@@ -258,7 +258,7 @@ def test_damage_is_said_and_what_it_took_runs_again(folder):
     folder.journal.write_bytes(b"".join(lines[:last_ok]) + b"x" + lines[last_ok])
     name = json.loads(lines[last_ok][9:])["name"]
     result = folder.run()
-    assert b"damaged bytes behind the last whole record cut off" in result.stderr
+    assert b"damaged bytes after the last whole record" in result.stderr
     assert name in folder.log()
 
 
