@@ -1,6 +1,6 @@
-"""How long what is left of a run will take: from durations that are known, or from the share that is done.
+"""The estimate of the time that is left, made from known durations or from the share of tasks that have ended.
 
-Knows tasks by their numbers, and seconds. Has no clock; says nothing where it would be a guess.
+Knows the numbers of tasks, and seconds. Has no clock. Gives no estimate where it would be a guess.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,45 +9,45 @@ from itertools import chain
 
 from fastrun.document.task import Task
 
-# Below these, what has been done says nothing about the rest.
+# Fewest ended tasks, smallest ended share and fewest seconds from which the rest can be estimated.
 _ENDED_AT_LEAST = 10
 _SHARE_AT_LEAST = 0.05
 _SECONDS_AT_LEAST = 3.0
 
-# Of more tasks the paths are not looked for: that takes a second for a hundred thousand.
+# Most tasks for which paths are computed: for a hundred thousand this takes a second.
 _PATHS_AT_MOST = 50_000
 
 
 class Estimate:
-    """Told of starts and ends, says how long the rest will take.
+    """Is told of starts and ends, and estimates how long the rest will take.
 
-    ``running``: by task that runs, when it began; those that began first come first.
+    ``running``: by name of each running task, when it began. Tasks that began first come first.
     """
 
     def __init__(
         self, tasks: Sequence[Task], expected: Mapping[str, float] | None = None, places: int | None = None
     ) -> None:
-        """``expected``: seconds by name, of an earlier run; may be of other tasks too.
+        """``expected``: seconds by name, from an earlier run. Names of other tasks are ignored.
 
-        ``places``: how many tasks may run at once, None if as many as are ready.
+        ``places``: most tasks that may run at once, None if all ready tasks may.
         """
         self._places = places
         self._total = len(tasks)
         self._ended = 0
         self._ran = 0
         self.running: dict[int, float] = {}
-        # Per task, empty unless they are known of at least half: seconds, and those of the longest path that begins
-        # with the task.
+        # Per task: the expected seconds of it, and of the longest path that begins with it. Both are empty unless the
+        # durations of at least half of the tasks are known.
         self._seconds: list[float] = []
         self._paths: list[float] = []
-        # The work that is left, in seconds, and paths of tasks that have neither started nor ended, longest first.
+        # Expected seconds of all tasks that have not ended. A heap of the paths of tasks that wait, longest first.
         self._work = 0.0
         self._waiting: list[tuple[float, int]] = []
-        # Those that are not to be looked at any more.
+        # Tasks that no longer wait: their entries in ``_waiting`` do not count.
         self._begun: set[int] = set()
         known = [expected[task.name] for task in tasks if task.name in expected] if expected else []
         if expected and known and 2 * len(known) >= len(tasks):
-            # The median: the module of that name takes 10 ms to import.
+            # The median, computed here because the module ``statistics`` takes 10 ms to import.
             usual = sorted(known)[len(known) // 2]
             self._seconds = [expected.get(task.name, usual) for task in tasks]
             self._work = sum(self._seconds)
@@ -57,13 +57,13 @@ class Estimate:
                 heapify(self._waiting)
 
     def started(self, number: int, now: float) -> None:
-        """A task, or another attempt at it, runs from ``now``, seconds since the run began."""
+        """Note that a task, or another attempt at it, runs from ``now``, in seconds since the run began."""
         self.running[number] = now
         if self._seconds:
             self._begun.add(number)
 
     def ended(self, number: int, *, again: bool = False) -> None:
-        """It has ended or was skipped, or, with ``again``, one attempt at it has."""
+        """Note that a task has ended or was skipped. ``again``: only an attempt has ended, and another one follows."""
         ran = self.running.pop(number, None) is not None
         if again:
             self._begun.discard(number)
@@ -77,7 +77,7 @@ class Estimate:
             self._work -= self._seconds[number]
 
     def left(self, now: float) -> float | None:
-        """Seconds that the rest will take, None where that cannot be said."""
+        """Return the seconds that the rest will take, None if they cannot be estimated."""
         if self._ended >= self._total:
             return None
         if self._seconds:
@@ -87,7 +87,7 @@ class Estimate:
         return now * (self._total - self._ended) / self._ran
 
     def _by_durations(self, now: float) -> float:
-        """The longest path that is left, or the work that is left for as many as may run at once, if that is more."""
+        """Return the longest path that is left, or the work that is left divided by the slots, whichever is more."""
         while self._waiting and self._waiting[0][1] in self._begun:
             heappop(self._waiting)
         longest = -self._waiting[0][0] if self._waiting else 0.0
@@ -100,13 +100,13 @@ class Estimate:
 
 
 def _longest_paths(tasks: Sequence[Task], seconds: Sequence[float]) -> list[float]:
-    """Per task: the seconds of the longest path of tasks, each of which depends on the one before, from this one on."""
+    """Return, per task, the seconds of the longest path that begins with the task and follows its dependents."""
     paths = list(seconds)
     numbers = {task.name: number for number, task in enumerate(tasks)}
     dependents = [0] * len(tasks)
     for name in chain.from_iterable(task.dependencies for task in tasks):
         dependents[numbers[name]] += 1
-    # Each behind all that depend on it.
+    # Each task comes after all of its dependents.
     last = [number for number, count in enumerate(dependents) if not count]
     for number in last:
         for name in tasks[number].dependencies:
@@ -119,7 +119,7 @@ def _longest_paths(tasks: Sequence[Task], seconds: Sequence[float]) -> list[floa
 
 
 def in_words(seconds: float | None) -> str:
-    """``about 2 min left``; empty for what is not known or nearly over."""
+    """Return a text such as ``about 2 min left``, empty if the time is not known or nearly over."""
     if seconds is None or seconds < 2:
         return ""
     if seconds < 57:
