@@ -1,6 +1,7 @@
-"""The run as JUnit XML, which CI systems read: each task is a test case.
+"""The run as JUnit XML for CI systems: each task is a test case.
 
-Knows the timeline and the elements that Ant's and Jenkins' schemas both allow. Does not know who reads it.
+Knows the timeline and the elements that the schemas of both Ant and Jenkins allow. Does not know which program reads
+the file.
 """
 
 import os
@@ -17,31 +18,32 @@ from fastrun.observers.timeline import Span, Timeline
 from fastrun.outcome import Outcome, Report, Result, Start, Status
 from fastrun.text import printable
 
-# Of a larger document only what failed is listed: readers take seconds for 10,000 cases, and show none of them well.
+# Most tasks that are all listed. Of a larger document only failed tasks are: CI systems take seconds to read 10,000
+# cases, and do not show so many well.
 MOST_CASES = 10_000
 
-# Bytes that are kept of what a task prints, and lines that are listed of them.
+# Most bytes that are kept of a task's output, and most lines of it that are listed.
 _BYTES = 16 << 10
 _LINES = 20
 
 _CASES_AT_ONCE = 400
 
-# Seconds of waiting from which on it is told.
+# Fewest seconds of waiting that are mentioned.
 _NOTABLE_WAIT = 0.01
 
-# What XML 1.0 has no way to write.
+# Characters that XML 1.0 cannot represent.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"})
-# A reader makes spaces of these in an attribute.
+# A reader would turn line ends and tabs in an attribute into spaces.
 _MORE_ESCAPES = {**_ESCAPES, ord("\n"): "&#10;", ord("\t"): "&#9;"}
 
 
 class JUnit(FileObserver):
-    """Writes the file at the end of the run. Stands behind the timeline."""
+    """Writes the file at the end of the run. Comes after the timeline in the list of observers."""
 
     def __init__(self, file: Output, timeline: Timeline, suite: str, run_id: str) -> None:
-        """``suite``: what the whole is called. ``run_id``: as the commands see it."""
+        """``suite``: the name of the test suite. ``run_id``: the id that the commands see."""
         super().__init__(file)
         self.complete = False
         self._timeline = timeline
@@ -51,19 +53,19 @@ class JUnit(FileObserver):
         self._tails = Tails(each=_BYTES)
 
     def run_started(self, tasks: Sequence[Task]) -> None:
-        """Note how many there are."""
+        """Note the tasks."""
         self._tasks = tasks
 
     def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
-        """Keep what it prints from now on, and not what an attempt before has printed."""
+        """Keep the output from now on, without that of earlier attempts."""
         self._tails.begin(number)
 
     def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
-        """Keep the end of it, both streams in one as in a terminal."""
+        """Keep the last output, both streams in one as in a terminal."""
         self._tails.add(number, data)
 
     def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:  # noqa: ARG002
-        """Keep what a task that failed has printed, and drop that of all others."""
+        """Keep the output of a failed task, and drop that of all others."""
         self._tails.end(number, keep=outcome.retry_in is None and outcome.status is Status.FAILED)
 
     def run_ended(self, report: Report) -> None:
@@ -113,7 +115,10 @@ class JUnit(FileObserver):
                 yield f"{head}>{content}</testcase>\n" if content else f"{head}/>\n"
 
     def _lines(self, report: Report, all_listed: bool) -> Iterator[str]:
-        """What there is no attribute for, a line per task: the attempt, what it waited for and used, and where."""
+        """Yield what has no attribute in JUnit: attempts, what tasks waited for, what they used and where they ran.
+
+        A task without any of these has no line.
+        """
         spans = self._timeline.spans
         for number, (task, result) in enumerate(zip(self._tasks, report, strict=True)):
             if all_listed or self._has_failed(number, result):
@@ -125,7 +130,7 @@ class JUnit(FileObserver):
         return result.status is Status.FAILED and not self._tasks[number].allow_failure
 
     def _content(self, number: int, result: Result) -> str:
-        """The element that says why a case is not a success, empty if it is one."""
+        """Return the element that says why a case is not a success, empty if it is a success."""
         status, message = result.status, _attribute(result.reason)
         if status is Status.OK:
             return ""

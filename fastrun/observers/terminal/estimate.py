@@ -21,7 +21,7 @@ _PATHS_AT_MOST = 50_000
 class Estimate:
     """Is told of starts and ends, and estimates how long the rest will take.
 
-    ``running``: by name of each running task, when it began. Tasks that began first come first.
+    ``running``: by number of each running task, when it began. Tasks that began first come first.
     """
 
     def __init__(

@@ -135,7 +135,7 @@ def test_what_ran_at_once_is_what_ran_at_the_same_time(tmp_path, opened):
     story.end(1, "a")
     story.run(2, 3, "c")
     page = opened(story.write(3))
-    assert page.texts("#figures div")[2] == "At once, at the most2up to 2 exec, up to 1 eval"
+    assert page.texts("#figures div")[2] == "Most at once2up to 2 exec, up to 1 eval"
 
 
 @pytest.mark.parametrize(("many", "hints"), [(2, 0), (40, 1)])
@@ -328,7 +328,7 @@ def test_further_attempts_are_in_the_timeline(tmp_path, opened):
     story.end(10, "a")
     page = opened(story.write(10))
     assert page.texts("#timeline-keys .key") == ["critical path", "failed attempt, tried again"]
-    assert "Of that, attempts that failed took 4.00 s." in page.text("#path-sentence")
+    assert "Failed attempts took 4.00 s of that." in page.text("#path-sentence")
 
 
 @pytest.mark.parametrize("width", [360, 800, 1600])
