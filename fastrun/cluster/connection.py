@@ -1,4 +1,4 @@
-"""A Dask cluster, as the executors see it: seats are granted by its scheduler, each a task of Dask's that waits.
+"""The connection to a Dask cluster, whose scheduler grants seats. To Dask, a seat is a task that waits.
 
 Knows Dask's client. Does not know which task goes to which seat.
 """
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from fastrun.cluster.link import Link
     from fastrun.cluster.worker.worker import Terms
 
-# Seconds in which a scheduler must answer, and all its workers.
+# Most seconds that a scheduler, and then all its workers, may take to answer.
 _CONNECT = 2.5
 
-# Seats asked for beyond the threads that the cluster has: a cluster that can grow sees that it should.
+# Seats that are requested beyond the cluster's threads. They tell a cluster that can grow to do so.
 _MORE_SEATS = 16
 
-# Seconds between looks at the scheduler.
+# Seconds between checks of the scheduler.
 _LOOK = 0.5
 
-# Seconds beyond the grace period that workers have at the end.
+# Seconds that workers have at the end, after the grace period.
 _LAST_WORDS = 10.0
 
-# More connections than there will be workers: each has a question open all the time.
+# Most connections, more than there will be workers: each worker has a request open all the time.
 _CONNECTIONS = 1 << 16
 
-# Seats that may fail in a row, where none is open, until the cluster is given up on.
+# Most seats that may fail in a row while none is open. After that the cluster is given up.
 _MOST_FAILURES = 20
 
 LOST = "the cluster's scheduler was lost"
 
 
 class Wanted(NamedTuple):
-    """What is wanted of a cluster.
+    """What the caller wants of a cluster.
 
-    ``address``: of a scheduler, a scheduler's file, or ``local`` or ``local:N``. ``worker_retries``: how often a task
-    runs again whose worker was lost. ``fail_fast``: whether a failure may be the last one, after which nothing starts.
-    The others as for a run.
+    ``address``: the address of a scheduler, a scheduler's file, ``local`` or ``local:N``. ``worker_retries``: how often
+    a task may run again because its worker was lost. ``fail_fast``: whether a failure may be the last one, after which
+    nothing starts. The other fields mean the same as for a run.
     """
 
     address: str
@@ -59,10 +59,10 @@ class Wanted(NamedTuple):
 
 
 class DaskCluster:
-    """Is the ``Cluster`` of executors. Connected before the run starts, see ``connect``."""
+    """Implements ``Cluster`` for executors. ``connect`` must be called before the run starts."""
 
     def __init__(self, wanted: Wanted, run_id: str, *, measured: bool) -> None:
-        """``measured``: have workers tell what each command used."""
+        """``measured``: whether workers report what each command used."""
         self._wanted = wanted
         self._run = run_id
         self._measured = measured
@@ -73,7 +73,7 @@ class DaskCluster:
         self._numbers = itertools.count()
         self._owners: dict[int, Owner] = {}
         self._following: dict[int, asyncio.Task[None]] = {}
-        # Where seats are open.
+        # By open seat, its worker.
         self._open: dict[int, Worker] = {}
         self._links: dict[str, Link] = {}
         self._lost_links: list[Link] = []
@@ -88,12 +88,12 @@ class DaskCluster:
         self._told: set[str] = set()
 
     async def connect(self) -> None:
-        """Connect, inside the running loop. Raises ClusterError."""
+        """Connect to the cluster, inside the running loop. Raises ClusterError."""
         from distributed import Client
 
         for name in list(logging.root.manager.loggerDict):
             if name.partition(".")[0] == "distributed":
-                # What they have to say is said in lines of ours.
+                # fastrun prints its own lines about what Dask's loggers report.
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         workers = local_workers(self._wanted.address)
         try:
@@ -114,7 +114,7 @@ class DaskCluster:
             await self._disconnect(_CONNECT)
             raise
         except Exception as error:
-            # Whatever answers there may be no scheduler, and say anything.
+            # Any exception: another kind of server at this address may answer anything.
             await self._disconnect(_CONNECT / 4)
             if isinstance(error, ClusterError):
                 raise
@@ -128,16 +128,16 @@ class DaskCluster:
         try:
             versions = await asyncio.wait_for(self._client.run(version_here, on_error="return"), _CONNECT)
         except TimeoutError:
-            # One of them is busy. Each looks for itself when it is asked for a seat.
+            # A worker is busy. Each worker checks the version itself when it is asked for a seat.
             return
         for address, version in versions.items():
             if version != __version__:
                 raise ClusterError(f"{_wrong_version(address, version)}; here is {__version__}")
 
-    # What the executors want
+    # Called by the executors
 
     def open(self, events: Events) -> None:
-        """Hear of seats from now on."""
+        """Receive announcements of seats from now on."""
         if self._watching is None:
             self._events = events
             self._client.subscribe_topic(self._topic, self._announced)
@@ -145,7 +145,7 @@ class DaskCluster:
             self._watching.add_done_callback(self._check)
 
     def request(self, owner: Owner, resources: Resources) -> int | None:
-        """Have Dask run a task that is a seat."""
+        """Submit a seat, as a task, to Dask."""
         from fastrun.cluster.worker.worker import take_seat
 
         if self._lost:
@@ -179,21 +179,21 @@ class DaskCluster:
             link.send(command)
 
     async def close(self) -> None:
-        """Once, for all executors."""
+        """Close the connection, once for all executors."""
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._close())
         await asyncio.shield(self._closing)
 
-    # What links tell
+    # Called by the links
 
     def heard(self, worker: Worker, news: News, ago: float) -> None:
-        """Pass it on to who has the seat."""
+        """Pass news on to the executor that has the seat."""
         owner = self._owners.get(news[1])
         if owner is not None and self._open.get(news[1]) == worker:
             owner.news(news, ago)
 
     def link_lost(self, link: "Link") -> None:
-        """All seats of a worker are gone; Dask opens them elsewhere."""
+        """Close all seats of a lost worker. Dask opens them on other workers."""
         if self._links.get(link.worker.address) is not link or self._closing is not None or self._lost:
             return
         del self._links[link.worker.address]
@@ -206,13 +206,13 @@ class DaskCluster:
                 self._owners[seat].seat_closed(seat, again=True)
 
     async def knows(self, address: str) -> bool:
-        """Whether the scheduler has this worker."""
+        """Return whether the scheduler has this worker."""
         try:
             return address in await asyncio.wait_for(self._client.nthreads(), _CONNECT)
         except (OSError, TimeoutError):
             return False
 
-    # What Dask tells
+    # Called by Dask
 
     @property
     def _topic(self) -> str:
@@ -237,21 +237,21 @@ class DaskCluster:
         )
 
     def _announced(self, event: tuple[float, Any]) -> None:
-        """A seat is open."""
+        """Open a seat that a worker has announced."""
         said = event[1]
         if not isinstance(said, dict) or said.get("run") != self._run or self._lost or self._closing is not None:
             return
         seat, address, name = said["seat"], said["worker"], str(said["name"])
         before = self._open.get(seat)
         if before is not None:
-            # Dask has noticed before us.
+            # The seat has moved: Dask has noticed the loss of its worker before the link did.
             self.link_lost(self._links[before.address])
         worker = Worker(address, printable(address if not name or name.isdecimal() else name))
         if address not in self._links:
             self._links[address] = self._new_link(worker)
         owner = self._owners.get(seat)
         if owner is None:
-            # Given back to a worker that was lost before it heard of it.
+            # The seat was released, but its worker was lost before the release arrived.
             self.send(address, (RELEASE, seat))
             return
         self._open[seat] = worker
@@ -264,14 +264,14 @@ class DaskCluster:
         return Link(self._client, self._run, worker, self._events, self)
 
     async def _follow(self, seat: int, future: Any) -> None:
-        """Wait for the end of a seat: it was given back, or cannot be had."""
+        """Wait for the end of a seat: it was released, or no worker can hold it."""
         error = await future.exception()
         if future.cancelled():
-            # Dask does so when the connection is lost.
+            # Dask cancels futures when the connection is lost.
             if self._closing is None:
                 self._lose(LOST)
             return
-        # Dask gives a seat up whose workers were lost again and again; another is asked for.
+        # Dask gives up a seat whose workers were lost several times (KilledWorker). Another seat is then requested.
         if error is not None and type(error).__name__ != "KilledWorker":
             await self._refused(f"{type(error).__name__}: {error}")
         del self._following[seat]
@@ -283,12 +283,12 @@ class DaskCluster:
             other.look()
 
     def _check(self, task: "asyncio.Task[None]") -> None:
-        """Give the cluster up if we have failed ourselves: the run must not wait for ever."""
+        """Give up the cluster after an error in this module, so that the run does not wait for ever."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._lose(f"internal error: {error!r}")
 
     async def _refused(self, why: str) -> None:
-        """Say why a worker has no seat for us, and ask no more for a while."""
+        """Warn why a worker refused a seat, and wait before the next request."""
         if why not in self._told:
             self._told.add(why)
             self._events.warning(f"a worker cannot be used: {why}")
@@ -298,13 +298,13 @@ class DaskCluster:
         await asyncio.sleep(_LOOK)
 
     async def _watch(self) -> None:
-        """Look now and then whether the scheduler is there, and how many threads it has."""
+        """Check now and then whether the scheduler is there, and how many threads the cluster has."""
         while not self._lost:
             if self._client.status != "running":
                 self._lose(LOST)
                 return
             with suppress(Exception):
-                # What a client that is just closing itself raises is not told by Dask.
+                # Dask does not document what a client raises while it is closing.
                 self._threads = sum((await asyncio.wait_for(self._client.nthreads(), _CONNECT)).values())
             await asyncio.sleep(_LOOK)
 
@@ -336,7 +336,7 @@ class DaskCluster:
         await self._disconnect()
 
     async def _wait_for_ends(self, links: Sequence["Link"]) -> None:
-        """Wait for the last words of workers, the grace period and a bit; longer if nobody reads them."""
+        """Wait until the workers have ended, for the grace period and a bit, longer while the output is congested."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._wanted.grace + _LAST_WORDS
         waiting = {asyncio.ensure_future(link.ended.wait()) for link in links}
@@ -348,7 +348,7 @@ class DaskCluster:
             end.cancel()
 
     async def _disconnect(self, seconds: float = _LAST_WORDS) -> None:
-        """Let go of the client, and of the cluster if it is ours, each in so many seconds."""
+        """Close the client, and the cluster if this run started it, each within ``seconds``."""
         for one in filter(None, (self._client, self._local)):
             with suppress(OSError, TimeoutError, RuntimeError):
                 await asyncio.wait_for(one.close(), seconds)

@@ -1,10 +1,11 @@
-"""What is said to one worker, and heard from it.
+"""The link to one worker: sends commands to it, and fetches news from it.
 
-Two conversations, both of questions and answers: commands, all that have come up since the last answer at once, and
-news, of which there is one question at a time. A client that is behind asks no more, and the worker reads no more. A
-question that failed is asked again; running numbers see to it that nothing is done or told twice.
+The client asks and the worker answers, in two independent sequences of requests. A request with commands carries all
+commands since the last answer. A request for news follows the answer to the one before. A client that is behind does
+not ask for news, and the worker then reads no more output. A failed request is repeated; running numbers ensure that no
+command is executed and no news is reported twice.
 
-Knows addresses; not what commands and news mean, but for output and warnings.
+Knows addresses. Of commands and news it knows only output, warnings and the end.
 """
 
 import asyncio
@@ -19,41 +20,43 @@ from fastrun.cluster.seats import CLOSED, LEAVE, OUTPUT, WARNING, Command, News,
 from fastrun.cluster.worker.worker import OPERATION
 from fastrun.protocols import Events
 
-# Seconds for the first word to a worker. Who cannot be reached from here is talked to through the scheduler.
+# Most seconds for the first answer of a worker. A worker that cannot be reached directly is reached through the
+# scheduler.
 _FIRST_WORD = 3.0
 
-# Seconds without an answer after which a question is asked again; a worker answers after five.
+# Seconds without an answer after which a request is repeated. A worker without news answers after five.
 _ANSWER = 30.0
 
-# How often in a row a question may fail before a worker that the scheduler still has is given up on.
+# Requests that may fail in a row before a worker is given up that the scheduler still has. Seconds of the first pause
+# between them.
 _TRIES = 5
 _PAUSE = 0.2
 
-# Seconds between looks at whoever is behind with the output.
+# Seconds between checks whether the output is still congested.
 _BEHIND = 0.005
 
 
 class Listener(Protocol):
-    """Who has the link."""
+    """The owner of the link."""
 
     def heard(self, worker: Worker, news: News, ago: float) -> None:
-        """What happened to a task, so many seconds ago."""
+        """Take news of a task. ``ago``: the seconds since it happened."""
         ...
 
     def link_lost(self, link: "Link") -> None:
-        """Nothing more will be heard."""
+        """Note that the worker is lost: no more news will come from it."""
         ...
 
     async def knows(self, address: str) -> bool:
-        """Whether the scheduler has this worker."""
+        """Return whether the scheduler has this worker."""
         ...
 
 
 class Link:
-    """One worker of one run. ``ended``: set when there is nothing more to be heard."""
+    """The link to one worker in one run. ``ended``: set once no more news will come."""
 
     def __init__(self, client: Client, run: str, worker: Worker, events: Events, listener: Listener) -> None:
-        """Begin to talk: to the worker itself, or through the scheduler if Dask's configuration says so."""
+        """Start talking to the worker, directly or, if Dask's configuration says so, through the scheduler."""
         self.worker = worker
         self.ended = asyncio.Event()
         self._client = client
@@ -71,12 +74,12 @@ class Link:
             task.add_done_callback(self._check)
 
     def send(self, command: Command) -> None:
-        """Say something, soon."""
+        """Send a command soon."""
         self._commands.append(command)
         self._some.set()
 
     async def close(self) -> None:
-        """Say good-bye, and nothing more."""
+        """Tell the worker to forget the run if it has ended, then stop talking."""
         if not self.ended.is_set():
             for task in self._tasks:
                 task.cancel()
@@ -101,7 +104,7 @@ class Link:
             if answer is None:
                 return
             heard, packed = answer
-            for ago, news in pickle.loads(packed):  # noqa: S301  # as all that Dask's workers answer
+            for ago, news in pickle.loads(packed):  # noqa: S301  # all answers of Dask's workers are pickled
                 if news[0] == OUTPUT:
                     self._events.task_output(*news[1:])
                 elif news[0] == WARNING:
@@ -110,19 +113,19 @@ class Link:
                     self._stop()
                 else:
                     self._listener.heard(self.worker, news, ago)
-            while self._events.congested:  # noqa: ASYNC110  # nobody says when it is over
+            while self._events.congested:  # noqa: ASYNC110  # no event tells when congestion is over
                 await asyncio.sleep(_BEHIND)
 
     async def _ask_until_answered(self, **what: Any) -> Any:
-        """The answer, None once the worker is lost."""
+        """Return the answer, None once the worker is lost."""
         failed = 0
         while not self.ended.is_set():
             try:
                 answer = await self._ask(**what)
                 if answer is not None:
-                    # Not if the worker was given up on meanwhile.
+                    # The worker may have been given up meanwhile: then its answer no longer counts.
                     return None if self._lost else answer
-                # It does not know the run any more: it gave up on us.
+                # The worker no longer knows the run: it has given up this client.
             except (OSError, TimeoutError):
                 failed += 1
                 if failed < _TRIES and await self._listener.knows(self.worker.address):
@@ -134,12 +137,12 @@ class Link:
         return None
 
     def end(self) -> None:
-        """Believe nothing more of what the worker says: it is lost."""
+        """Ignore everything that the worker still says: it is lost."""
         self._lost = True
         self._stop()
 
     def _check(self, task: "asyncio.Task[None]") -> None:
-        """Let go of the worker if we have failed ourselves: the run must not wait for ever."""
+        """Give up the worker after an error in this module, so that the run does not wait for ever."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._events.warning(f"internal error: {error!r}")
             self.end()
@@ -150,7 +153,7 @@ class Link:
         self._some.set()
 
     async def _ask(self, **what: Any) -> Any:
-        """Ask once. Raises OSError or TimeoutError."""
+        """Send one request and return the answer. Raises OSError or TimeoutError."""
         if self._direct is None:
             self._direct = await self._is_reached()
         if self._direct:
