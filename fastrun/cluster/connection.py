@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fastrun import __version__
 from fastrun.cluster.address import ClusterError, local_cluster, local_workers, scheduler_address
 from fastrun.cluster.seats import CLOSE, RELEASE, Command, News, Owner, Resources, Worker
+from fastrun.cluster.worker.terms import Terms
 from fastrun.protocols import Events
 from fastrun.text import printable
 
 if TYPE_CHECKING:
     from fastrun.cluster.link import Link
-    from fastrun.cluster.worker.worker import Terms
 
 # Most seconds that a scheduler, and then all its workers, may take to answer.
 _CONNECT = 2.5
@@ -122,7 +123,6 @@ class DaskCluster:
             raise ClusterError(f"{printable(self._wanted.address)}: cannot use it: {printable(why)}") from None
 
     async def _check_versions(self) -> None:
-        from fastrun import __version__
         from fastrun.cluster.worker.worker import version_here
 
         try:
@@ -146,7 +146,7 @@ class DaskCluster:
 
     def request(self, owner: Owner, resources: Resources) -> int | None:
         """Submit a seat, as a task, to Dask."""
-        from fastrun.cluster.worker.worker import take_seat
+        from fastrun.cluster.worker.worker import hold_seat
 
         if self._lost:
             owner.lost(self._why)
@@ -158,7 +158,7 @@ class DaskCluster:
             return None
         seat = next(self._numbers)
         future = self._client.submit(
-            take_seat,
+            hold_seat,
             self._terms,
             seat,
             key=f"fastrun-{self._run}-{seat}",
@@ -219,10 +219,7 @@ class DaskCluster:
         return f"fastrun-{self._run}"
 
     @property
-    def _terms(self) -> "Terms":
-        from fastrun import __version__
-        from fastrun.cluster.worker.worker import Terms
-
+    def _terms(self) -> Terms:
         wanted = self._wanted
         return Terms(
             self._run,

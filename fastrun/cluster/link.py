@@ -17,7 +17,7 @@ from dask import config
 from distributed import Client
 
 from fastrun.cluster.seats import CLOSED, LEAVE, OUTPUT, WARNING, Command, News, Worker
-from fastrun.cluster.worker.worker import OPERATION
+from fastrun.cluster.worker.terms import OPERATION
 from fastrun.protocols import Events
 
 # Most seconds for the first answer of a worker. A worker that cannot be reached directly is reached through the
@@ -64,19 +64,19 @@ class Link:
         self._events = events
         self._listener = listener
         self._commands: list[Command] = []
-        self._said = 0
-        self._some = asyncio.Event()
+        self._sent = 0
+        self._wake_up = asyncio.Event()
         self._direct: bool | None = config.get("distributed.client.direct-to-workers", None)
         self._lost = False
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._speak()), loop.create_task(self._listen())]
+        self._tasks = [loop.create_task(self._send_commands()), loop.create_task(self._fetch_news())]
         for task in self._tasks:
             task.add_done_callback(self._check)
 
     def send(self, command: Command) -> None:
         """Send a command soon."""
         self._commands.append(command)
-        self._some.set()
+        self._wake_up.set()
 
     async def close(self) -> None:
         """Tell the worker to forget the run if it has ended, then stop talking."""
@@ -85,19 +85,19 @@ class Link:
                 task.cancel()
         elif not self._lost:
             with suppress(OSError, TimeoutError):
-                await self._ask(said=pickle.dumps([(LEAVE,)]), place=self._said)
+                await self._ask(commands=pickle.dumps([(LEAVE,)]), first=self._sent)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _speak(self) -> None:
+    async def _send_commands(self) -> None:
         while not self.ended.is_set():
-            await self._some.wait()
-            self._some.clear()
+            await self._wake_up.wait()
+            self._wake_up.clear()
             commands, self._commands = self._commands, []
             if commands:
-                await self._ask_until_answered(said=pickle.dumps(commands), place=self._said)
-                self._said += len(commands)
+                await self._ask_until_answered(commands=pickle.dumps(commands), first=self._sent)
+                self._sent += len(commands)
 
-    async def _listen(self) -> None:
+    async def _fetch_news(self) -> None:
         heard = -1
         while not self.ended.is_set():
             answer = await self._ask_until_answered(heard=heard)
@@ -116,12 +116,12 @@ class Link:
             while self._events.congested:  # noqa: ASYNC110  # no event tells when congestion is over
                 await asyncio.sleep(_BEHIND)
 
-    async def _ask_until_answered(self, **what: Any) -> Any:
+    async def _ask_until_answered(self, **request: Any) -> Any:
         """Return the answer, None once the worker is lost."""
         failed = 0
         while not self.ended.is_set():
             try:
-                answer = await self._ask(**what)
+                answer = await self._ask(**request)
                 if answer is not None:
                     # The worker may have been given up meanwhile: then its answer no longer counts.
                     return None if self._lost else answer
@@ -150,20 +150,20 @@ class Link:
 
     def _stop(self) -> None:
         self.ended.set()
-        self._some.set()
+        self._wake_up.set()
 
-    async def _ask(self, **what: Any) -> Any:
+    async def _ask(self, **request: Any) -> Any:
         """Send one request and return the answer. Raises OSError or TimeoutError."""
         if self._direct is None:
-            self._direct = await self._is_reached()
+            self._direct = await self._can_be_reached()
         if self._direct:
-            call = getattr(self._client.rpc(self.worker.address), OPERATION)(run=self._run, **what)
+            call = getattr(self._client.rpc(self.worker.address), OPERATION)(run=self._run, **request)
         else:
-            message = {"op": OPERATION, "run": self._run, **what}
+            message = {"op": OPERATION, "run": self._run, **request}
             call = self._client.scheduler.proxy(worker=self.worker.address, msg=message)
         return await asyncio.wait_for(call, _ANSWER)
 
-    async def _is_reached(self) -> bool:
+    async def _can_be_reached(self) -> bool:
         try:
             await asyncio.wait_for(self._client.rpc(self.worker.address).identity(), _FIRST_WORD)
         except (OSError, TimeoutError):

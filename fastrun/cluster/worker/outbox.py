@@ -28,7 +28,7 @@ class Outbox:
         # Pairs of the time at which news came, and the news.
         self._news: deque[tuple[float, News]] = deque()
         self._size = 0
-        self._some = asyncio.Event()
+        self._not_empty = asyncio.Event()
         self._urgent = asyncio.Event()
         self._message = 0
         self._unheard: bytes | None = None
@@ -45,7 +45,7 @@ class Outbox:
         if self.shut:
             return
         self._news.append((self._loop.time(), news))
-        self._some.set()
+        self._not_empty.set()
         if news[0] == OUTPUT:
             self._size += len(news[3])
             urgent = self._size > _MESSAGE
@@ -62,16 +62,16 @@ class Outbox:
         if heard == self._message:
             self._unheard = None
         if self._unheard is None:
-            await _wait(self._some, _QUESTION)
+            await _wait(self._not_empty, _QUESTION)
             await _wait(self._urgent, _GATHERING)
         # An earlier request, whose client is gone, may have made the message meanwhile.
         if self._unheard is None:
             self._message += 1
-            self._unheard = pickle.dumps(self._take())
+            self._unheard = pickle.dumps(self._pop_message())
         self.asked = self._loop.time()
         return self._message, self._unheard
 
-    def _take(self) -> list[tuple[float, News]]:
+    def _pop_message(self) -> list[tuple[float, News]]:
         taken = []
         size = 0
         now = self._loop.time()
@@ -82,7 +82,7 @@ class Outbox:
             taken.append((now - came, news))
         self._size -= size
         if not self._news:
-            self._some.clear()
+            self._not_empty.clear()
             self._urgent.clear()
         return taken
 

@@ -144,8 +144,8 @@ def test_who_takes_no_output_holds_up_the_task_and_fills_no_memory():
         @property
         def congested(self):
             self.looks += self.size > 0
-            for side in worker._sides.values():
-                self.most_waiting = max(self.most_waiting, side.outbox._size)
+            for run in worker._runs.values():
+                self.most_waiting = max(self.most_waiting, run.outbox._size)
             return 0 < self.looks < 200
 
         def task_output(self, number, task, stream, data):
