@@ -147,7 +147,7 @@ class OutputStream:
         if self._writer.close(self.patience):
             os.close(self._descriptor)
             return self.failure
-        return self.failure or f"cannot write to {self.label}: nobody reads"
+        return self.failure or f"cannot write to {self.label}: its reader has stopped reading"
 
 
 # What an observer can write to.

@@ -171,7 +171,7 @@ class Live(Progress):
         self._writer.show(b"")
 
     def lines(self) -> list[str]:
-        """Return the lines: the summary, and as many running tasks as fit, those that began first on top."""
+        """Return the lines: the summary, and as many running tasks as fit, the longest-running first."""
         columns, height = (found or usual for found, usual in zip(self._size(), _USUAL_SIZE, strict=True))
         # Some terminals wrap to the next line after a character in the last column.
         width = columns - 1

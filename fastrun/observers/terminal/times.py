@@ -26,7 +26,7 @@ def time_lines(timeline: Timeline) -> Iterator[str]:
     if spans and total > 0:
         most = " and ".join(f"{n:,} {_KINDS.get(kind, kind)}{'s' * (n != 1)}" for kind, n in timeline.most.items())
         average = timeline.busy / total
-        together += f"; {average:.1f} tasks at a time on average, {most} at the most"
+        together += f"; {average:.1f} tasks at a time on average, at most {most}"
     yield together
     path = timeline.critical_path()
     if path and total > 0:

@@ -125,7 +125,7 @@ class Facts:
         # Evenly spaced, so that each part of the document is represented.
         sample = [others[place * len(others) // left] for place in range(left)]
         self._notes.append(
-            f"{room:,} of {many:,} tasks are in the table and the timeline: those that failed, the critical path, the "
+            f"{room:,} of {many:,} tasks are in the table and the timeline: failed tasks, the critical path, the "
             "longest and a sample of the others. Counts, the chart and the drawing include all tasks."
         )
         return sorted([*chosen, *sample][:room])

@@ -110,7 +110,7 @@ def _numbered(many: int, key: _Key, most: int) -> list[int] | None:
 
 
 def _reduced(levels: Sequence[int], edges: set[tuple[int, int]], wanted: set[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Return the edges that do not follow from others, and those that are wanted.
+    """Return the edges that do not follow from others, and the wanted edges.
 
     ``levels``: by group, its level. Edges lead to higher levels.
     """

@@ -177,7 +177,7 @@ def test_times_are_shown_where_they_are_asked_for(tmp_path, arguments, shown):
     assert bool(lines) == shown
     if shown:
         assert re.fullmatch(
-            r"  \d+\.\d\d s in all; \d\.\d tasks at a time on average, 1 command and 1 snippet at the most", lines[1]
+            r"  \d+\.\d\d s in all; \d\.\d tasks at a time on average, at most 1 command and 1 snippet", lines[1]
         )
         assert re.fullmatch(r"  critical path \d+\.\d\d s \(\d+%\), 2 tasks: a -> b", lines[2])
         assert lines[3] == "  slowest:"
@@ -204,7 +204,7 @@ def test_times_on_a_clock_by_hand():
     lines = list(time_lines(timeline))
     assert lines[:4] == [
         "Times:",
-        "  66.00 s in all; 1.0 tasks at a time on average, 1 command at the most",
+        "  66.00 s in all; 1.0 tasks at a time on average, at most 1 command",
         "  critical path 66.00 s (100%), 12 tasks: t0 -> t1 -> t2 -> t3 -> ... 4 more ... -> t8 -> t9 -> t10 -> t11",
         "  slowest:",
     ]
