@@ -28,7 +28,7 @@ _CONNECT = 2.5
 _MORE_SEATS = 16
 
 # Seconds between checks of the scheduler.
-_LOOK = 0.5
+_CHECK_SECONDS = 0.5
 
 # Seconds that workers have at the end, after the grace period.
 _LAST_WORDS = 10.0
@@ -73,20 +73,20 @@ class DaskCluster:
             raise ClusterError("the current directory, in which commands are to run, was removed") from None
         self._numbers = itertools.count()
         self._owners: dict[int, Owner] = {}
-        self._following: dict[int, asyncio.Task[None]] = {}
+        self._requests: dict[int, asyncio.Task[None]] = {}
         # By open seat, its worker.
         self._open: dict[int, Worker] = {}
         self._links: dict[str, Link] = {}
         self._lost_links: list[Link] = []
         self._local: Any = None
         self._client: Any = None
-        self._watching: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._lost = False
         self._why = ""
         self._failures = 0
         self._threads = 1
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     async def connect(self) -> None:
         """Connect to the cluster, inside the running loop. Raises ClusterError."""
@@ -119,8 +119,8 @@ class DaskCluster:
             await self._disconnect(_CONNECT / 4)
             if isinstance(error, ClusterError):
                 raise
-            why = "no answer of a scheduler" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
-            raise ClusterError(f"{printable(self._wanted.address)}: cannot use it: {printable(why)}") from None
+            why = "no scheduler answers" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+            raise ClusterError(f"{printable(self._wanted.address)}: cannot use the cluster: {printable(why)}") from None
 
     async def _check_versions(self) -> None:
         from fastrun.cluster.worker.worker import version_here
@@ -138,11 +138,11 @@ class DaskCluster:
 
     def open(self, events: Events) -> None:
         """Receive announcements of seats from now on."""
-        if self._watching is None:
+        if self._checking is None:
             self._events = events
-            self._client.subscribe_topic(self._topic, self._announced)
-            self._watching = asyncio.get_running_loop().create_task(self._watch())
-            self._watching.add_done_callback(self._check)
+            self._client.subscribe_topic(self._topic, self._seat_announced)
+            self._checking = asyncio.get_running_loop().create_task(self._check_scheduler())
+            self._checking.add_done_callback(self._lose_after_error)
 
     def request(self, owner: Owner, resources: Resources) -> int | None:
         """Submit a seat, as a task, to Dask."""
@@ -154,7 +154,7 @@ class DaskCluster:
         most = self._threads + _MORE_SEATS
         if self._wanted.jobs is not None:
             most = min(most, self._wanted.jobs)
-        if len(self._following) >= most:
+        if len(self._requests) >= most:
             return None
         seat = next(self._numbers)
         future = self._client.submit(
@@ -166,8 +166,8 @@ class DaskCluster:
             resources=dict(resources) or None,
         )
         self._owners[seat] = owner
-        self._following[seat] = asyncio.get_running_loop().create_task(self._follow(seat, future))
-        self._following[seat].add_done_callback(self._check)
+        self._requests[seat] = asyncio.get_running_loop().create_task(self._follow(seat, future))
+        self._requests[seat].add_done_callback(self._lose_after_error)
         return seat
 
     def send(self, worker: str | None, command: Command) -> None:
@@ -200,7 +200,7 @@ class DaskCluster:
         self._lost_links.append(link)
         link.end()
         self._events.warning(f"worker {link.worker.label} was lost")
-        for seat in [seat for seat, where in self._open.items() if where == link.worker]:
+        for seat in [seat for seat, worker in self._open.items() if worker == link.worker]:
             del self._open[seat]
             if seat in self._owners:
                 self._owners[seat].seat_closed(seat, again=True)
@@ -233,12 +233,12 @@ class DaskCluster:
             wanted.fail_fast,
         )
 
-    def _announced(self, event: tuple[float, Any]) -> None:
+    def _seat_announced(self, event: tuple[float, Any]) -> None:
         """Open a seat that a worker has announced."""
-        said = event[1]
-        if not isinstance(said, dict) or said.get("run") != self._run or self._lost or self._closing is not None:
+        about = event[1]
+        if not isinstance(about, dict) or about.get("run") != self._run or self._lost or self._closing is not None:
             return
-        seat, address, name = said["seat"], said["worker"], str(said["name"])
+        seat, address, name = about["seat"], about["worker"], str(about["name"])
         before = self._open.get(seat)
         if before is not None:
             # The seat has moved: Dask has noticed the loss of its worker before the link did.
@@ -271,7 +271,7 @@ class DaskCluster:
         # Dask gives up a seat whose workers were lost several times (KilledWorker). Another seat is then requested.
         if error is not None and type(error).__name__ != "KilledWorker":
             await self._refused(f"{type(error).__name__}: {error}")
-        del self._following[seat]
+        del self._requests[seat]
         self._open.pop(seat, None)
         owner = self._owners.pop(seat, None)
         if owner is not None:
@@ -279,22 +279,22 @@ class DaskCluster:
         for other in set(self._owners.values()) | ({owner} if owner else set()):
             other.look()
 
-    def _check(self, task: "asyncio.Task[None]") -> None:
+    def _lose_after_error(self, task: "asyncio.Task[None]") -> None:
         """Give up the cluster after an error in this module, so that the run does not wait for ever."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._lose(f"internal error: {error!r}")
 
     async def _refused(self, why: str) -> None:
         """Warn why a worker refused a seat, and wait before the next request."""
-        if why not in self._told:
-            self._told.add(why)
+        if why not in self._warned:
+            self._warned.add(why)
             self._events.warning(f"a worker cannot be used: {why}")
         self._failures += 1
         if self._failures > _MOST_FAILURES and not self._open:
             self._lose(f"no worker can be used: {printable(why)}")
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_CHECK_SECONDS)
 
-    async def _watch(self) -> None:
+    async def _check_scheduler(self) -> None:
         """Check now and then whether the scheduler is there, and how many threads the cluster has."""
         while not self._lost:
             if self._client.status != "running":
@@ -303,7 +303,7 @@ class DaskCluster:
             with suppress(Exception):
                 # Dask does not document what a client raises while it is closing.
                 self._threads = sum((await asyncio.wait_for(self._client.nthreads(), _CONNECT)).values())
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_CHECK_SECONDS)
 
     def _lose(self, why: str) -> None:
         if self._lost:
@@ -317,18 +317,18 @@ class DaskCluster:
             owner.lost(why)
 
     async def _close(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
+        if self._checking is not None:
+            self._checking.cancel()
         links = list(self._links.values())
         if not self._lost:
             for link in links:
                 link.send((CLOSE,))
             await self._wait_for_ends(links)
         await asyncio.gather(*(link.close() for link in [*links, *self._lost_links]))
-        for task in self._following.values():
+        for task in self._requests.values():
             task.cancel()
-        await asyncio.gather(*self._following.values(), return_exceptions=True)
-        if self._watching is not None and not self._lost:
+        await asyncio.gather(*self._requests.values(), return_exceptions=True)
+        if self._checking is not None and not self._lost:
             self._client.unsubscribe_topic(self._topic)
         await self._disconnect()
 
@@ -338,7 +338,7 @@ class DaskCluster:
         until = loop.time() + self._wanted.grace + _LAST_WORDS
         waiting = {asyncio.ensure_future(link.ended.wait()) for link in links}
         while waiting and loop.time() < until:
-            _, waiting = await asyncio.wait(waiting, timeout=_LOOK)
+            _, waiting = await asyncio.wait(waiting, timeout=_CHECK_SECONDS)
             if self._events.congested:
                 until = loop.time() + self._wanted.grace + _LAST_WORDS
         for end in waiting:
@@ -346,9 +346,9 @@ class DaskCluster:
 
     async def _disconnect(self, seconds: float = _LAST_WORDS) -> None:
         """Close the client, and the cluster if this run started it, each within ``seconds``."""
-        for one in filter(None, (self._client, self._local)):
+        for part in filter(None, (self._client, self._local)):
             with suppress(OSError, TimeoutError, RuntimeError):
-                await asyncio.wait_for(one.close(), seconds)
+                await asyncio.wait_for(part.close(), seconds)
 
 
 def _wrong_version(address: str, version: object) -> str:

@@ -71,7 +71,7 @@ class Link:
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._send_commands()), loop.create_task(self._fetch_news())]
         for task in self._tasks:
-            task.add_done_callback(self._check)
+            task.add_done_callback(self._lose_after_error)
 
     def send(self, command: Command) -> None:
         """Send a command soon."""
@@ -141,7 +141,7 @@ class Link:
         self._lost = True
         self._stop()
 
-    def _check(self, task: "asyncio.Task[None]") -> None:
+    def _lose_after_error(self, task: "asyncio.Task[None]") -> None:
         """Give up the worker after an error in this module, so that the run does not wait for ever."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._events.warning(f"internal error: {error!r}")
