@@ -1,6 +1,6 @@
-"""Which executor a task has when there is a cluster: for each set of resources there is one.
+"""The lanes of a cluster: one executor for each set of resources.
 
-Tasks that wait for what few workers have do not hold up the others.
+So tasks that wait for resources which few workers have do not delay the others.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,14 +10,14 @@ from fastrun.cluster.seats import Cluster, Resources, is_remote, resources_of
 from fastrun.document.task import Task
 from fastrun.protocols import Executor
 
-# The runner has room for as many.
+# Most lanes, which is the number that the runner supports.
 _MOST = 250
 
 
 def add_lanes(
     executors: dict[str, Executor], tasks: Sequence[Task], cluster: Cluster, worker_retries: int
 ) -> Callable[[Task], str]:
-    """Add what the tasks need to ``executors``. Returns the name of the one that a task has. Raises ValueError."""
+    """Add the executors that the tasks need. Return a function that names a task's executor. Raises ValueError."""
     names: dict[Resources, str] = {}
     for task in tasks:
         if is_remote(task):
