@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastrun import __version__
 from fastrun.cluster.address import ClusterError, local_cluster, local_workers, scheduler_address
-from fastrun.cluster.seats import CLOSE, RELEASE, Command, News, Owner, Resources, Worker
+from fastrun.cluster.seats import Close, Command, News, Owner, Release, Resources, Worker
 from fastrun.cluster.worker.terms import Terms
 from fastrun.protocols import Events
 from fastrun.text import printable
@@ -172,8 +172,8 @@ class DaskCluster:
 
     def send(self, worker: str | None, command: Command) -> None:
         """Pass it on."""
-        if command[0] == RELEASE:
-            self._owners.pop(command[1], None)
+        if isinstance(command, Release):
+            self._owners.pop(command.seat, None)
         links = self._links.values() if worker is None else filter(None, [self._links.get(worker)])
         for link in links:
             link.send(command)
@@ -249,7 +249,7 @@ class DaskCluster:
         owner = self._owners.get(seat)
         if owner is None:
             # The seat was released, but its worker was lost before the release arrived.
-            self.send(address, (RELEASE, seat))
+            self.send(address, Release(seat))
             return
         self._open[seat] = worker
         self._failures = 0
@@ -322,7 +322,7 @@ class DaskCluster:
         links = list(self._links.values())
         if not self._lost:
             for link in links:
-                link.send((CLOSE,))
+                link.send(Close())
             await self._wait_for_ends(links)
         await asyncio.gather(*(link.close() for link in [*links, *self._lost_links]))
         for task in self._requests.values():

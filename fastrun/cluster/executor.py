@@ -16,15 +16,15 @@ from collections.abc import Sequence
 
 from fastrun.cluster.seats import (
     ENDED,
-    HEARD,
-    INTERRUPT,
-    RECALL,
-    RELEASE,
-    RUN,
     STARTED,
+    AcknowledgeFailure,
     Cluster,
+    Interrupt,
     News,
+    Recall,
+    Release,
     Resources,
+    RunTasks,
     Worker,
     pack,
 )
@@ -135,7 +135,7 @@ class ClusterExecutor:
         """Return the tasks without a seat, and have workers return all tasks that have not started."""
         self._return_waiting()
         for worker in {seat.worker.address for seat in self._seats.values() if seat.given}:
-            self._cluster.send(worker, (RECALL,))
+            self._cluster.send(worker, Recall())
 
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         """Have workers end one task or all. With None, also return tasks without a seat."""
@@ -143,11 +143,11 @@ class ClusterExecutor:
             seat = self._places.get(number)
             worker = self._last.get(number) if seat is None else seat.worker.address
             if worker is not None:
-                self._cluster.send(worker, (INTERRUPT, number, force))
+                self._cluster.send(worker, Interrupt(number, force))
             return
         self._interrupted = True
         self._return_waiting()
-        self._cluster.send(None, (INTERRUPT, None, force))
+        self._cluster.send(None, Interrupt(None, force))
         if force and self._last_words is None:
             self._last_words = self._loop.call_later(_LAST_WORDS, self._give_up)
 
@@ -191,7 +191,7 @@ class ClusterExecutor:
         what, number = news[0], news[2]
         if what == ENDED and news[3].status is Status.FAILED and news[1] in self._seats:
             # The order of commands tells the worker which of them were sent before the client heard of the failure.
-            self._cluster.send(self._seats[news[1]].worker.address, (HEARD,))
+            self._cluster.send(self._seats[news[1]].worker.address, AcknowledgeFailure())
         seat = self._places.get(number)
         if seat is None or seat.number != news[1]:
             return
@@ -248,7 +248,7 @@ class ClusterExecutor:
             self._places[chain[0][0]] = seat
         packed = [[pack(job) for job in chain] for chain in chains]
         patience = max(_PATIENCE_THERE, 2 * (self._mean or 0.0))
-        self._cluster.send(seat.worker.address, (RUN, seat.number, packed, patience))
+        self._cluster.send(seat.worker.address, RunTasks(seat.number, packed, patience))
         self._waiting_since = self._loop.time()
 
     def _ended(
@@ -328,7 +328,7 @@ class ClusterExecutor:
         for seat in list(self._hungry.values()):
             if not seat.given and now - seat.idle_since > _IDLE_SECONDS:
                 del self._seats[seat.number], self._hungry[seat.number]
-                self._cluster.send(seat.worker.address, (RELEASE, seat.number))
+                self._cluster.send(seat.worker.address, Release(seat.number))
         if self._waiting and not self._seats and not self._warned and now - self._waiting_since > _PATIENCE:
             self._warned = True
             needed = "".join(f" with {name}={amount:g}" for name, amount in self._resources)

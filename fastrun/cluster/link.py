@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from dask import config
 from distributed import Client
 
-from fastrun.cluster.seats import CLOSED, LEAVE, OUTPUT, WARNING, Command, News, Worker
+from fastrun.cluster.seats import CLOSED, OUTPUT, WARNING, Command, Leave, News, Worker
 from fastrun.cluster.worker.terms import OPERATION
 from fastrun.protocols import Events
 
@@ -85,7 +85,7 @@ class Link:
                 task.cancel()
         elif not self._lost:
             with suppress(OSError, TimeoutError):
-                await self._ask(commands=pickle.dumps([(LEAVE,)]), first=self._sent)
+                await self._ask(commands=pickle.dumps([Leave()]), first=self._sent)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _send_commands(self) -> None:

@@ -16,7 +16,17 @@ from typing import Any
 from distributed import Worker, WorkerPlugin, get_worker
 
 from fastrun import __version__
-from fastrun.cluster.seats import CLOSE, CLOSED, HEARD, INTERRUPT, LEAVE, RECALL, RELEASE, RUN, Command
+from fastrun.cluster.seats import (
+    CLOSED,
+    AcknowledgeFailure,
+    Close,
+    Command,
+    Interrupt,
+    Leave,
+    Recall,
+    Release,
+    RunTasks,
+)
 from fastrun.cluster.worker.outbox import Outbox
 from fastrun.cluster.worker.tasks import SeatedTasks
 from fastrun.cluster.worker.terms import OPERATION, Terms
@@ -110,19 +120,19 @@ class WorkerRun(WorkerPlugin):  # type: ignore[misc]  # has no types
 
     def execute(self, first: int, commands: Sequence[Command]) -> None:
         """Execute each command once, though it may arrive twice. ``first``: the running number of the first."""
-        methods: dict[str, Callable[..., object]] = {
-            RUN: self._tasks.run,
-            INTERRUPT: self._tasks.interrupt,
-            RECALL: self._tasks.recall,
-            HEARD: self._tasks.acknowledge_failure,
-            RELEASE: self._tasks.release,
-            CLOSE: self._close,
-            LEAVE: self._forget,
+        methods: dict[type[Command], Callable[..., object]] = {
+            RunTasks: self._tasks.run,
+            Interrupt: self._tasks.interrupt,
+            Recall: self._tasks.recall,
+            AcknowledgeFailure: self._tasks.acknowledge_failure,
+            Release: self._tasks.release,
+            Close: self._close,
+            Leave: self._forget,
         }
-        for number, (what, *content) in enumerate(commands, first):
+        for number, command in enumerate(commands, first):
             if number == self._next:
                 self._next += 1
-                methods[what](*content)
+                methods[type(command)](*command)
 
     def _close(self) -> "asyncio.Task[None]":
         if self._closing is None:
