@@ -277,7 +277,7 @@ class DaskCluster:
         if owner is not None:
             owner.seat_closed(seat, again=False)
         for other in set(self._owners.values()) | ({owner} if owner else set()):
-            other.look()
+            other.request_seats()
 
     def _lose_after_error(self, task: "asyncio.Task[None]") -> None:
         """Give up the cluster after an error in this module, so that the run does not wait for ever."""

@@ -49,7 +49,7 @@ _WAITING = 16
 
 # Seconds after which a seat without work is released. Seconds between checks.
 _IDLE_SECONDS = 1.0
-_LOOK_SECONDS = 0.25
+_CHECK_SECONDS = 0.25
 
 # Seconds after which the user is warned that no worker takes a task.
 _PATIENCE = 10.0
@@ -115,7 +115,7 @@ class ClusterExecutor:
         self._loop = asyncio.get_running_loop()
         self._cluster.open(events)
         self._waiting_since = self._loop.time()
-        self._timer = self._loop.call_later(_LOOK_SECONDS, self._look_again)
+        self._timer = self._loop.call_later(_CHECK_SECONDS, self._check_seats)
 
     async def start(self, chains: Sequence[Chain]) -> None:
         """Give chains to free seats, and request seats for the others."""
@@ -129,7 +129,7 @@ class ClusterExecutor:
             if not self._waiting:
                 break
             self._fill(seat)
-        self.look()
+        self.request_seats()
 
     def recall(self) -> None:
         """Return the tasks without a seat, and have workers return all tasks that have not started."""
@@ -214,7 +214,7 @@ class ClusterExecutor:
         self._requested.clear()
         self._return_waiting()
 
-    def look(self) -> None:
+    def request_seats(self) -> None:
         """Request seats for tasks that wait."""
         if self._lost is None and not self._interrupted:
             while len(self._requested) < len(self._waiting):
@@ -320,11 +320,11 @@ class ClusterExecutor:
         while self._waiting:
             self._events.task_ended(self._waiting.popleft()[0][0], outcome)
 
-    def _look_again(self) -> None:
+    def _check_seats(self) -> None:
         """Request seats, release idle ones, and warn if no worker takes a task. Repeats itself."""
         now = self._loop.time()
-        self._timer = self._loop.call_later(_LOOK_SECONDS, self._look_again)
-        self.look()
+        self._timer = self._loop.call_later(_CHECK_SECONDS, self._check_seats)
+        self.request_seats()
         for seat in list(self._hungry.values()):
             if not seat.given and now - seat.idle_since > _IDLE_SECONDS:
                 del self._seats[seat.number], self._hungry[seat.number]
@@ -338,5 +338,5 @@ class ClusterExecutor:
         """Close all seats of workers that have not ended their tasks in time."""
         for seat in list(self._seats.values()):
             if seat.given:
-                self._events.warning(f"worker {seat.worker.label} does not answer; what runs there may live on")
+                self._events.warning(f"worker {seat.worker.label} does not answer; its tasks may still run")
             self.seat_closed(seat.number, again=False)

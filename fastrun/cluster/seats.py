@@ -94,7 +94,7 @@ class Owner(Protocol):
         """Note that the whole cluster is lost, with all tasks that ran on it."""
         ...
 
-    def look(self) -> None:
+    def request_seats(self) -> None:
         """Request the seats that are missing: there may be room for more."""
         ...
 

@@ -42,7 +42,7 @@ class EventLog(FileObserver):
         # The second of the last line, since the epoch and as text.
         self._second = -1
         self._wall = ""
-        timeline.follow(self._take)
+        timeline.follow(self._write_turn)
 
     @property
     def congested(self) -> bool:
@@ -64,7 +64,7 @@ class EventLog(FileObserver):
         self._write(self._line(self._timeline.seconds, "run_ended", about))
         self.complete = True
 
-    def _take(self, moments: Sequence[Moment | Together]) -> None:
+    def _write_turn(self, moments: Sequence[Moment | Together]) -> None:
         """Write the events of one turn."""
         lines: list[str] = []
         head, members = _HEAD, self._details.of
@@ -100,7 +100,7 @@ class EventLog(FileObserver):
                 f"{head}{number}{started}{name}{began}{number + 1}{ended}{name}{went}"
                 for number, name in zip(numbers, names, strict=True)
             ]
-        members = [self._details.of(OK, moment.span(place)) for place in range(len(tasks))]
+        members = [self._details.of(OK, moment.span(index)) for index in range(len(tasks))]
         return [
             f"{head}{number}{started}{name}{began}{number + 1}{ended}{name},{went}}}\n"
             for number, name, went in zip(numbers, names, members, strict=True)

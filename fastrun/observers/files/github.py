@@ -74,12 +74,12 @@ class GitHub(Observer):
     def _annotate(self, shown: Sequence[tuple[int, Result]], failures: int) -> None:
         one_by_one = failures if failures <= _ANNOTATIONS else _ANNOTATIONS - 1
         for number, (name, _, reason) in shown[:one_by_one]:
-            place = self._place(number)
-            self._say(f"::error {place}title={_property(printable(name))}::{_data(printable(reason))}")
+            location = self._location_of(number)
+            self._say(f"::error {location}title={_property(printable(name))}::{_data(printable(reason))}")
         if failures > one_by_one:
             self._say(f"::error title=fastrun::{failures - one_by_one} more tasks failed")
 
-    def _place(self, number: int) -> str:
+    def _location_of(self, number: int) -> str:
         """Return the properties with which GitHub shows an annotation beside the task's lines, if a change has them."""
         if self._file is None or (found := self._position(number)) is None:
             return ""

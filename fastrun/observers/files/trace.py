@@ -33,7 +33,7 @@ class Trace(FileObserver):
         self._timeline = timeline
         self._run_id = run_id
         self._spans: list[Span | Together] = []
-        timeline.follow(self._take)
+        timeline.follow(self._keep_attempts)
 
     def run_ended(self, report: Report) -> None:  # noqa: ARG002
         """Note that all events of the run have come."""
@@ -51,7 +51,7 @@ class Trace(FileObserver):
         self.file.write(b"\n]}\n")
         return super().close()
 
-    def _take(self, moments: Sequence[Moment | Together]) -> None:
+    def _keep_attempts(self, moments: Sequence[Moment | Together]) -> None:
         for moment in moments:
             if isinstance(moment, Together):
                 self._spans.append(moment)
@@ -101,7 +101,7 @@ def _events(spans: Sequence[Span | Together], tracks: Mapping[Place, tuple[int, 
         process, before = tracks[span.place]
         thread = before + span.slot + 1
         track = used[process, thread]
-        began, duration = track.place(span)
+        began, duration = track.times_of(span)
         middle = f',"dur":{duration},"pid":{process},"tid":{thread},"cat":"{span.task.type}","name":'
         tail = f',"args":{{{members(span.outcome or OK, span)}}}}}'
         yield f'{{"ph":"X","ts":{began}{middle}{quoted(span.task.name)}{tail}'
@@ -118,7 +118,7 @@ def _others(
     head = f'{{"ph":"X","ts":{micros}.'
     if together.ready.count(together.ready[0]) == len(together.ready):
         return [f"{head}{nano}{middle}{name}{tail}" for nano, name in zip(nanos, names, strict=True)]
-    tails = [f',"args":{{{members(OK, together.span(place + 1))}}}}}' for place in range(len(names))]
+    tails = [f',"args":{{{members(OK, together.span(index + 1))}}}}}' for index in range(len(names))]
     return [f"{head}{nano}{middle}{name}{tail}" for nano, name, tail in zip(nanos, names, tails, strict=True)]
 
 
@@ -130,21 +130,21 @@ class _Track:
     """
 
     def __init__(self) -> None:
-        # When the last attempt began, and how many before it began at the same time.
+        # When the last attempt began, and how many earlier attempts began at the same time.
         self._micros = -1
-        self._place = 0
+        self._earlier = 0
 
-    def place(self, span: Span) -> tuple[str, str]:
+    def times_of(self, span: Span) -> tuple[str, str]:
         """Return when the next attempt begins and how long it takes, in microseconds."""
         began = round(span.began * 1e6)
         ended = began if span.ended is None else round(span.ended * 1e6)
-        self._place = self._place + 1 if began == self._micros else 0
+        self._earlier = self._earlier + 1 if began == self._micros else 0
         self._micros = began
-        nanos = max((ended - began) * 1000 - self._place, 1)
-        return f"{began}.{_NANOS[min(self._place, _LAST)]}", f"{nanos // 1000}.{nanos % 1000:03d}"
+        nanos = max((ended - began) * 1000 - self._earlier, 1)
+        return f"{began}.{_NANOS[min(self._earlier, _LAST)]}", f"{nanos // 1000}.{nanos % 1000:03d}"
 
     def more(self, count: int) -> tuple[int, list[str]]:
         """Return when ``count`` more attempts with the times of the last one begin: microseconds, and their parts."""
-        nanos = _NANOS[self._place + 1 : self._place + 1 + count]
-        self._place += count
+        nanos = _NANOS[self._earlier + 1 : self._earlier + 1 + count]
+        self._earlier += count
         return self._micros, nanos + _NANOS[-1:] * (count - len(nanos))

@@ -58,12 +58,12 @@ class ScreenWriter(Writer):
         self._drawn = b""
         self._drawn_at = 0.0
         self._asked = False
-        self._settled = threading.Event()
+        self._up_to_date = threading.Event()
 
     def show(self, lines: bytes) -> None:
         """Keep this ``frame`` on the screen from now on; an empty one removes the lines."""
         self._wanted = lines
-        self._settled.clear()
+        self._up_to_date.clear()
         if not self._asked:
             self._asked = True
             self.write([])
@@ -71,7 +71,7 @@ class ScreenWriter(Writer):
     def hide(self, timeout: float = _PATIENCE) -> None:
         """Remove the lines, and return once they are gone or ``timeout`` seconds are over."""
         self.show(b"")
-        self._settled.wait(timeout)
+        self._up_to_date.wait(timeout)
 
     def close(self, timeout: float | None = None) -> bool:
         """Remove the lines, and close like any writer."""
@@ -94,7 +94,7 @@ class ScreenWriter(Writer):
         else:
             self._draw(stream, run, wanted, behind=behind)
         if self._drawn == self._wanted:
-            self._settled.set()
+            self._up_to_date.set()
 
     def _draw(self, stream: int, run: list[bytes], wanted: bytes, *, behind: bool) -> None:
         if behind:
