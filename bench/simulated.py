@@ -10,19 +10,19 @@ from collections import deque
 
 from fastrun.cluster.seats import (
     ENDED,
-    RECALL,
-    RELEASE,
     RETURNED,
-    RUN,
     STARTED,
     Command,
     News,
     Owner,
     Packed,
+    Recall,
+    Release,
     Resources,
+    RunTasks,
     Worker,
 )
-from fastrun.outcome import Status
+from fastrun.outcome import OK
 from fastrun.protocols import Events
 
 
@@ -67,15 +67,15 @@ class SimulatedCluster:
         """Do nothing: nothing is open."""
 
     def _take(self, worker: str | None, command: Command) -> None:
-        if command[0] == RUN:
-            seat, chains, _patience = command[1:]
+        if isinstance(command, RunTasks):
+            seat, chains, _patience = command
             self._queues[seat].extend(chain[0] for chain in chains)
             self._waiting += len(chains)
             self.most_waiting = max(self.most_waiting, self._waiting)
             self._work(seat)
-        elif command[0] == RELEASE:
-            del self._owners[command[1]], self._queues[command[1]]
-        elif command[0] == RECALL and worker is not None:
+        elif isinstance(command, Release):
+            del self._owners[command.seat], self._queues[command.seat]
+        elif isinstance(command, Recall) and worker is not None:
             seat = int(worker.removeprefix("sim://"))
             queue = self._queues.get(seat, deque())
             while queue:
@@ -97,7 +97,7 @@ class SimulatedCluster:
     def _done(self, seat: int, number: int) -> None:
         self._waiting -= 1
         self._busy.discard(seat)
-        self._tell(seat, (ENDED, seat, number, int(Status.OK), "", None, max(self._seconds, 1e-3)))
+        self._tell(seat, (ENDED, seat, number, OK, max(self._seconds, 1e-3)))
         self._work(seat)
 
     def _tell(self, seat: int, news: News) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fastrun.document.task import Task
     from fastrun.journal.records import JournalError
     from fastrun.observers.terminal.console import Console
-    from fastrun.outcome import Outcome, Report, Result, Start, Status, Usage
+    from fastrun.outcome import Cause, Outcome, Report, Result, Start, Status, Usage
     from fastrun.plan.selection import Selection
     from fastrun.protocols import Observer
     from fastrun.settings import RunSettings
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Cause",
     "Console",
     "JournalError",
     "Observer",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Cause": "fastrun.outcome",
     "Console": "fastrun.observers.terminal.console",
     "JournalError": "fastrun.journal.records",
     "Observer": "fastrun.protocols",

@@ -4,8 +4,8 @@ Knows tasks. Does not know how they are run, nor by what.
 """
 
 import signal
-from collections.abc import Iterator, Sequence
-from enum import IntEnum
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum, IntEnum
 from typing import NamedTuple
 
 from fastrun.document.task import Task
@@ -44,35 +44,109 @@ class Usage(NamedTuple):
     peak_bytes: int | None
 
 
+class Cause(Enum):
+    """Why a task, or an attempt at it, ended as it did. The values are those of ``cause`` in ``--json``."""
+
+    EXIT = "exit"
+    SIGNAL = "signal"
+    OUT_OF_MEMORY = "out of memory"
+    STATUS_LOST = "status lost"
+    OUTPUT_LOST = "output lost"
+    EXCEPTION = "exception"
+    TIMEOUT = "timeout"
+    CANNOT_START = "cannot start"
+    NO_THREAD = "no thread"
+    WORKER_LOST = "worker lost"
+    CLUSTER_LOST = "cluster lost"
+    INTERNAL_ERROR = "internal error"
+    DEPENDENCY = "dependency"
+    NOT_NEEDED = "not needed"
+    TOO_MANY_FAILURES = "too many failures"
+    NO_JOURNAL = "no journal"
+    FROM_JOURNAL = "from the journal"
+
+
+# By cause, what is said of it; in braces the outcome's ``detail``.
+_SENTENCES = {
+    Cause.EXIT: "exit status {}",
+    Cause.SIGNAL: "killed by {}",
+    Cause.OUT_OF_MEMORY: "killed by {}, probably as memory was short",
+    Cause.STATUS_LOST: "exit status lost",
+    Cause.OUTPUT_LOST: "cannot read its output: {}",
+    Cause.EXCEPTION: "{}",
+    Cause.TIMEOUT: "timed out after {:g} s",
+    Cause.CANNOT_START: "cannot start: {}",
+    Cause.NO_THREAD: "cannot start a thread",
+    Cause.WORKER_LOST: "its worker {} was lost",
+    Cause.CLUSTER_LOST: "{}",
+    Cause.INTERNAL_ERROR: "internal error: {}",
+    Cause.DEPENDENCY: "{} failed",
+    Cause.NOT_NEEDED: "not needed, as nothing failed",
+    Cause.TOO_MANY_FAILURES: "stopped after {} failures",
+    Cause.NO_JOURNAL: "stopped without a journal",
+    Cause.FROM_JOURNAL: "from the journal",
+}
+
+
 class Outcome(NamedTuple):
     """How a task ended, or an attempt at it.
 
-    ``status``: one of the last four. ``reason``: in one line, where there is one. ``usage``: of a command, where an
-    observer is ``detailed`` and it is known. ``again``: seconds until the next attempt, None when the task has ended;
-    an executor sets it where the attempt was lost through no fault of the task. ``ago``: seconds since it ended, where
-    word of that has come late. ``given_up``: this was told before, and the attempt that was to follow will not.
+    ``status``: one of the last four. ``cause``: why; None for a task that is ok or was interrupted. ``detail``: what
+    there is to say of the cause: an exit status, a signal's name, seconds, the label of the task at the root of a skip,
+    how many failures were too many, or a text. ``root``: the number of the task at the root of a skip.
+    ``usage``: of a command, where an observer is ``detailed`` and it is known. ``attempt``, ``attempts``: as in
+    ``Start``, 0 for a task that was not tried. ``retry_in``: seconds until the next attempt, None when the task has
+    ended. ``ago``: seconds since it ended, where the news of that have come late.
+    ``lost``: the attempt was lost through no fault of the task, which may run again. ``lost_worker``: the name of the
+    worker that an earlier attempt was lost with. ``allowed``: whether the task may fail, and has.
     """
 
     status: Status
-    reason: str = ""
+    cause: Cause | None = None
+    detail: str | float = ""
+    root: int | None = None
     usage: Usage | None = None
-    again: float | None = None
+    attempt: int = 1
+    attempts: int = 1
+    retry_in: float | None = None
     ago: float = 0.0
-    given_up: bool = False
+    lost: bool = False
+    lost_worker: str = ""
+    allowed: bool = False
+
+    @property
+    def reason(self) -> str:
+        """What the report says of it, in one line; empty where there is nothing to say."""
+        said = ""
+        if self.cause is not None:
+            said = _SENTENCES[self.cause].format(self.detail)
+            if self.cause is Cause.TOO_MANY_FAILURES and self.detail == 1:
+                said = said.removesuffix("s")
+        elif self.status is Status.OK and self.attempt > 1 and not self.lost_worker:
+            # A task that succeeds only the second time is worth a look.
+            said = f"attempt {self.attempt} of {self.attempts}"
+        if self.lost_worker:
+            said += f"{', ' if said else ''}ran again as its worker {self.lost_worker} was lost"
+        return f"{said} (allowed)" if self.allowed else said
 
 
-# That of nearly every task: it need not be made each time.
+# The most common outcome, shared to avoid an allocation.
 OK = Outcome(Status.OK)
+
+# By status: of a task of which there is nothing more to say.
+_PLAIN = tuple(OK if status is Status.OK else Outcome(status, attempt=0, attempts=0) for status in Status)
 
 
 class Start(NamedTuple):
-    """That an attempt at a task starts: the how manieth, from 1, of how many there may be.
+    """An attempt at a task has started.
 
-    Where an observer is ``detailed`` also ``pid``, of the command's process, and ``held_by``, what the task waited for
-    once its dependencies had ended, if it did: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``.
-
-    ``worker``: on a cluster, the name of the worker that it runs on, in one line; a process id would be that worker's.
-    ``ago``: seconds since it began, where word of that has come late.
+    ``attempt`` counts from 1; ``attempts`` is the most that there may be. An attempt that was lost with its worker is
+    not one of the task's own: it counts in both, so that each attempt has a number of its own.
+    ``pid``: of the command's process, which leads a session and a group of its own; None for a snippet, and on a
+    cluster, where a process id would be the worker's. ``held_by``: what the task waited for once its dependencies had
+    ended, if it did: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``. ``worker``: on a cluster, the
+    name of the worker that it runs on, in one line. ``ago``: seconds since it started, where the news of that have come
+    late.
     """
 
     attempt: int = 1
@@ -83,15 +157,8 @@ class Start(NamedTuple):
     ago: float = 0.0
 
 
-# That of nearly every task: it need not be made each time.
+# The start of nearly every snippet, shared to avoid an allocation.
 FIRST_START = Start()
-
-
-# The reason of a task that is ok without having run.
-FROM_JOURNAL = "from the journal"
-
-# That of one that is skipped because nothing has failed that it is for.
-NOTHING_FAILED = "not needed, as nothing failed"
 
 
 class Result(NamedTuple):
@@ -110,24 +177,24 @@ class Report:
     failed.
     ``seconds``: wall time. ``signal``: the number of the signal that interrupted the run, or None. ``recorded``: False
     if there is a journal that could not be written in full. Iterating gives a Result per task in the order of the
-    document; ``report["name"]`` gives one.
+    document; ``report["name"]`` gives one. ``outcome`` gives all that is known of an end.
     """
 
     def __init__(
         self,
         tasks: Sequence[Task],
         statuses: bytes,
-        reasons: dict[int, str],
+        outcomes: Mapping[int, Outcome],
         seconds: float,
         signal_number: int | None = None,
         reused: int = 0,
         allowed: int = 0,
         not_needed: int = 0,
     ) -> None:
-        """``statuses``: a Status per task. ``reasons``: by task number, for those that have one."""
+        """``statuses``: a Status per task. ``outcomes``: by task number, where there is more to say than the status."""
         self._tasks = tasks
         self._statuses = statuses
-        self._reasons = reasons
+        self._outcomes = outcomes
         self._numbers: dict[str, int] = {}
         self.counts = {status: statuses.count(status) for status in ENDED}
         self.seconds = seconds
@@ -154,7 +221,7 @@ class Report:
     def summary(self) -> str:
         """The last line of the printed report: ``9 tasks: 7 ok, 1 failed, 1 skipped in 7.02 s``."""
         notes = {
-            Status.OK: (self.reused, FROM_JOURNAL),
+            Status.OK: (self.reused, "from the journal"),
             Status.FAILED: (self.allowed, "allowed"),
             Status.SKIPPED: (self.not_needed, "not needed"),
         }
@@ -180,8 +247,15 @@ class Report:
             self._numbers = {task.name: number for number, task in enumerate(self._tasks)}
         return self._result(self._numbers[name])
 
+    def outcome(self, number: int) -> Outcome:
+        """Return how the task with this number ended; without ``usage`` where there is nothing to say of it."""
+        found = self._outcomes.get(number)
+        return _PLAIN[self._statuses[number]] if found is None else found
+
     def _result(self, number: int) -> Result:
-        return Result(self._tasks[number].name, _STATUSES[self._statuses[number]], self._reasons.get(number, ""))
+        found = self._outcomes.get(number)
+        status = _STATUSES[self._statuses[number]]
+        return Result(self._tasks[number].name, status, "" if found is None else found.reason)
 
 
 def exit_outcome(code: int | None) -> Outcome:
@@ -189,12 +263,12 @@ def exit_outcome(code: int | None) -> Outcome:
     if code == 0:
         return OK
     if code is None:
-        return Outcome(Status.FAILED, "exit status lost")
+        return Outcome(Status.FAILED, Cause.STATUS_LOST)
     if code > 0:
-        return Outcome(Status.FAILED, f"exit status {code}")
+        return Outcome(Status.FAILED, Cause.EXIT, code)
     try:
         name = signal.Signals(-code).name
     except ValueError:
         # A real-time signal between the two that have names.
         name = f"signal {-code}"
-    return Outcome(Status.FAILED, f"killed by {name}")
+    return Outcome(Status.FAILED, Cause.SIGNAL, name)

@@ -34,31 +34,18 @@ class Events(Protocol):
         """Whether those who take the output are behind: an executor then stops reading more."""
         ...
 
-    def task_started(
-        self,
-        number: int,
-        pid: int | None = None,
-        held_by: str = "slot",
-        worker: str | None = None,
-        ago: float = 0.0,
-    ) -> None:
-        """Before any output of the task. ``pid``: of its process, which leads a session and a group of its own.
-
-        ``held_by``: what those of the executor's tasks that were ready had to wait for until now, if they had.
-        ``worker``: on a cluster, the name of the worker that it runs on. ``ago``: seconds since then.
-        """
+    def task_started(self, number: int, start: Start) -> None:
+        """Before any output of the task. The runner counts the attempts, not the executor."""
         ...
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
         """Some bytes of the task's STDOUT or STDERR, cut anywhere."""
         ...
 
-    def task_ended(self, number: int, outcome: Outcome | None) -> bool:
+    def task_ended(self, number: int, outcome: Outcome | None) -> None:
         """Once for each task of a chain up to the first that is not ok. None: not started, it goes back.
 
         INTERRUPTED: only after ``interrupt``.
-
-        Returns whether anything more may start.
         """
         ...
 
@@ -87,6 +74,10 @@ class Executor(Protocol):
         """Start chains of tasks, each of which takes one slot. What becomes of them is told to the events."""
         ...
 
+    def recall(self) -> None:
+        """Give back all tasks that have not started: those that wait, and those behind a running one in its chain."""
+        ...
+
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         """Ask a task that runs to end; with ``force`` make an end of it, and of what it left behind.
 
@@ -110,8 +101,8 @@ class Journal(Protocol):
         """Begin. ``on_change``: to be called, in any thread, when ``flush`` would say something new by itself."""
         ...
 
-    def task_started(self, number: int, pid: int | None) -> None:
-        """Note it, as for ``Events``."""
+    def task_started(self, number: int, start: Start) -> None:
+        """Note it, as for ``Observer``."""
         ...
 
     def task_ended(self, number: int, outcome: Outcome) -> int:
@@ -131,6 +122,7 @@ class Observer:
     """Watches a run. Override what is of interest; a hook that is not overridden costs nothing.
 
     All hooks are called in the thread of the loop. A hook that raises takes its observer out of the run.
+    ``number``: the position of the task in ``tasks``, see ``run_started``.
     """
 
     @property
@@ -140,22 +132,22 @@ class Observer:
 
     @property
     def detailed(self) -> bool:
-        """Whether it wants to know all of ``Start`` and ``Outcome``, which costs each command some microseconds."""
+        """Whether it wants to know what commands used, which costs each of them some microseconds."""
         return False
 
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Once, before anything else. ``tasks``: in the order of the document."""
 
-    def task_started(self, task: Task, start: Start) -> None:
+    def task_started(self, number: int, task: Task, start: Start) -> None:
         """The task runs now, for the first time or again. Not called for tasks that are skipped."""
 
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+    def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:
         """Some bytes of the task's STDOUT or STDERR, cut anywhere.
 
         Processes that a task leaves behind may write after its end.
         """
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
         """Once for each task, skipped ones too, and once for each attempt that is followed by another."""
 
     def run_ended(self, report: Report) -> None:

@@ -1,4 +1,4 @@
-"""What ``--cluster`` may name: an address, a scheduler's file, or workers on this machine, which are started here."""
+"""The address of a cluster: what ``--cluster`` may name, which is a scheduler or workers to start on this machine."""
 
 import json
 import logging
@@ -10,17 +10,17 @@ from urllib.parse import urlsplit
 
 from fastrun.text import printable
 
-# Seconds in which an address must answer.
+# Most seconds that an address may take to answer.
 _REACH = 2.0
 
 
 class ClusterError(OSError):
-    """A cluster that cannot be used, in one line. Nothing was started."""
+    """The cluster cannot be used. The message is one line, and nothing was started."""
 
 
 def check(address: str) -> None:
-    """Raise ClusterError for what can be seen to be wrong without talking to a scheduler."""
-    # Not imported: that takes half a second, and a wrong address is said at once.
+    """Raise ClusterError for errors that can be found without talking to a scheduler."""
+    # Dask is not imported, which takes half a second: a wrong address is reported at once.
     if find_spec("distributed") is None:
         raise ClusterError("--cluster needs Dask: pip install '.[cluster]' in fastrun's checkout")
     if local_workers(address) is None:
@@ -40,7 +40,7 @@ def check(address: str) -> None:
 
 
 def local_workers(address: str) -> int | None:
-    """How many workers of this machine are wanted, None if it is about others."""
+    """Return how many workers to start on this machine, None if the address names a scheduler."""
     kind, colon, number = address.partition(":")
     if kind != "local":
         return None
@@ -50,7 +50,7 @@ def local_workers(address: str) -> int | None:
 
 
 def scheduler_address(given: str) -> str:
-    """The address of a scheduler, which may stand in its file."""
+    """Return the address of a scheduler, read from the scheduler's file if ``given`` is one."""
     if "://" in given:
         return given
     try:
@@ -64,11 +64,11 @@ def scheduler_address(given: str) -> str:
 
 
 async def local_cluster(workers: int) -> Any:
-    """Worker processes on this machine, with nothing that listens but on the loopback. Raises OSError."""
+    """Start workers on this machine, which listen on the loopback only. Return the cluster. Raises OSError."""
     import dask
     from distributed import LocalCluster
 
-    # Commands are to see the environment as it is.
+    # Without this Dask would set variables that commands inherit.
     with dask.config.set({"distributed.nanny.pre-spawn-environ": {}}):
         return await LocalCluster(
             n_workers=workers,
@@ -76,13 +76,13 @@ async def local_cluster(workers: int) -> Any:
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
-            # The metrics, at any port: two runs at the same time must not want the same one. Without an address workers
-            # of older versions (2024.8) offer theirs to everybody.
+            # Any port for the metrics: two runs at the same time must not want the same port. Without an address,
+            # workers of older versions (2024.8) would serve theirs on all interfaces.
             worker_dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             memory_limit=0,
             silence_logs=logging.CRITICAL + 1,
-            # In a session of its own: Ctrl-C is for fastrun, which tells the workers.
+            # Workers have a session of their own. Ctrl-C reaches only fastrun, which then tells the workers.
             preload=["fastrun.cluster.worker.session"],
             asynchronous=True,
         )

@@ -1,6 +1,6 @@
-"""Chooses the executor of each task when there is a cluster: one for each set of resources.
+"""The lanes of a cluster: one executor for each set of resources.
 
-So tasks that wait for what few workers have do not hold up the others.
+So tasks that wait for resources which few workers have do not delay the others.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,14 +11,14 @@ from fastrun.document.task import Task
 from fastrun.protocols import Executor
 from fastrun.settings import RunSettings
 
-# Most executors that the runner has room for.
+# Most lanes, which is the number that the runner supports.
 _MOST = 250
 
 
 def add_lanes(
     executors: dict[str, Executor], tasks: Sequence[Task], cluster: Cluster, settings: RunSettings
 ) -> Callable[[Task], str]:
-    """Add the executors that the tasks need. Returns what names the executor of a task. Raises ValueError."""
+    """Add the executors that the tasks need. Return a function that names a task's executor. Raises ValueError."""
     names: dict[Resources, str] = {}
     for task in tasks:
         if is_remote(task):

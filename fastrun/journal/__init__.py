@@ -1,5 +1,6 @@
-"""The journal: what a run did, written so that another run can go on from there.
+"""The journal: a record of what a run did, from which a later run can continue.
 
-A run without a journal does not import it. ``records``: what is in it. ``file``: how it gets there and stays whole.
-``recording``: what the runner sees of both. ``keys``: what makes two tasks the same. ``resume``: what is not run again.
+A run without a journal does not import this package. ``records``: what a journal contains. ``file``: how records reach
+the disk. ``recording``: the runner's interface to both. ``keys``: hashes that identify the work of a task. ``resume``:
+which tasks need not run again. ``recovery``: opens the journal of an earlier run and ends what still runs of it.
 """

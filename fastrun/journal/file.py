@@ -1,6 +1,6 @@
-"""The file of a journal: its lock, whole records at its end, what is written and when it is on the disk.
+"""The file of a journal: its lock, its whole records, and when they are on the disk.
 
-Does not know what the records say.
+Does not know what the records mean.
 """
 
 import errno
@@ -18,23 +18,23 @@ from fastrun.journal.machine import boot_id, process_start_time
 from fastrun.journal.records import HEAD_LENGTH, JournalError, Recorded, check_head, encode, read_journal
 from fastrun.text import printable
 
-# Seconds between two syncs, at least. One takes 0.6 to 1.6 ms of the disk, whatever the number of records.
+# Fewest seconds between two syncs. A sync keeps the disk busy for 0.6 to 1.6 ms, whatever the number of records.
 SYNC_SECONDS = 0.05
 
 
 class JournalFile:
-    """Writes a journal, and holds its lock. All methods are for one thread at a time.
+    """Writes a journal and holds its lock. Only one thread at a time may call the methods.
 
-    ``recorded``: what was in it when it was opened. ``notes``: lines for the user about that.
-    ``failed``: the first error in writing or syncing, after which nothing is written any more.
-    ``synced``: how many of the records appended here are known to be on the disk; each ``append`` returns the number
-    at which its own is.
-    ``on_error``: called with a failed sync, ``on_synced`` after each other one with the new ``synced``; both in the
-    thread that syncs, and they must not raise.
+    ``recorded``: what the file contained when it was opened. ``notes``: lines for the user about that.
+    ``failed``: the first error in writing or syncing. After it nothing more is written.
+    ``synced``: how many of the records appended here are known to be on the disk. ``append`` returns the number that
+    ``synced`` reaches when its record is there.
+    ``on_error``: called with the error of a failed sync. ``on_synced``: called with the new ``synced`` after each
+    successful sync. The syncing thread calls both, and neither may raise.
     """
 
     def __init__(self, fd: int, recorded: Recorded) -> None:
-        """``fd``: open for appending, and locked. See ``open``."""
+        """``fd``: a descriptor that is open for appending and locked. See ``open``."""
         self.recorded = recorded
         self.notes: list[str] = []
         self.failed: OSError | None = None
@@ -52,12 +52,12 @@ class JournalFile:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], resume: bool) -> "JournalFile":
-        """Open or create a journal, and cut off what a crash left behind its last whole record.
+        """Open or create a journal, and cut off what a crash left after its last whole record.
 
-        ``resume``: go on with the runs that it holds.
+        ``resume``: whether a journal that holds runs is accepted, to continue them.
 
-        Raises JournalError if another runner has it, if it holds a run and is not to be resumed, or if the file is
-        something else; OSError if the file cannot be opened, locked or read.
+        Raises JournalError if another runner uses the journal, if it holds a run and ``resume`` is false, or if the
+        file is not a journal. Raises OSError if the file cannot be opened, locked or read.
         """
         label = printable(os.fspath(path))
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -68,13 +68,13 @@ class JournalFile:
             journal = cls(fd, _read(fd))
             recorded = journal.recorded
             if recorded.runs and not resume:
-                raise JournalError("holds a run already; --resume goes on with it")
+                raise JournalError("already holds a run; --resume continues it")
             if recorded.damaged:
                 os.ftruncate(fd, recorded.length)
                 many = f"{recorded.damaged} damaged byte{'s' if recorded.damaged > 1 else ''}"
-                journal.notes.append(f"{label}: {many} behind the last whole record cut off")
+                journal.notes.append(f"{label}: cut off {many} after the last whole record")
             if recorded.length:
-                # What a killed runner wrote may not be on the disk yet, and is relied on from here on.
+                # The records of a killed runner may not be on the disk yet, and this run relies on them.
                 _fdatasync(fd)
             else:
                 _sync_folder(path)
@@ -87,9 +87,9 @@ class JournalFile:
         return journal
 
     def append(self, record: dict[str, Any]) -> int:
-        """Keep a record for the next ``flush``, or drop it once ``failed``. Returns its number, see ``synced``.
+        """Keep a record for the next ``flush``, or drop it once ``failed`` is set. Return its number, see ``synced``.
 
-        ``record``: one of those that ``records`` makes. A run begins with a ``run``.
+        ``record``: made by a function of ``records``. The first record of a run is a ``run``.
         """
         self._appended += 1
         if self.failed is None:
@@ -97,18 +97,20 @@ class JournalFile:
         return self._appended
 
     def flush(self) -> int:
-        """Write what was appended, so that it outlives this process, and have it synced soon.
+        """Write the appended records, so that they outlive this process, and have them synced soon.
 
-        Returns the number of the last record that is written.
+        Returns the number of the last written record.
 
-        Raises OSError if that fails, and the same one each time after that or after a failed sync: nobody should act
-        on what is not recorded. What was written of the records ends with a whole one where the file can still be cut.
+        Raises OSError if writing fails, and the same error at each later call, also after a failed sync: the caller
+        must not act on what is not recorded. After a failed write the file is cut behind its last whole record, if
+        the system allows that.
         """
         if self.failed is not None:
             raise self.failed.with_traceback(None)
         if not self._records:
             return self._written
-        # Here, not one by one as they come: between starts of commands the same takes several times as long.
+        # Encoded here and not one by one in append: between starts of commands the same work takes several times as
+        # long.
         data = b"".join(map(encode, self._records))
         count = len(self._records)
         self._records.clear()
@@ -120,20 +122,20 @@ class JournalFile:
             self.failed = error
             whole = data.rfind(b"\n", 0, written) + 1
             if whole < written:
-                # Who reads it cuts it off where this fails too.
+                # If this fails too, the next reader ignores the torn record.
                 with suppress(OSError):
                     os.ftruncate(self._fd, os.fstat(self._fd).st_size - (written - whole))
             self._written += data.count(b"\n", 0, whole)
             raise
         self._written += count
-        # One look for many records: the thread takes it back just before it syncs.
+        # One wake-up serves many records: the thread clears the event just before it syncs.
         if not self._unsynced.is_set():
             self._unsynced.set()
             self._start_thread()
         return self._written
 
     def close(self) -> None:
-        """Write and sync what is left, then give up the lock. Does not raise: ``failed`` tells."""
+        """Write and sync what is left, then release the lock. Never raises: see ``failed``."""
         if self._fd < 0:
             return
         with suppress(OSError):
@@ -143,13 +145,14 @@ class JournalFile:
             self._unsynced.set()
             self._thread.join()
         self._sync()
-        # Closing alone is not enough while a copy that a snippet forked off lives: the lock is the open file's.
+        # The lock belongs to the open file. A process forked by a snippet may still have a copy of the descriptor, so
+        # closing ours would not release the lock.
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)
         self._fd = -1
 
     def abandon(self) -> None:
-        """Forget what was appended and not written, then close."""
+        """Drop the records that are not written yet, then close."""
         self._records.clear()
         self.close()
 
@@ -159,28 +162,28 @@ class JournalFile:
             try:
                 thread.start()
             except RuntimeError:
-                # There are no more threads: slower, but what was promised.
+                # The system grants no more threads. Syncing here is slower, but keeps what ``flush`` promises.
                 self._unsynced.clear()
                 self._sync()
             else:
                 self._thread = thread
 
     def _sync_repeatedly(self) -> None:
-        # The end of nearly every command would wake it otherwise: SIGCHLD goes to a thread that does not block it, and
-        # the one that starts commands does so meanwhile.
+        # SIGCHLD goes to any thread that does not block it, and the thread that starts commands blocks it meanwhile:
+        # without this, the end of nearly every command would wake this thread.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         following = 0.0
         while self._unsynced.wait() and not self._closing.wait(max(0.0, following - time.monotonic())):
-            # First taken back, then synced: what is written in between is looked at once more, not once too little.
+            # Cleared before the sync: records written in between cause one sync too many, never one too few.
             self._unsynced.clear()
             self._sync()
-            # Who closes sets the one before the other, which may just have been taken back.
+            # ``close`` sets ``_closing`` first and ``_unsynced`` second, which may just have been cleared here.
             if self._sync_failed or self._closing.is_set():
                 return
             following = time.monotonic() + SYNC_SECONDS
 
     def _sync(self) -> None:
-        """Sync what is written. After one that failed there is no second: the system may have dropped the pages."""
+        """Sync what is written. A failed sync is not repeated: the system may have dropped the pages."""
         written = self._written
         if written == self.synced or self._sync_failed:
             return
@@ -198,33 +201,33 @@ class JournalFile:
 
 
 def _fdatasync(fd: int) -> None:
-    # macOS has none.
+    # macOS has no fdatasync.
     getattr(os, "fdatasync", os.fsync)(fd)
 
 
 def _lock(fd: int) -> None:
-    """Take the lock, which the system takes back however this process ends."""
+    """Lock the file. The system releases the lock however this process ends."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = "another process"
         with suppress(JournalError):
             run = _read(fd).runs[-1:]
-            # The last run may be over, and the holder one that has not said yet who it is.
+            # The last recorded run may be over, and the holder may not have written its own record yet.
             if run and run[0].boot == boot_id() and run[0].pid_start == process_start_time(run[0].pid):
                 holder = f"process {run[0].pid}"
         raise JournalError(f"in use by {holder}") from None
 
 
 def _read(fd: int) -> Recorded:
-    # Before all of a file is read that may be any size.
+    # Checked before the whole file is read, which may be of any size.
     check_head(os.pread(fd, HEAD_LENGTH, 0))
     with open(fd, "rb", closefd=False) as file:
         return read_journal(file.read())
 
 
 def _sync_folder(path: str | os.PathLike[str]) -> None:
-    """Make the name of a new file outlive a crash of the machine."""
+    """Sync the folder of a new file, so that the file's name outlives a crash of the machine."""
     fd = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

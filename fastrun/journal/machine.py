@@ -1,4 +1,4 @@
-"""Which machine this is, since when, and who a process is: what tells the processes of an earlier run from others."""
+"""The identity of this boot of the machine and of its processes, which tells an earlier run's processes from others."""
 
 import os
 import time
@@ -10,9 +10,9 @@ _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(time, "CLOCK_BOOTTIME") else None
 
 
 def boot_id() -> str:
-    """What tells this boot of the machine, and where processes are numbered for containers this one, from all others.
+    """Return a text that identifies this boot of the machine and this container's numbering of processes.
 
-    Empty where the system does not say: then no number of an earlier run means anything.
+    Empty if the system does not tell: then no process id of an earlier run means anything.
     """
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
@@ -22,7 +22,7 @@ def boot_id() -> str:
 
 
 def process_start_time(pid: int) -> int | None:
-    """When a process started, in clock ticks since the boot: with its number it is unique within a boot.
+    """Return when a process started, in clock ticks since the boot. With the process id this is unique within a boot.
 
     None if there is no such process or no /proc. A zombie still has one.
     """
@@ -31,8 +31,8 @@ def process_start_time(pid: int) -> int | None:
 
 
 def ticks_now() -> int | None:
-    """Now, as ``process_start_time`` counts: a process that started later is not one that was seen before."""
+    """Return the time now on the clock of ``process_start_time``. A process seen before has not started later."""
     if _TICKS is None:
         return None
-    # Rounded up, as that is rounded down.
+    # Rounded up, because the system rounds start times down.
     return int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS) + 1

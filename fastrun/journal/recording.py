@@ -12,7 +12,7 @@ from fastrun.document.task import Task
 from fastrun.journal.file import JournalFile
 from fastrun.journal.machine import ticks_now
 from fastrun.journal.records import done_record, end_record, redo_record, run_record, skip_record, start_record
-from fastrun.outcome import Outcome, Report, Status
+from fastrun.outcome import Outcome, Report, Start, Status
 
 
 class RunJournal:
@@ -25,8 +25,6 @@ class RunJournal:
         self._keys = keys
         self._durable = durable
         self._began: dict[int, float] = {}
-        # Of tasks that were tried before.
-        self._attempts: dict[int, int] = {}
 
     def begin(self, run_id: str, redone: Iterable[str]) -> None:
         """Note who runs now and the names of tasks, recorded as ok, that are to run again, now or some time.
@@ -50,24 +48,21 @@ class RunJournal:
         if self._durable:
             self._file.on_synced = changed
 
-    def task_started(self, number: int, pid: int | None) -> None:
-        """Note it. ``pid``: of the command."""
+    def task_started(self, number: int, start: Start) -> None:
+        """Note that an attempt has started."""
         self._began[number] = time.monotonic()
         name, key = self._tasks[number].name, self._keys[number]
-        attempt = self._attempts.get(number, 1)
-        self._file.append(start_record(name, key, attempt, pid, ticks_now() if pid is not None else None))
+        ticks = None if start.pid is None else ticks_now()
+        self._file.append(start_record(name, key, start.attempt, start.pid, ticks))
 
     def task_ended(self, number: int, outcome: Outcome) -> int:
-        """Note it, and return the number of the record, see ``flush``."""
+        """Note how an attempt or a task has ended. Returns the number of the record, see ``flush``."""
         name = self._tasks[number].name
         if outcome.status is Status.SKIPPED:
             return self._file.append(skip_record(name, outcome.reason))
-        # Without a start it could not be started, or was interrupted before.
+        # An attempt that could not start has no time.
         seconds = time.monotonic() - self._began.pop(number, time.monotonic())
-        attempt = self._attempts.get(number, 1)
-        if outcome.status is Status.FAILED and self._tasks[number].retries:
-            self._attempts[number] = attempt + 1
-        return self._file.append(end_record(name, self._keys[number], attempt, outcome, round(seconds, 6)))
+        return self._file.append(end_record(name, self._keys[number], outcome, round(seconds, 6)))
 
     def flush(self) -> int:
         """Record what was noted. Returns up to which number that is done. Raises OSError if it cannot be."""

@@ -1,9 +1,9 @@
-"""What is written in a journal, and what is read of it.
+"""The records of a journal: how they are written and what they say when read.
 
-Knows records, lines and checksums; no file, and not what is made of what is recorded.
+Knows records, lines and checksums. Does not know files, nor what other modules conclude from the records.
 
-A record is a line: the CRC-32 of the JSON that follows, as eight hexadecimal digits, a space, the JSON. The first is
-always a ``run``; a reader passes over kinds that it does not know::
+A record is a line: the CRC-32 of the JSON that follows, in eight hexadecimal digits, a space, the JSON. The first
+record is always a ``run``. A reader skips kinds that it does not know::
 
     run    format, fastrun, id, boot, pid, pid_start, input, time
     redo   name
@@ -12,7 +12,8 @@ always a ``run``; a reader passes over kinds that it does not know::
     skip   name, reason
     done   counts, exit_code
 
-What a task does, its environment above all, is in it only as a part of the hash that is its key.
+A journal does not contain what a task does, and never its environment: both are only part of the hash that is the
+task's key.
 """
 
 import os
@@ -32,12 +33,12 @@ from fastrun.outcome import Outcome, Status
 
 FORMAT = 1
 
-# How the JSON of a journal's first record begins, and the length of the checksum and the space before it.
+# First bytes of the JSON of a journal's first record, and length of the checksum with its space before the JSON.
 _HEAD = b'{"record":"run",'
 _SUM = 9
 HEAD_LENGTH = _SUM + len(_HEAD)
 
-# What the fields of each kind of record may hold; more of them are no harm.
+# Types of the fields of each kind of record. Other fields are allowed.
 _NUMBER_OR_NULL = (int, NoneType)
 _SHAPES: dict[str, tuple[tuple[str, type | tuple[type, ...]], ...]] = {
     "run": (
@@ -64,14 +65,15 @@ _SHAPES: dict[str, tuple[tuple[str, type | tuple[type, ...]], ...]] = {
 
 
 class JournalError(ValueError):
-    """A file that cannot be the journal of this run, in one line. The file is as it was."""
+    """A file cannot be the journal of this run. The message is one line, and the file is unchanged."""
 
 
 class RunRecord(NamedTuple):
-    """A run of which there are records.
+    """A recorded run.
 
-    ``id``: the mark of its processes. ``boot``: see ``boot_id``. ``pid``, ``pid_start``: of the runner, see
-    ``process_start_time``. ``input``: a hash of the document. ``time``: when it began, RFC 3339 in UTC.
+    ``id``: the mark of its processes. ``boot``: see ``boot_id``. ``pid``, ``pid_start``: process id and start time of
+    the runner, see ``process_start_time``. ``input``: a hash of the document. ``time``: when the run began, RFC 3339
+    in UTC.
     """
 
     id: str
@@ -83,7 +85,7 @@ class RunRecord(NamedTuple):
 
 
 class Success(NamedTuple):
-    """A recorded end of a task that is ok. ``seconds``: how long it ran."""
+    """The recorded end of a task that is ok. ``seconds``: how long the task ran."""
 
     key: str
     reason: str
@@ -91,10 +93,10 @@ class Success(NamedTuple):
 
 
 class Unfinished(NamedTuple):
-    """A recorded start without an end: whether the task runs, or how it ended, is unknown.
+    """A recorded start without an end: the task may still run, or may have ended in any way.
 
-    ``pid``: of its process, None for a snippet. ``ticks``: when that was recorded; a process of the same number that
-    started later, see ``process_start_time``, is another. ``run``: the run that started it.
+    ``pid``: the id of its process, None for a snippet. ``ticks``: when that was recorded. Same process id, later start
+    (see ``process_start_time``): a different process. ``run``: the run that started the task.
     """
 
     name: str
@@ -106,17 +108,17 @@ class Unfinished(NamedTuple):
 
 
 class Recorded:
-    """What a journal says.
+    """What a journal says. All mappings are by the name of the task.
 
-    ``runs``: in their order. ``exit_code``: of the last run, None if that has no end.
-    ``ok``: by name, for tasks that are ok and were not started again since, nor meant to be: whatever a later start was
-    about to do, it may have undone what the success had made.
-    ``not_ok``: by name, how the task ended in the last run that it ended in, where that is not ok.
-    ``outdated``: the names of tasks that were ok, and were to run again since.
-    ``seconds``: by name, how long the task ran when it was last ok.
-    ``unfinished``: by name, the newest start where that has no end. Older starts of the same task are not kept: who
-    starts it again has ended what was left of it.
-    ``length``: bytes up to the end of the last good record. ``damaged``: bytes behind them.
+    ``runs``: the recorded runs in their order. ``exit_code``: that of the last run, None if the run has no end.
+    ``ok``: the last success of each task that was neither started again nor meant to be: a later start may have undone
+    what the success had produced.
+    ``not_ok``: the status with which a task last ended, where that status is not ok.
+    ``outdated``: the names of tasks that were ok and that a later run meant to run again.
+    ``seconds``: how long the task ran when it was last ok.
+    ``unfinished``: the newest start of a task, where it has no end. Older starts of the same task are not kept: the
+    run that starts a task again has first ended what was left of it.
+    ``length``: bytes up to the end of the last good record. ``damaged``: bytes after them.
     """
 
     def __init__(self) -> None:
@@ -139,7 +141,7 @@ class Recorded:
         }
 
     def add(self, record: Any) -> bool:
-        """Take in one record. Returns False for one that no fastrun has written.
+        """Apply one record. Return False for a record that no fastrun has written.
 
         Raises JournalError for a run in another format.
         """
@@ -150,7 +152,7 @@ class Recorded:
             return False
         if kind == "run" and record.get("format") != FORMAT:
             raise JournalError(f"a journal in format {record.get('format')}, which fastrun {__version__} does not know")
-        # Not a match statement, which takes ten times as long, and there are two records for each of a million tasks.
+        # A match statement would take ten times as long, and a million tasks have two records each.
         get = record.get
         for field, types in _SHAPES.get(kind, ()):
             if not isinstance(get(field, ...), types):
@@ -196,10 +198,11 @@ class Recorded:
 
 
 def read_journal(data: bytes) -> Recorded:
-    """What the text of a journal says, up to its first line that is torn or damaged.
+    """Return what the text of a journal says, up to its first line that is torn or damaged.
 
-    Raises JournalError for what is no journal, one in a format of another version, and one of which the first line is
-    damaged: nothing tells it from some other file. Only when all there is is the beginning of that line, it was torn.
+    Raises JournalError if the text is not a journal, if the journal has the format of another version, or if its first
+    line is damaged: such a file might be anything. If the file ends within its first line, that line is torn instead,
+    and nothing is raised.
     """
     check_head(data)
     recorded = Recorded()
@@ -217,7 +220,7 @@ def read_journal(data: bytes) -> Recorded:
 
 
 def run_record(run: str, document: str) -> dict[str, Any]:
-    """That a run begins, by this process and now. ``run``: its id. ``document``: a hash of what is run."""
+    """Return the record that this process begins a run now. ``run``: its id. ``document``: a hash of the document."""
     pid = os.getpid()
     return {
         "record": "run",
@@ -233,22 +236,22 @@ def run_record(run: str, document: str) -> dict[str, Any]:
 
 
 def redo_record(name: str) -> dict[str, Any]:
-    """That a task is to run again, whatever was recorded of it."""
+    """Return the record that a task is to run again, whatever was recorded of it before."""
     return {"record": "redo", "name": name}
 
 
 def start_record(name: str, key: str, attempt: int, pid: int | None = None, ticks: int | None = None) -> dict[str, Any]:
-    """That a task has started. ``pid``, ``ticks``: see ``Unfinished``."""
+    """Return the record that a task has started. ``pid``, ``ticks``: see ``Unfinished``."""
     return {"record": "start", "name": name, "key": key, "attempt": attempt, "pid": pid, "ticks": ticks}
 
 
-def end_record(name: str, key: str, attempt: int, outcome: Outcome, seconds: float) -> dict[str, Any]:
-    """How a task ended. ``seconds``: how long it ran."""
+def end_record(name: str, key: str, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """Return the record of how an attempt at a task ended. ``seconds``: how long it ran."""
     return {
         "record": "end",
         "name": name,
         "key": key,
-        "attempt": attempt,
+        "attempt": outcome.attempt,
         "status": outcome.status.label,
         "reason": outcome.reason,
         "seconds": seconds,
@@ -256,22 +259,22 @@ def end_record(name: str, key: str, attempt: int, outcome: Outcome, seconds: flo
 
 
 def skip_record(name: str, reason: str) -> dict[str, Any]:
-    """That a task was skipped. ``reason``: as the report has it."""
+    """Return the record that a task was skipped. ``reason``: the text in the report."""
     return {"record": "skip", "name": name, "reason": reason}
 
 
 def done_record(counts: Mapping[Status, int], exit_code: int) -> dict[str, Any]:
-    """That the run came to its end. ``counts``: tasks by status."""
+    """Return the record that the run is over. ``counts``: the number of tasks by status."""
     words = {status.label: count for status, count in counts.items()}
     return {"record": "done", "counts": words, "exit_code": exit_code}
 
 
 def encode(record: dict[str, Any]) -> bytes:
-    """The line of a record: anything that JSON can hold whose first key is ``"record"``."""
+    """Return the line of a record: an object for JSON whose first key is ``"record"``."""
     try:
         data = orjson.dumps(record)
     except TypeError:
-        # A lone surrogate, which only a name that came from Python can hold.
+        # A lone surrogate. Only a name given from Python can contain one.
         import json
 
         data = json.dumps(record, separators=(",", ":")).encode()
@@ -279,9 +282,9 @@ def encode(record: dict[str, Any]) -> bytes:
 
 
 def _decode(line: bytes) -> Any:
-    """The record in a line without its end, or None if there is none."""
+    """Return the record in a line without its end, None if the line holds no record."""
     data = line[_SUM:]
-    # The text is compared, not its number: another spelling would be a flipped bit too.
+    # The digits are compared, not the number: other digits for the same number are a flipped bit too.
     if line[:_SUM] != b"%08x " % crc32(data):
         return None
     try:
@@ -295,6 +298,6 @@ def _decode(line: bytes) -> Any:
 
 
 def check_head(data: bytes) -> None:
-    """Raise JournalError unless a text begins as all journals do, or is empty."""
+    """Raise JournalError unless a text is empty or begins with the head of a journal."""
     if data and data[_SUM : _SUM + len(_HEAD)] != _HEAD:
         raise JournalError("not a journal of fastrun")

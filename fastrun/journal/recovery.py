@@ -1,7 +1,6 @@
-"""Goes on from an earlier run: opens its journal, ends what still runs of it, says what need not run again.
+"""The recovery of an earlier run: opens its journal, ends its processes, decides which tasks need not run again.
 
-Stands between the journal and the processes, which know nothing of each other. A run without a journal does not import
-it.
+Connects the journal and the processes, which know nothing of each other. A run without a journal does not import it.
 """
 
 import os
@@ -25,9 +24,9 @@ from fastrun.text import printable
 def begin(
     graph: Graph, path: str, settings: RunSettings, run_id: str, warn: Callable[[str], None]
 ) -> tuple[RunJournal, Plan]:
-    """Open a journal for a run of a graph. Returns it, and what need not run again.
+    """Open a journal for a run of a graph. Return it with the plan of what need not run again.
 
-    ``run_id``: the mark of the run's processes. ``warn``: takes lines about what was found.
+    ``run_id``: the mark of the run's processes. ``warn``: called with each line for the user.
 
     Raises JournalError or OSError if the journal cannot be used, ValueError for names that no task has.
     """
@@ -51,17 +50,17 @@ def begin(
 
 
 def foresee(graph: Graph, path: str, settings: RunSettings) -> Plan:
-    """Return what a run would not run again. Takes no lock and changes no file. Raises as ``begin`` does."""
+    """Return the plan that a run would follow, without a lock or a change to any file. Raises what ``begin`` does."""
     forced = _forced(graph, settings.rerun)
     recorded = read(path)
     if recorded.runs and not settings.resume:
-        raise JournalError(f"{printable(path)}: holds a run already; --resume goes on with it")
+        raise JournalError(f"{printable(path)}: already holds a run; --resume continues it")
     graph.rank_by(recorded.seconds)
     return make_plan(graph, task_keys(graph), recorded, forced)
 
 
 def read(path: str) -> Recorded:
-    """Return what a journal holds, nothing if it is not there. Raises JournalError or OSError."""
+    """Return what a journal says; a missing file says nothing. Raises JournalError or OSError."""
     data = b""
     with _named(path), suppress(FileNotFoundError), open(path, "rb") as file:
         data = file.read()
@@ -90,7 +89,7 @@ def _forced(graph: Graph, rerun: Collection[str]) -> frozenset[str]:
 
 
 def _end_survivors(recorded: Recorded, label: str, warn: Callable[[str], None]) -> None:
-    """End the processes of tasks of an earlier run: two copies of a task must not run side by side."""
+    """End the processes of an earlier run's tasks: two copies of a task must not run side by side."""
     if not recorded.runs or recorded.exit_code is not None or not process_ids():
         return
     run = recorded.runs[-1]
@@ -98,7 +97,7 @@ def _end_survivors(recorded: Recorded, label: str, warn: Callable[[str], None]) 
     if run.boot != boot or not boot:
         return
     leaders = [started.pid for started in survivors(recorded, boot) if started.pid is not None]
-    # In this session and group are the processes that started this process. None of them is the earlier run's.
+    # This session and group contain the processes that started this one. None of them belongs to the earlier run.
     own = Runner(os.getpid(), os.getsid(0), os.getpgrp())
     ended, left = Survivors(run.id, leaders, own).end()
     if left:

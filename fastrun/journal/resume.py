@@ -1,7 +1,7 @@
-"""Which tasks a run need not do again, by what is recorded.
+"""The decision which tasks need not run again, made from the records.
 
-A task is reused if it is recorded as ok with the key that it has now, and all that it depends on is reused. Knows the
-graph and the records. Opens no file and ends no process.
+A task is reused if it is recorded as ok with its present key and all its dependencies are reused. Knows the graph and
+the records; no file and no process.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -14,12 +14,11 @@ from fastrun.plan.graph import Graph
 
 
 class Plan(NamedTuple):
-    """What a run does with the tasks of a document, by their numbers.
+    """What to do with the tasks of a document. Tasks are given by their numbers.
 
-    ``reused``: the tasks that are ok already, each behind its dependencies.
-    ``redone``: the tasks that are recorded as ok and run again all the same.
-    ``why``: for each task that runs, the reason in a few words.
-    ``seconds``: by name, how long tasks took when they were last ok.
+    ``reused``: tasks that are ok already, each after its dependencies. ``redone``: tasks that are recorded as ok and
+    run again all the same. ``why``: for each task that runs, the reason in a few words. ``seconds``: by name, how long
+    the task ran when it was last ok.
     """
 
     reused: list[int]
@@ -29,10 +28,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collection[str] = ()) -> Plan:
-    """Return which tasks run and which are reused.
-
-    ``keys``: of the tasks, see ``task_keys``. ``forced``: the names of tasks that run in any case.
-    """
+    """Decide for each task whether it runs. ``keys``: one per task. ``forced``: names of tasks that run in any case."""
     tasks = graph.tasks
     plan = Plan([], [], {}, recorded.seconds)
     # For each task the first of its dependencies that runs.
@@ -44,7 +40,7 @@ def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collect
             if name in forced:
                 why = "asked for"
             elif blocker is not None and name in recorded.ok:
-                # Its key may have changed with the key of that dependency, or not.
+                # Whether or not its key has changed along with that of the dependency.
                 why = f"{tasks[blocker].label} runs"
             else:
                 why = _changed(name, keys[number], recorded)
@@ -60,20 +56,23 @@ def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collect
 
 
 def _changed(name: str, key: str, recorded: Recorded) -> str:
-    """Return why a task has to run whatever its dependencies do, empty if it need not."""
+    """Return why a task has to run even if its dependencies do not, empty if it does not have to."""
     success = recorded.ok.get(name)
     if success is not None:
         return "" if success.key == key else "changed"
     if name in recorded.unfinished:
         return "its end is not recorded"
     if name in recorded.outdated:
-        return "what it depends on ran, or was to run, again"
+        return "a dependency ran again, or was to"
     status = recorded.not_ok.get(name)
     return "not recorded" if status is None else f"{status} the last time"
 
 
 def outdated(graph: Graph, plan: Plan) -> Iterator[str]:
-    """Yield the names of tasks outside of a part that depend on tasks that run: their results are out of date."""
+    """Yield the names of tasks outside the selected part of a graph that depend on tasks that run.
+
+    Their recorded success no longer counts.
+    """
     if graph.whole is None:
         return
     whole, numbers = graph.whole
@@ -82,7 +81,7 @@ def outdated(graph: Graph, plan: Plan) -> Iterator[str]:
 
 
 def survivors(recorded: Recorded, boot: str) -> Iterator[Unfinished]:
-    """Yield the recorded starts whose processes still live. ``boot``: see ``boot_id``."""
+    """Yield the recorded starts whose process still lives. ``boot``: see ``boot_id``."""
     for started in recorded.unfinished.values():
         if boot and started.run.boot == boot and started.pid is not None and started.ticks is not None:
             began = process_start_time(started.pid)

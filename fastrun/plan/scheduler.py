@@ -6,9 +6,11 @@ of the tasks that change, never to the tasks that remain.
 """
 
 from collections.abc import Iterable, Sequence
+from enum import IntEnum
 from heapq import heappop, heappush
 
-from fastrun.outcome import Status
+from fastrun.outcome import Cause, Status
+from fastrun.plan.conditions import NOT_NEEDED, TOO_MANY, Conditions, Skip
 from fastrun.plan.graph import Graph
 
 _WAITING, _READY, _RUNNING, _OK, _FAILED, _SKIPPED, _INTERRUPTED = Status
@@ -17,9 +19,18 @@ _WAITING, _READY, _RUNNING, _OK, _FAILED, _SKIPPED, _INTERRUPTED = Status
 # alone takes a slot.
 LONGEST_CHAIN = 64
 
-# In the place of a failed task, why others are skipped: the failures were too many, or nothing failed.
-TOO_MANY = -1
-NOT_NEEDED = -2
+
+class Phase(IntEnum):
+    """How far a run has come. It never goes back to an earlier phase."""
+
+    # All tasks may start.
+    RUNNING = 0
+    # Too many tasks have failed: only tasks that run after a failure may start.
+    CLOSING = 1
+    # Nothing more starts; tasks that run may come to their end, or are asked to end.
+    STOPPING = 2
+    # Tasks that run are made to end.
+    KILLING = 3
 
 
 class _ReadyQueue:
@@ -68,11 +79,10 @@ class Scheduler:
     be started at once when that one is ok, and counts as running from then on. If it is not started, it is put
     back, and the rest of the chain is undone.
 
-    ``statuses``: a Status per task. ``causes``: for each skipped task the failed one at the root of it, TOO_MANY or
-    NOT_NEEDED. ``unneeded``: tasks that are skipped from the start, as nothing that they are for can fail.
-    ``allowed``: how many failures may be. ``not_needed``: how many tasks are skipped so. ``running``: tasks running,
-    per lane. ``pooled``: tasks that had to wait for a pool. ``stopped``: whether nothing more starts. ``closing``:
-    whether nothing more starts but what runs after a failure.
+    ``statuses``: a Status per task. ``skips``: for each skipped task, why. ``unneeded``: tasks that are skipped from
+    the start, as nothing that they are for can fail. ``allowed``: how many failures may be. ``not_needed``: how many
+    tasks are skipped so. ``running``: tasks running, per lane. ``pooled``: tasks that had to wait for a pool.
+    ``phase``: changed by ``enter`` alone.
     """
 
     def __init__(
@@ -100,24 +110,20 @@ class Scheduler:
         pools = {name: _Pool(graph, limit) for name, limit in graph.pools.items()}
         self._limits = list(pools.values())
         special = [(number, graph.tasks[number]) for number in graph.special]
-        # Of the few tasks that say so; all others run when what they depend on is ok, and in no pool.
-        self._when = {number: task.when for number, task in special if task.when != "ok"}
         self._pools = {number: pools[task.pool] for number, task in special if task.pool is not None}
         self._may_fail = {number for number, task in special if task.allow_failure}
-        # Of those with another ``when``: of whose dependencies one is not ok.
-        self._spoiled: set[int] = set()
-        # Tasks that will not run, for one that they depend on was not needed.
-        self._doomed: set[int] = set()
+        # None where all tasks run when their dependencies are ok, as they do in most documents.
+        conditions = Conditions(graph)
+        self._conditions = conditions if conditions.when else None
         # Tasks that are about to be tried again, which neither run nor are ready.
         self._held = 0
         self.statuses = bytearray(len(graph))
-        self.causes: dict[int, int] = {}
+        self.skips: dict[int, Skip] = {}
         self.allowed = 0
         self.not_needed = 0
         self.running = [0] * lane_count
         self.pooled: set[int] = set()
-        self.stopped = False
-        self.closing = False
+        self.phase = Phase.RUNNING
         first: list[list[int]] = [[] for _ in range(lane_count)]
         offsets, dependents = graph.offsets, graph.dependents
         for task in reused:
@@ -127,7 +133,7 @@ class Scheduler:
         unneeded = []
         for task, count in enumerate(self._waiting_on):
             if not count and self.statuses[task] == _WAITING:
-                if self._when and self._when.get(task) == "failed":
+                if conditions.when.get(task) == "failed":
                     unneeded.append(task)
                 else:
                     self.statuses[task] = _READY
@@ -141,7 +147,7 @@ class Scheduler:
     @property
     def finished(self) -> bool:
         """Whether nothing runs and nothing more may start."""
-        return not any(self.running) and (self.stopped or not (self._held or any(self._ready)))
+        return not any(self.running) and (self.phase >= Phase.STOPPING or not (self._held or any(self._ready)))
 
     @property
     def has_work(self) -> bool:
@@ -155,7 +161,9 @@ class Scheduler:
         """
         chains: list[list[int]] = []
         queue = self._ready[lane]
-        while queue and len(chains) < most and not self.stopped:
+        if self.phase >= Phase.STOPPING:
+            return chains
+        while queue and len(chains) < most:
             task = queue.pop()
             if self._pools:
                 pool = self._pools.get(task)
@@ -165,8 +173,8 @@ class Scheduler:
                     continue
             self._set(task, _RUNNING)
             chains.append([task])
-        if not queue:
-            # Who waits for a slot would wait for the whole chain.
+        if not queue and self.phase is Phase.RUNNING:
+            # Not where a task waits for a slot: it would wait for the whole chain.
             for chain in chains:
                 self._extend(chain)
         return chains
@@ -178,7 +186,7 @@ class Scheduler:
         """
         skipped: list[int] = []
         self._break_chain(task)
-        if self.closing and task not in self._when:
+        if self._ends_early(task):
             self._skip(task, TOO_MANY, skipped)
             self._tell(task, TOO_MANY, skipped)
         else:
@@ -197,7 +205,7 @@ class Scheduler:
         self._set(task, _READY)
 
     def task_ended(self, task: int, status: Status) -> list[int]:
-        """Note how a task has ended that runs or is held. Returns those that are skipped for it, see ``causes``."""
+        """Note how a task has ended that runs or is held. Returns those that are skipped for it, see ``skips``."""
         skipped: list[int] = []
         if status == _OK:
             self._set(task, status)
@@ -212,14 +220,14 @@ class Scheduler:
             self._let_go(task, skipped)
         elif status == _FAILED:
             self._failures_left -= 1
-            self._tell(task, task, skipped)
+            self._tell(task, Skip(Cause.DEPENDENCY, task), skipped)
             if not self._failures_left:
                 self._close_early(skipped)
         return skipped
 
-    def stop(self) -> None:
-        """Let nothing more start."""
-        self.stopped = True
+    def enter(self, phase: Phase) -> None:
+        """Go on to a phase, unless the run is in a later one already."""
+        self.phase = max(self.phase, phase)
 
     def close(self, status: Status) -> list[int]:
         """Give every task that has not ended this status. Returns them."""
@@ -247,7 +255,7 @@ class Scheduler:
                     following = dependent
             if following < 0 or statuses[following] != _WAITING or self._lanes[following] != lane:
                 return
-            if (self._when and (following in self._when or following in self._doomed)) or following in self._pools:
+            if following in self._pools or not (self._conditions is None or self._conditions.allow_chain(following)):
                 return
             if end - first > 1:
                 for dependent in dependents[first:end]:
@@ -267,7 +275,7 @@ class Scheduler:
         first, end = self._graph.offsets[task], self._graph.offsets[task + 1]
         if first == end:
             return
-        if self._when:
+        if self._conditions is not None:
             self._tell(task, None, skipped)
             return
         waiting_on = self._waiting_on
@@ -277,70 +285,59 @@ class Scheduler:
             if not waiting_on[dependent] and self.statuses[dependent] == _WAITING:
                 self._set(dependent, _RUNNING if dependent == following else _READY)
 
-    def _tell(self, task: int, cause: int | None, skipped: list[int]) -> None:
+    def _tell(self, task: int, skip: Skip | None, skipped: list[int]) -> None:
         """Tell those that depend on a task that it has ended, and of those that are skipped for it theirs.
 
-        ``cause``: None if it is as good as ok, else why what depends on it is skipped.
+        ``skip``: None if it is as good as ok, else why what depends on it is skipped.
         """
-        stack = [(task, cause)]
+        stack = [(task, skip)]
+        conditions, closing = self._conditions, self.phase is Phase.CLOSING
         offsets, dependents, waiting_on = self._graph.offsets, self._graph.dependents, self._waiting_on
         while stack:
-            task, cause = stack.pop()
-            following = self._next.pop(task, None) if cause is None else None
+            task, skip = stack.pop()
+            following = self._next.pop(task, None) if skip is None else None
             for dependent in dependents[offsets[task] : offsets[task + 1]]:
                 waiting_on[dependent] -= 1
                 if self.statuses[dependent] != _WAITING:
                     continue
-                why = self._why_skipped(dependent, cause, closing=self.closing and dependent != following)
+                if conditions is None:
+                    why = skip
+                else:
+                    last = not waiting_on[dependent]
+                    why = conditions.why_skipped(dependent, skip, last=last, closing=closing and dependent != following)
                 if why is not None:
                     self._skip(dependent, why, skipped)
                     stack.append((dependent, why))
                 elif not waiting_on[dependent]:
                     self._set(dependent, _RUNNING if dependent == following else _READY)
 
-    def _why_skipped(self, task: int, cause: int | None, *, closing: bool) -> int | None:
-        """Why a task is skipped when one of those that it depends on has ended, None if it is not. As for ``_tell``."""
-        when = self._when.get(task)
-        if when is None:
-            if cause == NOT_NEEDED:
-                # Not yet if others are to end: it may be that one of those fails, and is the better reason.
-                self._doomed.add(task)
-            elif cause is not None:
-                return cause
-            if self._waiting_on[task]:
-                return None
-            if task in self._doomed:
-                return NOT_NEEDED
-            return TOO_MANY if closing else None
-        if cause is not None and cause != NOT_NEEDED:
-            self._spoiled.add(task)
-        if self._waiting_on[task] or when == "always" or task in self._spoiled:
-            return None
-        return NOT_NEEDED
-
-    def _skip(self, task: int, cause: int, skipped: list[int]) -> None:
+    def _skip(self, task: int, why: Skip, skipped: list[int]) -> None:
         self._set(task, _SKIPPED)
-        self.causes[task] = cause
-        self.not_needed += cause == NOT_NEEDED
+        self.skips[task] = why
+        self.not_needed += why is NOT_NEEDED
         skipped.append(task)
 
     def _close_early(self, skipped: list[int]) -> None:
         """Too many have failed: skip what does not run yet, but for what is to run after a failure."""
-        if not self._when:
+        if self._conditions is None:
             # All at once when the last has ended, see ``close``.
-            self.stopped = True
+            self.enter(Phase.STOPPING)
             return
-        self.closing = True
+        self.enter(Phase.CLOSING)
         left: list[int] = []
         for queue in (*self._ready, *(pool.waiting for pool in self._limits)):
             while queue:
                 left.append(queue.pop())
         for task in left:
-            if task in self._when:
-                self._set(task, _READY)
-            else:
+            if self._ends_early(task):
                 self._skip(task, TOO_MANY, skipped)
                 self._tell(task, TOO_MANY, skipped)
+            else:
+                self._set(task, _READY)
+
+    def _ends_early(self, task: int) -> bool:
+        """Return whether a task that is ready is skipped, as too many have failed."""
+        return self.phase is Phase.CLOSING and self._conditions is not None and task not in self._conditions.when
 
     def _set(self, task: int, status: Status) -> None:
         """Change a task's state, and with it the counters and queues that follow from it."""

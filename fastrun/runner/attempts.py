@@ -1,4 +1,4 @@
-"""Further attempts at tasks that have failed: which, how many and when.
+"""The attempts at tasks: their numbers, and which tasks are tried again and when.
 
 Knows tasks, outcomes and the loop's timers. Does not know how a task is started.
 """
@@ -7,12 +7,16 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from fastrun.document.task import Task
-from fastrun.outcome import Outcome
+from fastrun.outcome import Outcome, Start
 from fastrun.protocols import ATTEMPT, Job
 
 
 class Attempts:
-    """Counts the attempts, and holds the tasks that are to be tried again until it is time."""
+    """Counts the attempts, and holds the tasks that are to be tried again until it is time.
+
+    An attempt that was lost with its worker is not one of the task's own ``retries``. It has a number all the same, and
+    adds one to how many there may be: with two retries and one loss the last attempt is 4 of 4.
+    """
 
     def __init__(self, tasks: Sequence[Task], again: Callable[[int], None]) -> None:
         """``again``: called once it is time for a task."""
@@ -20,9 +24,9 @@ class Attempts:
         self._again = again
         # By task that was tried before, the number of its present attempt.
         self._numbers: dict[int, int] = {}
-        # By task, how many of its attempts were lost through no fault of its own.
-        self._lost: dict[int, int] = {}
-        # Of tasks that are held: when, and how the last attempt ended.
+        # By task, how many of its attempts were lost.
+        self._losses: dict[int, int] = {}
+        # By task that is held: its timer, and how the last attempt ended.
         self._held: dict[int, tuple[asyncio.TimerHandle, Outcome]] = {}
 
     @property
@@ -32,30 +36,34 @@ class Attempts:
 
     @property
     def any_held(self) -> bool:
-        """Whether one is held now."""
+        """Whether a task is held now."""
         return bool(self._held)
 
-    def place(self, number: int) -> tuple[int, int]:
-        """The number of a task's present attempt, and how many there may be."""
-        return self._numbers.get(number, 1), self._tasks[number].retries + 1 + self._lost.get(number, 0)
+    def started(self, number: int, start: Start) -> Start:
+        """Return the start with the number of its attempt."""
+        attempts = self._most(number)
+        return start if attempts == 1 else start._replace(attempt=self._numbers.get(number, 1), attempts=attempts)
 
-    def delay(self, number: int, outcome: Outcome, *, still_runs: bool) -> float | None:
-        """Seconds until a task that has failed is to be tried again, None if it is not.
+    def ended(self, number: int, outcome: Outcome) -> Outcome:
+        """Return the outcome with the number of its attempt."""
+        attempts = self._most(number)
+        return outcome if attempts == 1 else outcome._replace(attempt=self._numbers.get(number, 1), attempts=attempts)
 
-        ``still_runs``: although it has ended: the next attempt would run beside this one.
-        """
-        if outcome.again is not None:
-            # Not one of the task's own attempts.
-            self._lost[number] = self._lost.get(number, 0) + 1
-            return outcome.again
+    def lost(self, number: int) -> float:
+        """Count the present attempt as lost. Returns seconds until the task is to be tried again."""
+        self._losses[number] = self._losses.get(number, 0) + 1
+        return 0.0
+
+    def delay(self, number: int) -> float | None:
+        """Return seconds until a task that has failed is to be tried again, None if it is not."""
         task = self._tasks[number]
-        attempt = self._numbers.get(number, 1) - self._lost.get(number, 0)
-        if attempt > task.retries or still_runs:
+        own = self._numbers.get(number, 1) - self._losses.get(number, 0)
+        if own > task.retries:
             return None
         from random import uniform  # 5 ms, and most runs never need it
 
-        # So that those which failed together do not come back together.
-        return task.retry_delay * 2.0 ** (attempt - 1) * uniform(1.0, 1.25)  # noqa: S311  # nobody gains by guessing it
+        # Tasks that failed together do not come back together.
+        return task.retry_delay * 2.0 ** (own - 1) * uniform(1.0, 1.25)  # noqa: S311  # nothing is gained by guessing it
 
     def hold(self, number: int, outcome: Outcome, delay: float) -> None:
         """Let a task wait for its next attempt so many seconds."""
@@ -64,7 +72,7 @@ class Attempts:
         self._numbers[number] = self._numbers.get(number, 1) + 1
 
     def give_up(self) -> Iterator[tuple[int, Outcome]]:
-        """Tasks that will not be tried again after all, each with how its last attempt ended."""
+        """Let go of the tasks that are held: yield each with how its last attempt ended."""
         while self._held:
             number = next(iter(self._held))
             timer, outcome = self._held.pop(number)
@@ -72,12 +80,16 @@ class Attempts:
             yield number, outcome
 
     def job(self, number: int) -> Job:
-        """A task as it is run: a further attempt at a command sees in its environment that it is one."""
+        """Return a task as it is run: a further attempt at a command sees its number in its environment."""
         task = self._tasks[number]
         attempt = self._numbers.get(number)
         if attempt is not None and task.type == "exec":
             task = task._replace(env={**(task.env or {}), ATTEMPT: str(attempt)})
         return number, task
+
+    def _most(self, number: int) -> int:
+        """Return how many attempts there may be."""
+        return self._tasks[number].retries + 1 + self._losses.get(number, 0)
 
     def _try_again(self, number: int) -> None:
         del self._held[number]

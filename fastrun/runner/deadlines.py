@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 
 from fastrun.document.task import Task
-from fastrun.outcome import Outcome, Status
+from fastrun.outcome import Cause, Outcome, Status
 
 
 class Deadlines:
@@ -48,12 +48,8 @@ class Deadlines:
             self._asked.discard(number)
             # Not if it came to its own end before it was told.
             if outcome.status is Status.INTERRUPTED:
-                return Outcome(Status.FAILED, self._reason(task))
+                return Outcome(Status.FAILED, Cause.TIMEOUT, self._of(task) or 0.0)
         return outcome
-
-    def missed(self, task: Task, outcome: Outcome) -> bool:
-        """Whether a task has ended so because its time was over, here or on a worker."""
-        return outcome.reason == self._reason(task)
 
     def pause(self) -> None:
         """Let time stand still."""
@@ -76,9 +72,6 @@ class Deadlines:
 
     def _of(self, task: Task) -> float | None:
         return self._timeout if task.timeout is None else task.timeout
-
-    def _reason(self, task: Task) -> str:
-        return f"timed out after {self._of(task) or 0.0:g} s"
 
     def _time_is_over(self, number: int) -> None:
         self._timers.pop(number, None)

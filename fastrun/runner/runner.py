@@ -21,9 +21,10 @@ from contextlib import suppress
 from typing import Any
 
 from fastrun.document.task import Task
-from fastrun.outcome import FIRST_START, FROM_JOURNAL, NOTHING_FAILED, Outcome, Report, Start, Status
+from fastrun.outcome import Cause, Outcome, Report, Start, Status
+from fastrun.plan.conditions import Skip
 from fastrun.plan.graph import Graph
-from fastrun.plan.scheduler import LONGEST_CHAIN, NOT_NEEDED, TOO_MANY, Scheduler
+from fastrun.plan.scheduler import LONGEST_CHAIN, Phase, Scheduler
 from fastrun.protocols import Executor, Job, Journal, Observer
 from fastrun.runner.attempts import Attempts
 from fastrun.runner.deadlines import Deadlines
@@ -76,6 +77,10 @@ class Run:
         # needs no slot: how many there are of each lane.
         self._unrecorded: dict[int, tuple[int, Outcome]] = {}
         self._ended = [0] * len(lanes)
+        # How many of these have failed, with ``keep_going``.
+        self._unrecorded_failures = 0
+        # How often the executors were to give back what had not started.
+        self._recalls = 0
         self._lanes = of_tasks
         self._executors = list(executors.values())
         self._has_timeouts = settings.timeout is not None or any(task.timeout is not None for task in graph.tasks)
@@ -86,19 +91,17 @@ class Run:
         self._warn = warn
         self._before_stop = before_stop
         self.began = False
-        self._reasons: dict[int, str] = {}
+        # By number, of tasks of which there is more to say than the status.
+        self._outcomes: dict[int, Outcome] = {}
         self._attempts = Attempts(graph.tasks, self._try_again)
         self._signal: int | None = None
         # Set by an interruption.
         self._timers: list[asyncio.TimerHandle] = []
-        self._forced = False
         self._draining = False
         self._observers = list(observers)
         self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
-        # Whether there is more to tell of a start than that: of any, and of one with a process.
-        retried = any(graph.tasks[number].retries for number in graph.special)
-        self._tells_pids = any(observer.detailed for observer in self._observers)
-        self._tells_starts = retried or (self._tells_pids and bool(graph.special))
+        # Whether attempts have numbers other than 1 of 1, or tasks wait for a pool.
+        self._numbers = bool(graph.special)
 
     async def run(self) -> Report:
         """Run everything. Returns once every task has ended and the executors are closed.
@@ -112,7 +115,7 @@ class Run:
         if self._journal is not None:
             self._journal.open(functools.partial(self._loop.call_soon_threadsafe, self._drain_soon))
         self._notify("run_started", self._tasks)
-        self._note(self._reused, Outcome(Status.OK, FROM_JOURNAL))
+        self._note(self._reused, _untried(Status.OK, Cause.FROM_JOURNAL))
         self._skip(self._scheduler.unneeded)
         for executor in self._executors:
             executor.open(self)
@@ -127,7 +130,7 @@ class Run:
         report = Report(
             self._tasks,
             bytes(self._scheduler.statuses),
-            self._reasons,
+            self._outcomes,
             self._loop.time() - start,
             self._signal,
             len(self._reused),
@@ -152,7 +155,7 @@ class Run:
         """
         if self._signal is None:
             self._signal = signal_number
-            self._scheduler.stop()
+            self._scheduler.enter(Phase.STOPPING)
             for executor in self._executors:
                 executor.interrupt(force=False)
             self._timers = [
@@ -180,7 +183,7 @@ class Run:
     @property
     def congested(self) -> bool:
         """Whether an observer is behind. Not once everything is to end: what is left is bounded by then."""
-        if self._forced:
+        if self._scheduler.phase is Phase.KILLING:
             return False
         try:
             for observer in self._observers:
@@ -191,72 +194,62 @@ class Run:
             pass
         return False
 
-    def task_started(
-        self,
-        number: int,
-        pid: int | None = None,
-        held_by: str = "slot",
-        worker: str | None = None,
-        ago: float = 0.0,
-    ) -> None:
+    def task_started(self, number: int, start: Start) -> None:
         """Pass on to the observers; its time begins."""
         if self._has_timeouts:
             self._deadlines.begin(number, self._tasks[number])
+        if self._numbers:
+            start = self._attempts.started(number, start)
+            if number in self._scheduler.pooled:
+                start = start._replace(held_by="pool")
         if self._journal is not None:
-            self._journal.task_started(number, pid)
+            self._journal.task_started(number, start)
             self._drain_soon()
-        tells = self._tells_starts or worker is not None or (self._tells_pids and pid is not None)
-        start = self._start(number, pid, held_by, worker, ago) if tells else FIRST_START
-        self._notify("task_started", self._tasks[number], start)
+        self._notify("task_started", number, self._tasks[number], start)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
         """Pass on to the observers."""
-        self._notify("task_output", self._tasks[number], stream, data)
+        self._notify("task_output", number, self._tasks[number], stream, data)
 
-    def task_ended(self, number: int, outcome: Outcome | None) -> bool:
+    def task_ended(self, number: int, outcome: Outcome | None) -> None:
         """Note it, pass it on with the skips that follow from it, and look for more to start."""
         scheduler = self._scheduler
         if scheduler.statuses[number] != _RUNNING or number in self._unrecorded:
             # Its start failed half-way, and it was given up on.
-            return False
+            return
         if outcome is None:
             self._skip(scheduler.put_back(number))
             self._drain_soon()
-            return not (scheduler.stopped or scheduler.closing)
+            return
         if self._has_timeouts:
             outcome = self._deadlines.end(number, self._tasks[number], outcome)
-        if outcome.status is _FAILED:
-            delay = self._delay(number, outcome)
-            if outcome.again is not None:
-                outcome = outcome._replace(again=None)
-            if delay is not None:
-                self._hold(number, outcome, delay)
-                return True
+        delay = self._delay(number, outcome) if outcome.status is _FAILED else None
+        if self._numbers:
+            outcome = self._attempts.ended(number, outcome)
+        if delay is not None:
+            self._hold(number, outcome, delay)
+            return
         if self._journal is None:
             self._end(number, outcome)
         else:
             self._unrecorded[number] = (self._journal.task_ended(number, outcome), outcome)
             self._ended[self._lanes[number]] += 1
             self._drain_soon()
-        return not (scheduler.stopped or scheduler.closing)
-
-    def _start(self, number: int, pid: int | None, held_by: str, worker: str | None, ago: float) -> Start:
-        """What the observers are told of a start."""
-        if number in self._scheduler.pooled:
-            held_by = "pool"
-        if pid is None and held_by == "slot" and worker is None and not self._tasks[number].retries:
-            return FIRST_START
-        attempt, attempts = self._attempts.place(number)
-        return Start(attempt, attempts, pid, held_by, worker, ago)
+            if self._keep_going and outcome.status is _FAILED:
+                # It may be the last failure: nothing starts before it is recorded and acted on.
+                self._unrecorded_failures += 1
+                self._recall()
 
     def _delay(self, number: int, outcome: Outcome) -> float | None:
         """Seconds until a task that has failed is tried again, None if it is not."""
-        if self._scheduler.stopped or self._scheduler.closing:
+        if self._scheduler.phase is not Phase.RUNNING:
             return None
-        task = self._tasks[number]
-        # A snippet goes on when its time is over.
-        still_runs = task.type == "eval" and self._deadlines.missed(task, outcome)
-        return self._attempts.delay(number, outcome, still_runs=still_runs)
+        if outcome.lost:
+            self._numbers = True
+            return self._attempts.lost(number)
+        # A snippet goes on when its time is over: the next attempt would run beside it.
+        still_runs = outcome.cause is Cause.TIMEOUT and self._tasks[number].type == "eval"
+        return None if still_runs else self._attempts.delay(number)
 
     def _hold(self, number: int, outcome: Outcome, delay: float) -> None:
         """Try a task again, later."""
@@ -265,7 +258,7 @@ class Run:
         self._attempts.hold(number, outcome, delay)
         self._scheduler.hold(number)
         self._drain_soon()
-        self._notify("task_ended", self._tasks[number], outcome._replace(again=delay))
+        self._notify("task_ended", number, self._tasks[number], outcome._replace(retry_in=delay))
 
     def _try_again(self, number: int) -> None:
         # What the last attempt left behind does not run beside the next.
@@ -280,40 +273,40 @@ class Run:
         """Act on how a task has ended."""
         scheduler = self._scheduler
         if outcome.status is _FAILED and self._tasks[number].allow_failure:
-            outcome = outcome._replace(reason=f"{outcome.reason} (allowed)")
-        elif outcome.status is _OK and not outcome.reason and self._attempts.any_again:
-            attempt, attempts = self._attempts.place(number)
-            if attempt > 1:
-                # What goes well the second time only is worth a look.
-                outcome = outcome._replace(reason=f"attempt {attempt} of {attempts}")
-        if outcome.reason:
-            self._reasons[number] = outcome.reason
+            outcome = outcome._replace(allowed=True)
+        if outcome.cause is not None or outcome.attempt > 1:
+            self._outcomes[number] = outcome
         skipped = scheduler.task_ended(number, outcome.status)
         # Not within a chain, whose next task runs already, as the scheduler sees it.
         if scheduler.has_work or self._attempts.any_held:
             self._drain_soon()
-        task = self._tasks[number]
-        self._notify("task_ended", task, outcome)
+        self._notify("task_ended", number, self._tasks[number], outcome)
         if skipped:
             self._skip(skipped)
+        if outcome.status is _FAILED and scheduler.phase is not Phase.RUNNING:
+            self._recall()
+
+    def _recall(self) -> None:
+        """Have back what executors, or starts of theirs that are about to run, have not started."""
+        self._recalls += 1
+        for executor in self._executors:
+            executor.recall()
 
     def _skip(self, skipped: Iterable[int]) -> None:
-        """Tell of tasks that are skipped."""
+        """Tell of tasks that are skipped, nearly all of them for the same reason."""
+        last: Skip | None = None
         for number in skipped:
-            cause = self._scheduler.causes[number]
-            if cause == NOT_NEEDED:
-                reason = NOTHING_FAILED
-            elif cause == TOO_MANY:
-                reason = self._too_many()
-            else:
-                reason = f"{self._tasks[cause].label} failed"
-            outcome = Outcome(Status.SKIPPED, reason)
+            skip = self._scheduler.skips[number]
+            if skip is not last:
+                last, outcome = skip, self._outcome_of(skip)
             self._note([number], outcome)
             if self._journal is not None:
                 self._journal.task_ended(number, outcome)
 
-    def _too_many(self) -> str:
-        return f"stopped after {self._keep_going} failure{'s' if self._keep_going > 1 else ''}"
+    def _outcome_of(self, skip: Skip) -> Outcome:
+        if skip.root is not None:
+            return _untried(Status.SKIPPED, skip.cause, self._tasks[skip.root].label, skip.root)
+        return _untried(Status.SKIPPED, skip.cause, self._keep_going)
 
     def _settle(self, journal: Journal) -> None:
         """Have the journal written, and act on the ends that it holds by now."""
@@ -331,6 +324,7 @@ class Run:
                 break
             del unrecorded[number]
             self._ended[self._lanes[number]] -= 1
+            self._unrecorded_failures -= bool(self._keep_going) and outcome.status is _FAILED
             self._end(number, outcome)
 
     def _not_recorded(self, error: OSError) -> None:
@@ -338,7 +332,8 @@ class Run:
         if self._journal_error is None:
             self._journal_error = error
             self.warning(f"cannot write the journal: {error.strerror}; nothing more is started")
-            self._scheduler.stop()
+            self._scheduler.enter(Phase.STOPPING)
+            self._recall()
 
     def slots_changed(self) -> None:
         """Look for more to start."""
@@ -358,23 +353,35 @@ class Run:
         if self._journal is not None:
             self._settle(self._journal)
         scheduler = self._scheduler
-        if self._attempts.any_held and (scheduler.stopped or scheduler.closing):
+        if self._attempts.any_held and scheduler.phase is not Phase.RUNNING:
             for number, outcome in self._attempts.give_up():
-                self._end(number, outcome._replace(given_up=True))
+                self._end(number, outcome)
         self._draining = False
         tasks = self._tasks
         for lane, executor in enumerate(self._executors):
-            free = executor.slots - scheduler.running[lane] + self._ended[lane]
-            if free <= 0:
+            free = self._free_slots(lane)
+            if free <= 0 or self._unrecorded_failures:
                 continue
             chains = [[(number, tasks[number]) for number in chain] for chain in scheduler.start(lane, free)]
             if self._attempts.any_again:
                 chains = [[self._attempts.job(number) for number, _ in chain] for chain in chains]
             if chains:
-                start = self._loop.create_task(executor.start(chains))
+                start = self._loop.create_task(self._start(executor, chains, self._recalls))
                 start.add_done_callback(functools.partial(self._started, chains))
         if scheduler.finished and not self._finished.done():
             self._finished.set_result(None)
+
+    def _free_slots(self, lane: int) -> int:
+        """Return how many more tasks an executor takes. A task whose end is not recorded yet needs no slot."""
+        return self._executors[lane].slots - self._scheduler.running[lane] + self._ended[lane]
+
+    async def _start(self, executor: Executor, chains: list[list[Job]], recalls: int) -> None:
+        """Start chains, unless there was a recall since they were chosen."""
+        if recalls == self._recalls:
+            await executor.start(chains)
+            return
+        for (number, _), *_ in chains:
+            self.task_ended(number, None)
 
     def _started(self, chains: list[list[Job]], start: "asyncio.Task[None]") -> None:
         """Look after tasks whose start failed: without an end of theirs the run would wait for ever."""
@@ -385,7 +392,7 @@ class Run:
             outcome = Outcome(Status.INTERRUPTED)
         elif error := start.exception():
             self.warning(f"internal error: {error!r}")
-            outcome = Outcome(Status.FAILED, f"internal error: {error!r}")
+            outcome = Outcome(Status.FAILED, Cause.INTERNAL_ERROR, repr(error))
         else:
             return
         for (number, _), *_ in chains:
@@ -393,29 +400,29 @@ class Run:
                 self.task_ended(number, outcome)
 
     def _close_tasks(self) -> None:
-        """Settle the tasks that never started, so that each has ended in exactly one way."""
+        """End the tasks that never started, so that each has ended in exactly one way."""
+        outcome = _untried(Status.SKIPPED, Cause.TOO_MANY_FAILURES, self._keep_going)
         if self._signal is not None:
-            self._note(self._scheduler.close(Status.INTERRUPTED), Outcome(Status.INTERRUPTED))
+            outcome = _untried(Status.INTERRUPTED)
         elif self._journal_error is not None:
-            self._note(self._scheduler.close(Status.SKIPPED), Outcome(Status.SKIPPED, "stopped without a journal"))
-        else:
-            self._note(self._scheduler.close(Status.SKIPPED), Outcome(Status.SKIPPED, self._too_many()))
+            outcome = _untried(Status.SKIPPED, Cause.NO_JOURNAL)
+        self._note(self._scheduler.close(outcome.status), outcome)
 
     def _note(self, numbers: Iterable[int], outcome: Outcome) -> None:
         for number in numbers:
-            if outcome.reason:
-                self._reasons[number] = outcome.reason
-            self._notify("task_ended", self._tasks[number], outcome)
+            if outcome.cause is not None:
+                self._outcomes[number] = outcome
+            self._notify("task_ended", number, self._tasks[number], outcome)
 
     def _say_what_is_waited_for(self) -> None:
         running = sum(self._scheduler.running)
-        if running and not self._forced:
+        if running and self._scheduler.phase is not Phase.KILLING:
             tasks = f"{running:,} task{'s' * (running != 1)}"
             left = self._grace - PATIENCE
             self.warning(f"waiting for {tasks} to end, {left:g} s more at the most; the same signal again kills them")
 
     def _force(self) -> None:
-        self._forced = True
+        self._scheduler.enter(Phase.KILLING)
         for executor in self._executors:
             executor.interrupt(force=True)
 
@@ -442,6 +449,11 @@ class Run:
         self._observers.remove(observer)
         self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
         self.warning(f"{type(observer).__name__} failed and no longer watches: {error!r}")
+
+
+def _untried(status: Status, cause: Cause | None = None, detail: str | int = "", root: int | None = None) -> Outcome:
+    """The outcome of a task that was not tried."""
+    return Outcome(status, cause, detail, root, attempt=0, attempts=0)
 
 
 def _implementations(observers: Sequence[Observer], hook: str) -> list[tuple[Observer, Callable[..., None]]]:

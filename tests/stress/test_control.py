@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import fastrun as library
 from fastrun.document.parse import read
 from fastrun.outcome import Status
+from fastrun.plan.conditions import NOT_NEEDED, TOO_MANY
 from fastrun.plan.graph import build
-from fastrun.plan.scheduler import NOT_NEEDED, TOO_MANY, Scheduler, order
+from fastrun.plan.scheduler import Phase, Scheduler, order
 from tests.support.amounts import many
 from tests.support.documents import eval_, exec_
 from tests.support.strategies import graphs
@@ -121,7 +122,7 @@ class Play:
             assert not scheduler.finished
             task = running[random.randrange(len(running))]
             self.started += [task] if task not in self.started else []
-            if traits[task].fails and attempts[task] < traits[task].attempts and not scheduler.closing:
+            if traits[task].fails and attempts[task] < traits[task].attempts and scheduler.phase is not Phase.CLOSING:
                 attempts[task] += 1
                 scheduler.hold(task)
                 held.append(task)
@@ -142,7 +143,7 @@ class Play:
     def fates(self) -> list[str]:
         scheduler = self.scheduler
         return [
-            "not needed" if scheduler.causes.get(task) == NOT_NEEDED else Status(status).label
+            "not needed" if scheduler.skips.get(task) is NOT_NEEDED else Status(status).label
             for task, status in enumerate(scheduler.statuses)
         ]
 
@@ -167,14 +168,14 @@ def test_after_too_many_failures_only_what_is_for_them_starts(situation, random,
         status == Status.FAILED and not said.may_fail for status, said in zip(scheduler.statuses, traits, strict=True)
     )
     if failures < most:
-        assert (scheduler.stopped, scheduler.closing) == (False, False)
+        assert scheduler.phase is Phase.RUNNING
         return
     left = scheduler.close(Status.SKIPPED)
     if any(said.when != "ok" for said in traits):
-        assert scheduler.closing
+        assert scheduler.phase is Phase.CLOSING
         assert left == []
     else:
-        assert scheduler.stopped
+        assert scheduler.phase is Phase.STOPPING
     assert set(scheduler.statuses) <= {Status.OK, Status.FAILED, Status.SKIPPED}
 
 
@@ -224,7 +225,7 @@ def test_a_cleanup_runs_whatever_became_of_what_it_waits_for():
 def test_a_notification_of_failure_is_not_needed_without_one():
     scheduler = scheduler_of(*plain([], [0], [1], t1=Traits(when="failed")))
     assert run_all(scheduler) == [0]
-    assert scheduler.causes == {1: NOT_NEEDED, 2: NOT_NEEDED}
+    assert scheduler.skips == {1: NOT_NEEDED, 2: NOT_NEEDED}
     assert scheduler.not_needed == 2
     scheduler = scheduler_of(*plain([], [0], [1], t1=Traits(when="failed")))
     assert run_all(scheduler, 0) == [0, 1, 2]
@@ -233,14 +234,14 @@ def test_a_notification_of_failure_is_not_needed_without_one():
 def test_a_failure_that_is_allowed_counts_for_nobody():
     scheduler = scheduler_of(*plain([], [0], [0], t0=Traits(may_fail=True), t2=Traits(when="failed")), keep_going=1)
     assert run_all(scheduler, 0) == [0, 1]
-    assert (scheduler.allowed, scheduler.causes, scheduler.stopped) == (1, {2: NOT_NEEDED}, False)
+    assert (scheduler.allowed, scheduler.skips, scheduler.phase) == (1, {2: NOT_NEEDED}, Phase.RUNNING)
 
 
 def test_after_too_many_failures_the_cleanup_still_runs():
     edges, traits, pools = plain([], [], [1], [0, 1], t3=Traits(when="always"))
     scheduler = scheduler_of(edges, traits, pools, keep_going=1)
     assert run_all(scheduler, 0) == [0, 3]
-    assert scheduler.causes == {1: TOO_MANY, 2: TOO_MANY}
+    assert scheduler.skips == {1: TOO_MANY, 2: TOO_MANY}
     assert scheduler.finished
 
 
@@ -251,7 +252,7 @@ def test_a_chain_that_is_broken_off_after_too_many_failures_is_skipped():
     scheduler.task_ended(0, Status.FAILED)
     scheduler.task_ended(1, Status.OK)
     assert scheduler.put_back(2) == [2]
-    assert scheduler.causes[2] == TOO_MANY
+    assert scheduler.skips[2] == TOO_MANY
 
 
 def test_a_pool_holds_back_its_own_tasks_alone():
@@ -280,7 +281,7 @@ def test_a_task_that_is_held_can_be_given_up():
     scheduler = scheduler_of(*plain([], [0]))
     scheduler.start(0, 1)
     scheduler.hold(0)
-    scheduler.stop()
+    scheduler.enter(Phase.STOPPING)
     assert scheduler.task_ended(0, Status.FAILED) == [1]
     assert scheduler.finished
 

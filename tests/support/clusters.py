@@ -32,8 +32,8 @@ class Placed(Recorder):
         super().__init__()
         self.workers: dict[str, list[str | None]] = {}
 
-    def task_started(self, task: Any, start: Any) -> None:
-        super().task_started(task, start)
+    def task_started(self, number: int, task: Any, start: Any) -> None:
+        super().task_started(number, task, start)
         self.workers.setdefault(task.name, []).append(start.worker)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastrun import Observer, Outcome, Report, Start, Status, Task
+from fastrun.outcome import FIRST_START
 from fastrun.protocols import Job
 
 if TYPE_CHECKING:
@@ -31,15 +32,15 @@ class Recorder(Observer):
     def run_started(self, tasks: Sequence[Task]) -> None:
         self.events.append(("run_started", len(tasks)))
 
-    def task_started(self, task: Task, start: Start) -> None:
+    def task_started(self, number: int, task: Task, start: Start) -> None:
         self.events.append(("task_started", task.name))
 
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+    def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:
         self.events.append(("task_output", task.name, stream, data))
         key = (task.name, stream)
         self.output[key] = self.output.get(key, b"") + data
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
         self.events.append(("task_ended", task.name, outcome.status.label, outcome.reason))
 
     def run_ended(self, report: Report) -> None:
@@ -80,6 +81,7 @@ class HandExecutor:
         # By the name of the task that runs: what is left of its chain, itself first.
         self.running: dict[str, list[Job]] = {}
         self.calls: list[object] = []
+        self.recalled: set[str] = set()
         self.refuse = 0
 
     def open(self, events) -> None:
@@ -96,11 +98,16 @@ class HandExecutor:
             self.refuse -= 1
             self.events.task_ended(number, None)
         else:
-            self.events.task_started(number)
+            self.events.task_started(number, FIRST_START)
             self.running[task.name] = chain
+
+    def recall(self) -> None:
+        self.recalled = set(self.running)
 
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         self.calls.append(("interrupt", force) if number is None else ("interrupt", number, force))
+        if number is None:
+            self.recall()
         if force and number is None:
             for name in list(self.running):
                 self.end(name, Outcome(Status.INTERRUPTED))
@@ -113,12 +120,12 @@ class HandExecutor:
 
     def end(self, name: str, outcome: Outcome = OK) -> None:
         (number, _), *rest = self.running.pop(name)
-        go_on = self.events.task_ended(number, outcome)
+        self.events.task_ended(number, outcome)
         if rest and outcome.status is Status.OK:
-            if go_on:
-                self.begin(rest)
-            else:
+            if name in self.recalled:
                 self.events.task_ended(rest[0][0], None)
+            else:
+                self.begin(rest)
 
 
 class HandJournal:
@@ -133,7 +140,7 @@ class HandJournal:
     def open(self, on_change) -> None:
         self.changed = on_change
 
-    def task_started(self, number, pid) -> None:
+    def task_started(self, number, start) -> None:
         self.noted.append(("started", number))
 
     def task_ended(self, number, outcome) -> int:

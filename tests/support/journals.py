@@ -7,7 +7,7 @@ from zlib import crc32
 
 import orjson
 
-from fastrun import Outcome, Status
+from fastrun import Cause, Outcome, Status
 from fastrun.journal.file import JournalFile
 from fastrun.journal.records import (
     done_record,
@@ -19,7 +19,7 @@ from fastrun.journal.records import (
 )
 
 OK = Outcome(Status.OK)
-FAILED = Outcome(Status.FAILED, "exit status 3")
+FAILED = Outcome(Status.FAILED, Cause.EXIT, 3)
 
 
 def line_of(record: Any, data: bytes | None = None) -> bytes:
@@ -33,12 +33,12 @@ def write_some(journal: JournalFile) -> None:
     journal.append(run_record("run-1", "hash-1"))
     journal.append(start_record("a", "key-a", 1, 10, 1000))
     journal.append(start_record("b", "key-b", 1))
-    journal.append(end_record("a", "key-a", 1, OK, 1.5))
+    journal.append(end_record("a", "key-a", OK, 1.5))
     journal.flush()
-    journal.append(end_record("b", "key-b", 1, FAILED, 2))
+    journal.append(end_record("b", "key-b", FAILED, 2))
     journal.append(start_record("b", "key-b", 2, 11, 1001))
     journal.append(start_record("é\n", "key-c", 1, 12, None))
-    journal.append(end_record("é\n", "key-c", 1, OK, 0.25))
+    journal.append(end_record("é\n", "key-c", OK, 0.25))
     journal.append(skip_record("d", "b"))
     journal.append(done_record({Status.OK: 2, Status.FAILED: 1}, 1))
     journal.flush()

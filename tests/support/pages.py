@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from fastrun import Outcome, Report, Start, Status, Task
+from fastrun import Cause, Outcome, Report, Start, Status, Task
 from fastrun.observers.files.html.report import HtmlReport
 from fastrun.observers.files.output import OutputFile
 from fastrun.observers.timeline import Timeline
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OK = Outcome(Status.OK)
-FAILED = Outcome(Status.FAILED, "exit status 1")
-
-
-def skipped(cause: str) -> Outcome:
-    return Outcome(Status.SKIPPED, f"{cause} failed")
+FAILED = Outcome(Status.FAILED, Cause.EXIT, 1)
 
 
 class Story:
@@ -30,7 +26,7 @@ class Story:
         self.path = path
         self.tasks = tasks
         self.now = 0.0
-        self._named = {task.name: task for task in tasks}
+        self._numbers = {task.name: number for number, task in enumerate(tasks)}
         self._outcomes: dict[str, Outcome] = {}
         self.timeline = Timeline(clock=lambda: self.now, wall=lambda: 1e9)
         self.page = HtmlReport(OutputFile(str(path)), self.timeline, title)
@@ -40,17 +36,25 @@ class Story:
         for observer in (self.timeline, self.page):
             what(observer)
 
+    def _numbered(self, name: str) -> tuple[int, Task]:
+        return self._numbers[name], self.tasks[self._numbers[name]]
+
     def start(self, moment: float, name: str, start: Start = Start()) -> None:  # noqa: B008  # it cannot be changed
         self.now = moment
-        self._tell(lambda observer: observer.task_started(self._named[name], start))
+        self._tell(lambda observer: observer.task_started(*self._numbered(name), start))
 
     def prints(self, name: str, data: bytes) -> None:
-        self.page.task_output(self._named[name], 1, data)
+        self.page.task_output(*self._numbered(name), 1, data)
 
     def end(self, moment: float, name: str, outcome: Outcome = OK) -> None:
         self.now = moment
         self._outcomes[name] = outcome
-        self._tell(lambda observer: observer.task_ended(self._named[name], outcome))
+        self._tell(lambda observer: observer.task_ended(*self._numbered(name), outcome))
+
+    def skip(self, moment: float, name: str, root: str) -> None:
+        """``root``: the task that failed."""
+        label, number = self.tasks[self._numbers[root]].label, self._numbers[root]
+        self.end(moment, name, Outcome(Status.SKIPPED, Cause.DEPENDENCY, label, number, attempt=0, attempts=0))
 
     def run(self, began: float, ended: float, name: str, outcome: Outcome = OK) -> None:
         self.start(began, name)
@@ -60,8 +64,7 @@ class Story:
         self.now = moment
         outcomes = [self._outcomes[task.name] for task in self.tasks]
         statuses = bytes(outcome.status for outcome in outcomes)
-        reasons = {number: outcome.reason for number, outcome in enumerate(outcomes) if outcome.reason}
-        report = Report(self.tasks, statuses, reasons, moment)
+        report = Report(self.tasks, statuses, dict(enumerate(outcomes)), moment)
         self._tell(lambda observer: observer.run_ended(report))
         assert self.page.close() == ""
         return self.path

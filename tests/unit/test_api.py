@@ -166,8 +166,8 @@ def test_a_console_prints_as_the_command_line_does(capfd):
 
 def test_cancelling_ends_the_tasks_and_leaves_no_process():
     class Ready(Recorder):
-        def task_output(self, task, stream, data) -> None:
-            super().task_output(task, stream, data)
+        def task_output(self, number, task, stream, data) -> None:
+            super().task_output(number, task, stream, data)
             event.set()
 
     event = asyncio.Event()
@@ -235,8 +235,8 @@ def test_a_report_says_its_counts_and_the_module_its_names():
 @pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
 def test_a_loop_that_cancels_all_its_tasks_leaves_no_process_and_does_not_hang(runner):
     class Ready(Recorder):
-        def task_output(self, task, stream, data) -> None:
-            super().task_output(task, stream, data)
+        def task_output(self, number, task, stream, data) -> None:
+            super().task_output(number, task, stream, data)
             ready.set()
 
     ready = asyncio.Event()
@@ -256,7 +256,7 @@ def test_a_loop_that_cancels_all_its_tasks_leaves_no_process_and_does_not_hang(r
 
 def test_warnings_that_are_errors_do_not_end_a_run(recwarn):
     class Broken(fastrun.Observer):
-        def task_started(self, task, start) -> None:
+        def task_started(self, number, task, start) -> None:
             raise ValueError
 
         @property

@@ -1,1 +1,1 @@
-"""What runs in the processes of a cluster's workers."""
+"""The worker's side of a cluster: runs in the processes of Dask's workers."""

@@ -1,6 +1,6 @@
-"""What a worker has to tell a client, until that has fetched it.
+"""The outbox of a worker: keeps news until the client has fetched them.
 
-Knows the size of news and how long they may wait; not what they mean, but for output.
+Knows the size of news and how long they may wait. Of their kinds it knows only output.
 """
 
 import asyncio
@@ -10,25 +10,25 @@ from typing import Any
 
 from fastrun.cluster.seats import OUTPUT, News
 
-# Bytes of output that wait to be fetched at which no more is read, and about what one message brings at the most.
+# Most bytes of output that wait to be fetched before no more is read. Most bytes of output, roughly, in one message.
 _UNFETCHED = 1 << 20
 _MESSAGE = 1 << 19
 
-# Seconds that news wait for more of them, unless the client is waited for; and that a question waits for news.
+# Most seconds that news wait for further news, unless they are urgent. Most seconds that a request waits for news.
 _GATHERING = 0.02
 _QUESTION = 5.0
 
 
 class Outbox:
-    """News in their order. ``asked``: when they were last asked for. ``shut``: set once nobody asks any more."""
+    """Keeps news in order. ``asked``: when a client last asked. ``shut``: set once no client will ask any more."""
 
     def __init__(self) -> None:
-        """Begin, inside the running loop."""
+        """Create an empty outbox, inside the running loop."""
         self._loop = asyncio.get_running_loop()
-        # With when they came.
+        # Pairs of the time at which news came, and the news.
         self._news: deque[tuple[float, News]] = deque()
         self._size = 0
-        self._some = asyncio.Event()
+        self._not_empty = asyncio.Event()
         self._urgent = asyncio.Event()
         self._message = 0
         self._unheard: bytes | None = None
@@ -41,11 +41,11 @@ class Outbox:
         return self._size > _UNFETCHED and not self.shut
 
     def tell(self, *news: Any, urgent: bool = False) -> None:
-        """Add something. ``urgent``: the client can do something about it."""
+        """Add news. ``urgent``: the client has something to do now, so the news must not wait for more."""
         if self.shut:
             return
         self._news.append((self._loop.time(), news))
-        self._some.set()
+        self._not_empty.set()
         if news[0] == OUTPUT:
             self._size += len(news[3])
             urgent = self._size > _MESSAGE
@@ -53,24 +53,25 @@ class Outbox:
             self._urgent.set()
 
     async def fetch(self, heard: int) -> tuple[int, bytes]:
-        """What happened since, as a running number and a message; the same once more unless it was ``heard``.
+        """Wait for news, and return the number of a message and the message.
 
-        In the message a list: how many seconds ago, and the news.
+        The message is a pickled list of pairs: the seconds since the news came, and the news. The same message is
+        returned again until the client asks with its number as ``heard``.
         """
         self.asked = self._loop.time()
         if heard == self._message:
             self._unheard = None
         if self._unheard is None:
-            await _wait(self._some, _QUESTION)
+            await _wait(self._not_empty, _QUESTION)
             await _wait(self._urgent, _GATHERING)
-        # Whoever asked before, and is gone, may have made one meanwhile.
+        # An earlier request, whose client is gone, may have made the message meanwhile.
         if self._unheard is None:
             self._message += 1
-            self._unheard = pickle.dumps(self._take())
+            self._unheard = pickle.dumps(self._pop_message())
         self.asked = self._loop.time()
         return self._message, self._unheard
 
-    def _take(self) -> list[tuple[float, News]]:
+    def _pop_message(self) -> list[tuple[float, News]]:
         taken = []
         size = 0
         now = self._loop.time()
@@ -81,7 +82,7 @@ class Outbox:
             taken.append((now - came, news))
         self._size -= size
         if not self._news:
-            self._some.clear()
+            self._not_empty.clear()
             self._urgent.clear()
         return taken
 

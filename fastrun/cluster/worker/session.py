@@ -1,4 +1,4 @@
-"""Loaded by the workers of a cluster on this machine: puts them out of reach of the terminal's Ctrl-C and Ctrl-Z."""
+"""A module that workers on this machine load first: Ctrl-C and Ctrl-Z of the terminal no longer reach them."""
 
 import os
 

@@ -27,10 +27,10 @@ from fastrun.executors.guardian.leftovers import end_leftovers
 from fastrun.executors.guardian.table import EXEC
 from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
-from fastrun.outcome import Outcome, Status, exit_outcome
+from fastrun.outcome import Cause, Outcome, Start, Status, exit_outcome
 from fastrun.protocols import CHAIN_SECONDS, STDERR, STDOUT, Chain, Events
 from fastrun.settings import DEFAULTS, RunSettings
-from fastrun.text import printable
+from fastrun.text import COLUMNS_SHOWN, printable
 
 if TYPE_CHECKING:
     # Loaded where there are any.
@@ -48,6 +48,9 @@ _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 0)
 # Most bytes read of a pipe when its process has exited: as many as the largest pipe of an unprivileged process holds,
 # and so all that was printed before the exit.
 _LARGEST_PIPE = 1 << 20
+
+# Columns of the report's line that tell why a command cannot start.
+_CAUSE_COLUMNS = COLUMNS_SHOWN - len("cannot start: ")
 
 # Most looks at groups that were killed, a second in all. Only a process that waits for a broken disk takes longer to
 # die.
@@ -149,7 +152,7 @@ class ProcessExecutor:
         if not task.detach:
             process.row = self._table.add(EXEC, process.pid, task.name)
         self._slots.started()
-        self._events.task_started(process.number, process.pid, self._held_by)
+        self._events.task_started(process.number, Start(pid=process.pid, held_by=self._held_by))
         if len(self._running) >= self._slots.number:
             self._held_by = "slot"
         self._watch.add(process)
@@ -167,11 +170,17 @@ class ProcessExecutor:
 
     def _refused(self, process: Process, error: OSError) -> None:
         self._settle()
-        cause = printable(f"cannot start: {_cause(error)}")
-        outcome: Outcome | None = Outcome(Status.FAILED, cause)
-        if error.errno in SHORTAGES and not self._slots.refused(self._events, len(self._running), cause):
-            outcome = None
-        self._events.task_ended(process.number, outcome)
+        outcome = Outcome(Status.FAILED, Cause.CANNOT_START, printable(_cause(error), _CAUSE_COLUMNS))
+        short = error.errno in SHORTAGES
+        waits = short and not self._slots.refused(self._events, len(self._running), outcome.reason)
+        self._events.task_ended(process.number, None if waits else outcome)
+
+    def recall(self) -> None:
+        """Let no chain go on."""
+        for process in self._running:
+            process.until = 0.0
+        while self._following:
+            self._events.task_ended(self._following.pop(0).number, None)
 
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         """Send TERM and CONT to the groups, KILL with ``force``."""
@@ -295,10 +304,10 @@ class ProcessExecutor:
         outcome = self._outcome(process)
         if process.task.retries and outcome.status is not Status.OK:
             self._may_follow[process.number] = process.task.name
-        go_on = self._events.task_ended(process.number, outcome)
+        self._events.task_ended(process.number, outcome)
         following = process.position + 1
         if outcome.status is Status.OK and following < len(process.chain):
-            if go_on and self._loop.time() < process.until:
+            if self._loop.time() < process.until:
                 self._following.append(Process(process.chain, following, process.until))
             else:
                 self._events.task_ended(process.chain[following][0], None)
@@ -310,10 +319,10 @@ class ProcessExecutor:
         if process.usage is not None:
             outcome = outcome._replace(usage=process.usage)
         if process.unread and outcome.status is Status.OK:
-            return Outcome(Status.FAILED, process.unread, process.usage)
+            return Outcome(Status.FAILED, Cause.OUTPUT_LOST, process.unread, usage=process.usage)
         if process.code == -signal.SIGKILL and (kills := oom_kills()) > self._oom_kills:
             self._oom_kills = kills
-            return outcome._replace(reason=f"{outcome.reason}, probably as memory was short")
+            return outcome._replace(cause=Cause.OUT_OF_MEMORY)
         return outcome
 
     def turn_ended(self) -> None:
@@ -331,7 +340,7 @@ class ProcessExecutor:
             return 0
         except OSError as error:
             # A snippet may have closed it.
-            process.unread = f"cannot read its output: {error.strerror}"
+            process.unread = error.strerror or str(error)
             self.hung_up(process, stream)
             return 0
         if data:

@@ -29,7 +29,7 @@ from fastrun.executors.guardian.table import EVAL
 from fastrun.executors.shortage import Slots
 from fastrun.executors.snippets.streams import install, uninstall
 from fastrun.executors.snippets.tracebacks import SNIPPET_FILE, safe_text, traceback_text
-from fastrun.outcome import OK, Outcome, Status
+from fastrun.outcome import FIRST_START, OK, Cause, Outcome, Status
 from fastrun.protocols import CHAIN_SECONDS, STDERR, Chain, Events, Job
 from fastrun.settings import DEFAULTS, RunSettings
 from fastrun.text import printable
@@ -53,6 +53,7 @@ _AHEAD = 64
 _SHORT = 0.001
 
 _ENDED_OK = (OK,)
+_NOT_STARTED = (None,)
 
 
 class _Step(Enum):
@@ -60,11 +61,11 @@ class _Step(Enum):
 
     STARTED = auto()
     ENDED = auto()
-    NOT_STARTED = auto()
+    FAILED = auto()
 
 
 # Looked up once, not for each snippet.
-_STARTED, _ENDED, _NOT_STARTED = _Step
+_STARTED, _ENDED, _FAILED = _Step
 
 
 class SnippetExecutor:
@@ -83,9 +84,7 @@ class SnippetExecutor:
         self._threads: list[threading.Thread] = []
         self._submitted = 0
         self._taken = 0
-        # Most snippets that may be queued beside those that run, where they may start before a failure is noted; how
-        # many may be at present, and when the last ended.
-        self._most_ahead = 0 if settings.keep_going else _AHEAD
+        # Most snippets that may be queued at present beside those that run, and when the last ended.
         self._ahead = 0
         self._last_end = 0.0
         self._watching = False
@@ -96,6 +95,14 @@ class SnippetExecutor:
         self._codes: dict[str, CodeType] = {}
         self._uncollected = 0
         self._lock = threading.Lock()
+        # Whether no thread may start a snippet from the moment that a failure is known in another one until the run has
+        # said whether more may start.
+        self._fail_fast = settings.keep_going > 0
+        # How often snippets that had not started were to go back, and how many of these times the loop knows of.
+        self._recalls = 0
+        self._known_recalls = 0
+        # With ``fail_fast``, by the head of a chain: what the loop knew when it handed the chain over.
+        self._handed_over: dict[int, int] = {}
         self._interrupted = False
         self._gave_up = False
         self._closed = False
@@ -120,22 +127,33 @@ class SnippetExecutor:
             self._return(heads)
             return
         if not self._threads and not self._add_thread():
-            cause = "cannot start a thread"
-            failed = self._slots.refused(self._events, 0, cause)
+            outcome = Outcome(Status.FAILED, Cause.NO_THREAD)
+            failed = self._slots.refused(self._events, 0, outcome.reason)
             for number in heads:
-                self._events.task_ended(number, Outcome(Status.FAILED, cause) if failed else None)
+                self._events.task_ended(number, outcome if failed else None)
             return
         # Before the snippets: the first of them may end the process.
         self._guardian.begin(self._events)
         self._slots.started()
         self._unfinished.update([chain[0] for chain in chains])
         self._submitted += len(chains)
+        if self._fail_fast:
+            self._handed_over.update(dict.fromkeys(heads, self._known_recalls))
         for chain in chains:
             self._jobs.put(chain)
         if not self._watching and len(self._threads) < self._most:
             self._watching = True
             self._taken = self._submitted - self._jobs.qsize()
             self._loop.call_later(_PATIENCE, self._grow)
+
+    def recall(self) -> None:
+        """Take back what waits for a thread. With ``fail_fast`` threads go on with no chain."""
+        with self._lock:
+            self._recalls += 1
+        self._known_recalls += 1
+        if not self._closed:
+            # What is queued afterwards tells the threads to end.
+            self._take_back()
 
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         """Take back what waits for a thread; with ``force`` give up on what runs: no thread can be ended.
@@ -182,6 +200,7 @@ class SnippetExecutor:
                 break
             if chain is not None:
                 self._submitted -= 1
+                self._handed_over.pop(chain[0][0], None)
                 self._unfinished.pop(chain[0][0], None)
                 self._return([chain[0][0]])
 
@@ -245,12 +264,15 @@ class SnippetExecutor:
         while news:
             number, what, content = news.popleft()
             if what is _STARTED:
-                events.task_started(number)
+                events.task_started(number, FIRST_START)
             elif what is _ENDED:
                 ended += 1
                 self._end(number, *content)
-            elif what is _NOT_STARTED:
-                self._end(number, None)
+            elif what is _FAILED:
+                ended += 1
+                self._end(number, content)
+                # Only now: by this the run has recalled what may not start.
+                self._known_recalls += 1
             else:
                 # ``print`` writes a text and the end of its line one by one.
                 if news and news[0][0] == number and news[0][1] == what:
@@ -265,7 +287,7 @@ class SnippetExecutor:
                 self._uncollected -= collected
         if ended:
             now = time.monotonic()
-            self._ahead = self._most_ahead if now - self._last_end < ended * _SHORT else 0
+            self._ahead = _AHEAD if now - self._last_end < ended * _SHORT else 0
             self._last_end = now
 
     def _end(self, number: int, outcome: Outcome | None, following: Job | None = None) -> None:
@@ -277,8 +299,7 @@ class SnippetExecutor:
         if following is not None:
             self._unfinished[following[0]] = following[1]
         self._slots.ended()
-        if not self._events.task_ended(number, outcome) and self._jobs.qsize():
-            self._take_back()
+        self._events.task_ended(number, outcome)
 
     # In the pool's threads
 
@@ -293,12 +314,12 @@ class SnippetExecutor:
         news = self._news
         last = len(chain) - 1
         until = time.monotonic() + CHAIN_SECONDS if last else 0.0
+        recalls = self._handed_over.pop(chain[0][0]) if self._fail_fast else None
         for place, (number, task) in enumerate(chain):
-            if place and (self._interrupted or time.monotonic() > until):
-                news.append((number, _NOT_STARTED, None))
-                self._wake()
+            if recalls is None:
+                news.append((number, _STARTED, None))
+            elif not self._begin(number, recalls):
                 return
-            news.append((number, _STARTED, None))
             if not self._awake:
                 self._wake()
             self._table.write(row, EVAL, 0, task.name)
@@ -309,20 +330,47 @@ class SnippetExecutor:
                 # This is a copy made by a snippet that forked: it must not go on as a second runner.
                 os._exit(0 if outcome.status == Status.OK else 1)
             if outcome is not OK:
-                news.append((number, _ENDED, (outcome,)))
-                self._wake()
+                self._tell_failure(number, outcome)
                 return
             if place == last:
                 news.append((number, _ENDED, _ENDED_OK))
-            else:
-                with self._lock:
-                    if number in self._abandoned:
-                        news.append((number, _ENDED, _ENDED_OK))
-                        self._wake()
-                        return
-                    news.append((number, _ENDED, (outcome, chain[place + 1])))
+            elif not self._go_on(number, chain[place + 1], until):
+                return
             if not self._awake:
                 self._wake()
+
+    def _go_on(self, number: int, following: Job, until: float) -> bool:
+        """Tell that a snippet is ok. Returns whether its thread goes on with the next one."""
+        goes_on = not self._interrupted and time.monotonic() <= until
+        with self._lock:
+            if number in self._abandoned:
+                goes_on = False
+                self._news.append((number, _ENDED, _ENDED_OK))
+            else:
+                self._news.append((number, _ENDED, (OK, following)))
+                if not goes_on:
+                    self._news.append((following[0], _ENDED, _NOT_STARTED))
+        if not goes_on:
+            self._wake()
+        return goes_on
+
+    def _begin(self, number: int, recalls: int) -> bool:
+        """Tell that a snippet starts, or that it goes back if there was a recall since its chain was handed over."""
+        with self._lock:
+            starts = recalls == self._recalls
+            self._news.append((number, _STARTED, None) if starts else (number, _ENDED, _NOT_STARTED))
+        if not starts:
+            self._wake()
+        return starts
+
+    def _tell_failure(self, number: int, outcome: Outcome) -> None:
+        if self._fail_fast:
+            with self._lock:
+                self._recalls += 1
+                self._news.append((number, _FAILED, outcome))
+        else:
+            self._news.append((number, _ENDED, (outcome,)))
+        self._wake()
 
     def _execute(self, number: int, task: Task) -> Outcome:
         OUTPUT.set((self._print, number))
@@ -339,7 +387,7 @@ class SnippetExecutor:
                 return self._failed(number, task, error)
             except BaseException:
                 # Its name, its code and its text are the snippet's as well, and may raise anything.
-                return Outcome(Status.FAILED, "an exception that cannot be described")
+                return Outcome(Status.FAILED, Cause.EXCEPTION, "an exception that cannot be described")
         return OK
 
     def _failed(self, number: int, task: Task, error: BaseException) -> Outcome:
@@ -354,7 +402,7 @@ class SnippetExecutor:
         self._print(number, STDERR, text.encode("utf-8", "backslashreplace"))
         message = safe_text(error)
         name = safe_text(type(error).__name__)
-        return Outcome(Status.FAILED, printable(f"{name}: {message}" if message else name))
+        return Outcome(Status.FAILED, Cause.EXCEPTION, printable(f"{name}: {message}" if message else name))
 
     def _print(self, number: int, stream: int, data: bytes) -> bool:
         """Pass on what a task prints, slowed down to what is taken. Return False once the run is over."""

@@ -1,4 +1,4 @@
-"""How an attempt at a task went, as members of a JSON object: the same words for all files that tell of it.
+"""The details of an attempt as members of a JSON object, the same in all files that contain them.
 
 Knows spans and JSON. Does not know where the members go.
 """
@@ -11,10 +11,10 @@ from fastrun.outcome import FIRST_START, OK, Outcome
 
 
 class Details:
-    """Gives the members for one attempt after the other.
+    """Makes the members for one attempt after the other.
 
-    Snippets that start and end within a turn of the loop differ in nothing but their names: what is the same as for the
-    attempt before is not put together again.
+    Snippets that start and end within one turn of the loop differ only in their names. So the members are reused while
+    they are the same as those of the attempt before.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Details:
         self._last = ""
 
     def of(self, outcome: Outcome, span: Span | None) -> str:
-        """The members, as text without the braces. ``span``: None for a task that did not run."""
+        """Return the members, as text without the braces. ``span``: None for a task that did not run."""
         if span is None or span.start is not FIRST_START or outcome is not OK or span.ended is None:
             return _members(outcome, span)
         if span.began != self._began or span.ended != self._ended or span.ready != self._ready:
@@ -32,20 +32,19 @@ class Details:
 
 
 def _members(outcome: Outcome, span: Span | None) -> str:
-    """Put together by hand: orjson gives 17 digits of a time, and has to be handed an object that is made for it."""
+    """Return the members, formatted by hand: orjson writes times with 17 digits, and needs an object to be made."""
     result = f'"status":"{outcome.status.label}","reason":{quoted(outcome.reason)}'
+    result += f',"cause":{"null" if outcome.cause is None else quoted(outcome.cause.value)}'
+    tried = f'"attempt":{outcome.attempt or "null"},"attempts":{outcome.attempts or "null"}'
+    tried += f',"retry_in":{_number(outcome.retry_in)}'
     if span is None:
-        return (
-            f'{result},"duration":null,"cpu_seconds":null,"peak_bytes":null,'
-            '"attempt":null,"attempts":null,"retry_in":null,"worker":null,"wait":null'
-        )
-    start, usage = span.start, outcome.usage
+        return f'{result},"duration":null,"cpu_seconds":null,"peak_bytes":null,{tried},"worker":null,"wait":null'
+    worker, usage = span.start.worker, outcome.usage
     cpu, peak = (None, None) if usage is None else usage
     after = span.began - span.ready
     return (
-        f'{result},"duration":{span.seconds:.6f},"cpu_seconds":{_number(cpu)},"peak_bytes":{_number(peak)},'
-        f'"attempt":{start.attempt},"attempts":{start.attempts},"retry_in":{_number(outcome.again)},'
-        f'"worker":{"null" if start.worker is None else quoted(start.worker)},'
+        f'{result},"duration":{span.seconds:.6f},"cpu_seconds":{_number(cpu)},"peak_bytes":{_number(peak)},{tried},'
+        f'"worker":{"null" if worker is None else quoted(worker)},'
         f'"wait":{{"dependencies":{span.ready:.6f},"after":{after:.6f},"for":{quoted(span.held_by)}}}'
     )
 

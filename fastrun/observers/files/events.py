@@ -1,7 +1,7 @@
-"""What happens, as JSON Lines: for programs that follow a run, or read of it later.
+"""The events of a run as JSON Lines, for programs that follow a run or read about it later.
 
-Knows the timeline and JSON; docs/events.md and events.schema.json say what is in a line. Does not know where the file
-is. What happens within one turn of the loop is written at once, whole lines, and flushed: it outlives this process.
+docs/events.md and events.schema.json define the lines. The events of one turn of the loop are written at once, in whole
+lines, and flushed, so that they outlive this process. Knows the timeline and JSON. Does not know where the file is.
 """
 
 import json
@@ -18,20 +18,20 @@ from fastrun.observers.files.output import FileObserver, Output, OutputStream
 from fastrun.observers.timeline import Moment, Timeline, Together, quoted
 from fastrun.outcome import FIRST_START, OK, Report, Start
 
-# What is in a line, for ``--schema events`` and for those who check.
+# The schema of a line, for ``--schema events`` and for programs that validate.
 EVENTS_SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "events.schema.json")
 
-# Of the format. It changes only when a key is gone or means something else.
+# Version of the format. It changes only if a key is removed or changes its meaning.
 VERSION = 1
 
 _HEAD = f'{{"v":{VERSION},"n":'
 
 
 class EventLog(FileObserver):
-    """Writes an event per line. Stands behind the timeline."""
+    """Writes one event per line. Comes after the timeline in the list of observers."""
 
     def __init__(self, file: Output, timeline: Timeline, run_id: str) -> None:
-        """``run_id``: as the commands see it."""
+        """``run_id``: the id that the commands see."""
         super().__init__(file)
         self.complete = False
         self._timeline = timeline
@@ -39,14 +39,14 @@ class EventLog(FileObserver):
         self._details = Details()
         # The number of the last line.
         self._number = 0
-        # The last second that was written, since the epoch and as text.
+        # The second of the last line, since the epoch and as text.
         self._second = -1
         self._wall = ""
-        timeline.follow(self._take)
+        timeline.follow(self._write_turn)
 
     @property
     def congested(self) -> bool:
-        """Whether who reads the pipe is behind."""
+        """Whether the reader of the pipe is behind."""
         return isinstance(self.file, OutputStream) and self.file.congested
 
     def run_started(self, tasks: Sequence[Task]) -> None:
@@ -64,8 +64,8 @@ class EventLog(FileObserver):
         self._write(self._line(self._timeline.seconds, "run_ended", about))
         self.complete = True
 
-    def _take(self, moments: Sequence[Moment | Together]) -> None:
-        """Write what has happened in a turn."""
+    def _write_turn(self, moments: Sequence[Moment | Together]) -> None:
+        """Write the events of one turn."""
         lines: list[str] = []
         head, members = _HEAD, self._details.of
         last = math.nan
@@ -88,7 +88,7 @@ class EventLog(FileObserver):
         self._write("".join(lines))
 
     def _together(self, moment: Together, started: str, ended: str) -> list[str]:
-        """The lines of many snippets, two in a text. ``started``, ``ended``: what stands before the names."""
+        """Return the lines of many snippets, two in each text. ``started``, ``ended``: what precedes the names."""
         tasks, head = moment.tasks, _HEAD
         numbers = range(self._number + 1, self._number + 1 + 2 * len(tasks), 2)
         self._number += 2 * len(tasks)
@@ -100,7 +100,7 @@ class EventLog(FileObserver):
                 f"{head}{number}{started}{name}{began}{number + 1}{ended}{name}{went}"
                 for number, name in zip(numbers, names, strict=True)
             ]
-        members = [self._details.of(OK, moment.span(place)) for place in range(len(tasks))]
+        members = [self._details.of(OK, moment.span(index)) for index in range(len(tasks))]
         return [
             f"{head}{number}{started}{name}{began}{number + 1}{ended}{name},{went}}}\n"
             for number, name, went in zip(numbers, names, members, strict=True)
@@ -112,7 +112,7 @@ class EventLog(FileObserver):
         return f'{_HEAD}{self._number},"type":"{type_}",{self._when(at)},{members}}}\n'
 
     def _when(self, at: float) -> str:
-        """The members for the time, to the microsecond."""
+        """Return the members for the time, to the microsecond."""
         seconds, micros = divmod(int((self._timeline.started_at + at) * 1e6), 1_000_000)
         if seconds != self._second:
             self._second = seconds

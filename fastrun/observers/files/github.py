@@ -1,4 +1,4 @@
-"""What GitHub Actions shows of a run: annotations for tasks that failed, and a summary of the step.
+"""The output for GitHub Actions: annotations for failed tasks, and a summary of the step.
 
 Knows the syntax of workflow commands and of Markdown. Does not know where the commands are printed.
 """
@@ -12,17 +12,17 @@ from fastrun.outcome import Report, Result, Status
 from fastrun.protocols import Observer
 from fastrun.text import printable
 
-# GitHub shows no more annotations of one step.
+# Most annotations that GitHub shows of one step.
 _ANNOTATIONS = 10
 
-# A summary of more than 1 MiB is not shown at all; more rows than this are not read.
+# Most failed tasks that a summary lists. A person does not read more, and GitHub shows no summary over 1 MiB.
 _ROWS = 100
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#!|~&@:$])")
 
 
 class GitHub(Observer):
-    """Tells at the end of the run. Stands before the console, so that the report comes last."""
+    """Writes at the end of the run. Comes before the console in the list of observers, so that the report is last."""
 
     def __init__(
         self,
@@ -33,11 +33,11 @@ class GitHub(Observer):
         file: str | None,
         position: Callable[[int], tuple[int, int] | None],
     ) -> None:
-        """``say``: takes a line for standard output. ``warn``: takes a warning.
+        """``say``: called with each line for standard output. ``warn``: called with each warning.
 
-        ``title``: of the summary. ``summary``: the file that it is added to, None for none.
-        ``file``: the document's path in the repository, None if it is not in there. ``position``: line and column of a
-        task in it, by its number.
+        ``title``: the title of the summary. ``summary``: the file to which the summary is appended, None for none.
+        ``file``: the document's path in the repository, None if it is not there. ``position``: returns the line and
+        column of a task in the document, by its number.
         """
         self._say = say
         self._warn = warn
@@ -48,7 +48,7 @@ class GitHub(Observer):
         self._tasks: Sequence[Task] = ()
 
     def run_started(self, tasks: Sequence[Task]) -> None:
-        """Note them."""
+        """Note the tasks."""
         self._tasks = tasks
 
     def run_ended(self, report: Report) -> None:
@@ -68,19 +68,19 @@ class GitHub(Observer):
                 with open(self._summary, "ab") as file:
                     file.write(_summary(self._title, report, [result for _, result in shown], failures).encode())
             except OSError as error:
-                # Nobody asked for it by an option: no reason for another exit status.
+                # No option asked for the summary, so this does not change the exit status.
                 self._warn(f"cannot write {self._summary}: {error.strerror}")
 
     def _annotate(self, shown: Sequence[tuple[int, Result]], failures: int) -> None:
         one_by_one = failures if failures <= _ANNOTATIONS else _ANNOTATIONS - 1
         for number, (name, _, reason) in shown[:one_by_one]:
-            place = self._place(number)
-            self._say(f"::error {place}title={_property(printable(name))}::{_data(printable(reason))}")
+            location = self._location_of(number)
+            self._say(f"::error {location}title={_property(printable(name))}::{_data(printable(reason))}")
         if failures > one_by_one:
             self._say(f"::error title=fastrun::{failures - one_by_one} more tasks failed")
 
-    def _place(self, number: int) -> str:
-        """The properties that have an annotation shown beside the task's lines, where a change touches them."""
+    def _location_of(self, number: int) -> str:
+        """Return the properties with which GitHub shows an annotation beside the task's lines, if a change has them."""
         if self._file is None or (found := self._position(number)) is None:
             return ""
         line, column = found
@@ -108,5 +108,5 @@ def _summary(title: str, report: Report, shown: Sequence[Result], failures: int)
 
 
 def _markdown(text: str) -> str:
-    """Text on one line that Markdown takes as it is: punctuation behind a backslash has no meaning."""
+    """Return a text as one line that Markdown shows unchanged: punctuation after a backslash has no meaning."""
     return _MARKDOWN.sub(r"\\\1", printable(text))

@@ -1,6 +1,7 @@
-"""The run as JUnit XML, which CI systems read: each task is a test case.
+"""The run as JUnit XML for CI systems: each task is a test case.
 
-Knows the timeline and the elements that Ant's and Jenkins' schemas both allow. Does not know who reads it.
+Knows the timeline and the elements that the schemas of both Ant and Jenkins allow. Does not know which program reads
+the file.
 """
 
 import os
@@ -17,31 +18,32 @@ from fastrun.observers.timeline import Span, Timeline
 from fastrun.outcome import Outcome, Report, Result, Start, Status
 from fastrun.text import printable
 
-# Of a larger document only what failed is listed: readers take seconds for 10,000 cases, and show none of them well.
+# Most tasks that are all listed. Of a larger document only failed tasks are: CI systems take seconds to read 10,000
+# cases, and do not show so many well.
 MOST_CASES = 10_000
 
-# Bytes that are kept of what a task prints, and lines that are listed of them.
+# Most bytes that are kept of a task's output, and most lines of it that are listed.
 _BYTES = 16 << 10
 _LINES = 20
 
 _CASES_AT_ONCE = 400
 
-# Seconds of waiting from which on it is told.
+# Fewest seconds of waiting that are mentioned.
 _NOTABLE_WAIT = 0.01
 
-# What XML 1.0 has no way to write.
+# Characters that XML 1.0 cannot represent.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"})
-# A reader makes spaces of these in an attribute.
+# A reader would turn line ends and tabs in an attribute into spaces.
 _MORE_ESCAPES = {**_ESCAPES, ord("\n"): "&#10;", ord("\t"): "&#9;"}
 
 
 class JUnit(FileObserver):
-    """Writes the file at the end of the run. Stands behind the timeline."""
+    """Writes the file at the end of the run. Comes after the timeline in the list of observers."""
 
     def __init__(self, file: Output, timeline: Timeline, suite: str, run_id: str) -> None:
-        """``suite``: what the whole is called. ``run_id``: as the commands see it."""
+        """``suite``: the name of the test suite. ``run_id``: the id that the commands see."""
         super().__init__(file)
         self.complete = False
         self._timeline = timeline
@@ -51,20 +53,20 @@ class JUnit(FileObserver):
         self._tails = Tails(each=_BYTES)
 
     def run_started(self, tasks: Sequence[Task]) -> None:
-        """Note how many there are."""
+        """Note the tasks."""
         self._tasks = tasks
 
-    def task_started(self, task: Task, start: Start) -> None:  # noqa: ARG002
-        """Keep what it prints from now on, and not what an attempt before has printed."""
-        self._tails.begin(task.name)
+    def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
+        """Keep the output from now on, without that of earlier attempts."""
+        self._tails.begin(number)
 
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
-        """Keep the end of it, both streams in one as in a terminal."""
-        self._tails.add(task.name, data)
+    def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
+        """Keep the last output, both streams in one as in a terminal."""
+        self._tails.add(number, data)
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
-        """Keep what a task that failed has printed, and drop that of all others."""
-        self._tails.end(task.name, keep=outcome.again is None and outcome.status is Status.FAILED)
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:  # noqa: ARG002
+        """Keep the output of a failed task, and drop that of all others."""
+        self._tails.end(number, keep=outcome.retry_in is None and outcome.status is Status.FAILED)
 
     def run_ended(self, report: Report) -> None:
         """Write the file."""
@@ -104,39 +106,48 @@ class JUnit(FileObserver):
     def _cases(self, report: Report, all_listed: bool) -> Iterator[str]:
         class_name = _attribute(f"fastrun.{self._suite}")
         spans = self._timeline.spans
-        for task, result in zip(self._tasks, report, strict=True):
-            content = self._content(task, result)
-            if all_listed or content.startswith("<failure"):
-                span = spans.get(task.name)
+        for number, (task, result) in enumerate(zip(self._tasks, report, strict=True)):
+            if all_listed or self._has_failed(number, result):
+                content = self._content(number, result)
+                span = spans.get(number)
                 seconds = 0.0 if span is None else span.seconds
                 head = f'<testcase name="{_attribute(task.name)}" classname="{class_name}" time="{seconds:.6f}"'
                 yield f"{head}>{content}</testcase>\n" if content else f"{head}/>\n"
 
     def _lines(self, report: Report, all_listed: bool) -> Iterator[str]:
-        """What there is no attribute for: what tasks waited for and used, and where. A line for those that did."""
+        """Yield what has no attribute in JUnit: attempts, what tasks waited for, what they used and where they ran.
+
+        A task without any of these has no line.
+        """
         spans = self._timeline.spans
-        for task, result in zip(self._tasks, report, strict=True):
-            span = spans.get(task.name)
-            if span is not None and (all_listed or self._content(task, result).startswith("<failure")):
-                said = "; ".join(_how(span))
+        for number, (task, result) in enumerate(zip(self._tasks, report, strict=True)):
+            if all_listed or self._has_failed(number, result):
+                said = "; ".join(_how(report.outcome(number), spans.get(number)))
                 if said:
                     yield _text(f"{task.label}: {said}\n")
 
-    def _content(self, task: Task, result: Result) -> str:
-        """The element that says why a case is not a success, empty if it is one."""
+    def _has_failed(self, number: int, result: Result) -> bool:
+        return result.status is Status.FAILED and not self._tasks[number].allow_failure
+
+    def _content(self, number: int, result: Result) -> str:
+        """Return the element that says why a case is not a success, empty if it is a success."""
         status, message = result.status, _attribute(result.reason)
         if status is Status.OK:
             return ""
         if status is Status.INTERRUPTED:
             return '<error type="interrupted" message="interrupted"/>'
-        if status is Status.SKIPPED or task.allow_failure:
+        if status is Status.SKIPPED or self._tasks[number].allow_failure:
             return f'<skipped message="{message}"/>'
-        tail = self._tails.kept.get(task.name)
+        tail = self._tails.kept.get(number)
         output = "" if tail is None else _text(tail.text(_LINES)[0])
         return f'<failure type="failed" message="{message}">{output}</failure>'
 
 
-def _how(span: Span) -> Iterator[str]:
+def _how(outcome: Outcome, span: Span | None) -> Iterator[str]:
+    if outcome.attempts > 1:
+        yield f"attempt {outcome.attempt} of {outcome.attempts}"
+    if span is None:
+        return
     waited = span.began - span.ready
     if waited >= _NOTABLE_WAIT:
         yield f"waited {waited:.3f} s for {span.held_by}"

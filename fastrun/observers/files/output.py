@@ -1,4 +1,4 @@
-"""The file that an observer writes for another program or a person: private, and never the end of a run.
+"""The output file of an observer: private to its owner, and never a reason for a run to end.
 
 Knows bytes and a path. Does not know what is written.
 """
@@ -16,37 +16,40 @@ from fastrun.text import printable
 
 
 def open_private(path: str) -> tuple[int, bool]:
-    """A descriptor of a file, and whether it was made, readable by its owner alone. Raises OSError."""
+    """Open a file for writing. Return its descriptor and whether this call created it. Raises OSError.
+
+    Only its owner can read a file created here.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
     try:
         return os.open(path, flags | os.O_EXCL, 0o600), True
     except FileExistsError:
-        # What is there already keeps its mode: it is the user's.
+        # An existing file keeps the mode that the user gave it.
         return os.open(path, flags, 0o600), False
 
 
 class OutputFile:
-    """A file that is written from its beginning, readable by its owner alone.
+    """A file that is written from its beginning and that only its owner can read.
 
-    ``failure``: a line about the first error, after which nothing is written any more; empty if there is none.
+    ``failure``: a line about the first error, empty if there is none. After an error nothing more is written.
     """
 
     def __init__(self, path: str, *, compressed: bool = False) -> None:
-        """``path``: made, or emptied by ``begin`` if it exists. ``compressed``: as gzip does it. Raises OSError."""
+        """``path``: is created, or truncated by ``begin`` if it exists. ``compressed``: with gzip. Raises OSError."""
         self.label = printable(path)
         self.failure = ""
         self._path = path
         self._compressed = compressed
         self._descriptor, self._made = open_private(path)
-        # The outermost comes first.
+        # The outermost file object first.
         self._files: list[IO[bytes]] = []
 
     def begin(self) -> None:
-        """Empty it: from now on it is this run's. What is written first does so as well."""
+        """Truncate the file, which from now on belongs to this run. The first ``write`` does so as well."""
         if self._files:
             return
         try:
-            # Nobody else can be emptied.
+            # Only regular files can be truncated.
             if stat.S_ISREG(os.fstat(self._descriptor).st_mode):
                 os.ftruncate(self._descriptor, 0)
         except OSError as error:
@@ -59,14 +62,14 @@ class OutputFile:
             self._files.insert(0, cast("IO[bytes]", gzip.GzipFile("", "wb", 3, raw, 0)))
 
     def discard(self) -> None:
-        """Leave everything as it was, as nothing has begun."""
+        """Close the file and leave everything as it was: the run has not begun."""
         os.close(self._descriptor)
         if self._made:
             with suppress(OSError):
                 os.unlink(self._path)
 
     def write(self, data: bytes) -> None:
-        """Add to the file's buffer."""
+        """Add data to the file's buffer."""
         self.begin()
         if not self.failure:
             try:
@@ -75,7 +78,7 @@ class OutputFile:
                 self._failed(error)
 
     def flush(self) -> None:
-        """Hand the buffer to the system, so that it outlives this process."""
+        """Hand the buffer to the system, so that its content outlives this process."""
         self.begin()
         if not self.failure:
             try:
@@ -84,7 +87,7 @@ class OutputFile:
                 self._failed(error)
 
     def close(self) -> str:
-        """Write what is left. Returns ``failure``."""
+        """Write what is left and close. Return ``failure``."""
         self.begin()
         for file in self._files:
             try:
@@ -104,19 +107,19 @@ class OutputFile:
 
 
 class OutputStream:
-    """The same for what somebody reads meanwhile, a pipe or a terminal: he may be slow, and the loop does not wait."""
+    """The same interface for a pipe or a terminal, whose reader may be slow: the loop does not wait for it."""
 
     def __init__(self, descriptor: int, label: str) -> None:
-        """``label``: what it is called."""
+        """``label``: its name in messages."""
         self.label = label
-        # Seconds that ``close`` waits for who reads, None for as long as it takes.
+        # Most seconds that ``close`` waits for the reader, None for no limit.
         self.patience: float | None = None
         self._descriptor = descriptor
         self._writer = Writer({STDOUT: descriptor}, {STDOUT: label})
 
     @property
     def congested(self) -> bool:
-        """Whether who reads is behind."""
+        """Whether the reader is behind."""
         return self._writer.congested
 
     @property
@@ -125,34 +128,34 @@ class OutputStream:
         return self._writer.failure
 
     def begin(self) -> None:
-        """Nothing: what is in it is its reader's."""
+        """Do nothing: what is in a pipe belongs to its reader."""
 
     def discard(self) -> None:
-        """Let go of it, as nothing has begun."""
+        """Close the descriptor: the run has not begun."""
         self._writer.close(0.0)
         os.close(self._descriptor)
 
     def write(self, data: bytes) -> None:
-        """Write as much as fits, and the rest when it does."""
+        """Write data now if it fits, otherwise once the reader makes room."""
         self._writer.write([(STDOUT, data)])
 
     def flush(self) -> None:
-        """Nothing: there is no buffer."""
+        """Do nothing: there is no buffer."""
 
     def close(self) -> str:
-        """Write what is left. Returns ``failure``."""
+        """Write what is left and close. Return ``failure``."""
         if self._writer.close(self.patience):
             os.close(self._descriptor)
             return self.failure
-        return self.failure or f"cannot write to {self.label}: nobody reads"
+        return self.failure or f"cannot write to {self.label}: its reader has stopped reading"
 
 
-# What is written to as an ``OutputFile`` is.
+# What an observer can write to.
 Output = OutputFile | OutputStream
 
 
 def open_followed(path: str) -> Output:
-    """A file that others may read while it is written: if it is a pipe, its readers hold nothing up. Raises OSError."""
+    """Open an output that another program may read meanwhile. The reader of a pipe delays nothing. Raises OSError."""
     try:
         regular = stat.S_ISREG(os.stat(path).st_mode)
     except FileNotFoundError:
@@ -161,9 +164,9 @@ def open_followed(path: str) -> Output:
 
 
 class FileObserver(Observer):
-    """An observer with a file, which whoever made it closes once the run is over.
+    """An observer with a file. The observer's creator calls ``close`` once the run is over.
 
-    ``complete``: whether it has come to its end; False only with those that say so, and until then.
+    ``complete``: whether the file has all its content. Always True for observers that do not track it.
     """
 
     complete = True
@@ -172,18 +175,18 @@ class FileObserver(Observer):
         self.file = file
 
     def close(self) -> str:
-        """Write what is left. Returns a line about what could not be written, empty if all is."""
-        # Not complete: it raised, and no longer watches.
+        """Write what is left and close. Return a line about what could not be written, empty if all is written."""
+        # An observer that is not complete has raised, and was dropped from the run.
         return self.file.close() or ("" if self.complete else f"{self.file.label} is not complete")
 
 
 class Beginning(Observer):
-    """Empties the files of others when the run begins, and not before: one that is refused leaves them as they are."""
+    """Truncates the output files when the run begins and not before: a refused run leaves them as they are."""
 
     def __init__(self, files: Sequence[Output]) -> None:
         self._files = files
 
     def run_started(self, tasks: Sequence[Task]) -> None:  # noqa: ARG002
-        """Empty them."""
+        """Truncate the files."""
         for file in self._files:
             file.begin()

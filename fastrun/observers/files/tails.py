@@ -1,81 +1,81 @@
-"""The end of what tasks printed, of those that failed: for reports that show it.
+"""The tails: the last output of tasks that failed, for reports that show it.
 
-Knows bytes and names. Memory is bounded whatever tasks print and however many of them fail.
+Knows bytes, and the numbers of tasks. Memory is bounded, however much the tasks print and however many of them fail.
 """
 
 from typing import NamedTuple
 
 from fastrun.text import seen, shown
 
-# Bytes that are kept of one task, and lines that are shown of them, where nothing else is said.
+# Default of the most bytes that are kept of one task's output, and of the most lines that are shown.
 EACH = 64 << 10
 LINES = 200
 
-# Bytes of all that ended, and of all that run.
+# Most bytes kept of all ended tasks together, and of all running tasks together.
 _ENDED = 3 << 20
 _RUNNING = 32 << 20
 
 
 class Tail(NamedTuple):
-    """The end of what a task printed, to both streams as it came.
+    """The last output of a task, both streams in the order in which it came.
 
-    ``cut``: whether there was more before it.
+    ``cut``: whether there was more output before it.
     """
 
     data: bytes
     cut: bool
 
     def text(self, most: int = LINES) -> tuple[str, bool]:
-        """Its last lines as one may show them, and whether there was more before those."""
+        """Return the last lines, safe to show, and whether there was more output before them."""
         lines = self.data.decode(errors="replace").removesuffix("\n").split("\n")
         if self.cut and len(lines) > 1:
-            # It begins somewhere within.
+            # The first line is cut somewhere.
             del lines[0]
         return "\n".join(shown(seen(line)) for line in lines[-most:]), self.cut or len(lines) > most
 
 
 class Tails:
-    """Keeps the end of the output of tasks that run, and then of those that are worth it.
+    """Keeps the last output of running tasks, and of ended tasks where that is asked for.
 
-    ``kept``: by name, of those that have ended.
+    ``kept``: by number, the tails of ended tasks.
     """
 
     def __init__(self, *, each: int = EACH, running: int = _RUNNING, ended: int = _ENDED) -> None:
-        """``each``, ``running``, ``ended``: bytes, at the most, of one task, of all that run and of all in ``kept``."""
+        """``each``, ``running``, ``ended``: most bytes of one task, of all running tasks, and of all in ``kept``."""
         self._each = each
         self._running = running
         self._left = ended
-        self._names: set[str] = set()
-        # By task that runs and has printed something: the end of it, and the length of all.
-        self._tails: dict[str, bytearray] = {}
-        self._lengths: dict[str, int] = {}
-        self.kept: dict[str, Tail] = {}
+        self._running_tasks: set[int] = set()
+        # By number of each running task that has printed something: its last output, and the length of all its output.
+        self._tails: dict[int, bytearray] = {}
+        self._lengths: dict[int, int] = {}
+        self.kept: dict[int, Tail] = {}
 
-    def begin(self, name: str) -> None:
-        """The task runs from now on."""
-        self._names.add(name)
+    def begin(self, number: int) -> None:
+        """Keep the output of a task from now on."""
+        self._running_tasks.add(number)
 
-    def add(self, name: str, data: bytes) -> None:
-        """Something that it printed. What those print that do not run is not kept."""
-        if name not in self._names:
+    def add(self, number: int, data: bytes) -> None:
+        """Add output of a task. Output of a task that does not run is not kept."""
+        if number not in self._running_tasks:
             return
-        tail = self._tails.setdefault(name, bytearray())
-        self._lengths[name] = self._lengths.get(name, 0) + len(data)
+        tail = self._tails.setdefault(number, bytearray())
+        self._lengths[number] = self._lengths.get(number, 0) + len(data)
         limit = min(self._each, self._running // (2 * len(self._tails)))
         tail += data[-limit:]
-        # Not each time: what is kept would be moved for every line.
+        # Cut only now and then: otherwise every line would move all the kept bytes.
         if len(tail) > 2 * limit:
             del tail[:-limit]
 
-    def end(self, name: str, *, keep: bool) -> None:
-        """It runs no more. ``keep``: its output is worth it."""
-        self._names.discard(name)
-        tail = self._tails.pop(name, None)
-        length = self._lengths.pop(name, 0)
+    def end(self, number: int, *, keep: bool) -> None:
+        """Note that a task has ended. ``keep``: whether to keep its last output."""
+        self._running_tasks.discard(number)
+        tail = self._tails.pop(number, None)
+        length = self._lengths.pop(number, 0)
         if tail is None or not keep:
             return
-        # Where very many fail each gets less than the one before, and nobody takes all that is left.
+        # If very many tasks fail, each gets less than the task before, and none takes all that is left.
         limit = min(self._each, self._left // 16)
         data = bytes(tail[-limit:]) if limit else b""
         self._left -= len(data)
-        self.kept[name] = Tail(data, length > len(data))
+        self.kept[number] = Tail(data, length > len(data))

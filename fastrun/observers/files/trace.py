@@ -1,8 +1,8 @@
-"""A picture of the run for trace viewers, Perfetto or chrome://tracing: one track for each slot.
+"""The trace of a run for Perfetto or chrome://tracing, with one track for each slot.
 
-Commands, snippets and each worker of a cluster are a process of the trace, and the slots are its threads.
+Commands are one process of the trace, snippets another, and so is each worker of a cluster. Slots are threads.
 
-Knows the timeline and the Trace Event Format. Does not know who looks at it.
+Knows the timeline and the Trace Event Format. Does not know which program shows the trace.
 """
 
 import json
@@ -19,7 +19,7 @@ from fastrun.outcome import OK, Outcome, Report
 _NANOS = [f"{nano:03d}" for nano in range(1000)]
 _LAST = 999
 
-# What is written at once.
+# Events that are joined for one write.
 _EVENTS_AT_ONCE = 100
 
 
@@ -27,20 +27,20 @@ class Trace(FileObserver):
     """Keeps all attempts, and writes them when it is closed."""
 
     def __init__(self, file: OutputFile, timeline: Timeline, run_id: str) -> None:
-        """``run_id``: as the commands see it."""
+        """``run_id``: the id that the commands see."""
         super().__init__(file)
         self.complete = False
         self._timeline = timeline
         self._run_id = run_id
         self._spans: list[Span | Together] = []
-        timeline.follow(self._take)
+        timeline.follow(self._keep_attempts)
 
     def run_ended(self, report: Report) -> None:  # noqa: ARG002
-        """Nothing: whatever there is to be told has been."""
+        """Note that all events of the run have come."""
         self.complete = True
 
     def close(self) -> str:
-        """Write it all. Returns a line about what could not be written."""
+        """Write all events and close. Return a line about what could not be written, empty if all is written."""
         about = {"fastrun": __version__, "run_id": self._run_id, "started": self._timeline.started_at}
         self.file.write(b'{"displayTimeUnit":"ms","otherData":%b,"traceEvents":[\n' % json.dumps(about).encode())
         tracks = _tracks(self._timeline.slots)
@@ -51,7 +51,7 @@ class Trace(FileObserver):
         self.file.write(b"\n]}\n")
         return super().close()
 
-    def _take(self, moments: Sequence[Moment | Together]) -> None:
+    def _keep_attempts(self, moments: Sequence[Moment | Together]) -> None:
         for moment in moments:
             if isinstance(moment, Together):
                 self._spans.append(moment)
@@ -62,9 +62,9 @@ class Trace(FileObserver):
 
 
 def _tracks(slots: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
-    """The process of each place, and its first thread less one.
+    """Return, for each place, its process in the trace and the number of threads before its first.
 
-    What runs here is by type; on a worker both types are one process. ``slots``: how many each place has.
+    On this machine each type is a process; on a worker both types are one process. ``slots``: by place, its slots.
     """
     tracks: dict[Place, tuple[int, int]] = {("exec", None): (1, 0), ("eval", None): (2, 0)}
     workers: dict[str, tuple[int, int]] = {}
@@ -78,7 +78,7 @@ def _tracks(slots: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
 
 
 def _names(tracks: Mapping[Place, tuple[int, int]], slots: Mapping[Place, int]) -> Iterator[str]:
-    """The names of processes and threads. ``slots``: how many each place has."""
+    """Yield the names of processes and threads. ``slots``: by place, its slots."""
     for (type_, worker), (process, before) in tracks.items():
         if not before:
             yield _metadata("process_name", process, 0, "name", type_ if worker is None else f"worker {worker}")
@@ -93,7 +93,7 @@ def _metadata(name: str, process: int, thread: int, key: str, value: str | int) 
 
 
 def _events(spans: Sequence[Span | Together], tracks: Mapping[Place, tuple[int, int]]) -> Iterator[str]:
-    """A complete event for each attempt, some with others. ``tracks``: where they go, by place."""
+    """Yield an event for each attempt; those of a ``Together`` may be one text. ``tracks``: see ``_tracks``."""
     members = Details().of
     used: defaultdict[tuple[int, int], _Track] = defaultdict(_Track)
     for one in spans:
@@ -101,7 +101,7 @@ def _events(spans: Sequence[Span | Together], tracks: Mapping[Place, tuple[int, 
         process, before = tracks[span.place]
         thread = before + span.slot + 1
         track = used[process, thread]
-        began, duration = track.place(span)
+        began, duration = track.times_of(span)
         middle = f',"dur":{duration},"pid":{process},"tid":{thread},"cat":"{span.task.type}","name":'
         tail = f',"args":{{{members(span.outcome or OK, span)}}}}}'
         yield f'{{"ph":"X","ts":{began}{middle}{quoted(span.task.name)}{tail}'
@@ -112,38 +112,39 @@ def _events(spans: Sequence[Span | Together], tracks: Mapping[Place, tuple[int, 
 def _others(
     together: Together, track: "_Track", middle: str, tail: str, members: Callable[[Outcome, Span], str]
 ) -> list[str]:
-    """The events of all but the first, of which there are some. ``middle`` and ``tail`` are those of the first."""
+    """Return the events of all snippets but the first. ``middle``, ``tail``: texts of the first snippet's event."""
     names = together.names[1:]
     micros, nanos = track.more(len(names))
     head = f'{{"ph":"X","ts":{micros}.'
     if together.ready.count(together.ready[0]) == len(together.ready):
         return [f"{head}{nano}{middle}{name}{tail}" for nano, name in zip(nanos, names, strict=True)]
-    tails = [f',"args":{{{members(OK, together.span(place + 1))}}}}}' for place in range(len(names))]
+    tails = [f',"args":{{{members(OK, together.span(index + 1))}}}}}' for index in range(len(names))]
     return [f"{head}{nano}{middle}{name}{tail}" for nano, name, tail in zip(nanos, names, tails, strict=True)]
 
 
 class _Track:
-    """A track, on which viewers would stack what begins at the same time, as snippets within a turn of the loop do.
+    """A track of the trace, on which no two attempts begin at the same time.
 
-    Such attempts are put a nanosecond apart. All other times are whole microseconds.
+    Viewers stack attempts that begin at the same time, as snippets within one turn of the loop do. Such attempts are
+    put a nanosecond apart. All other times are whole microseconds.
     """
 
     def __init__(self) -> None:
-        # When the last attempt began, and the how manieth it is that began then.
+        # When the last attempt began, and how many earlier attempts began at the same time.
         self._micros = -1
-        self._place = 0
+        self._earlier = 0
 
-    def place(self, span: Span) -> tuple[str, str]:
-        """When the next attempt begins and how long it takes, in microseconds."""
+    def times_of(self, span: Span) -> tuple[str, str]:
+        """Return when the next attempt begins and how long it takes, in microseconds."""
         began = round(span.began * 1e6)
         ended = began if span.ended is None else round(span.ended * 1e6)
-        self._place = self._place + 1 if began == self._micros else 0
+        self._earlier = self._earlier + 1 if began == self._micros else 0
         self._micros = began
-        nanos = max((ended - began) * 1000 - self._place, 1)
-        return f"{began}.{_NANOS[min(self._place, _LAST)]}", f"{nanos // 1000}.{nanos % 1000:03d}"
+        nanos = max((ended - began) * 1000 - self._earlier, 1)
+        return f"{began}.{_NANOS[min(self._earlier, _LAST)]}", f"{nanos // 1000}.{nanos % 1000:03d}"
 
     def more(self, count: int) -> tuple[int, list[str]]:
-        """When so many more begin that are no others than the last in their times: microseconds, and parts of one."""
-        nanos = _NANOS[self._place + 1 : self._place + 1 + count]
-        self._place += count
+        """Return when ``count`` more attempts with the times of the last one begin: microseconds, and their parts."""
+        nanos = _NANOS[self._earlier + 1 : self._earlier + 1 + count]
+        self._earlier += count
         return self._micros, nanos + _NANOS[-1:] * (count - len(nanos))

@@ -11,7 +11,7 @@ from itertools import islice
 from fastrun.document.task import Task
 from fastrun.observers.writer.spool import Spool
 from fastrun.observers.writer.writer import Writer
-from fastrun.outcome import NOTHING_FAILED, Outcome, Report, Start, Status
+from fastrun.outcome import Cause, Outcome, Report, Start, Status
 from fastrun.protocols import STDERR, STDOUT, Observer
 from fastrun.text import printable
 
@@ -86,20 +86,17 @@ class Console(Observer):
         self._pieces: list[tuple[int, bytes] | Spool] = []
         self._lines: list[bytes] = []
         # By task that runs: what is held back until its end, None where nothing is.
-        self._blocks: dict[str, Spool | None] = {}
+        self._blocks: dict[int, Spool | None] = {}
         # By task and stream: the beginning of a line whose end has not come.
-        self._beginnings: dict[tuple[str, int], Spool] = {}
+        self._beginnings: dict[tuple[int, int], Spool] = {}
         # By task that runs and has printed something: the end of that.
-        self._tails: dict[str, bytes | bytearray] = {}
-        # By task that is tried again: which attempt comes or runs.
-        self._attempts: dict[str, int] = {}
-        # The first tasks that failed and may not: why, in which attempt, and the end of what it printed.
-        self._failures: list[tuple[Task, str, int, bytes]] = []
-        # By reason: how many were skipped.
-        self._skips: dict[str, int] = {}
-        self._tasks: Sequence[Task] = ()
+        self._tails: dict[int, bytes | bytearray] = {}
+        # The first tasks that failed and may not: how, and the end of what each printed.
+        self._failures: list[tuple[int, Task, Outcome, bytes]] = []
+        # By outcome: how many were skipped so.
+        self._skips: dict[Outcome, int] = {}
         # Tasks that did not end well: in quiet mode what they left behind may still print.
-        self._failed_tasks: set[str] = set()
+        self._failed_tasks: set[int] = set()
         self._complete = False
 
     @property
@@ -107,12 +104,11 @@ class Console(Observer):
         """Whether the terminal, or who reads the pipe, is behind."""
         return self._writer.congested
 
-    def run_started(self, tasks: Sequence[Task]) -> None:
+    def run_started(self, tasks: Sequence[Task]) -> None:  # noqa: ARG002
         """Write once per turn from now on."""
-        self._tasks = tasks
         self._loop = asyncio.get_running_loop()
 
-    def task_started(self, task: Task, start: Start) -> None:
+    def task_started(self, number: int, task: Task, start: Start) -> None:
         """Print the ``Started`` line, before its first attempt."""
         if self._verbose:
             self._put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.arguments)}\n".encode()))
@@ -122,116 +118,106 @@ class Console(Observer):
         if self._color:
             line = _colored(line, _FAINT)
         if self._mode == "stream":
-            self._blocks[task.name] = None
+            self._blocks[number] = None
             self._put_line(line)
             return
-        block = self._blocks[task.name] = Spool()
+        block = self._blocks[number] = Spool()
         if self._mode == "quiet":
             block.append(STDOUT, line)
         else:
             self._put_line(line)
 
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:
+    def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
         """Print the lines that are whole, keep the rest."""
-        name = task.name
-        if name in self._tails or len(data) > _TAIL:
-            self._keep_tail(name, stream, data)
-        elif name in self._blocks:
+        if number in self._tails or len(data) > _TAIL:
+            self._keep_tail(number, stream, data)
+        elif number in self._blocks:
             # All that most tasks print.
-            self._tails[name] = data
-        key = (name, stream)
+            self._tails[number] = data
+        key = (number, stream)
         end = data.rfind(b"\n") + 1
         if end:
             beginning = self._beginnings.pop(key, None)
             if beginning is not None:
-                self._put_lines(name, beginning)
-            self._put_lines(name, (stream, data if end == len(data) else data[:end]))
+                self._put_lines(number, beginning)
+            self._put_lines(number, (stream, data if end == len(data) else data[:end]))
         if end < len(data):
             beginning = self._beginnings.get(key)
             if beginning is None:
                 beginning = self._beginnings[key] = Spool()
             beginning.append(stream, data[end:])
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
         """Print what was kept and the ``Ended`` line; nothing for a task that never started."""
-        name = task.name
-        if name not in self._blocks:
-            self._never_started(task, outcome)
+        if number not in self._blocks:
+            self._never_started(number, task, outcome)
             return
         if self._beginnings:
-            self._end_line(name, STDOUT)
-            self._end_line(name, STDERR)
-        tail = self._tails.pop(name, b"") if self._tails else b""
-        if outcome.again is not None:
-            self._retry(task, outcome, outcome.again)
+            self._end_line(number, STDOUT)
+            self._end_line(number, STDERR)
+        tail = self._tails.pop(number, b"") if self._tails else b""
+        if outcome.retry_in is not None:
+            self._retry(number, task, outcome, outcome.retry_in)
             return
-        attempt = self._attempts.pop(name, 1) if self._attempts else 1
-        block = self._blocks.pop(name)
+        block = self._blocks.pop(number)
         if outcome.status is not _OK:
-            self._note_failure(task, outcome, attempt - outcome.given_up, tail)
+            self._note_failure(number, task, outcome, tail)
         elif self._mode == "quiet":
             if block is not None:
                 block.close()
             return
         if block is not None:
             self._put(block)
-        line = f"Ended : {printable(name)}\n".encode()
+        line = f"Ended : {printable(task.name)}\n".encode()
         if self._color:
             line = _colored(line, _FAINT if outcome.status is _OK else _COLORS[outcome.status])
         self._put_line(line)
 
-    def _note_failure(self, task: Task, outcome: Outcome, attempt: int, tail: bytes | bytearray) -> None:
-        self._failed_tasks.add(task.name)
+    def _note_failure(self, number: int, task: Task, outcome: Outcome, tail: bytes | bytearray) -> None:
+        self._failed_tasks.add(number)
         if outcome.status is Status.FAILED and not task.allow_failure and len(self._failures) < _FAILURES:
-            self._failures.append((task, outcome.reason, attempt, bytes(tail)))
+            self._failures.append((number, task, outcome, bytes(tail)))
 
-    def _never_started(self, task: Task, outcome: Outcome) -> None:
-        if outcome.again is not None:
-            self._retry(task, outcome, outcome.again)
+    def _never_started(self, number: int, task: Task, outcome: Outcome) -> None:
+        if outcome.retry_in is not None:
+            self._retry(number, task, outcome, outcome.retry_in)
         elif outcome.status is Status.FAILED:
-            attempt = self._attempts.pop(task.name, 1) if self._attempts else 1
-            self._note_failure(task, outcome, attempt - outcome.given_up, b"")
-        elif outcome.status is Status.SKIPPED and outcome.reason != NOTHING_FAILED:
-            self._skips[outcome.reason] = self._skips.get(outcome.reason, 0) + 1
+            self._note_failure(number, task, outcome, b"")
+        elif outcome.status is Status.SKIPPED and outcome.cause is not Cause.NOT_NEEDED:
+            self._skips[outcome] = self._skips.get(outcome, 0) + 1
 
-    def tail(self, name: str) -> bytes:
+    def tail(self, number: int) -> bytes:
         """The end of what a task that runs has printed so far, on both streams."""
-        return bytes(self._tails.get(name, b""))
+        return bytes(self._tails.get(number, b""))
 
-    def _keep_tail(self, name: str, stream: int, data: bytes) -> None:
-        if name not in self._blocks:
+    def _keep_tail(self, number: int, stream: int, data: bytes) -> None:
+        if number not in self._blocks:
             # Of a process that outlived its task.
             return
-        tail = self._tails.get(name)
+        tail = self._tails.get(number)
         if tail is None or len(data) > _TAIL:
-            self._tails[name] = data[-_TAIL:]
+            self._tails[number] = data[-_TAIL:]
             return
         if type(tail) is not bytearray:
-            tail = self._tails[name] = bytearray(tail)
-        if self._beginnings and (name, STDOUT + STDERR - stream) in self._beginnings and tail[-1:] != b"\n":
+            tail = self._tails[number] = bytearray(tail)
+        if self._beginnings and (number, STDOUT + STDERR - stream) in self._beginnings and tail[-1:] != b"\n":
             # The other stream is within a line.
             tail += b"\n"
         tail += data
         if len(tail) > 2 * _TAIL:
             del tail[:-_TAIL]
 
-    def _retry(self, task: Task, outcome: Outcome, seconds: float) -> None:
+    def _retry(self, number: int, task: Task, outcome: Outcome, seconds: float) -> None:
         """Say that a task is tried again, and on standard error why and when."""
-        attempt = self._attempts[task.name] = self._attempts.get(task.name, 1) + 1
-        self._put_lines(
-            task.name,
-            (
-                STDOUT,
-                f"Retrying: {printable(task.name)} (attempt {attempt} of {max(attempt, task.retries + 1)})\n".encode(),
-            ),
-        )
+        line = f"Retrying: {printable(task.name)} (attempt {outcome.attempt + 1} of {outcome.attempts})\n"
+        self._put_lines(number, (STDOUT, line.encode()))
         self._put((STDERR, f"fastrun: {task.label}: {outcome.reason}; tried again in {seconds:.1f} s\n".encode()))
 
     def run_ended(self, report: Report) -> None:
         """Print the report."""
-        for name, stream in list(self._beginnings):
+        for number, stream in list(self._beginnings):
             # Of processes that outlived their task.
-            self._end_line(name, stream)
+            self._end_line(number, stream)
         if self._report != "none":
             self._put_section(lambda: self._failure_lines(report))
             if self._times is not None:
@@ -257,13 +243,9 @@ class Console(Observer):
         from fastrun.observers.terminal.failures import Failure, failure_lines
 
         more = report.counts[Status.FAILED] - report.allowed - len(self._failures)
-        return failure_lines([Failure(*one) for one in self._failures], more, self._skips, self._place_of)
-
-    def _place_of(self, name: str) -> str:
-        """Where in the document a task is, as far as that is known."""
-        if self._place is None:
-            return ""
-        return self._place(next(number for number, task in enumerate(self._tasks) if task.name == name))
+        return failure_lines(
+            [Failure(*one) for one in self._failures], more, self._skips, self._place or (lambda _: "")
+        )
 
     def _report_lines(self, report: Report) -> Iterator[str]:
         yield "Report:"
@@ -311,26 +293,26 @@ class Console(Observer):
             self._pieces.append((STDOUT, b"".join(self._lines)))
             self._lines.clear()
 
-    def _put_lines(self, name: str, lines: tuple[int, bytes] | Spool) -> None:
+    def _put_lines(self, number: int, lines: tuple[int, bytes] | Spool) -> None:
         """Put whole lines of a task where they belong: out, or into its block."""
-        block = self._blocks.get(name)
+        block = self._blocks.get(number)
         pieces = lines.pieces() if isinstance(lines, Spool) else [lines]
         if block is not None:
             for stream, data in pieces:
                 block.append(stream, data)
-        elif self._mode != "quiet" or name in self._failed_tasks:
+        elif self._mode != "quiet" or number in self._failed_tasks:
             self._put(lines)
             self._size += lines.size if isinstance(lines, Spool) else len(lines[1])
             if self._size > _ENOUGH and self._loop is not None:
                 self._size = 0
                 self._loop.call_soon(self._flush)
 
-    def _end_line(self, name: str, stream: int) -> None:
+    def _end_line(self, number: int, stream: int) -> None:
         """Give a last line without an end one."""
-        beginning = self._beginnings.pop((name, stream), None)
+        beginning = self._beginnings.pop((number, stream), None)
         if beginning is not None:
             beginning.append(stream, b"\n")
-            self._put_lines(name, beginning)
+            self._put_lines(number, beginning)
 
     def _schedule(self) -> None:
         if self._loop is not None:

@@ -1,7 +1,8 @@
-"""What is seen of a run while it lasts: counts, the tasks that run, how long the rest will take.
+"""The live status of a run: counts, the tasks that run, how long the rest will take.
 
-On a terminal some lines that are drawn again and again; without one a line now and then. Knows tasks, the clock and
-the size of the terminal; not how anything is written. A run of which nobody watches the terminal does not import it.
+On a terminal these are lines that are redrawn all the time; without one a line is printed now and then. Knows tasks,
+the clock and the size of the terminal. Does not know how lines are written. A run without a live status does not import
+this module.
 """
 
 import asyncio
@@ -19,26 +20,26 @@ from fastrun.outcome import Outcome, Report, Start, Status
 from fastrun.protocols import Observer
 from fastrun.text import printable, shown_line
 
-# Seconds between two looks.
+# Seconds between two draws, and between two printed lines.
 _DRAWN_EVERY = 0.1
 _SAID_EVERY = 30.0
 
-# Where the size of a terminal is not known (columns, lines).
+# Columns and lines of a terminal whose size is not known.
 _USUAL_SIZE = (80, 24)
 
-# Lines that tasks may have on a terminal that is not as high as twice that.
+# Lines that the status may have on a terminal with fewer than twice as many.
 _FEW = 6
 
-# What is counted where there is some, and its colour (ECMA-48 8.3.117).
+# Statuses that are shown once their count is not 0, with their colours (ECMA-48 8.3.117).
 _MARKED = {Status.FAILED: "\x1b[31m", Status.SKIPPED: "\x1b[33m", Status.INTERRUPTED: "\x1b[35m"}
 _PLAIN = "\x1b[m"
 
-# What holds up those that could run, by its name in ``Start.held_by``.
+# What delays tasks that are ready, by its name in ``Start.held_by``.
 _HELD = {"load": "the load is too high", "memory": "memory is short", "jobserver": "no job token is free"}
 
 
 class Progress(Observer, ABC):
-    """Counts, and what runs since when. ``every``: seconds between two looks."""
+    """Counts tasks, and knows which run since when. ``every``: seconds between two calls of ``look``."""
 
     every = _DRAWN_EVERY
 
@@ -61,27 +62,27 @@ class Progress(Observer, ABC):
         self._held_by = held_by
         self._clock = clock
         self._began = 0.0
-        self._total = 0
+        self._tasks: Sequence[Task] = ()
         self._counts = dict.fromkeys(Status, 0)
-        self._again: set[str] = set()
+        self._again: set[int] = set()
         self._estimate = Estimate(())
         self._timer: asyncio.TimerHandle | None = None
 
     @abstractmethod
     def look(self) -> None:
-        """Show how it stands."""
+        """Show the present state of the run."""
 
     def leave(self) -> None:
         """Leave the terminal to others for now."""
 
     def begin(self, tasks: Sequence[Task]) -> None:
-        """Time counts from now."""
+        """Start the clock."""
         self._began = self._clock()
-        self._total = len(tasks)
+        self._tasks = tasks
         self._estimate = Estimate(tasks, self._expected, self._places)
 
     def run_started(self, tasks: Sequence[Task]) -> None:
-        """Look now and then from now on."""
+        """Show the state now and then from now on."""
         self.begin(tasks)
         self._timer = asyncio.get_running_loop().call_later(self.every, self._look_again)
 
@@ -89,23 +90,23 @@ class Progress(Observer, ABC):
         self.look()
         self._timer = asyncio.get_running_loop().call_later(self.every, self._look_again)
 
-    def task_started(self, task: Task, start: Start) -> None:
-        """One more runs."""
-        self._estimate.started(task.name, self.now())
+    def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
+        """Count one more running task."""
+        self._estimate.started(number, self.now())
         if start.attempt > 1:
-            self._again.discard(task.name)
+            self._again.discard(number)
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
-        """One less runs, or never did."""
-        self._estimate.ended(task.name, again=outcome.again is not None)
-        if outcome.again is not None:
-            self._again.add(task.name)
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:  # noqa: ARG002
+        """Count one ended attempt or one skipped task."""
+        self._estimate.ended(number, again=outcome.retry_in is not None)
+        if outcome.retry_in is not None:
+            self._again.add(number)
             return
-        self._again.discard(task.name)
+        self._again.discard(number)
         self._counts[outcome.status] += 1
 
     def run_ended(self, report: Report) -> None:  # noqa: ARG002
-        """Look no more."""
+        """Stop showing the state."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -114,9 +115,9 @@ class Progress(Observer, ABC):
         return self._clock() - self._began
 
     def summary(self, now: float, *, color: bool = False) -> str:
-        """``12/40 done, 3 running, 1 failed, 2 skipped; 1:05, about 2 min left``."""
+        """Return a line such as ``12/40 done, 3 running, 1 failed, 2 skipped; 1:05, about 2 min left``."""
         done = sum(self._counts.values())
-        counts = [f"{done:,}/{self._total:,} done", f"{len(self._estimate.running):,} running"]
+        counts = [f"{done:,}/{len(self._tasks):,} done", f"{len(self._estimate.running):,} running"]
         for status, mark in _MARKED.items():
             if count := self._counts[status]:
                 text = f"{count:,} {status.label}"
@@ -130,12 +131,12 @@ class Progress(Observer, ABC):
 
 
 class Live(Progress):
-    """Lines at the end of a terminal."""
+    """The status as lines at the end of a terminal."""
 
     def __init__(
         self,
         writer: ScreenWriter,
-        tail: Callable[[str], bytes],
+        tail: Callable[[int], bytes],
         *,
         terminal: int,
         color: bool = False,
@@ -145,9 +146,9 @@ class Live(Progress):
         held_by: Callable[[], str | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``writer``: draws. ``tail``: the end of what a task that runs has printed, by name.
+        """``writer``: draws the lines. ``tail``: returns the last output of a running task, by its number.
 
-        ``terminal``: its descriptor. ``size``: its columns and lines, asked before each draw.
+        ``terminal``: the descriptor of the terminal. ``size``: returns its columns and lines; called before each draw.
         """
         super().__init__(places=places, expected=expected, held_by=held_by, clock=clock)
         self._writer = writer
@@ -157,11 +158,11 @@ class Live(Progress):
         self._size = size or self._real_size
 
     def look(self) -> None:
-        """Draw, unless somebody else has the terminal: in the background there is nobody to show it to."""
+        """Draw the lines. In the background draw nothing, because another program has the terminal."""
         self._writer.show(frame(self.lines() if self._in_foreground() else []))
 
     def leave(self) -> None:
-        """Take the lines off, until the next look."""
+        """Remove the lines until the next ``look``."""
         self._writer.hide()
 
     def run_ended(self, report: Report) -> None:
@@ -170,26 +171,26 @@ class Live(Progress):
         self._writer.show(b"")
 
     def lines(self) -> list[str]:
-        """What is drawn: as many of the tasks that run as there is room for, the longest-running first."""
+        """Return the lines: the summary, and as many running tasks as fit, the longest-running first."""
         columns, height = (found or usual for found, usual in zip(self._size(), _USUAL_SIZE, strict=True))
-        # In the last column some terminals go to the next line.
+        # Some terminals wrap to the next line after a character in the last column.
         width = columns - 1
         if width < 1 or height < 2:
             return []
-        # Above is the line of the cursor, and half of the screen is for what tasks print.
+        # The cursor needs the line above, and half of the screen is left for the tasks' output.
         room = max(1, min(height - 2, max(height // 2, _FEW) - 1))
         now = self.now()
         whole = self.summary(now)
         summary = printable(whole, width)
         lines = [self.summary(now, color=self._color) if summary == whole else summary]
-        for name, began in islice(self._estimate.running.items(), room - 1):
-            lines.append(self._line_of(name, now - began, width))
+        for number, began in islice(self._estimate.running.items(), room - 1):
+            lines.append(self._line_of(number, now - began, width))
         return lines
 
-    def _line_of(self, name: str, age: float, width: int) -> str:
-        last = self._tail(name).rstrip(b"\r\n").rpartition(b"\n")[2]
+    def _line_of(self, number: int, age: float, width: int) -> str:
+        last = self._tail(number).rstrip(b"\r\n").rpartition(b"\n")[2]
         said = shown_line(last) if last else ""
-        label = printable(name, max(width // 2, 1) if said else width)
+        label = printable(self._tasks[number].name, max(width // 2, 1) if said else width)
         return printable(f"{_age(age):>7} {label}" + (f"  {said}" if said else ""), width)
 
     def _real_size(self) -> tuple[int, int]:
@@ -199,14 +200,14 @@ class Live(Progress):
             return _USUAL_SIZE
 
     def _in_foreground(self) -> bool:
-        # Not known (not our controlling terminal, a sandbox): then it is.
+        # If the system does not tell (another controlling terminal, a sandbox), assume the foreground.
         with suppress(OSError):
             return os.tcgetpgrp(self._terminal) in (os.getpgrp(), 0)
         return True
 
 
 class Spoken(Progress):
-    """A line now and then, for a log."""
+    """The status as a printed line now and then, for a log."""
 
     every = _SAID_EVERY
 
@@ -219,20 +220,20 @@ class Spoken(Progress):
         held_by: Callable[[], str | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``say``: takes a line."""
+        """``say``: called with each line."""
         super().__init__(places=places, expected=expected, held_by=held_by, clock=clock)
         self._say = say
 
     def look(self) -> None:
-        """Say how it stands, and what has run longest."""
+        """Print the summary, and the task that has run longest."""
         now = self.now()
         longest = next(iter(self._estimate.running.items()), None)
-        ran = f"; {printable(longest[0])} for {_age(now - longest[1])}" if longest is not None else ""
+        ran = f"; {printable(self._tasks[longest[0]].name)} for {_age(now - longest[1])}" if longest is not None else ""
         self._say(f"{self.summary(now)}{ran}")
 
 
 def _age(seconds: float) -> str:
-    """``0:05``, ``1:05``, ``1:01:05``."""
+    """Return a text such as ``0:05``, ``1:05`` or ``1:01:05``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,6 +1,6 @@
-"""What is said of times before the report: how long the run took, why, and which tasks took longest.
+"""The times that precede the report: how long the run took, its critical path, and its slowest tasks.
 
-Knows the timeline. Imported only where times are asked for.
+Knows the timeline. Imported only if the user asks for times.
 """
 
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from fastrun.text import printable
 
 _SLOWEST = 10
 
-# Names shown of a longer critical path, at each end.
+# Names that are shown of each end of a long critical path.
 _ENDS = 4
 
 _KINDS = {"exec": "command", "eval": "snippet"}
 
 
 def time_lines(timeline: Timeline) -> Iterator[str]:
-    """The lines before the report."""
+    """Yield the lines that precede the report."""
     total = timeline.seconds
     spans = list(timeline.spans.values())
     yield "Times:"
@@ -26,7 +26,7 @@ def time_lines(timeline: Timeline) -> Iterator[str]:
     if spans and total > 0:
         most = " and ".join(f"{n:,} {_KINDS.get(kind, kind)}{'s' * (n != 1)}" for kind, n in timeline.most.items())
         average = timeline.busy / total
-        together += f"; {average:.1f} tasks at a time on average, {most} at the most"
+        together += f"; {average:.1f} tasks at a time on average, at most {most}"
     yield together
     path = timeline.critical_path()
     if path and total > 0:

@@ -1,1 +1,1 @@
-"""Writes to descriptors without holding up the event loop."""
+"""The writer: writes to descriptors without blocking the event loop."""

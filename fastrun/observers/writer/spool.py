@@ -1,15 +1,15 @@
-"""Output that has to wait, in bounded memory: beyond a limit it lies in an unnamed file."""
+"""A spool for output that has to wait, in bounded memory: beyond a limit it lies in an unnamed file."""
 
 import struct
 from collections.abc import Iterator
 from typing import IO
 
-# Bytes held in memory by one spool.
+# Most bytes that one spool keeps in memory.
 LIMIT = 1 << 18
 
 _CHUNK = 1 << 16
 
-# Before each piece in the file: its stream and its length.
+# What precedes each piece in the file: its stream and its length.
 _HEADER = struct.Struct("<BI")
 
 
@@ -32,7 +32,7 @@ class Spool:
             self._spill()
 
     def pieces(self) -> Iterator[tuple[int, bytes]]:
-        """All pieces, cut to bounded sizes. Ends the spool."""
+        """Yield all pieces, cut to bounded sizes. The spool cannot be used afterwards."""
         if self._file is not None:
             self._file.seek(0)
             while header := self._file.read(_HEADER.size):
@@ -45,7 +45,7 @@ class Spool:
         self._pieces = []
 
     def close(self) -> None:
-        """Drop what was kept."""
+        """Drop all pieces."""
         self._pieces = []
         if self._file is not None:
             self._file.close()
@@ -64,7 +64,7 @@ class Spool:
             while blob:
                 blob = blob[self._file.write(blob) :]
         except OSError:
-            # No room for it: memory beyond the limit is better than bytes lost.
+            # The disk is full. More memory than the limit is better than lost output.
             self._limit = float("inf")
             self._undo(position)
         else:
@@ -72,7 +72,7 @@ class Spool:
             self._in_memory = 0
 
     def _undo(self, position: int) -> None:
-        """Make the file what it was before it was full."""
+        """Cut off what was written of the pieces that did not fit."""
         if self._file is not None:
             self._file.truncate(position)
             self._file.seek(position)

@@ -1,9 +1,9 @@
-"""Writes to the standard streams without ever holding up the loop.
+"""The writer of the standard streams, which never blocks the loop.
 
-What certainly fits is written at once; the rest goes to a thread, so that a slow terminal stops nothing but
-output. Handing every turn's few lines to the thread would cost 60 to 150 us per command.
+Output that certainly fits is written at once. The rest goes to a thread, so that a slow terminal delays nothing but
+output. Handing the few lines of every turn to the thread would cost 60 to 150 us per command.
 
-Knows descriptors and bytes; not what they mean.
+Knows descriptors and bytes. Does not know what the bytes mean.
 """
 
 import os
@@ -17,10 +17,10 @@ from queue import SimpleQueue
 from fastrun.observers.writer.spool import Spool
 from fastrun.protocols import STDERR, STDOUT
 
-# Unwritten bytes at which no more should come.
+# Most unwritten bytes before the writer is congested.
 _BACKLOG = 1 << 22
 
-# Bytes joined for one write.
+# Bytes that are joined for one write.
 _AT_ONCE = 1 << 20
 
 _NAMES = {STDOUT: "standard output", STDERR: "standard error"}
@@ -29,18 +29,18 @@ _NAMES = {STDOUT: "standard output", STDERR: "standard error"}
 class Writer:
     """Takes pieces of output for STDOUT and STDERR and writes them in order.
 
-    ``failed``: whether something could not be written; what comes later for that stream is dropped. ``failure``: a
-    line about the first of them, which is also written to STDERR, where there is that stream.
+    ``failed``: whether a write has failed. Later output for that stream is dropped. ``failure``: a line about the first
+    failed write, which is also written to STDERR if the writer has that stream.
     """
 
     def __init__(self, descriptors: dict[int, int], names: dict[int, str] = _NAMES) -> None:
-        """``descriptors``: the file descriptor of each stream. ``names``: what they are called."""
+        """``descriptors``: the file descriptor of each stream. ``names``: the streams' names in messages."""
         self._descriptors = descriptors
         self._names = names
         self.failure = ""
         self._queue: SimpleQueue[list[tuple[int, bytes] | Spool] | None] = SimpleQueue()
         self._broken: set[int] = set()
-        # Each is counted up in one thread only, so that neither needs a lock.
+        # Bytes handed over and bytes written. Only one thread increments each, so that neither needs a lock.
         self._taken = 0
         self._written = 0
         self._thread: threading.Thread | None = None
@@ -51,16 +51,16 @@ class Writer:
 
     @property
     def failed(self) -> bool:
-        """Whether not all could be written."""
+        """Whether a write has failed."""
         return bool(self._broken)
 
     @property
     def congested(self) -> bool:
-        """Whether more is unwritten than should be."""
+        """Whether too many bytes are unwritten."""
         return self._taken - self._written > _BACKLOG
 
     def write(self, pieces: list[tuple[int, bytes] | Spool]) -> None:
-        """Write pieces in order, neighbours of one stream at once. The list is the writer's from now on."""
+        """Write pieces in order, joining neighbours of one stream. The caller must not use the list afterwards."""
         size = _size(pieces)
         if self._taken == self._written and size <= self._fits and self._all_writable():
             self._write_pieces(pieces)
@@ -70,7 +70,7 @@ class Writer:
             try:
                 thread.start()
             except RuntimeError:
-                # No thread to be had: slower for all, and nothing lost.
+                # The system grants no thread. Writing here is slower for everything, but loses nothing.
                 self._write_pieces(pieces)
                 return
             self._thread = thread
@@ -78,7 +78,7 @@ class Writer:
         self._queue.put(pieces)
 
     def close(self, timeout: float | None = None) -> bool:
-        """Wait until all is written, at most ``timeout`` seconds. Returns whether it is."""
+        """Wait until all is written, at most ``timeout`` seconds. Return whether all is written."""
         if self._thread is None:
             return True
         self._queue.put(None)
@@ -89,14 +89,15 @@ class Writer:
         return len(self._writable.poll(0)) == len(set(self._descriptors.values()))
 
     def _work(self) -> None:
-        # Else one may come here, and nobody wakes the main thread, which alone acts on it, as it waits for this one.
+        # Only the main thread acts on signals. If one arrived in this thread, the main thread, which may be waiting for
+        # this thread, would not wake up.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while (pieces := self._queue.get()) is not None:
             size = _size(pieces)
             try:
                 self._write_pieces(pieces)
             except OSError:
-                # A spool's file that cannot be read.
+                # The file of a spool cannot be read.
                 self._broken.add(STDOUT)
             self._written += size
 
@@ -115,7 +116,7 @@ class Writer:
         self._write_last(last, run)
 
     def _write_last(self, stream: int, run: list[bytes]) -> None:
-        """Write what ends with the end of a line, as all that is handed over at once does."""
+        """Write the last part of one call's output. Each call hands over whole lines."""
         self._write(stream, run)
 
     def _write(self, stream: int, run: list[bytes]) -> None:
@@ -132,11 +133,11 @@ class Writer:
 
 
 def _fits(descriptor: int) -> int:
-    """How many bytes a descriptor that poll calls writable takes without waiting."""
+    """Return how many bytes a descriptor accepts without blocking once poll calls it writable."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode) or os.path.samestat(os.fstat(descriptor), os.stat(os.devnull)):
         return _AT_ONCE
-    # POSIX says so for pipes. A terminal promises no more than a byte.
+    # POSIX promises this for pipes. A terminal promises one byte at most.
     return select.PIPE_BUF if stat.S_ISFIFO(mode) else 0
 
 
@@ -158,5 +159,5 @@ def _write_all(descriptor: int, data: bytes) -> None:
         try:
             view = view[os.write(descriptor, view) :]
         except BlockingIOError:
-            # Somebody who shares the stream has made it non-blocking.
+            # Another process that shares the stream has made it non-blocking.
             select.select([], [descriptor], [])

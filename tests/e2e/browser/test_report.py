@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fastrun import Start, Task
-from fastrun.outcome import NOTHING_FAILED
+from fastrun import Cause, Outcome, Start, Status, Task
 from tests.support.documents import document, eval_, exec_, write_json
-from tests.support.pages import FAILED, OK, Story, exec_task, skipped
+from tests.support.pages import FAILED, OK, Story, exec_task
 from tests.support.processes import fastrun
 
 SCRIPT = "</script><script>window.harmed = true</script><img src=x onerror='window.harmed = true'>"
@@ -79,7 +78,7 @@ def test_a_run_in_which_nothing_ran_opens(tmp_path, opened, many):
     tasks = [exec_task("a")][:many]
     story = Story(tmp_path / "page.html", tasks)
     for task in tasks:
-        story.end(0, task.name, skipped("b"))
+        story.skip(0, task.name, "b")
     page = opened(story.write(0))
     assert page.text("#path-sentence") == "Nothing ran."
 
@@ -122,7 +121,7 @@ def test_a_failure_that_is_allowed_is_shown_as_such_and_what_was_not_needed_is_n
     story = Story(tmp_path / "page.html", tasks)
     story.run(0, 1, "a", FAILED)
     story.run(0, 1, "b")
-    story.end(1, "tell", skipped("x")._replace(reason=NOTHING_FAILED))
+    story.end(1, "tell", Outcome(Status.SKIPPED, Cause.NOT_NEEDED))
     page = opened(story.write(1))
     assert page.text("#failures-title") == "Allowed failures"
     assert " · allowed" in page.text(".failure[data-row='0'] header")
@@ -136,7 +135,7 @@ def test_what_ran_at_once_is_what_ran_at_the_same_time(tmp_path, opened):
     story.end(1, "a")
     story.run(2, 3, "c")
     page = opened(story.write(3))
-    assert page.texts("#figures div")[2] == "At once, at the most2up to 2 exec, up to 1 eval"
+    assert page.texts("#figures div")[2] == "Most at once2up to 2 exec, up to 1 eval"
 
 
 @pytest.mark.parametrize(("many", "hints"), [(2, 0), (40, 1)])
@@ -181,7 +180,7 @@ def test_the_table_sorts_both_ways_and_back(tmp_path, opened):
     story.run(0, 2, "t10")
     story.run(2, 3, "t9")
     story.run(3, 6, "t1")
-    story.end(6, "never", skipped("x"))
+    story.skip(6, "never", "x")
     page = opened(story.write(6))
     orders = {
         "seconds": (["t1", "t10", "t9", "never"], ["t9", "t10", "t1", "never"]),
@@ -324,12 +323,12 @@ def test_the_drawing_opens_tasks_by_click_and_by_key(failing, opened):
 def test_further_attempts_are_in_the_timeline(tmp_path, opened):
     story = Story(tmp_path / "page.html", [Task("a", "exec", "flaky", retries=1)])
     story.start(0, "a", Start(1, 2))
-    story.end(4, "a", FAILED._replace(again=1.0))
+    story.end(4, "a", FAILED._replace(retry_in=1.0))
     story.start(5, "a", Start(2, 2))
     story.end(10, "a")
     page = opened(story.write(10))
     assert page.texts("#timeline-keys .key") == ["critical path", "failed attempt, tried again"]
-    assert "Of that, attempts that failed took 4.00 s." in page.text("#path-sentence")
+    assert "Failed attempts took 4.00 s of that." in page.text("#path-sentence")
 
 
 @pytest.mark.parametrize("width", [360, 800, 1600])

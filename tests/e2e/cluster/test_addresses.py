@@ -39,7 +39,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path):
         ("local:0", "local:0: local:N needs a number of workers, 1 or more"),
         ("local:x", "local:x: local:N needs a number of workers, 1 or more"),
         ("tasks.json", "tasks.json: not a scheduler's file"),
-        ("wrong\x1b://x", "wrong\\x1b://x: cannot use it: ValueError: unknown address scheme"),
+        ("wrong\x1b://x", "wrong\\x1b://x: cannot use the cluster: ValueError: unknown address scheme"),
     ],
 )
 def test_a_wrong_address_is_one_line(tmp_path, address, said):
@@ -60,7 +60,7 @@ def test_who_answers_nothing_is_no_scheduler(tmp_path):
         path = write_json(tmp_path, document(eval_("a", "print('never')")))
         result = fastrun("--cluster", address, path)
     assert (result.returncode, result.stdout) == (2, b"")
-    assert result.stderr == f"fastrun: {address}: cannot use it: no answer of a scheduler\n".encode()
+    assert result.stderr == f"fastrun: {address}: cannot use the cluster: no scheduler answers\n".encode()
 
 
 def _listeners() -> set[str]:

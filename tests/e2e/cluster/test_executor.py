@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from bench.simulated import SimulatedCluster
+from fastrun import Cause, Console, Observer, Outcome, Start, Task
 from fastrun.cluster.executor import ClusterExecutor
-from fastrun.cluster.seats import ENDED, RECALL, RELEASE, RETURNED, RUN, STARTED, Worker
+from fastrun.cluster.seats import ENDED, RETURNED, STARTED, Command, Recall, Release, RunTasks, Worker
 from fastrun.document.parse import read
-from fastrun.outcome import Report, Status
+from fastrun.outcome import OK, Report, Status
 from fastrun.plan.graph import build
 from fastrun.runner.runner import Run
 from fastrun.settings import RunSettings
@@ -19,14 +21,14 @@ from tests.support.fakes import Recorder
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-OK = int(Status.OK)
+FAILED = Outcome(Status.FAILED, Cause.EXIT, 1)
 
 
 class Played:
-    """A cluster that does what the test says. ``sent``: commands with the worker that got them."""
+    """A cluster that does what the test says. ``sent``: the worker and the command of each call of ``send``."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[Any, ...]] = []
+        self.sent: list[tuple[str | None, Command]] = []
         self.requested = 0
         self.most = 1
         self.closed = False
@@ -41,8 +43,12 @@ class Played:
         self.requested += 1
         return self.requested - 1
 
-    def send(self, worker: str | None, command: tuple[Any, ...]) -> None:
-        self.sent.append((worker, *command))
+    def send(self, worker: str | None, command: Command) -> None:
+        self.sent.append((worker, command))
+
+    def runs(self, since: int = 0) -> list[tuple[str | None, RunTasks]]:
+        """The commands to run tasks, with their workers."""
+        return [(worker, command) for worker, command in self.sent[since:] if isinstance(command, RunTasks)]
 
     async def close(self) -> None:
         self.closed = True
@@ -50,27 +56,32 @@ class Played:
     async def given(self, count: int) -> list[int]:
         """The numbers of the tasks that were given to seats so far, once there are so many."""
         while True:
-            found = [chain[0][0] for _, what, *content in self.sent if what == RUN for chain in content[1]]
+            found = [chain[0][0] for _, command in self.runs() for chain in command.chains]
             if len(found) >= count:
                 return found
             await asyncio.sleep(0)
 
     def end(self, seat: int, number: int, seconds: float = 0.001) -> None:
         self.owner.news((STARTED, seat, number))
-        self.owner.news((ENDED, seat, number, OK, "", None, seconds))
+        self.owner.news((ENDED, seat, number, OK, seconds))
 
 
 def play(
-    tasks: list[dict[str, Any]], script: Callable[[Played], Awaitable[None]], most: int = 1, **options: Any
+    tasks: list[dict[str, Any]],
+    script: Callable[[Played], Awaitable[None]],
+    most: int = 1,
+    watching: Observer | None = None,
+    **options: Any,
 ) -> tuple[Report, Recorder]:
-    """Run tasks while the script plays the cluster."""
+    """Run tasks while the script plays the cluster. ``watching``: one more observer."""
     cluster, recorder = Played(), Recorder()
     cluster.most = most
     graph = build(read(document(*tasks), "document"))
 
     async def main() -> Report:
         executor = ClusterExecutor(cluster, RunSettings(worker_retries=1))
-        run = Run(graph, {"exec": executor}, [recorder], RunSettings(**options), warn=lambda text: None)
+        watchers = [recorder, *([watching] if watching else [])]
+        run = Run(graph, {"exec": executor}, watchers, RunSettings(**options), warn=lambda text: None)
         running = asyncio.create_task(run.run())
         while not cluster.requested:
             await asyncio.sleep(0)
@@ -93,7 +104,7 @@ def test_bundles_grow_with_small_tasks_and_shrink_with_long_ones():
         cluster.owner.seat_opened(0, ONE)
         for done, seconds in enumerate([0.001] * 200 + [10.0] * 200):
             cluster.end(0, (await cluster.given(done + 1))[done], seconds)
-        sizes.extend(len(command[3]) for command in cluster.sent if command[1] == RUN)
+        sizes.extend(len(command.chains) for _, command in cluster.runs())
 
     report, _ = play([exec_(f"t{number}", "true") for number in range(400)], script)
     assert report.ok
@@ -116,15 +127,15 @@ def test_what_a_worker_gives_back_goes_to_another_seat():
         cluster.owner.seat_opened(1, TWO)
         done = set(range(3)) | {lying[0]}
         while len(done) < len(TASKS):
-            for _, _what, seat, chains, _patience in [one for one in cluster.sent[before:] if one[1] == RUN]:
-                assert seat == 1
-                for chain in chains:
+            for _, command in cluster.runs(before):
+                assert command.seat == 1
+                for chain in command.chains:
                     number = chain[0][0]
                     if number not in done:
                         done.add(number)
                         cluster.end(1, number)
             await asyncio.sleep(0)
-        cluster.owner.news((ENDED, 0, lying[0], OK, "", None, 5.0))
+        cluster.owner.news((ENDED, 0, lying[0], OK, 5.0))
 
     report, recorder = play(TASKS, script, most=2)
     assert report.ok
@@ -143,12 +154,12 @@ def test_what_had_started_on_a_lost_seat_runs_again_and_the_rest_goes_back():
         cluster.owner.seat_opened(0, TWO)
         done = set(range(3))
         while len(done) < len(TASKS):
-            for worker, _, _seat, chains, _patience in [one for one in cluster.sent if one[1] == RUN]:
-                for chain in chains:
+            for worker, command in cluster.runs():
+                for chain in command.chains:
                     if worker == "tcp://two" and chain[0][0] not in done:
                         done.add(chain[0][0])
                         # A late word of somebody who had it before is not believed.
-                        cluster.owner.news((ENDED, 9, chain[0][0], int(Status.FAILED), "late", None, 0.001))
+                        cluster.owner.news((ENDED, 9, chain[0][0], FAILED, 0.001))
                         cluster.end(0, chain[0][0])
             await asyncio.sleep(0)
 
@@ -161,11 +172,64 @@ def test_what_had_started_on_a_lost_seat_runs_again_and_the_rest_goes_back():
     assert ("task_ended", "t3", "failed", "its worker one was lost") in recorder.events
 
 
+class Numbers(Observer):
+    """Keeps the number of each attempt, when it starts and when it ends, and of how many."""
+
+    def __init__(self) -> None:
+        self.starts: list[tuple[int, int]] = []
+        self.ends: list[tuple[int, int, bool]] = []
+
+    def task_started(self, number: int, task: Task, start: Start) -> None:
+        self.starts.append((start.attempt, start.attempts))
+
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
+        self.ends.append((outcome.attempt, outcome.attempts, outcome.retry_in is not None))
+
+
+def test_a_lost_attempt_has_a_number_and_is_none_of_the_tasks_own():
+    numbers = Numbers()
+
+    async def script(cluster: Played) -> None:
+        cluster.owner.seat_opened(0, ONE)
+        await cluster.given(1)
+        cluster.owner.seat_closed(0, again=True)
+        cluster.owner.seat_opened(0, TWO)
+        for attempt in (2, 3, 4):
+            await cluster.given(attempt)
+            cluster.owner.news((STARTED, 0, 0))
+            cluster.owner.news((ENDED, 0, 0, FAILED, 0.001))
+
+    play([exec_("a", "false", retries=2, retry_delay=0)], script, watching=numbers)
+    assert numbers.starts == [(1, 3), (2, 4), (3, 4), (4, 4)]
+    assert numbers.ends == [(1, 4, True), (2, 4, True), (3, 4, True), (4, 4, False)]
+
+
+def test_a_lost_attempt_and_the_others_are_counted_alike_on_the_console(tmp_path):
+    async def script(cluster: Played) -> None:
+        cluster.owner.seat_opened(0, ONE)
+        await cluster.given(1)
+        cluster.owner.seat_closed(0, again=True)
+        cluster.owner.seat_opened(0, TWO)
+        await cluster.given(2)
+        cluster.owner.news((STARTED, 0, 0))
+        cluster.owner.news((ENDED, 0, 0, FAILED, 0.001))
+        await cluster.given(3)
+        cluster.owner.news((STARTED, 0, 0))
+        cluster.owner.news((ENDED, 0, 0, FAILED, 0.001))
+
+    with open(tmp_path / "out", "w") as out:
+        console = Console(stdout=out.fileno(), stderr=out.fileno())
+        play([exec_("a", "false", retries=1, retry_delay=0)], script, watching=console)
+        console.close()
+    said = re.findall(r"attempt \d of \d", (tmp_path / "out").read_text())
+    assert said == ["attempt 2 of 3", "attempt 3 of 3", "attempt 3 of 3"]
+
+
 def test_after_too_many_losses_a_task_has_failed():
     async def script(cluster: Played) -> None:
         for worker in (ONE, TWO):
             cluster.owner.seat_opened(0, worker)
-            while sum(command[1] == RUN for command in cluster.sent) < (1 if worker is ONE else 2):
+            while len(cluster.runs()) < (1 if worker is ONE else 2):
                 await asyncio.sleep(0)
             # Even if the word of its start was lost as well.
             cluster.owner.seat_closed(0, again=True)
@@ -183,8 +247,10 @@ def test_after_the_last_failure_what_lies_at_seats_is_had_back():
             cluster.end(0, number)
         lying = [number for number in await cluster.given(5) if number > 2]
         cluster.owner.news((STARTED, 0, lying[0]))
-        cluster.owner.news((ENDED, 0, lying[0], int(Status.FAILED), "exit status 1", None, 0.001))
-        assert cluster.sent[-1] == ("tcp://one", RECALL)
+        cluster.owner.news((ENDED, 0, lying[0], FAILED, 0.001))
+        worker, command = cluster.sent[-1]
+        assert worker == "tcp://one"
+        assert isinstance(command, Recall)
         for number in lying[1:]:
             cluster.owner.news((RETURNED, 0, number))
 
@@ -197,9 +263,9 @@ def test_a_seat_without_work_is_given_back():
         cluster.owner.seat_opened(0, ONE)
         cluster.owner.seat_opened(1, TWO)
         (first,) = await cluster.given(1)
-        while not any(command[1] == RELEASE for command in cluster.sent):
+        while not (released := [sent for sent in cluster.sent if isinstance(sent[1], Release)]):
             await asyncio.sleep(0.01)
-        assert [command for command in cluster.sent if command[1] == RELEASE] == [("tcp://two", RELEASE, 1)]
+        assert released == [("tcp://two", Release(1))]
         cluster.end(0, first)
 
     report, _ = play([exec_("a", "true")], script, most=2)

@@ -92,6 +92,18 @@ def test_retries_timeouts_pools_and_limits_are_as_on_one_machine(tmp_path):
     assert hooks == ["task_started", "task_ended"] * 4
 
 
+@pytest.mark.parametrize("chained", [False, True])
+def test_a_worker_starts_nothing_after_the_last_failure_though_it_lies_there(chained):
+    def task(number):
+        dependencies = [f"t{number - 1}"] if chained and number and number != 101 else []
+        return exec_(f"t{number}", "false" if number == 100 else "true", *dependencies)
+
+    _, recorder = run_inside(document(*[task(number) for number in range(300)]), workers=1, keep_going=1)
+    started = [event[1] for event in recorder.events if event[0] == "task_started"]
+    failed = recorder.place("task_ended", "t100")
+    assert ("task_started", started[-1]) in recorder.events[:failed]
+
+
 def test_all_output_of_100_mb_arrives_in_order():
     command = "seq 1 14000000 | head -c 100000000; echo"
     seen = Checksum()
@@ -109,7 +121,7 @@ class Checksum(library.Observer):
         self._last = 0
         self._rest = b""
 
-    def task_output(self, task, stream, data):
+    def task_output(self, number, task, stream, data):
         self.size += len(data)
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
@@ -132,11 +144,11 @@ def test_who_takes_no_output_holds_up_the_task_and_fills_no_memory():
         @property
         def congested(self):
             self.looks += self.size > 0
-            for side in worker._sides.values():
-                self.most_waiting = max(self.most_waiting, side.outbox._size)
+            for run in worker._runs.values():
+                self.most_waiting = max(self.most_waiting, run.outbox._size)
             return 0 < self.looks < 200
 
-        def task_output(self, task, stream, data):
+        def task_output(self, number, task, stream, data):
             self.size += len(data)
             if self.looks < 200:
                 self.early = self.size
@@ -154,7 +166,7 @@ def test_commands_are_measured_for_who_wants_to_know():
     class Curious(Placed):
         detailed = True
 
-        def task_ended(self, task, outcome):
+        def task_ended(self, number, task, outcome):
             self.usage = outcome.usage
 
     curious = Curious()

@@ -40,7 +40,7 @@ def test_new_file_is_its_owners_alone(path):
 
 
 def test_file_with_a_run_is_only_gone_on_with_when_asked_to(path, written):
-    with pytest.raises(JournalError, match=r"run\.journal: holds a run already; --resume goes on with it"):
+    with pytest.raises(JournalError, match=r"run\.journal: already holds a run; --resume continues it"):
         JournalFile.open(path, False)
     assert path.read_bytes() == written
     with closing(JournalFile.open(path, True)) as journal:
@@ -98,7 +98,7 @@ def test_torn_tail_is_cut_off_and_said(path, written):
     path.write_bytes(written[:-1])
     with closing(JournalFile.open(path, True)) as journal:
         many = len(written) - 1 - len(whole)
-        assert journal.notes == [f"{path}: {many} damaged bytes behind the last whole record cut off"]
+        assert journal.notes == [f"{path}: cut off {many} damaged bytes after the last whole record"]
         assert journal.recorded.exit_code is None
         assert path.read_bytes() == whole
         journal.append(start_record("z", "key-z", 1))
@@ -110,7 +110,7 @@ def test_torn_tail_is_cut_off_and_said(path, written):
 def test_torn_first_record_is_no_run(path, written, resume):
     path.write_bytes(written[:60])
     with closing(JournalFile.open(path, resume)) as journal:
-        assert journal.notes == [f"{path}: 60 damaged bytes behind the last whole record cut off"]
+        assert journal.notes == [f"{path}: cut off 60 damaged bytes after the last whole record"]
         write_some(journal)
     assert len(read_journal(path.read_bytes()).runs) == 1
 

@@ -8,6 +8,7 @@ from fastrun.journal.recording import RunJournal
 from fastrun.journal.records import (
     read_journal,
 )
+from fastrun.outcome import FIRST_START, Start
 from tests.support.journals import OK
 
 
@@ -19,9 +20,9 @@ def test_a_duration_is_the_time_from_start_to_end(tmp_path, monkeypatch):
     file = JournalFile.open(path, False)
     journal = RunJournal(file, tasks, ["k", "l"])
     journal.begin("r", [])
-    journal.task_started(0, 1)
+    journal.task_started(0, Start(pid=1))
     now = 6.0
-    journal.task_started(1, None)
+    journal.task_started(1, FIRST_START)
     now = 8.5
     journal.task_ended(1, OK)
     journal.task_ended(0, OK)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun import Outcome, Status
+from fastrun import Cause, Outcome, Status
 from fastrun.journal.file import JournalFile
 from fastrun.journal.machine import boot_id, process_start_time
 from fastrun.journal.records import (
@@ -159,7 +159,7 @@ def test_task_that_was_started_again_is_not_ok_until_it_is_again(path, written):
     with closing(JournalFile.open(path, True)) as journal:
         journal.append(run_record("run-3", "hash-2"))
         journal.append(start_record("a", "key-a2", 1, 30, 3000))
-        journal.append(end_record("a", "key-a2", 1, OK, 4.0))
+        journal.append(end_record("a", "key-a2", OK, 4.0))
     recorded = read_journal(path.read_bytes())
     assert recorded.ok["a"] == ("key-a2", "", 4.0)
     assert set(recorded.unfinished) == {"b"}
@@ -179,7 +179,7 @@ def test_how_a_task_ended_that_is_not_ok_is_known_until_it_is(path, written):
     with closing(JournalFile.open(path, True)) as journal:
         journal.append(run_record("run-2", "hash-2"))
         journal.append(start_record("b", "k", 1))
-        journal.append(end_record("b", "k", 1, OK, 1.0))
+        journal.append(end_record("b", "k", OK, 1.0))
     assert read_journal(path.read_bytes()).not_ok == {"d": "skipped"}
 
 
@@ -188,7 +188,7 @@ def test_end_of_an_earlier_attempt_does_not_end_a_later_one(path):
         journal.append(run_record("r", "h"))
         journal.append(start_record("a", "key", 1))
         journal.append(start_record("a", "key", 2))
-        journal.append(end_record("a", "key", 1, FAILED, 1.0))
+        journal.append(end_record("a", "key", FAILED, 1.0))
     assert read_journal(path.read_bytes()).unfinished["a"].attempt == 2
 
 
@@ -201,7 +201,7 @@ def test_any_name_is_read_as_it_was_written(tmp_path_factory, name, reason):
     with closing(JournalFile.open(path, False)) as journal:
         journal.append(run_record("r", "h"))
         journal.append(start_record(name, "key", 1))
-        journal.append(end_record(name, "key", 1, Outcome(Status.OK, reason), 1.0))
+        journal.append(end_record(name, "key", Outcome(Status.OK, Cause.EXCEPTION, reason), 1.0))
     assert read_journal(path.read_bytes()).ok == {name: ("key", reason, 1.0)}
 
 
@@ -209,5 +209,5 @@ def test_end_record_of_an_unknown_status_is_no_success(tmp_path):
     path = tmp_path / "run.journal"
     with closing(JournalFile.open(path, False)) as file:
         file.append(run_record("r", "h"))
-        file.append(end_record("a", "k", 1, OK, 1.0) | {"status": "okay"})
+        file.append(end_record("a", "k", OK, 1.0) | {"status": "okay"})
     assert read_journal(path.read_bytes()).ok == {}

@@ -20,6 +20,7 @@ from fastrun.journal.records import (
     read_journal,
 )
 from fastrun.journal.recovery import begin
+from fastrun.outcome import FIRST_START
 from fastrun.settings import RunSettings
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import (
@@ -141,7 +142,7 @@ def test_what_was_to_run_again_does_so_even_if_the_run_ended_before(folder):
     settings = RunSettings(resume=True, rerun=["c"])
     journal, plan = begin(graph, os.fspath(folder.journal), settings, "second", pytest.fail)
     assert len(plan.redone) == 2
-    journal.task_started(number, None)
+    journal.task_started(number, FIRST_START)
     journal.task_ended(number, OK)
     journal.flush()
     journal._file.close()
@@ -172,7 +173,7 @@ def test_what_depends_on_a_task_that_ran_in_a_part_runs_when_it_is_asked_for(fol
     result = folder.run("-v")
     assert folder.log() == left
     for name in left[:1]:
-        assert f"{name}: runs: what it depends on ran, or was to run, again".encode() in result.stderr
+        assert f"{name}: runs: a dependency ran again, or was to".encode() in result.stderr
     folder.run()
     assert folder.log() == ""
 
@@ -218,7 +219,7 @@ def test_dry_run_shows_what_would_run_and_leaves_the_journal_alone(folder):
         (["--journal", "tasks.json"], "tasks.json: not a journal of fastrun"),
         (["--journal", "tasks.json", "--resume"], "tasks.json: not a journal of fastrun"),
         (["--journal", "/dev/null"], "/dev/null: not a regular file"),
-        (["--journal", "old"], "old: holds a run already; --resume goes on with it"),
+        (["--journal", "old"], "old: already holds a run; --resume continues it"),
     ],
 )
 def test_bad_use_is_one_line_and_starts_nothing(tmp_path, options, message):
@@ -240,7 +241,7 @@ def test_library_resumes_and_counts_what_it_reused(tmp_path):
     assert library.run(tasks, journal=path).reused == 0
     report = library.run(tasks, journal=path, resume=True, rerun=["b"])
     assert (report.reused, report["a"].reason, report["b"].reason) == (1, "from the journal", "")
-    with pytest.raises(library.JournalError, match="holds a run already"):
+    with pytest.raises(library.JournalError, match="already holds a run"):
         library.run(tasks, journal=path)
     with pytest.raises(ValueError, match="need a journal"):
         library.run(tasks, resume=True)
@@ -259,7 +260,7 @@ def test_damage_is_said_and_what_it_took_runs_again(folder):
     folder.journal.write_bytes(b"".join(lines[:last_ok]) + b"x" + lines[last_ok])
     name = json.loads(lines[last_ok][9:])["name"]
     result = folder.run()
-    assert b"damaged bytes behind the last whole record cut off" in result.stderr
+    assert b"damaged bytes after the last whole record" in result.stderr
     assert name in folder.log()
 
 

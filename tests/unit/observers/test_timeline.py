@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun import Observer, Outcome, Report, Start, Status, Task, Usage
+from fastrun import Cause, Observer, Outcome, Report, Start, Status, Task, Usage
 from fastrun.observers import timeline as timeline_module
 from fastrun.observers.files.events import EventLog
 from fastrun.observers.files.output import OutputFile
 from fastrun.observers.files.trace import Trace
-from fastrun.observers.timeline import Moment, Timeline, Together
+from fastrun.observers.timeline import Moment, Span, Timeline, Together
 from fastrun.outcome import FIRST_START as FIRST
 from fastrun.outcome import OK
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-FAILED = Outcome(Status.FAILED, "exit status 1")
+FAILED = Outcome(Status.FAILED, Cause.EXIT, 1)
 
 
 class Stage:
@@ -31,17 +31,29 @@ class Stage:
     def __init__(self) -> None:
         self.now = 100.0
         self.timeline = Timeline(clock=lambda: self.now, wall=lambda: 1e9)
-        self.timeline.run_started([Task("c", "exec", "", ["a"])])
+        self.tasks = [Task("c", "exec", "", ["a"])]
+        self.timeline.run_started(self.tasks)
 
     def at(self, moment: float, task: Task, what: Start | Outcome) -> None:
         self.now = 100.0 + moment
+        names = [task.name for task in self.tasks]
+        if task.name not in names:
+            names.append(task.name)
+            self.tasks.append(task)
+        number = names.index(task.name)
+        self.tasks[number] = task
         if isinstance(what, Start):
-            self.timeline.task_started(task, what)
+            self.timeline.task_started(number, task, what)
         else:
-            self.timeline.task_ended(task, what)
+            self.timeline.task_ended(number, task, what)
+
+    @property
+    def spans(self) -> dict[str, Span]:
+        """By name, as the tests call their tasks."""
+        return {span.task.name: span for span in self.timeline.spans.values()}
 
     def times(self, name: str) -> tuple[float, float, float | None]:
-        span = self.timeline.spans[name]
+        span = self.spans[name]
         return span.ready, span.began, span.ended
 
 
@@ -63,7 +75,7 @@ def test_a_task_is_ready_when_the_last_of_its_dependencies_has_ended(stage):
     stage.at(6, c, OK)
     assert stage.times("a") == (0, 0, 3)
     assert stage.times("c") == (3, 5, 6)
-    assert stage.timeline.spans["c"].seconds == 1
+    assert stage.spans["c"].seconds == 1
 
 
 def test_slots_are_the_lowest_free_ones_for_each_type(stage):
@@ -74,7 +86,7 @@ def test_slots_are_the_lowest_free_ones_for_each_type(stage):
     stage.at(1, A, OK)
     c = Task("c", "exec", "")
     stage.at(2, c, FIRST)
-    slots = {name: span.slot for name, span in stage.timeline.spans.items()}
+    slots = {name: span.slot for name, span in stage.spans.items()}
     assert slots == {"a": 0, "b": 1, "s": 0, "c": 0}
     assert stage.timeline.most == {"exec": 2, "eval": 1}
 
@@ -82,15 +94,15 @@ def test_slots_are_the_lowest_free_ones_for_each_type(stage):
 def test_a_further_attempt_is_ready_when_the_one_before_has_ended(stage):
     c = Task("c", "exec", "", ["a"])
     stage.at(0, A, FIRST)
-    stage.at(1, A, FAILED._replace(again=2.0))
-    assert stage.timeline.spans["a"].outcome.again == 2.0
+    stage.at(1, A, FAILED._replace(retry_in=2.0))
+    assert stage.spans["a"].outcome.retry_in == 2.0
     stage.at(3, A, Start(2, 3))
     assert stage.times("a") == (1, 3, None)
-    assert stage.timeline.spans["a"].seconds == 0
+    assert stage.spans["a"].seconds == 0
     stage.at(4, A, OK._replace(usage=Usage(0.5, 1000)))
     stage.at(4, c, FIRST)
     assert stage.times("c") == (4, 4, None)
-    assert stage.timeline.spans["a"].usage == Usage(0.5, 1000)
+    assert stage.spans["a"].usage == Usage(0.5, 1000)
 
 
 def test_snippets_that_ran_at_other_times_are_not_told_together(stage):
@@ -104,8 +116,8 @@ def test_tasks_that_never_started_have_no_span(stage):
     b = Task("b", "exec", "", ["a"])
     stage.at(0, A, FIRST)
     stage.at(1, A, FAILED)
-    stage.at(1, b, Outcome(Status.SKIPPED, "a failed"))
-    assert set(stage.timeline.spans) == {"a"}
+    stage.at(1, b, Outcome(Status.SKIPPED, Cause.DEPENDENCY, "a"))
+    assert set(stage.spans) == {"a"}
 
 
 def test_the_critical_path_is_the_chain_that_took_longest(stage):
@@ -137,7 +149,7 @@ def test_the_critical_path_is_not_what_waited_for_a_slot(stage):
 def test_attempts_and_pauses_count_on_the_critical_path(stage):
     b = Task("b", "exec", "", ["a"])
     stage.at(0, A, FIRST)
-    stage.at(1, A, FAILED._replace(again=1.0))
+    stage.at(1, A, FAILED._replace(retry_in=1.0))
     stage.at(2, A, Start(2, 2))
     stage.at(3, A, OK)
     stage.at(0, B, FIRST)
@@ -179,7 +191,7 @@ def test_a_cleanup_is_ready_when_what_it_waits_for_is_skipped(stage):
     c = Task("c", "exec", "", ["b"], when="always")
     stage.at(0, A, FIRST)
     stage.at(2, A, FAILED)
-    stage.at(2, b, Outcome(Status.SKIPPED, "a failed"))
+    stage.at(2, b, Outcome(Status.SKIPPED, Cause.DEPENDENCY, "a"))
     stage.at(5, c, FIRST)
     assert stage.times("c") == (2, 5, None)
 
@@ -210,13 +222,13 @@ def test_who_follows_is_told_once_a_turn_and_of_the_rest_at_the_end():
         nonlocal now
         timeline = Timeline(clock=lambda: now, wall=lambda: 1e9)
         timeline.follow(lambda moments: told.append([moment[:3] for moment in moments]))
-        timeline.run_started([])
-        timeline.task_started(A, FIRST)
+        timeline.run_started([A, B])
+        timeline.task_started(0, A, FIRST)
         now = 101.0
-        timeline.task_ended(A, OK)
+        timeline.task_ended(0, A, OK)
         assert told == []
         await asyncio.sleep(0)
-        timeline.task_started(B, FIRST)
+        timeline.task_started(1, B, FIRST)
         timeline.run_ended(Report([], b"", {}, 1.0))
 
     asyncio.run(run())
@@ -232,17 +244,17 @@ def test_news_of_snippets_in_one_turn_are_of_one_time_and_commands_have_their_ow
         nonlocal now
         timeline = Timeline(clock=lambda: now)
         timeline.follow(lambda moments: told.extend(moment[0] for moment in moments))
-        timeline.run_started([])
-        timeline.task_started(snippet, FIRST)
+        timeline.run_started([snippet, A])
+        timeline.task_started(0, snippet, FIRST)
         now = 101.0
-        timeline.task_ended(snippet, OK)
+        timeline.task_ended(0, snippet, OK)
         now = 102.0
-        timeline.task_started(A, Start(pid=1))
+        timeline.task_started(1, A, Start(pid=1))
         now = 103.0
-        timeline.task_ended(A, OK)
+        timeline.task_ended(1, A, OK)
         now = 104.0
         await asyncio.sleep(0)
-        timeline.task_started(snippet, FIRST)
+        timeline.task_started(0, snippet, FIRST)
         timeline.run_ended(Report([], b"", {}, 1.0))
 
     asyncio.run(run())
@@ -267,10 +279,11 @@ def told_of(turns: Sequence[Sequence[tuple[Task, Start | Outcome]]], folder: Pat
         for turn in turns:
             now += 1
             for task, what in turn:
+                number = SNIPPETS.index(task)
                 if isinstance(what, Start):
-                    timeline.task_started(task, what)
+                    timeline.task_started(number, task, what)
                 else:
-                    timeline.task_ended(task, what)
+                    timeline.task_ended(number, task, what)
             await asyncio.sleep(0)
         for observer in observers:
             observer.run_ended(Report([], b"", {}, 1.0))
@@ -314,7 +327,7 @@ def test_what_ran_together_is_told_as_if_it_came_one_by_one(tmp_path_factory, tu
     for one, other in zip(files, expected, strict=True):
         assert one.splitlines() == other.splitlines()
     assert together.most == one_by_one.most
-    fields = ("task", "start", "ready", "began", "ended", "slot", "outcome")
+    fields = ("number", "task", "start", "ready", "began", "ended", "slot", "outcome")
     spans = [
         {name: [getattr(span, field) for field in fields] for name, span in timeline.spans.items()}
         for timeline in (together, one_by_one)
@@ -329,14 +342,14 @@ def test_small_snippets_of_a_turn_are_one_moment():
         timeline = Timeline(clock=lambda: 100.0)
         timeline.follow(told.extend)
         timeline.run_started(SNIPPETS)
-        timeline.task_started(SNIPPETS[0], FIRST)
+        timeline.task_started(0, SNIPPETS[0], FIRST)
         await asyncio.sleep(0)
-        for task in SNIPPETS[1:4]:
-            timeline.task_ended(SNIPPETS[int(task.name[1:]) - 1], OK)
-            timeline.task_started(task, FIRST)
+        for number in range(1, 4):
+            timeline.task_ended(number - 1, SNIPPETS[number - 1], OK)
+            timeline.task_started(number, SNIPPETS[number], FIRST)
         timeline.run_ended(Report([], b"", {}, 1.0))
 
     asyncio.run(run())
     kinds = [type(moment).__name__ for moment in told]
     assert kinds == ["tuple", "tuple", "Together", "tuple"]
-    assert told[2] == (0.0, SNIPPETS[1:3], [0.0, 0.0], 0, ['"s1"', '"s2"'])
+    assert told[2] == (0.0, [1, 2], SNIPPETS[1:3], [0.0, 0.0], 0, ['"s1"', '"s2"'])

@@ -7,8 +7,9 @@ from graphlib import TopologicalSorter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun.outcome import Status
-from fastrun.plan.scheduler import Scheduler, order
+from fastrun.outcome import Cause, Status
+from fastrun.plan.conditions import Skip
+from fastrun.plan.scheduler import Phase, Scheduler, order
 from tests.support.documents import graph_of
 from tests.support.strategies import graphs
 
@@ -67,9 +68,10 @@ def test_statuses_follow_from_the_failures_in_any_order_of_ends(edges, random, f
     expected = [status(task) for task in range(len(edges))]
     assert list(scheduler.statuses) == expected
     assert started == {task for task, status in enumerate(expected) if status != Status.SKIPPED}
-    for task, cause in scheduler.causes.items():
-        assert expected[cause] == Status.FAILED
-        assert cause in ancestors(edges, task)
+    for task, skip in scheduler.skips.items():
+        assert skip.root is not None
+        assert expected[skip.root] == Status.FAILED
+        assert skip.root in ancestors(edges, task)
 
 
 def _running(scheduler: Scheduler) -> list[int]:
@@ -187,7 +189,7 @@ def test_a_skip_names_the_root_and_not_the_neighbour():
     scheduler = scheduler_of([[], [0], [1], [2]])
     start_one(scheduler)
     assert scheduler.task_ended(0, Status.FAILED) == [1, 2, 3]
-    assert scheduler.causes == {1: 0, 2: 0, 3: 0}
+    assert scheduler.skips == dict.fromkeys([1, 2, 3], Skip(Cause.DEPENDENCY, 0))
 
 
 def test_nothing_starts_after_so_many_failures():
@@ -195,7 +197,7 @@ def test_nothing_starts_after_so_many_failures():
     running = [start_one(scheduler), start_one(scheduler), start_one(scheduler)]
     assert running == [0, 1, 2]
     scheduler.task_ended(0, Status.FAILED)
-    assert not scheduler.stopped
+    assert scheduler.phase is Phase.RUNNING
     scheduler.task_ended(1, Status.FAILED)
     assert start_one(scheduler) is None
     assert not scheduler.finished
@@ -207,7 +209,7 @@ def test_nothing_starts_after_so_many_failures():
 def test_an_interrupted_task_skips_nothing():
     scheduler = scheduler_of([[], [0]])
     start_one(scheduler)
-    scheduler.stop()
+    scheduler.enter(Phase.STOPPING)
     assert scheduler.task_ended(0, Status.INTERRUPTED) == []
     assert scheduler.finished
     assert scheduler.close(Status.INTERRUPTED) == [1]

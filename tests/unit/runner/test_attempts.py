@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from contextlib import suppress
 
@@ -60,11 +61,11 @@ class Attempts(Observer):
         self.starts: list[tuple[int, int]] = []
         self.again: list[float | None] = []
 
-    def task_started(self, task, start) -> None:
+    def task_started(self, number, task, start) -> None:
         self.starts.append((start.attempt, start.attempts))
 
-    def task_ended(self, task, outcome) -> None:
-        self.again.append(outcome.again)
+    def task_ended(self, number, task, outcome) -> None:
+        self.again.append(outcome.retry_in)
 
 
 def test_the_delay_doubles_and_is_a_little_longer_at_random():
@@ -189,6 +190,11 @@ def test_attempts_are_recorded_and_a_success_counts(tmp_path):
     assert set(read_journal(data).ok) == {"a", "b"}
     for attempt in (1, 2, 3):
         assert data.count(b'"attempt":%d,"status"' % attempt) == (2 if attempt == 1 else 1)
+
+
+def test_attempts_that_cannot_start_are_recorded_with_their_numbers(tmp_path):
+    run(tmp_path, exec_("a", "true", cwd="none", retries=2, retry_delay=0), options=["--journal", "j"])
+    assert re.findall(rb'"attempt":(\d)', (tmp_path / "j").read_bytes()) == [b"1", b"2", b"3"]
 
 
 def test_an_allowed_failure_is_reported_and_does_not_count(tmp_path):

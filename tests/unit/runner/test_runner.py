@@ -7,14 +7,14 @@ import signal
 
 import pytest
 
-from fastrun import Observer, Outcome, Status
+from fastrun import Cause, Observer, Outcome, Status
 from fastrun.runner.runner import Run
 from fastrun.settings import RunSettings
 from tests.support.documents import graph_of
 from tests.support.fakes import OK, HandExecutor, HandJournal, Recorder
 from tests.support.runs import settings_of
 
-FAILED = Outcome(Status.FAILED, "exit status 1")
+FAILED = Outcome(Status.FAILED, Cause.EXIT, 1)
 INTERRUPTED = Outcome(Status.INTERRUPTED)
 
 
@@ -171,7 +171,7 @@ async def test_cancelling_ends_the_tasks_first():
 
 
 class Broken(Observer):
-    def task_started(self, task, start) -> None:
+    def task_started(self, number, task, start) -> None:
         raise ValueError("no")
 
 
@@ -230,6 +230,47 @@ async def test_a_chain_does_not_go_on_once_nothing_may_start():
         assert await stage.end("2", FAILED) == ["0"]
         await stage.end("0")
     assert stage.task.result()["1"].reason == "stopped after 1 failure"
+
+
+class LateExecutor(HandExecutor):
+    """A failure is known after tasks were chosen, and before they are handed over."""
+
+    def __init__(self) -> None:
+        super().__init__(slots=2)
+        self.late: str | None = None
+
+    @property
+    def slots(self) -> int:
+        if self.late is not None and self.late in self.running:
+            name, self.late = self.late, None
+            asyncio.get_running_loop().call_soon(self.end, name, FAILED)
+        return self._slots
+
+    @slots.setter
+    def slots(self, slots: int) -> None:
+        self._slots = slots
+
+
+@staged
+async def test_what_was_chosen_before_a_failure_is_not_handed_over_after_it():
+    executor = LateExecutor()
+    async with Stage([[], [], []], executor=executor, keep_going=1) as stage:
+        executor.late = "0"
+        assert await stage.end("1") == []
+    assert ("task_started", "2") not in stage.recorder.events
+    assert stage.task.result()["2"].reason == "stopped after 1 failure"
+
+
+@staged
+async def test_nothing_starts_while_a_failure_is_being_recorded():
+    journal = HandJournal()
+    async with Stage([[], [], []], journal=journal, slots=2, keep_going=1) as stage:
+        stage.executor.end("0", FAILED)
+        assert await stage.end("1") == []
+        assert not stage.task.done()
+        journal.record()
+        await settle()
+    assert ("task_started", "2") not in stage.recorder.events
 
 
 @staged

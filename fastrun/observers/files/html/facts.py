@@ -1,7 +1,7 @@
-"""What a page says of a run: numbers, names and texts, as JSON can hold them.
+"""The facts that a page shows of a run: numbers, names and texts, as JSON allows them.
 
-Knows tasks, the timeline and the report. Does not know how a page looks. What would make it too large is left out, and
-that is said in ``notes``.
+Knows tasks, the timeline and the report. Does not know how a page looks. What would make the page too large is left
+out, and ``notes`` say so.
 """
 
 from collections import Counter
@@ -13,38 +13,39 @@ from fastrun.document.task import Task
 from fastrun.observers.files.html.sketch import Sketch, sketch
 from fastrun.observers.files.tails import Tail
 from fastrun.observers.timeline import Span, Timeline
-from fastrun.outcome import NOTHING_FAILED, Report, Result, Status
+from fastrun.outcome import Cause, Report, Status
 from fastrun.text import printable, shown
 
-# Tasks that a page lists, and bytes that their names may take. With all that follows a page stays below 20 MB.
+# Most tasks that a page lists, and most bytes of their names. With all the limits below a page stays under 20 MB.
 ROWS = 100_000
 _NAME_BYTES = 4 << 20
 
-# Failures that are shown with their output, and reasons of skips that are listed.
+# Most failures that are shown with their output, and most reasons of skips that are listed.
 FAILURES = 200
 _SKIPS = 100
 
-# Of those that a page has no room for, the ones that took longest.
+# Slowest tasks that are listed in any case if a page has no room for all tasks.
 _LONGEST = 1000
 
-# Dependencies that are told task by task, and characters of commands: of one that failed, of another, and of all.
+# Most dependencies that are listed per task, and most characters of the command of a failed task, of another task, and
+# of all commands.
 _NEEDS = 300_000
 _COMMAND_FAILED = 8000
 _COMMAND = 400
 _COMMANDS = 2 << 20
 
-# Characters of a reason, which may quote an exception, and of all that are different.
+# Most characters of a reason, which may quote an exception, and of all different reasons.
 _REASON = 400
 _REASONS = 2 << 20
 
-# Places of a chart of the whole run.
+# Parts of equal length into which the chart divides the run.
 _PARTS = 1000
 
 _ENDED_BADLY = (Status.FAILED, Status.INTERRUPTED)
 
 
 class Facts:
-    """Puts together what there is to say of a run."""
+    """Collects the facts of a run."""
 
     def __init__(
         self,
@@ -53,9 +54,9 @@ class Facts:
         report: Report,
         *,
         earlier: Sequence[Span],
-        tails: Mapping[str, Tail],
+        tails: Mapping[int, Tail],
     ) -> None:
-        """``earlier``: attempts that were followed by others. ``tails``: the output that was kept, by name."""
+        """``earlier``: attempts that were followed by another. ``tails``: by number, the output that was kept."""
         self._tasks = tasks
         self._timeline = timeline
         self._earlier = earlier
@@ -63,22 +64,19 @@ class Facts:
         self._tails = tails
         self._report = report
         self._results = list(report)
-        self._skipped = Counter(result.reason for result in self._results if result.status is Status.SKIPPED)
-        # Those are as they are to be.
-        del self._skipped[NOTHING_FAILED]
-        self._numbers = {task.name: number for number, task in enumerate(tasks)}
+        skipped = (report.outcome(n) for n, result in enumerate(self._results) if result.status is Status.SKIPPED)
+        # Tasks that are not needed are as the user wants them.
+        self._skipped = Counter(outcome for outcome in skipped if outcome.cause is not Cause.NOT_NEEDED)
         self._labels = [task.label for task in tasks]
-        self._needs = [self._needs_of(task) for task in tasks]
+        numbers = {task.name: number for number, task in enumerate(tasks)}
+        # If only a part of a document runs, some dependencies are missing.
+        self._needs = [[numbers[name] for name in dict.fromkeys(t.dependencies) if name in numbers] for t in tasks]
         self._path = timeline.critical_path()
         self._notes: list[str] = []
 
-    def _needs_of(self, task: Task) -> list[int]:
-        # Where a part of a document runs, some are not there.
-        return [self._numbers[name] for name in dict.fromkeys(task.dependencies) if name in self._numbers]
-
     def all(self) -> dict[str, Any]:
-        """Everything, by what it is."""
-        path = [self._numbers[span.task.name] for span in self._path]
+        """Return all facts, by topic."""
+        path = [span.number for span in self._path]
         rows = self._chosen(path)
         places = {number: row for row, number in enumerate(rows)}
         drawn = sketch(self._labels, self._needs, pairwise(path))
@@ -112,7 +110,7 @@ class Facts:
         }
 
     def _chosen(self, path: Sequence[int]) -> list[int]:
-        """The numbers of the tasks that are listed, in their order."""
+        """Return the numbers of the tasks that are listed, in their order."""
         many = len(self._tasks)
         size = sum(len(label.encode()) for label in self._labels)
         room = min(ROWS, many * _NAME_BYTES // max(size, 1))
@@ -121,23 +119,23 @@ class Facts:
         spans = self._timeline.spans.values()
         longest = sorted(spans, key=lambda span: span.seconds, reverse=True)[:_LONGEST]
         failed = [number for number, result in enumerate(self._results) if result.status in _ENDED_BADLY]
-        chosen = dict.fromkeys([*failed, *path, *(self._numbers[span.task.name] for span in longest)])
+        chosen = dict.fromkeys([*failed, *path, *(span.number for span in longest)])
         others = [number for number in range(many) if number not in chosen]
         left = max(room - len(chosen), 0)
-        # Evenly, so that each part of the document is there.
+        # Evenly spaced, so that each part of the document is represented.
         sample = [others[place * len(others) // left] for place in range(left)]
         self._notes.append(
-            f"{room:,} of {many:,} tasks are in the table and the timeline: those that failed, the critical path, the "
-            "longest and a sample of the others. Counts, the chart and the drawing are of all."
+            f"{room:,} of {many:,} tasks are in the table and the timeline: failed tasks, the critical path, the "
+            "longest and a sample of the others. Counts, the chart and the drawing include all tasks."
         )
         return sorted([*chosen, *sample][:room])
 
     def _columns(self, rows: Sequence[int], places: Mapping[int, int], groups: list[int]) -> dict[str, Any]:
-        """A list per property, each with a value per task that is listed. Times in millionths of a second."""
-        spans = [self._timeline.spans.get(self._tasks[number].name) for number in rows]
+        """Return a list per property, with a value for each listed task. Times are in microseconds."""
+        spans = [self._timeline.spans.get(number) for number in rows]
         results = [self._results[number] for number in rows]
         if self._earlier:
-            self._notes.append("Of tasks that were tried again the table and the details show the last attempt.")
+            self._notes.append("For tasks with several attempts the table and the details show the last attempt.")
         return {
             "name": [self._labels[number] for number in rows],
             "type": _coded(self._tasks[number].type for number in rows),
@@ -149,7 +147,7 @@ class Facts:
             "slot": [span and span.slot for span in spans],
             "worker": _coded(_worker(span) for span in spans),
             "heldBy": _coded(span.held_by if span else "" for span in spans),
-            "attempt": [span and span.start.attempt for span in spans],
+            "attempt": [self._attempt(number) for number in rows],
             "cpu": [_micro(span.usage.cpu_seconds) if span and span.usage else None for span in spans],
             "peak": [span.usage.peak_bytes if span and span.usage else None for span in spans],
             "group": groups,
@@ -157,11 +155,17 @@ class Facts:
             "needs": self._needs_rows(rows, places),
         }
 
+    def _attempt(self, number: int) -> int | None:
+        """Return the number of the last attempt, which may be an attempt that could not start."""
+        attempt = self._report.outcome(number).attempt
+        span = self._timeline.spans.get(number)
+        return span.start.attempt if span is not None and not attempt else attempt or None
+
     def _earlier_attempts(self, places: Mapping[int, int]) -> list[list[int | str]]:
-        """Attempts that were followed by others: row, slot, when they were ready, began and ended, and the worker."""
+        """Return the earlier attempts, each as row, slot, the times of ready, begin and end, and the worker."""
         found: list[list[int | str]] = []
         for span in self._earlier:
-            row = places.get(self._numbers[span.task.name])
+            row = places.get(span.number)
             if row is not None:
                 times = map(_micro, (span.ready, span.began, self._ended(span)))
                 found.append([row, span.slot, *times, _worker(span)])
@@ -171,7 +175,7 @@ class Facts:
         return self._timeline.seconds if span.ended is None else span.ended
 
     def _commands(self, rows: Sequence[int]) -> list[str] | None:
-        """What tasks do; None where that is too much for a page."""
+        """Return the tasks' commands, None if they are too much for a page."""
         commands = [self._tasks[number].arguments[: _COMMAND + 1] for number in rows]
         if sum(map(len, commands)) > _COMMANDS:
             self._notes.append("Commands are shown only for tasks that failed.")
@@ -179,34 +183,32 @@ class Facts:
         return [_text(command, _COMMAND) for command in commands]
 
     def _needs_rows(self, rows: Sequence[int], places: Mapping[int, int]) -> list[list[int]] | None:
-        """The rows of what each task depends on; None where that is too much for a page."""
+        """Return the rows of each task's dependencies, None if they are too many for a page."""
         if sum(len(self._needs[number]) for number in rows) > _NEEDS:
-            self._notes.append("There are too many dependencies to tell those of each task.")
+            self._notes.append("There are too many dependencies to list those of each task.")
             return None
         return [[places[other] for other in self._needs[number] if other in places] for number in rows]
 
     def _failures(self, places: Mapping[int, int]) -> list[dict[str, Any]]:
-        """Those that failed, and then those that were interrupted, each with what a person needs to see first."""
+        """Return the failed tasks, then the interrupted ones, each with what a person needs to see first."""
+        skips = {outcome.root: count for outcome, count in self._skipped.items()}
         found = [
-            (number, result, self._skipped[f"{self._labels[number]} failed"])
+            (number, result, skips.get(number, 0))
             for number, result in enumerate(self._results)
-            if result.status is Status.FAILED or (result.status is Status.INTERRUPTED and self._has_run(result))
+            if result.status is Status.FAILED
+            or (result.status is Status.INTERRUPTED and number in self._timeline.spans)
         ]
-        # Where several failed, the one that held up most is the one to look at. What may fail comes last.
+        # First the failures for which most tasks were skipped. Allowed failures come last.
         found.sort(key=lambda failure: (self._tasks[failure[0]].allow_failure, failure[1].status, -failure[2]))
         if len(found) > FAILURES:
             self._notes.append(f"{FAILURES} of {len(found):,} failures are shown with their command and output.")
         return [
-            self._failure(places[number], self._tasks[number], skips)
-            for number, _, skips in found[:FAILURES]
-            if number in places
+            self._failure(places[number], number, skips) for number, _, skips in found[:FAILURES] if number in places
         ]
 
-    def _has_run(self, result: Result) -> bool:
-        return result.name in self._timeline.spans
-
-    def _failure(self, row: int, task: Task, skips: int) -> dict[str, Any]:
-        output, cut = self._tails.get(task.name, Tail(b"", cut=False)).text()
+    def _failure(self, row: int, number: int, skips: int) -> dict[str, Any]:
+        task = self._tasks[number]
+        output, cut = self._tails.get(number, Tail(b"", cut=False)).text()
         return {
             "row": row,
             "skips": skips,
@@ -218,17 +220,20 @@ class Facts:
         }
 
     def _skips(self, places: Mapping[int, int]) -> list[dict[str, Any]]:
-        """Why tasks were skipped, most of them first: ``37 skipped: compile:x failed``."""
-        causes = {f"{self._labels[number]} failed": row for number, row in places.items()}
+        """Return why tasks were skipped, the most frequent reason first: ``37 skipped: compile:x failed``."""
         return [
-            {"reason": shown(reason), "count": count, "row": causes.get(reason)}
-            for reason, count in self._skipped.most_common(_SKIPS)
+            {
+                "reason": shown(outcome.reason),
+                "count": count,
+                "row": None if outcome.root is None else places.get(outcome.root),
+            }
+            for outcome, count in self._skipped.most_common(_SKIPS)
         ]
 
     def _critical_path(self, path: Sequence[int], places: Mapping[int, int]) -> dict[str, Any]:
-        """The chain of tasks that determined how long the run took, in their order."""
-        on_path = {span.task.name for span in self._path}
-        earlier = [span for span in self._earlier if span.task.name in on_path]
+        """Return the chain of tasks that determined how long the run took, in their order."""
+        on_path = {span.number for span in self._path}
+        earlier = [span for span in self._earlier if span.number in on_path]
         return {
             "tasks": len(path),
             "seconds": sum(span.all_seconds for span in self._path),
@@ -238,7 +243,7 @@ class Facts:
         }
 
     def _running(self) -> dict[str, list[int]]:
-        """How many tasks ran at once, at the most, in each of the equal parts of the run: ``all``, and of each type."""
+        """Return the most tasks that ran at once in each part of the run: of ``all``, and of each type."""
         types = sorted(self._timeline.most)[::-1]
         changes: dict[str, list[tuple[float, int]]] = {type_: [] for type_ in types}
         for span in self._spans:
@@ -248,7 +253,7 @@ class Facts:
         return {"all": found[types[0]] if len(types) == 1 else _most_in_parts(chain(*changes.values()), scale), **found}
 
     def _graph(self, drawn: Sketch, path: Sequence[int]) -> dict[str, Any]:
-        """The drawing of the dependencies: per group how its tasks ended, and what is on the critical path."""
+        """Return the drawing of the dependencies, with each group's counts by status and the critical path."""
         counts: list[Counter[str]] = [Counter() for _ in drawn.labels]
         for group, result in zip(drawn.groups, self._results, strict=True):
             counts[group][result.status.label] += 1
@@ -263,7 +268,7 @@ class Facts:
 
 
 def _most_in_parts(moments: Iterable[tuple[float, int]], scale: float) -> list[int]:
-    """The highest of a count in each part of the time. ``moments``: when it changes and by how much."""
+    """Return the highest value of a count in each part of the run. ``moments``: when it changes, and by how much."""
     most = [0] * _PARTS
     running, part = 0, -1
     for moment, change in sorted(moments):
@@ -281,12 +286,12 @@ def _micro(seconds: float) -> int:
 
 
 def _worker(span: Span | None) -> str:
-    """The worker of a cluster on which an attempt ran, empty for this machine."""
+    """Return the worker of a cluster on which an attempt ran, empty for this machine."""
     return "" if span is None else printable(span.start.worker or "")
 
 
 def _coded(values: Iterable[str]) -> dict[str, list[Any]]:
-    """A column of few different texts: each of them once, and per value its place."""
+    """Return a column of few different texts: each text once, and for each value the position of its text."""
     places: dict[str, int] = {}
     codes = []
     for value in values:
@@ -298,14 +303,14 @@ def _coded(values: Iterable[str]) -> dict[str, list[Any]]:
 
 
 def _shortened(column: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Reasons: one may be long, and where very many differ they are shorter."""
+    """Shorten the reasons of a column: each one to a limit, which is lower if there are very many."""
     limit = min(_REASON, max(_REASONS // len(column["values"] or [""]), 20))
     column["values"] = [value if len(value) <= limit else f"{value[:limit]}…" for value in column["values"]]
     return column
 
 
 def _text(text: str, limit: int) -> str:
-    """A text of several lines as one may show it."""
+    """Return a text of several lines, cut to ``limit`` characters and safe to show."""
     if text.isprintable() and len(text) <= limit:
         return text
     return "\n".join(map(shown, text[:limit].split("\n"))) + (" …" if len(text) > limit else "")

@@ -1,7 +1,7 @@
-"""A page about a run: one file that a browser opens without a network.
+"""The HTML report of a run: one file that a browser opens without a network.
 
-Knows the files that a page is made of and how text is put into it. Does not know what is said there: ``facts`` puts
-that together, and the page's own scripts, in ``page/``, show it.
+Knows the files from which a page is made, and how to embed text safely. Does not know what the page says: ``facts``
+collects that, and the page's scripts in ``page/`` show it.
 """
 
 import base64
@@ -25,7 +25,7 @@ from fastrun.text import printable
 
 PAGE = os.path.join(os.path.dirname(__file__), "page")
 
-# In the order in which they are put into the page. Those of others with their licences, which are shown in it.
+# Files in the order in which the page contains them. The page also shows the licences of the libraries.
 STYLES = ("vendor/uPlot.min.css", "style.css")
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
@@ -42,10 +42,10 @@ SCRIPTS = (
 )
 LICENCES = ("vendor/uPlot.LICENSE", "vendor/dagre.LICENSE")
 
-# Attempts that were followed by others, of which the timeline keeps none.
+# Most earlier attempts that are kept. The timeline keeps only the last attempt at each task.
 _EARLIER = 20_000
 
-# What would end a script's element, begin a comment there or, in old browsers, a line: as JSON can write it too.
+# Characters that could end a script element, begin a comment in it or, in old browsers, end a line, as JSON escapes.
 _ESCAPES = {character: f"\\u{ord(character):04x}".encode() for character in "<>&\u2028\u2029"}
 
 
@@ -53,9 +53,9 @@ class HtmlReport(FileObserver):
     """Writes the page when the run ends."""
 
     def __init__(self, file: OutputFile, timeline: Timeline, title: str) -> None:
-        """``timeline``: of the same run, before this in the list of observers. ``title``: of the page, any text.
+        """``timeline``: that of the same run, earlier in the list of observers. ``title``: any text.
 
-        ``complete``: whether the page is written; not if this raised, and no longer watches.
+        ``complete``: whether the page is written. False if a hook raised, after which the run drops this observer.
         """
         super().__init__(file)
         self._timeline = timeline
@@ -66,23 +66,25 @@ class HtmlReport(FileObserver):
         self.complete = False
 
     def run_started(self, tasks: Sequence[Task]) -> None:
-        """Note all of them: those that are skipped are told of as well."""
+        """Note the tasks, because the page lists skipped ones too."""
         self._tasks = tasks
 
-    def task_started(self, task: Task, start: Start) -> None:  # noqa: ARG002
-        """Its output may be wanted."""
-        self._tails.begin(task.name)
+    def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
+        """Keep the output from now on."""
+        self._tails.begin(number)
 
-    def task_output(self, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
-        """Keep the end of it, both streams in one as in a terminal."""
-        self._tails.add(task.name, data)
+    def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
+        """Keep the last output, both streams in one as in a terminal."""
+        self._tails.add(number, data)
 
-    def task_ended(self, task: Task, outcome: Outcome) -> None:
-        """Only the output of what did not go well is shown."""
-        self._tails.end(task.name, keep=outcome.again is None and outcome.status is not Status.OK)
-        if outcome.again is not None and len(self._earlier) < _EARLIER:
-            # The timeline makes another one for the next attempt.
-            self._earlier.append(self._timeline.spans[task.name])
+    def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:  # noqa: ARG002
+        """Keep the output of a task that is not ok, and drop that of all others."""
+        self._tails.end(number, keep=outcome.retry_in is None and outcome.status is not Status.OK)
+        if outcome.retry_in is not None and len(self._earlier) < _EARLIER:
+            span = self._timeline.spans.get(number)
+            # The timeline replaces this span when the next attempt begins. An attempt that could not start has none.
+            if span is not None and span.outcome is outcome:
+                self._earlier.append(span)
 
     def run_ended(self, report: Report) -> None:
         """Write the page."""
@@ -94,7 +96,7 @@ class HtmlReport(FileObserver):
 
 
 def page(data: dict[str, Any]) -> Iterator[bytes]:
-    """The page, in pieces, for what JSON can hold."""
+    """Yield the pieces of a page. ``data``: what the page shows, as JSON allows it."""
     scripts = [_read(name) for name in SCRIPTS]
     styles = [_read(name) for name in STYLES]
     filled = Template(_read("page.html")).substitute(
@@ -111,7 +113,7 @@ def page(data: dict[str, Any]) -> Iterator[bytes]:
 
 
 def embedded(data: dict[str, Any]) -> bytes:
-    """Data as JSON that means the same within a script's element, whatever texts are in it."""
+    """Return data as JSON that a script element can contain, whatever texts are in it."""
     text = orjson.dumps(data)
     for character, escape in _ESCAPES.items():
         text = text.replace(character.encode(), escape)
@@ -119,7 +121,7 @@ def embedded(data: dict[str, Any]) -> bytes:
 
 
 def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
-    """What the browser is to allow: these very scripts and styles, no other and no request to anywhere."""
+    """Return the page's security policy: exactly these scripts and styles, and no request to anywhere."""
     allowed = [" ".join(f"'sha256-{_digest(text)}'" for text in texts) for texts in (scripts, styles)]
     return f"default-src 'none'; script-src {allowed[0]}; style-src {allowed[1]}; base-uri 'none'; form-action 'none'"
 

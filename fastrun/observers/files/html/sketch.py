@@ -1,6 +1,6 @@
-"""A drawing of the dependencies that a person can take in: where there are many tasks, of groups of them.
+"""The sketch of the dependencies, small enough for a person: of many tasks it shows groups.
 
-Knows names and who needs whom. Does not know how tasks ended, nor where on a page anything stands.
+Knows names and dependencies. Does not know how tasks ended, nor how the sketch is laid out on a page.
 """
 
 import re
@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-# Beyond these a drawing says nothing, and a browser takes seconds to lay it out.
+# Most groups and edges of a drawing. A larger one tells a person nothing, and a browser takes seconds to lay it out.
 NODES = 300
 _EDGES = 900
 
-# Steps that are drawn of a graph that has too many.
+# Steps into which a graph with too many levels is divided.
 _STEPS = 60
 
 _NUMBER = re.compile(r"\d+")
@@ -20,11 +20,11 @@ _REST = re.compile(r"[\d:/._\-#@ ].*", re.DOTALL)
 
 
 class Sketch(NamedTuple):
-    """Groups of tasks and what leads from one to another.
+    """Groups of tasks, and the dependencies between groups.
 
-    ``groups``: by task, the number of its group. ``labels``: by group. ``edges``: pairs of groups, each from what is
-    needed; those that follow from others are left out. ``grouped``: how tasks were put together, empty if each
-    stands for itself.
+    ``groups``: by task, the number of its group. ``labels``: by group, its label. ``edges``: pairs of groups, the
+    dependency first; edges that follow from others are left out. ``grouped``: how tasks were grouped, empty if each
+    task is a group of its own.
     """
 
     groups: list[int]
@@ -33,7 +33,7 @@ class Sketch(NamedTuple):
     grouped: str
 
 
-# By task, to which group it belongs: equal values belong together.
+# Returns a value for the number of a task. Tasks with equal values are in the same group.
 _Key = Callable[[int], object]
 
 
@@ -44,10 +44,10 @@ def sketch(
     *,
     nodes: int = NODES,
 ) -> Sketch:
-    """Draw tasks that do not form a cycle.
+    """Return a sketch of tasks, whose dependencies must not form a cycle.
 
-    ``labels``: by task. ``needs``: by task, the numbers of those that it depends on. ``path``: dependencies, as pairs,
-    that are drawn in any case. ``nodes``: groups at the most.
+    ``labels``: by task, its label. ``needs``: by task, the numbers of its dependencies. ``path``: pairs of dependency
+    and dependent that are drawn in any case. ``nodes``: most groups.
     """
     levels = _levels(needs)
     wanted = list(path)
@@ -70,7 +70,7 @@ _BY_STEPS = "by their distance from the beginning, in steps"
 
 
 def _keys(labels: Sequence[str], levels: Sequence[int], nodes: int) -> Iterator[tuple[_Key, str]]:
-    """Ways to put tasks together, the finest first. No group needs itself by way of others: levels tell them apart."""
+    """Yield ways to group tasks, the finest first. Groups form no cycle: edges between them lead to higher levels."""
     if len(labels) <= nodes:
         yield (lambda task: task), ""
     yield (lambda task: (levels[task], _NUMBER.sub("*", labels[task]))), "by names that differ in numbers alone"
@@ -82,10 +82,10 @@ def _keys(labels: Sequence[str], levels: Sequence[int], nodes: int) -> Iterator[
 
 
 def _levels(needs: Sequence[Sequence[int]]) -> list[int]:
-    """By task, how many others at the most come one behind the other before it."""
+    """Return, by task, the length of the longest chain of dependencies that leads to it."""
     levels = [-1] * len(needs)
     for task in range(len(needs)):
-        # Most often what a task needs stands before it.
+        # Usually the dependencies of a task come before it in the document.
         waiting = [task]
         while waiting:
             last = waiting[-1]
@@ -99,7 +99,7 @@ def _levels(needs: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _numbered(many: int, key: _Key, most: int) -> list[int] | None:
-    """By task, the number of its group; None if there are too many groups."""
+    """Return, by task, the number of its group, None if there are too many groups."""
     numbers: dict[object, int] = {}
     groups = []
     for task in range(many):
@@ -110,18 +110,18 @@ def _numbered(many: int, key: _Key, most: int) -> list[int] | None:
 
 
 def _reduced(levels: Sequence[int], edges: set[tuple[int, int]], wanted: set[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Those edges between groups that do not follow from others, and those that are wanted.
+    """Return the edges that do not follow from others, and the wanted edges.
 
-    ``levels``: by group; edges lead upwards.
+    ``levels``: by group, its level. Edges lead to higher levels.
     """
     after: list[list[int]] = [[] for _ in levels]
     for a, b in edges:
         after[a].append(b)
-    # By group, a bit for each that can be reached.
+    # By group, a bit for each group that can be reached from it.
     reached = [0] * len(levels)
     kept = wanted & edges
     for a in sorted(range(len(levels)), key=levels.__getitem__, reverse=True):
-        # What is nearer is taken first: the rest may be reached by way of it.
+        # The nearest first: the others may be reached through them.
         for b in sorted(after[a], key=levels.__getitem__):
             if not reached[a] >> b & 1:
                 kept.add((a, b))
@@ -130,7 +130,7 @@ def _reduced(levels: Sequence[int], edges: set[tuple[int, int]], wanted: set[tup
 
 
 def _group_labels(labels: Sequence[str], levels: Sequence[int], groups: Sequence[int], many: int) -> list[str]:
-    """What the members' names have in common, or where they stand."""
+    """Return, by group, what its members' names have in common, or the members' steps."""
     members = [0] * many
     lowest, highest = [""] * many, [""] * many
     at, to = [0] * many, [0] * many
@@ -146,7 +146,7 @@ def _group_labels(labels: Sequence[str], levels: Sequence[int], groups: Sequence
         lowest[group] if members[group] == 1 else _group_label(lowest[group], highest[group], at[group], to[group])
         for group in range(many)
     ]
-    # What two steps have in common does not tell them apart.
+    # Groups of different steps may have the same label: the step tells them apart.
     same = {label for label, times in Counter(found).items() if times > 1}
     return [
         f"{label} (step {at[group] + 1})" if label in same and members[group] > 1 else label

@@ -29,7 +29,7 @@ def recorded(path, **seconds: float) -> None:
         file.append(run_record("r", "h"))
         for name, took in seconds.items():
             file.append(start_record(name, "another key", 1))
-            file.append(end_record(name, "another key", 1, OK, took))
+            file.append(end_record(name, "another key", OK, took))
 
 
 @given(graphs(), st.data())

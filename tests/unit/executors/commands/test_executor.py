@@ -41,7 +41,7 @@ import asyncio, resource, sys, uvloop
 from fastrun import Observer, run
 class Count(Observer):
     total = 0
-    def task_output(self, task, stream, data):
+    def task_output(self, number, task, stream, data):
         self.total += len(data)
 count = Count()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -68,8 +68,8 @@ def test_a_shortage_of_descriptors_delays_tasks_and_fails_none(portable, tmp_pat
             resource.setrlimit(resource.RLIMIT_NOFILE, (free + 16, hard))
 
     class Opener(Tightener):
-        def task_started(self, task, start) -> None:
-            super().task_started(task, start)
+        def task_started(self, number, task, start) -> None:
+            super().task_started(number, task, start)
             if task.name == "t0":
                 self.run.warning = self.opening
 
@@ -117,8 +117,8 @@ def test_tasks_of_one_job_run_one_after_the_other(portable):
 
 def test_an_interrupt_ends_the_whole_group(portable):
     class Interrupter(Recorder):
-        def task_output(self, task, stream, data) -> None:
-            super().task_output(task, stream, data)
+        def task_output(self, number, task, stream, data) -> None:
+            super().task_output(number, task, stream, data)
             if self.out("a").count("\n") == 2:
                 asyncio.get_running_loop().call_soon(self.run.interrupt)
 
@@ -140,8 +140,8 @@ class InterruptsAt(Recorder):
         super().__init__()
         self.name = name
 
-    def task_started(self, task, start) -> None:
-        super().task_started(task, start)
+    def task_started(self, number, task, start) -> None:
+        super().task_started(number, task, start)
         if task.name == self.name:
             self.run.interrupt()
 
@@ -178,8 +178,8 @@ class Blocker(Recorder):
         super().__init__()
         self.folder = folder
 
-    def task_started(self, task, start) -> None:
-        super().task_started(task, start)
+    def task_started(self, number, task, start) -> None:
+        super().task_started(number, task, start)
         if task.name == "late":
             wait_for((self.folder / "pids").exists)
             holder, shell = (int(pid) for pid in (self.folder / "pids").read_text().split())
@@ -206,8 +206,8 @@ class TouchesAtTheEnd(Recorder):
         self.name = name
         self.path = path
 
-    def task_ended(self, task, outcome) -> None:
-        super().task_ended(task, outcome)
+    def task_ended(self, number, task, outcome) -> None:
+        super().task_ended(number, task, outcome)
         if task.name == self.name:
             self.path.touch()
 
@@ -239,6 +239,32 @@ def test_a_chain_of_commands_does_not_go_on_after_the_last_failure_allowed(porta
     ran = Ran(*tasks, recorder=TouchesAtTheEnd("f", failed), portable=portable, keep_going=1)
     assert ran.status("b") == ("skipped", "stopped after 1 failure")
     assert sorted(started(ran.recorder)) == ["a", "f"]
+
+
+class ExitTogether(Recorder):
+    """Holds the loop up until the first command has exited, and then the second one."""
+
+    def __init__(self, folder) -> None:
+        super().__init__()
+        self.folder = folder
+        self.pids: list[int] = []
+
+    def task_started(self, number, task, start) -> None:
+        super().task_started(number, task, start)
+        self.pids.append(start.pid)
+        if len(self.pids) == 2:
+            wait_for(lambda: not alive(self.pids[0]))
+            (self.folder / "go").touch()
+            wait_for(lambda: not alive(self.pids[1]))
+
+
+def test_a_chain_does_not_go_on_after_a_failure_that_is_known_from_the_same_turn(tmp_path):
+    # By epoll, which tells of what is ready in the order in which it became so.
+    bad = f"until [ -e {tmp_path}/go ]; do sleep 0.01; done; exit 3"
+    tasks = [exec_("ok", "true"), exec_("bad", bad), exec_("next", "true", "ok")]
+    ran = Ran(*tasks, recorder=ExitTogether(tmp_path), keep_going=1)
+    assert ran.status("next") == ("skipped", "stopped after 1 failure")
+    assert ("task_started", "next") not in ran.recorder.events
 
 
 def test_an_interrupt_in_a_chain_starts_nothing_more(portable):

@@ -21,8 +21,8 @@ from tests.support.runs import Ran
 class OutOfTime(Recorder):
     """Has the time of a task be over once it has printed something."""
 
-    def task_output(self, task, stream, data) -> None:
-        super().task_output(task, stream, data)
+    def task_output(self, number, task, stream, data) -> None:
+        super().task_output(number, task, stream, data)
         asyncio.get_running_loop().call_soon(self.run._deadlines._time_is_over, 0)
 
 
@@ -61,12 +61,12 @@ def test_a_process_that_does_not_end_when_it_is_asked_to_is_named_and_ended(port
 
 def test_a_process_that_left_its_session_is_read_on_when_its_tasks_time_is_over(portable, tmp_path, monkeypatch):
     class OutOfAllTime(OutOfTime):
-        def task_output(self, task, stream, data) -> None:
+        def task_output(self, number, task, stream, data) -> None:
             if task.name == "a":
-                super().task_output(task, stream, data)
+                super().task_output(number, task, stream, data)
 
-        def task_ended(self, task, outcome) -> None:
-            super().task_ended(task, outcome)
+        def task_ended(self, number, task, outcome) -> None:
+            super().task_ended(number, task, outcome)
             if task.name == "a":
                 asyncio.get_running_loop().call_soon(self.run._deadlines._time_is_really_over, 0)
 

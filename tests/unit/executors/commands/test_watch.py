@@ -32,12 +32,12 @@ class Detailed(Recorder):
     def detailed(self) -> bool:
         return self.wants
 
-    def task_started(self, task, start) -> None:
-        super().task_started(task, start)
+    def task_started(self, number, task, start) -> None:
+        super().task_started(number, task, start)
         self.starts[task.name] = start
 
-    def task_ended(self, task, outcome) -> None:
-        super().task_ended(task, outcome)
+    def task_ended(self, number, task, outcome) -> None:
+        super().task_ended(number, task, outcome)
         self.outcomes[task.name] = outcome
 
 
@@ -78,8 +78,8 @@ def test_nothing_is_measured_that_nobody_wants_to_know(portable):
 class Thief(Recorder):
     """Takes the status of whatever child ends first, as some libraries do."""
 
-    def task_output(self, task, stream, data) -> None:
-        super().task_output(task, stream, data)
+    def task_output(self, number, task, stream, data) -> None:
+        super().task_output(number, task, stream, data)
         os.waitpid(-1, 0)
 
 

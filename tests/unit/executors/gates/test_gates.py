@@ -254,8 +254,8 @@ class Starts(Recorder):
     def detailed(self) -> bool:
         return True
 
-    def task_started(self, task, start) -> None:
-        super().task_started(task, start)
+    def task_started(self, number, task, start) -> None:
+        super().task_started(number, task, start)
         self.held_by[task.name] = start.held_by
 
 
@@ -311,7 +311,7 @@ def test_the_next_of_a_chain_passes_the_gate_as_well(tmp_path):
     door = Door(2, (tmp_path / "go").touch)
 
     class Narrows(Observer):
-        def task_started(self, task, start) -> None:
+        def task_started(self, number, task, start) -> None:
             door.wide -= task.name == "first"
 
     # It starts first, for all that depends on it.

@@ -109,7 +109,7 @@ def test_a_run_that_is_broken_off_gives_tokens_back(fifo, monkeypatch):
     left = []
 
     class BreaksOff(Observer):
-        def task_output(self, task, stream, data) -> None:
+        def task_output(self, number, task, stream, data) -> None:
             left.append(fifo.left())
             raise KeyboardInterrupt
 
@@ -189,7 +189,7 @@ def test_who_waited_for_a_token_is_told_so(fifo, monkeypatch):
         detailed = True
         held_by: list[str] = []  # noqa: RUF012  # one object
 
-        def task_started(self, task, start) -> None:
+        def task_started(self, number, task, start) -> None:
             self.held_by.append(start.held_by)
 
     starts = Starts()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -11,12 +12,15 @@ import pytest
 import uvloop
 
 import fastrun as library
-from fastrun import Status
+from fastrun import Status, Task
 from fastrun.executors import shortage
+from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets import executor as snippets
+from fastrun.executors.snippets.executor import SnippetExecutor
+from fastrun.settings import RunSettings
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
-from tests.support.processes import LIMIT, environment, fastrun, unmeasured
+from tests.support.processes import LIMIT, environment, fastrun, unmeasured, wait_for
 from tests.support.runs import Evaluated, evaluate, shared
 
 
@@ -73,6 +77,70 @@ def test_no_snippet_starts_after_the_last_failure_that_is_taken():
     assert report.counts[Status.SKIPPED] == 499
 
 
+def test_nothing_starts_after_the_first_failure_though_a_thread_has_it_queued():
+    for _ in range(20):
+        recorder = Recorder()
+        tasks = [eval_("a", "1 / 0"), *(eval_(name, "x = 1") for name in "bcd")]
+        library.run(document(*tasks), keep_going=1, observers=[recorder])
+        assert [event[1] for event in recorder.events if event[0] == "task_started"] == ["a"]
+
+
+class Heard:
+    """The events of an executor, as the loop hears them: what happened, and to which task."""
+
+    congested = False
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, int]] = []
+
+    def task_started(self, number, start) -> None:
+        self.events.append(("started", number))
+
+    def task_output(self, number, stream, data) -> None:
+        """Nothing is made of it."""
+
+    def task_ended(self, number, outcome) -> None:
+        self.events.append(("given back" if outcome is None else outcome.status.label, number))
+
+    def slots_changed(self) -> None:
+        """Nothing waits for slots."""
+
+    def warning(self, text) -> None:
+        raise AssertionError(text)
+
+
+@pytest.mark.parametrize("chained", [False, True])
+def test_no_thread_starts_a_snippet_once_a_failure_is_known_in_another(chained):
+    guardian = Guardian(os.urandom(8).hex(), wanted=False)
+    executor, heard = SnippetExecutor(guardian, RunSettings(eval_threads=2, keep_going=1)), Heard()
+    # While the first snippet waits, the second fails in another thread; the loop hears of neither.
+    waits = "import shared; shared.told.wait(60)"
+    jobs = [(n, Task(str(n), "eval", source)) for n, source in enumerate([waits, "1 / 0", "x = 1", "x = 2"])]
+
+    async def main() -> None:
+        executor.open(heard)
+        chains = [[jobs[0], jobs[2]], [jobs[1]], [jobs[3]]] if chained else [[job] for job in jobs]
+        await executor.start(chains)
+        executor._add_thread()
+        wait_for(lambda: any(what == snippets._FAILED for _, what, _ in list(executor._news)))
+        module.told.set()
+        wait_for(lambda: len([news for news in list(executor._news) if news[1] == snippets._ENDED]) == 3)
+        await asyncio.sleep(0)
+        executor._collect()
+        # The loop has heard of the failure, and lets the others start.
+        await executor.start([[jobs[3]]])
+        wait_for(lambda: any(news[:2] == (3, snippets._ENDED) for news in list(executor._news)))
+        await executor.close()
+
+    with shared(told=threading.Event()) as module:
+        asyncio.run(main())
+    guardian.stop()
+    started = [number for what, number in heard.events if what == "started"]
+    assert sorted(started) == [0, 1, 3]
+    assert ("given back", 2) in heard.events
+    assert heard.events.index(("given back", 3)) < heard.events.index(("started", 3))
+
+
 def test_only_work_that_has_waited_makes_another_thread(monkeypatch):
     monkeypatch.setattr(snippets, "_PATIENCE", 1e6)
     source = "import shared, threading; shared.seen.add(threading.get_ident())"
@@ -102,8 +170,8 @@ class InterruptAt(Recorder):
         super().__init__()
         self.forces = forces
 
-    def task_output(self, task, stream, data) -> None:
-        super().task_output(task, stream, data)
+    def task_output(self, number, task, stream, data) -> None:
+        super().task_output(number, task, stream, data)
         for _ in self.forces:
             self.run.interrupt()
 
@@ -208,7 +276,7 @@ assert fastrun.run(tasks).ok
 if not os.fork():
     recorded = []
     class Watch(fastrun.Observer):
-        def task_output(self, task, stream, data):
+        def task_output(self, number, task, stream, data):
             recorded.append(data)
     os._exit(10 if fastrun.run(tasks, observers=[Watch()]).ok and recorded == [b"x\\n"] * 3 else 11)
 sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
@@ -225,8 +293,8 @@ class LetsGo(Recorder):
         super().__init__()
         self.go = threading.Event()
 
-    def task_ended(self, task, outcome) -> None:
-        super().task_ended(task, outcome)
+    def task_ended(self, number, task, outcome) -> None:
+        super().task_ended(number, task, outcome)
         if outcome.status is Status.FAILED:
             asyncio.get_running_loop().call_soon(self.look)
 
@@ -280,8 +348,8 @@ def test_a_chain_of_snippets_that_take_long_goes_back_into_the_queue(monkeypatch
 
 def test_an_interrupt_in_a_chain_of_snippets_starts_nothing_more():
     class Interrupts(Recorder):
-        def task_started(self, task, start) -> None:
-            super().task_started(task, start)
+        def task_started(self, number, task, start) -> None:
+            super().task_started(number, task, start)
             if task.name == "1":
                 self.run.interrupt()
                 taken.set()
@@ -296,8 +364,8 @@ def test_an_interrupt_in_a_chain_of_snippets_starts_nothing_more():
 
 def test_giving_up_on_a_chain_interrupts_the_task_that_runs():
     class Forces(Recorder):
-        def task_started(self, task, start) -> None:
-            super().task_started(task, start)
+        def task_started(self, number, task, start) -> None:
+            super().task_started(number, task, start)
             if task.name == "1":
                 self.run.interrupt()
                 self.run.interrupt()
@@ -331,8 +399,8 @@ def test_a_snippet_that_ends_after_its_time_goes_on_with_nothing_and_is_not_name
     monkeypatch.setattr(snippets, "CHAIN_SECONDS", 1e9)
 
     class Releases(Recorder):
-        def task_ended(self, task, outcome) -> None:
-            super().task_ended(task, outcome)
+        def task_ended(self, number, task, outcome) -> None:
+            super().task_ended(number, task, outcome)
             if task.name == "0":
                 release.set()
                 asyncio.get_running_loop().call_soon(self.look)

@@ -111,8 +111,8 @@ shared.thread.start()
 
 def test_others_in_the_process_print_where_they_would_without_us(capfd):
     class Printer(Recorder):
-        def task_started(self, task, start) -> None:
-            super().task_started(task, start)
+        def task_started(self, number, task, start) -> None:
+            super().task_started(number, task, start)
             print("from the loop")
             print("and its errors", file=sys.stderr)
 
@@ -135,8 +135,8 @@ def test_what_a_forked_child_prints_is_not_lost(tmp_path):
 
 def test_what_an_observer_prints_is_not_the_tasks(capfd):
     class Printer(Recorder):
-        def task_output(self, task, stream, data) -> None:
-            super().task_output(task, stream, data)
+        def task_output(self, number, task, stream, data) -> None:
+            super().task_output(number, task, stream, data)
             print(data)
 
     ran = evaluate("import time; time.sleep(0); print('x')", recorder=Printer())

@@ -15,7 +15,7 @@ import fastjsonschema
 import pytest
 
 import fastrun as library
-from fastrun import Outcome, Status
+from fastrun import Cause, Outcome, Status
 from fastrun.document.task import Task
 from fastrun.observers.files.events import EVENTS_SCHEMA_PATH, EventLog
 from fastrun.observers.files.output import OutputFile
@@ -128,6 +128,42 @@ def test_each_attempt_is_told_and_the_last_one_is_known(tmp_path):
     assert second["wait"]["after"] > 0
 
 
+def test_attempts_that_cannot_start_are_numbered_and_the_last_one_is_known(tmp_path):
+    events = of_run(tmp_path, document(exec_("a", "true", cwd="nope", retries=2, retry_delay=0)))
+    told = [(event["type"], event["attempt"], event["attempts"], event["retry_in"]) for event in events[1:-1]]
+    assert told == [("task_ended", 1, 3, 0), ("task_ended", 2, 3, 0), ("task_ended", 3, 3, None)]
+    assert {(event["duration"], event["wait"]) for event in events[1:-1]} == {(None, None)}
+
+
+def test_a_retry_that_a_failure_elsewhere_prevents_is_told_with_the_last_attempt(tmp_path):
+    tasks = [exec_("a", "exit 3", retries=1, retry_delay=1000), exec_("b", "exit 4", "c"), exec_("c", "true")]
+    events = of_run(tmp_path, document(*tasks), "-k", "1")
+    ends = [event for event in events if (event.get("name"), event["type"]) == ("a", "task_ended")]
+    assert [(end["attempt"], end["attempts"], end["retry_in"] is None) for end in ends] == [(1, 2, False), (1, 2, True)]
+
+
+@pytest.mark.parametrize(
+    ("task", "cause", "reason"),
+    [
+        (exec_("a", "exit 3"), "exit", "exit status 3"),
+        (exec_("a", "kill -9 $$"), "signal", "killed by SIGKILL"),
+        (exec_("a", "", cwd="/no"), "cannot start", "cannot start: No such file or directory: /no"),
+        (exec_("a", "exec sleep 1000", timeout=0.1), "timeout", "timed out after 0.1 s"),
+        (eval_("a", "1 / 0"), "exception", "ZeroDivisionError: division by zero"),
+        (exec_("a", "exit 3", allow_failure=True), "exit", "exit status 3 (allowed)"),
+    ],
+)
+def test_the_cause_is_a_word_and_the_reason_a_sentence(tmp_path, task, cause, reason):
+    end = of_task(of_run(tmp_path, document(task)), "a")
+    assert (end["cause"], end["reason"]) == (cause, reason)
+
+
+def test_the_cause_of_a_skip_is_a_word(tmp_path):
+    tasks = [exec_("a", "false"), exec_("b", "true", "a"), exec_("c", "true"), exec_("d", "", "c", when="failed")]
+    events = of_run(tmp_path, document(*tasks))
+    assert [of_task(events, name)["cause"] for name in "bcd"] == ["dependency", None, "not needed"]
+
+
 def test_what_a_task_waited_for_is_told(tmp_path):
     tasks = [exec_(f"p{number}", "sleep 0.01", pool="gpu") for number in range(2)]
     events = of_run(tmp_path, {"tasks": [*tasks, exec_("s", "true")], "pools": {"gpu": 1}}, "-j", "2")
@@ -207,11 +243,11 @@ def test_a_turn_of_the_loop_is_one_write_of_whole_lines():
         log = EventLog(writes, timeline, "id")  # type: ignore[arg-type]
         for observer in (timeline, log):
             observer.run_started([a, b])
-        for task in (a, b):
-            timeline.task_started(task, library.Start())
-        timeline.task_ended(a, OK)
+        for number, task in enumerate((a, b)):
+            timeline.task_started(number, task, library.Start())
+        timeline.task_ended(0, a, OK)
         await asyncio.sleep(0)
-        timeline.task_ended(b, Outcome(Status.FAILED, "exit status 1"))
+        timeline.task_ended(1, b, Outcome(Status.FAILED, Cause.EXIT, 1))
         await asyncio.sleep(0)
         report = library.Report([a, b], bytes([Status.OK, Status.FAILED]), {}, 1.0)
         for observer in (timeline, log):

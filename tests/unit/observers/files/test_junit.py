@@ -119,6 +119,18 @@ def test_only_the_last_attempt_counts(tmp_path):
     assert results(reported(tmp_path, tasks)) == {"a": ("ok", None), "b": ("Failure", "exit status 2")}
 
 
+def test_the_attempt_is_told_also_where_it_could_not_start(tmp_path):
+    tasks = [
+        exec_("a", "true", cwd="nope", retries=2, retry_delay=0),
+        exec_("b", "test $FASTRUN_ATTEMPT = 2", retries=1, retry_delay=0),
+        exec_("c", "true"),
+    ]
+    path = tmp_path / "report.xml"
+    fastrun("--junit", path, write_json(tmp_path, document(*tasks)), cwd=tmp_path)
+    said = ET.parse(path).getroot().findtext(".//system-out") or ""
+    assert re.findall("^(.): attempt (. of .)", said, re.MULTILINE) == [("a", "3 of 3"), ("b", "2 of 2")]
+
+
 def test_what_xml_cannot_hold_is_replaced(tmp_path):
     names = ["a\x00b\x1b[1m\ufffe", "<&>\"'", " a\tb\nc\rd ", "ü日本😀"]
     tasks = document(*[eval_(name, f"raise Exception({name!r})") for name in names])
@@ -165,13 +177,14 @@ def test_a_lone_surrogate_in_a_name_is_no_harm(tmp_path):
 
 def test_output_is_kept_of_what_runs_or_has_failed(tmp_path):
     observer = JUnit(OutputFile(str(tmp_path / "x")), Timeline(), "x", "id")
-    for name, status in (("a", Status.OK), ("b", Status.FAILED), ("c", Status.FAILED)):
-        task = Task(name, "exec", "")
-        observer.task_started(task, library.Start())
-        observer.task_output(task, 1, b"text")
-        observer.task_ended(task, Outcome(status))
-        observer.task_output(task, 1, b"of what it left behind")
-    assert {name: tail.text() for name, tail in observer._tails.kept.items()} == dict.fromkeys("bc", ("text", False))
+    task = Task("a", "exec", "")
+    for number, status in enumerate((Status.OK, Status.FAILED, Status.FAILED)):
+        observer.task_started(number, task, library.Start())
+        observer.task_output(number, task, 1, b"text")
+        observer.task_ended(number, task, Outcome(status))
+        observer.task_output(number, task, 1, b"of what it left behind")
+    kept = {number: tail.text() for number, tail in observer._tails.kept.items()}
+    assert kept == dict.fromkeys((1, 2), ("text", False))
     assert observer.close() == f"{tmp_path}/x is not complete"
 
 

@@ -83,7 +83,7 @@ def test_a_stream_whose_reader_sleeps_takes_all_at_once_and_says_that_nobody_rea
     stream.write(b"x" * (5 << 20))
     assert stream.congested
     stream.patience = 0.0
-    assert stream.close() == "cannot write to the pipe: nobody reads"
+    assert stream.close() == "cannot write to the pipe: its reader has stopped reading"
     # Its thread ends, and says what it has met.
     os.close(reader)
     stream.patience = None

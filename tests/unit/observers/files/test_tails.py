@@ -8,11 +8,11 @@ from fastrun.text import shown
 
 def kept(*chunks: bytes, **bounds: int) -> Tail | None:
     tails = Tails(**bounds)
-    tails.begin("a")
+    tails.begin(0)
     for chunk in chunks:
-        tails.add("a", chunk)
-    tails.end("a", keep=True)
-    return tails.kept.get("a")
+        tails.add(0, chunk)
+    tails.end(0, keep=True)
+    return tails.kept.get(0)
 
 
 def text(data: bytes, *, cut: bool = False) -> tuple[str, bool]:
@@ -33,34 +33,34 @@ def test_the_end_of_long_output_is_kept():
 
 def test_only_what_is_worth_it_is_kept():
     tails = Tails()
-    tails.add("never started", b"x")
-    tails.begin("a")
-    tails.add("a", b"first attempt")
-    tails.end("a", keep=False)
-    tails.add("a", b"what it left behind")
+    tails.add(1, b"x")
+    tails.begin(0)
+    tails.add(0, b"first attempt")
+    tails.end(0, keep=False)
+    tails.add(0, b"what it left behind")
     assert tails.kept == {}
-    tails.begin("a")
-    tails.add("a", b"second")
-    tails.end("a", keep=True)
-    assert tails.kept["a"].data == b"second"
+    tails.begin(0)
+    tails.add(0, b"second")
+    tails.end(0, keep=True)
+    assert tails.kept[0].data == b"second"
 
 
 def test_memory_is_bounded_while_many_tasks_run():
     tails = Tails(each=1000, running=10_000)
-    for name in map(str, range(100)):
-        tails.begin(name)
+    for number in range(100):
+        tails.begin(number)
         for _ in range(10):
-            tails.add(name, b"x" * 1000)
+            tails.add(number, b"x" * 1000)
     # As long as few had printed each was allowed more.
     assert sum(len(tail) for tail in tails._tails.values()) < 4 * 10_000
 
 
 def test_memory_is_bounded_however_many_tasks_fail():
     tails = Tails(each=1000, ended=8000)
-    for name in map(str, range(1000)):
-        tails.begin(name)
-        tails.add(name, b"x" * 5000)
-        tails.end(name, keep=True)
+    for number in range(1000):
+        tails.begin(number)
+        tails.add(number, b"x" * 5000)
+        tails.end(number, keep=True)
     assert len(tails.kept) == 1000
     sizes = [len(tail.data) for tail in tails.kept.values()]
     assert sum(sizes) <= 8000

@@ -128,10 +128,10 @@ def placed(tmp_path: Path, *times: tuple[float, float]) -> list[tuple[float, flo
     trace.complete = True
     moments = []
     for began, ended in times:
-        span = Span(Task("a", "eval", ""), FIRST_START, 0.0, began, 0)
+        span = Span(0, Task("a", "eval", ""), FIRST_START, 0.0, began, 0)
         span.ended, span.outcome = ended, OK
         moments.append((ended, span.task, OK, span))
-    trace._take(moments)
+    trace._keep_attempts(moments)
     assert trace.close() == ""
     assert timeline.spans == {}
     events = attempts(json.loads((tmp_path / "x").read_bytes())["traceEvents"])

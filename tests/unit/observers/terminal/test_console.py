@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fastrun import Console, Outcome, Report, Status, Task
+from fastrun import Cause, Console, Outcome, Report, Status, Task
 from fastrun.observers.terminal import console as console_module
 from fastrun.observers.writer import spool as spool_module
 from fastrun.observers.writer import writer as writer_module
@@ -50,70 +50,70 @@ class Printed:
 
 def report(*results: tuple[str, Status, str]) -> Report:
     tasks = [Task(name, "exec", "") for name, _, _ in results]
-    reasons = {number: reason for number, (_, _, reason) in enumerate(results) if reason}
-    return Report(tasks, bytes(status for _, status, _ in results), reasons, 7.018)
+    outcomes = {n: Outcome(status, Cause.EXCEPTION, reason) for n, (_, status, reason) in enumerate(results) if reason}
+    return Report(tasks, bytes(status for _, status, _ in results), outcomes, 7.018)
 
 
 def test_lines_of_a_task_stand_between_started_and_ended(tmp_path):
     with (printed := Printed(tmp_path)) as console:
-        console.task_started(A, FIRST_START)
-        console.task_output(A, 1, b"one\ntw")
-        console.task_output(A, 1, b"o\n")
-        console.task_ended(A, OK)
+        console.task_started(0, A, FIRST_START)
+        console.task_output(0, A, 1, b"one\ntw")
+        console.task_output(0, A, 1, b"o\n")
+        console.task_ended(0, A, OK)
     assert printed.out == "Started: a\none\ntwo\nEnded : a\n"
 
 
 def test_lines_of_two_tasks_never_mix_and_a_last_line_gets_an_end(tmp_path):
     with (printed := Printed(tmp_path)) as console:
-        console.task_started(A, FIRST_START)
-        console.task_started(B, FIRST_START)
-        console.task_output(A, 1, b"a1")
-        console.task_output(B, 1, b"b1")
-        console.task_output(A, 1, b" a2\na3")
-        console.task_output(A, 2, b"e1")
-        console.task_ended(B, OK)
-        console.task_ended(A, OK)
+        console.task_started(0, A, FIRST_START)
+        console.task_started(1, B, FIRST_START)
+        console.task_output(0, A, 1, b"a1")
+        console.task_output(1, B, 1, b"b1")
+        console.task_output(0, A, 1, b" a2\na3")
+        console.task_output(0, A, 2, b"e1")
+        console.task_ended(1, B, OK)
+        console.task_ended(0, A, OK)
     assert printed.out == "Started: a\nStarted: b\na1 a2\nb1\nEnded : b\na3\nEnded : a\n"
     assert printed.err == "e1\n"
 
 
 def test_group_prints_a_task_as_one_block_at_its_end(tmp_path):
     with (printed := Printed(tmp_path, "group")) as console:
-        console.task_started(A, FIRST_START)
-        console.task_started(B, FIRST_START)
-        console.task_output(A, 1, b"a1\na2")
-        console.task_output(B, 1, b"b1\n")
-        console.task_output(A, 1, b"\n")
-        console.task_output(A, 2, b"e\n")
-        console.task_ended(A, OK)
-        console.task_output(B, 1, b"b2")
-        console.task_ended(B, OK)
-        console.task_output(A, 1, b"late\n")
+        console.task_started(0, A, FIRST_START)
+        console.task_started(1, B, FIRST_START)
+        console.task_output(0, A, 1, b"a1\na2")
+        console.task_output(1, B, 1, b"b1\n")
+        console.task_output(0, A, 1, b"\n")
+        console.task_output(0, A, 2, b"e\n")
+        console.task_ended(0, A, OK)
+        console.task_output(1, B, 1, b"b2")
+        console.task_ended(1, B, OK)
+        console.task_output(0, A, 1, b"late\n")
     assert printed.out == "Started: a\nStarted: b\na1\na2\nEnded : a\nb1\nb2\nEnded : b\nlate\n"
     assert printed.err == "e\n"
 
 
 def test_quiet_prints_only_tasks_that_failed(tmp_path):
     with (printed := Printed(tmp_path, "quiet")) as console:
-        for task, outcome in ((A, OK), (B, Outcome(Status.FAILED, "x"))):
-            console.task_started(task, FIRST_START)
-            console.task_output(task, 1, b"out")
-            console.task_output(task, 2, b"err\n")
-            console.task_ended(task, outcome)
-            console.task_output(task, 1, b"late\n")
+        for number, (task, outcome) in enumerate(((A, OK), (B, Outcome(Status.FAILED, Cause.EXCEPTION, "x")))):
+            console.task_started(number, task, FIRST_START)
+            console.task_output(number, task, 1, b"out")
+            console.task_output(number, task, 2, b"err\n")
+            console.task_ended(number, task, outcome)
+            console.task_output(number, task, 1, b"late\n")
     assert printed.out == "Started: b\nout\nEnded : b\nlate\n"
     assert printed.err == "err\n"
 
 
 def test_quiet_closes_the_file_of_a_block_that_it_drops(tmp_path):
     with (printed := Printed(tmp_path, "quiet")) as console:
-        console.task_started(A, FIRST_START)
-        console.task_output(A, 1, b"x" * 99 + b"\n")
+        console.task_started(0, A, FIRST_START)
+        console.task_output(0, A, 1, b"x" * 99 + b"\n")
         for _ in range(2 * spool_module.LIMIT // 100):
-            console.task_output(A, 1, b"x" * 99 + b"\n")
+            console.task_output(0, A, 1, b"x" * 99 + b"\n")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            console.task_ended(A, OK)
+            console.task_ended(0, A, OK)
             gc.collect()
     assert not caught
     assert printed.out == ""
@@ -121,16 +121,16 @@ def test_quiet_closes_the_file_of_a_block_that_it_drops(tmp_path):
 
 def test_a_task_that_never_started_prints_nothing(tmp_path):
     with (printed := Printed(tmp_path)) as console:
-        console.task_ended(A, Outcome(Status.SKIPPED, "b failed"))
-        console.task_ended(B, Outcome(Status.INTERRUPTED))
+        console.task_ended(0, A, Outcome(Status.SKIPPED, Cause.DEPENDENCY, "b"))
+        console.task_ended(1, B, Outcome(Status.INTERRUPTED))
     assert printed.out == ""
 
 
 def test_names_and_reasons_cannot_forge_a_line(tmp_path):
     evil = Task("x\nEnded : y\x1b[2J\u202e", "exec", "")
     with (printed := Printed(tmp_path)) as console:
-        console.task_started(evil, FIRST_START)
-        console.task_ended(evil, OK)
+        console.task_started(0, evil, FIRST_START)
+        console.task_ended(0, evil, OK)
         console.warn("a\nb")
         console.run_ended(report((evil.name, Status.FAILED, "E: 1\nok       z")))
     name = "x\\nEnded : y\\x1b[2J\\u202e"
@@ -170,13 +170,13 @@ def test_the_report_of_no_tasks(tmp_path):
 
 def test_verbose_shows_commands_on_standard_error(tmp_path):
     with (printed := Printed(tmp_path, verbose=True)) as console:
-        console.task_started(Task("a", "eval", "x = 1\ny"), FIRST_START)
+        console.task_started(0, Task("a", "eval", "x = 1\ny"), FIRST_START)
     assert printed.err == "fastrun: a: eval: x = 1\\ny\n"
 
 
 def test_a_run_that_never_reported_is_not_written(tmp_path):
     with (printed := Printed(tmp_path)) as console:
-        console.task_started(A, FIRST_START)
+        console.task_started(0, A, FIRST_START)
     assert not printed.written
 
 
@@ -231,39 +231,39 @@ def clockwork():
 
 def test_what_comes_after_a_pause_is_written_at_once_and_more_of_it_together(clockwork):
     console, loop = clockwork
-    console.task_started(A, FIRST_START)
-    console.task_output(A, 1, b"x\n")
+    console.task_started(0, A, FIRST_START)
+    console.task_output(0, A, 1, b"x\n")
     assert loop.turn() == b"Started: a\nx\n"
     for _ in range(2):
-        console.task_output(A, 1, b"y\n")
+        console.task_output(0, A, 1, b"y\n")
         assert loop.turn(0.001) == b""
-    console.task_ended(A, OK)
+    console.task_ended(0, A, OK)
     assert loop.turn(0.01) == b"y\ny\nEnded : a\n"
     assert loop.turn(1.0) == b""
-    console.task_started(A, FIRST_START)
+    console.task_started(0, A, FIRST_START)
     assert loop.turn() == b"Started: a\n"
 
 
 def test_much_output_is_written_in_every_turn(clockwork, monkeypatch):
     monkeypatch.setattr(console_module, "_ENOUGH", 250)
     console, loop = clockwork
-    console.task_started(A, FIRST_START)
+    console.task_started(0, A, FIRST_START)
     assert loop.turn() == b"Started: a\n"
     much = b"x" * 70 + b"\n"
     for _ in range(3):
-        console.task_output(A, 1, much)
+        console.task_output(0, A, 1, much)
         assert loop.turn() == b""
-    console.task_output(A, 1, much)
-    console.task_output(A, 1, b"y\n")
+    console.task_output(0, A, 1, much)
+    console.task_output(0, A, 1, b"y\n")
     assert loop.turn() == 4 * much + b"y\n"
     console.close()
 
 
 def test_what_waits_is_written_when_it_ends(clockwork):
     console, loop = clockwork
-    console.task_started(A, FIRST_START)
+    console.task_started(0, A, FIRST_START)
     assert loop.turn() == b"Started: a\n"
-    console.task_ended(A, OK)
+    console.task_ended(0, A, OK)
     console.close()
     assert loop.turn() == b"Ended : a\n"
 
@@ -272,14 +272,14 @@ def test_what_waits_is_written_when_it_ends(clockwork):
 def test_a_line_without_end_takes_no_memory_and_is_whole(tmp_path, mode, monkeypatch):
     monkeypatch.setattr(spool_module, "LIMIT", 1_000)
     with (printed := Printed(tmp_path, mode)) as console:
-        console.task_started(A, FIRST_START)
-        console.task_started(B, FIRST_START)
+        console.task_started(0, A, FIRST_START)
+        console.task_started(1, B, FIRST_START)
         for number in range(100):
-            console.task_output(A, 1, b"%04d" % number * 25)
+            console.task_output(0, A, 1, b"%04d" % number * 25)
         assert all(spool._in_memory <= 1_000 for spool in console._beginnings.values())
-        console.task_output(B, 1, b"b\n")
-        console.task_ended(B, OK)
-        console.task_ended(A, OK)
+        console.task_output(1, B, 1, b"b\n")
+        console.task_ended(1, B, OK)
+        console.task_ended(0, A, OK)
     line = "".join(f"{number:04}" * 25 for number in range(100))
     assert printed.out == f"Started: a\nStarted: b\nb\nEnded : b\n{line}\nEnded : a\n"
 
@@ -380,10 +380,10 @@ def test_a_stream_made_non_blocking_by_somebody_loses_nothing():
 def test_a_full_disk_is_said_once_and_not_written_is_returned(tmp_path):
     with open("/dev/full", "wb", buffering=0) as full, open(tmp_path / "err", "w+b", buffering=0) as err:
         console = Console(stdout=full.fileno(), stderr=err.fileno())
-        for task in (A, B):
-            console.task_started(task, FIRST_START)
+        for number, task in enumerate((A, B)):
+            console.task_started(number, task, FIRST_START)
             console._flush()
-            console.task_ended(task, OK)
+            console.task_ended(number, task, OK)
             console._flush()
         console.run_ended(report(("a", Status.OK, "")))
         assert not console.close()

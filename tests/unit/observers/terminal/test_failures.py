@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from fastrun import Console, Outcome, Report, Start, Status, Task
+from fastrun import Cause, Console, Outcome, Report, Start, Status, Task
 from fastrun.observers.terminal.times import time_lines
 from fastrun.observers.timeline import Timeline
 from fastrun.outcome import FIRST_START
@@ -177,7 +177,7 @@ def test_times_are_shown_where_they_are_asked_for(tmp_path, arguments, shown):
     assert bool(lines) == shown
     if shown:
         assert re.fullmatch(
-            r"  \d+\.\d\d s in all; \d\.\d tasks at a time on average, 1 command and 1 snippet at the most", lines[1]
+            r"  \d+\.\d\d s in all; \d\.\d tasks at a time on average, at most 1 command and 1 snippet", lines[1]
         )
         assert re.fullmatch(r"  critical path \d+\.\d\d s \(\d+%\), 2 tasks: a -> b", lines[2])
         assert lines[3] == "  slowest:"
@@ -193,18 +193,18 @@ def test_a_run_of_nothing_has_times(tmp_path):
 def test_times_on_a_clock_by_hand():
     now = 0.0
     timeline = Timeline(clock=lambda: now, wall=lambda: 0.0)
-    timeline.run_started([])
     names = [f"t{number}" for number in range(12)]
-    for number, name in enumerate(names):
-        task = Task(name, "exec", "", names[max(0, number - 1) : number])
-        timeline.task_started(task, Start())
+    tasks = [Task(name, "exec", "", names[max(0, number - 1) : number]) for number, name in enumerate(names)]
+    timeline.run_started(tasks)
+    for number, task in enumerate(tasks):
+        timeline.task_started(number, task, Start())
         now += number
-        timeline.task_ended(task, Outcome(Status.OK))
+        timeline.task_ended(number, task, Outcome(Status.OK))
     timeline.run_ended(Report([], b"", {}, now))
     lines = list(time_lines(timeline))
     assert lines[:4] == [
         "Times:",
-        "  66.00 s in all; 1.0 tasks at a time on average, 1 command at the most",
+        "  66.00 s in all; 1.0 tasks at a time on average, at most 1 command",
         "  critical path 66.00 s (100%), 12 tasks: t0 -> t1 -> t2 -> t3 -> ... 4 more ... -> t8 -> t9 -> t10 -> t11",
         "  slowest:",
     ]
@@ -231,34 +231,34 @@ A, B = Task("a", "exec", ""), Task("b", "exec", "")
 
 def test_of_what_a_running_task_prints_the_end_is_kept_in_bounded_memory():
     with Sink() as console:
-        console.task_started(A, FIRST_START)
-        assert console.tail("a") == b""
+        console.task_started(0, A, FIRST_START)
+        assert console.tail(0) == b""
         printed = b""
         for number in range(3_000):
             line = b"%d\n" % number
             printed += line
-            console.task_output(A, 1, line)
-            assert len(console._tails["a"]) <= 8_192
-        assert len(console.tail("a")) >= 4_000
-        assert printed.endswith(console.tail("a"))
-        console.task_output(A, 1, b"x" * 100_000 + b"\n")
-        assert len(console._tails["a"]) <= 8_192
-        assert console.tail("a").endswith(b"x\n")
-        console.task_ended(A, Outcome(Status.OK))
+            console.task_output(0, A, 1, line)
+            assert len(console._tails[0]) <= 8_192
+        assert len(console.tail(0)) >= 4_000
+        assert printed.endswith(console.tail(0))
+        console.task_output(0, A, 1, b"x" * 100_000 + b"\n")
+        assert len(console._tails[0]) <= 8_192
+        assert console.tail(0).endswith(b"x\n")
+        console.task_ended(0, A, Outcome(Status.OK))
         # What outlived its task has no end that anybody asks for.
-        console.task_output(A, 1, b"late\n")
-        console.task_output(A, 1, b"x" * 100_000)
-        assert console.tail("a") == b""
+        console.task_output(0, A, 1, b"late\n")
+        console.task_output(0, A, 1, b"x" * 100_000)
+        assert console.tail(0) == b""
         assert not console._tails
 
 
 def test_lines_of_the_two_streams_are_not_joined():
     with Sink() as console:
-        console.task_started(A, FIRST_START)
-        console.task_output(A, 1, b"begun")
-        console.task_output(A, 2, b"warning\n")
-        console.task_output(A, 1, b", done\n")
-        assert tail_lines(console.tail("a")) == ["begun", "warning", ", done"]
+        console.task_started(0, A, FIRST_START)
+        console.task_output(0, A, 1, b"begun")
+        console.task_output(0, A, 2, b"warning\n")
+        console.task_output(0, A, 1, b", done\n")
+        assert tail_lines(console.tail(0)) == ["begun", "warning", ", done"]
 
 
 @pytest.mark.parametrize(
@@ -298,10 +298,12 @@ def test_a_part_that_cannot_be_made_leaves_the_report(tmp_path):
 def test_a_library_console_shows_failures_without_a_place(tmp_path):
     with open(tmp_path / "out", "w+b") as out:
         console = Console(stdout=out.fileno(), stderr=out.fileno(), report="problems")
-        for task, outcome in ((A, Outcome(Status.OK)), (B, Outcome(Status.FAILED, "exit status 1"))):
-            console.task_started(task, FIRST_START)
-            console.task_ended(task, outcome)
-        console.run_ended(Report([A, B], bytes([Status.OK, Status.FAILED]), {1: "exit status 1"}, 1.0))
+        for number, (task, outcome) in enumerate(((A, Outcome(Status.OK)), (B, Outcome(Status.FAILED, Cause.EXIT, 1)))):
+            console.task_started(number, task, FIRST_START)
+            console.task_ended(number, task, outcome)
+        console.run_ended(
+            Report([A, B], bytes([Status.OK, Status.FAILED]), {1: Outcome(Status.FAILED, Cause.EXIT, 1)}, 1.0)
+        )
         console.close()
         out.seek(0)
         assert out.read().decode().partition("Failures:\n")[2] == (

@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 
 import fastrun as library
-from fastrun import Outcome, Report, Start, Status, Task
+from fastrun import Cause, Outcome, Report, Start, Status, Task
 from fastrun.cli.options import parser
 from fastrun.cli.terminal import Watched
 from fastrun.journal.file import JournalFile
@@ -26,36 +26,40 @@ from tests.support.processes import environment, fastrun
 from tests.support.terminals import Terminal
 
 OK = Outcome(Status.OK)
-FAILED = Outcome(Status.FAILED, "exit status 1")
+FAILED = Outcome(Status.FAILED, Cause.EXIT, 1)
 
 
 class Stage:
     """A status whose clock, terminal and output are set by hand."""
 
-    def __init__(self, total: int, columns: int = 80, rows: int = 24, expected=None, **options) -> None:
+    def __init__(self, total: int, columns: int = 80, rows: int = 24, expected=None, names=(), **options) -> None:
         self.now = 1_000.0
         self.size = (columns, rows)
         self.tails: dict[str, bytes] = {}
+        self.tasks = [Task(name, "exec", "") for name in names or [f"t{number}" for number in range(total)]]
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.writer = ScreenWriter({1: self.theirs.fileno(), 2: self.theirs.fileno()}, shared=True)
         self.live = Live(
             self.writer,
-            lambda name: self.tails.get(name, b""),
+            lambda number: self.tails.get(self.tasks[number].name, b""),
             terminal=self.theirs.fileno(),
             size=lambda: self.size,
             clock=lambda: self.now,
             expected=expected,
             **options,
         )
-        self.live.begin([Task(f"t{number}", "exec", "") for number in range(total)])
+        self.live.begin(self.tasks)
+
+    def number(self, name: str) -> int:
+        return [task.name for task in self.tasks].index(name)
 
     def start(self, *names: str, start: Start = FIRST_START) -> None:
         for name in names:
-            self.live.task_started(Task(name, "exec", ""), start)
+            self.live.task_started(number := self.number(name), self.tasks[number], start)
 
     def end(self, outcome: Outcome, *names: str) -> None:
         for name in names:
-            self.live.task_ended(Task(name, "exec", ""), outcome)
+            self.live.task_ended(number := self.number(name), self.tasks[number], outcome)
 
 
 @pytest.fixture
@@ -80,8 +84,8 @@ def test_counts_and_the_longest_running_first(stage):
     play.start("t2")
     play.tails = {"t0": b"old\nnew\n", "t2": b"first\nnot ended"}
     play.end(FAILED, "t1")
-    play.end(Outcome(Status.SKIPPED, "t1 failed"), "t3", "t4")
-    play.end(Outcome(Status.OK, "from the journal"), "t5")
+    play.end(Outcome(Status.SKIPPED, Cause.DEPENDENCY, "t1"), "t3", "t4")
+    play.end(Outcome(Status.OK, Cause.FROM_JOURNAL), "t5")
     play.now += 3_600
     assert play.live.lines() == [
         "4/12 done, 2 running, 1 failed, 2 skipped; 1:01:05",
@@ -93,11 +97,11 @@ def test_counts_and_the_longest_running_first(stage):
 def test_a_task_that_is_tried_again_neither_runs_nor_is_done(stage):
     play = stage(2)
     play.start("t0")
-    play.end(FAILED._replace(again=3.0), "t0")
+    play.end(FAILED._replace(retry_in=3.0), "t0")
     assert play.live.lines() == ["0/2 done, 0 running, 1 to be tried again; 0:00"]
     play.start("t0", start=Start(2, 3))
     assert play.live.lines() == ["0/2 done, 1 running; 0:00", "   0:00 t0"]
-    play.end(FAILED._replace(again=3.0), "t0")
+    play.end(FAILED._replace(retry_in=3.0), "t0")
     play.end(Outcome(Status.INTERRUPTED), "t0", "t1")
     assert play.live.lines() == ["2/2 done, 0 running, 2 interrupted; 0:00"]
 
@@ -130,8 +134,9 @@ def test_no_more_lines_than_there_is_room_for(stage, rows, shown):
 
 @pytest.mark.parametrize("columns", [1, 2, 3, 5, 10, 20, 40, 200])
 def test_no_line_is_wider_than_the_terminal_nor_acts_on_it(stage, columns):
-    play = stage(3, columns=columns, color=True)
-    play.start("漢字の名前が長い" * 9, "\x1b[31m\nname\u202e" * 9, "x")
+    names = ["漢字の名前が長い" * 9, "\x1b[31m\nname\u202e" * 9, "x"]
+    play = stage(4, columns=columns, color=True, names=[*names, "t0"])
+    play.start(*names)
     play.tails = {"x": "出力\x1b[2Jまだ\x07".encode() * 50}
     play.end(FAILED, "t0")
     for line in play.live.lines():
@@ -142,7 +147,7 @@ def test_no_line_is_wider_than_the_terminal_nor_acts_on_it(stage, columns):
 
 
 def test_a_long_name_leaves_room_for_what_is_printed(stage):
-    play = stage(1, columns=40)
+    play = stage(1, columns=40, names=["n" * 100])
     play.start("n" * 100)
     play.tails = {"n" * 100: b"compiling\n"}
     assert play.live.lines()[1] == f"   0:00 {'n' * 18}…  compiling"
@@ -151,7 +156,7 @@ def test_a_long_name_leaves_room_for_what_is_printed(stage):
 def test_failures_are_coloured(stage):
     play = stage(3, color=True)
     play.end(FAILED, "t0")
-    play.end(Outcome(Status.SKIPPED, "x"), "t1")
+    play.end(Outcome(Status.SKIPPED, Cause.DEPENDENCY, "x"), "t1")
     assert play.live.lines() == ["2/3 done, 0 running, \x1b[31m1 failed\x1b[m, \x1b[33m1 skipped\x1b[m; 0:00"]
 
 
@@ -184,11 +189,12 @@ def test_a_line_for_a_log_says_what_runs_longest():
     said: list[str] = []
     spoken = Spoken(said.append, clock=lambda: now)
     assert spoken.every == 30.0
-    spoken.begin([Task(f"t{number}", "exec", "") for number in range(3)])
+    tasks = [Task(name, "exec", "") for name in ("a\nb", "t1", "t2")]
+    spoken.begin(tasks)
     spoken.look()
-    spoken.task_started(Task("a\nb", "exec", ""), FIRST_START)
+    spoken.task_started(0, tasks[0], FIRST_START)
     now = 61.0
-    spoken.task_started(Task("t1", "exec", ""), FIRST_START)
+    spoken.task_started(1, tasks[1], FIRST_START)
     spoken.look()
     spoken.leave()
     assert said == ["0/3 done, 0 running; 0:00", "0/3 done, 2 running; 1:01; a\\nb for 1:01"]
@@ -452,7 +458,7 @@ def test_durations_of_an_earlier_run_say_what_is_left(tmp_path, terminal):
     path = write_json(tmp_path, document(exec_("a", WAIT)))
     with closing(JournalFile.open(tmp_path / "j", False)) as file:
         file.append(run_record("r", "h"))
-        file.append(end_record("a", "another key", 1, Outcome(Status.OK), 36_000.0))
+        file.append(end_record("a", "another key", Outcome(Status.OK), 36_000.0))
     process = terminal.fastrun("--journal", "j", "--resume", path, cwd=tmp_path)
     terminal.wait_for_line("about 10 h left")
     (tmp_path / "go").touch()

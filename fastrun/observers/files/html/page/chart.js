@@ -1,7 +1,7 @@
-// How many tasks ran at once, over time: uPlot, above the timeline and with the same times.
+// The chart of how many tasks ran at once, drawn by uPlot above the timeline and over the same range of time.
 "use strict";
 
-// Pixels left of where time begins, in the chart and in the timeline.
+// Pixels left of the beginning of time, in the chart and in the timeline.
 const GUTTER = 64;
 
 function clock(seconds, step) {
@@ -13,20 +13,21 @@ function clock(seconds, step) {
   return `${Number(seconds.toFixed(step < 0.01 ? 3 : step < 0.1 ? 2 : step < 1 ? 1 : 0))} s`;
 }
 
-// Draws the chart. ``onZoom``: told of the times that somebody selects in it. Returns how to show other times.
+// Draws the chart. ``onZoom``: called with the range that the user selects. Returns an object that sets the shown range.
 function makeChart(onZoom) {
-  const place = byId("chart");
-  // As wide as what is below, which may have a scroll bar.
+  const element = byId("chart");
+  // As wide as the timeline below, which may have a scroll bar.
   const width = () => byId("timeline-scroll").clientWidth;
   const types = Object.keys(data.running).filter((type) => type !== "all");
   const parts = types.length ? data.running.all.length : 0;
   if (!parts || !(data.run.seconds > 0)) {
-    place.remove();
+    element.remove();
     return { setRange() {} };
   }
   const times = Array.from({ length: parts + 1 }, (_, part) => part * data.run.seconds / parts);
-  // The second type stands in front of what both are together, and so below the first.
-  const values = types.map((type, place) => [...data.running[place ? type : "all"], 0]);
+  // The series of the second type covers the lower part of the series of both types together. What remains visible of
+  // that is the first type.
+  const values = types.map((type, index) => [...data.running[index ? type : "all"], 0]);
   let chart = null;
   let range = [0, data.run.seconds];
 
@@ -56,7 +57,7 @@ function makeChart(onZoom) {
         self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
       }],
       setCursor: [(self) => showCursor(self)] },
-    }, [times, ...values], place);
+    }, [times, ...values], element);
     chart.over.addEventListener("mouseleave", () => tip.hide());
     chart.over.addEventListener("dblclick", () => onZoom(0, data.run.seconds));
   }
@@ -71,7 +72,7 @@ function makeChart(onZoom) {
 
   draw();
   onColours(draw);
-  new ResizeObserver(framed(() => chart.setSize({ width: width(), height: 120 }))).observe(place);
+  new ResizeObserver(framed(() => chart.setSize({ width: width(), height: 120 }))).observe(element);
   return {
     setRange(from, to) {
       range = [from, to];
@@ -85,7 +86,7 @@ const tip = (() => {
   const box = byId("tip");
   return {
     show(x, y, lines) {
-      box.replaceChildren(...lines.map((line, place) => make(place ? "span" : "strong", {}, line)));
+      box.replaceChildren(...lines.map((line, index) => make(index ? "span" : "strong", {}, line)));
       box.hidden = false;
       const left = Math.min(x + 14, document.documentElement.clientWidth - box.offsetWidth - 8);
       const above = y + 18 + box.offsetHeight > innerHeight;
@@ -108,7 +109,7 @@ function tipLines(row) {
     const held = tasks.heldBy(row);
     if (held) lines.push(`waited ${duration(tasks.wait(row))} for ${held}`);
     if (tasks.cpu(row) !== null) lines.push(`${duration(tasks.cpu(row))} of processor time`);
-    if (tasks.peak(row) !== null) lines.push(`${bytes(tasks.peak(row))} at the most`);
+    if (tasks.peak(row) !== null) lines.push(`at most ${bytes(tasks.peak(row))} of memory`);
     if (tasks.onPath(row)) lines.push("on the critical path");
   }
   return lines;

@@ -1,11 +1,11 @@
-// Small helpers: elements, numbers, colours. Text from the run is only ever set as textContent.
+// Small helpers for elements, numbers and colours. Text from the run is only ever set as textContent.
 "use strict";
 
 function byId(id) {
   return document.getElementById(id);
 }
 
-// An element with attributes, event handlers and children; strings become text.
+// Returns an element with attributes, event handlers and children. Strings become text.
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -30,7 +30,7 @@ function plural(count, word) {
   return `${number.format(count)} ${word}${count === 1 ? "" : "s"}`;
 }
 
-// Seconds as a person reads them: 84 µs, 3.1 ms, 2.04 s, 3 min 12 s, 2 h 5 min.
+// Returns seconds as a text for people: 84 µs, 3.1 ms, 2.04 s, 3 min 12 s, 2 h 5 min.
 function duration(seconds) {
   if (seconds === null) return "";
   if (seconds === 0) return "0 s";
@@ -60,7 +60,7 @@ function percent(share) {
   return `${share > 0 && share < 0.01 ? "<1" : Math.round(share * 100)} %`;
 }
 
-// The page's colours, for what is drawn on a canvas: they change when the system turns dark.
+// The page's colours, for drawing on a canvas. They change when the system changes to dark or light.
 const colours = {};
 
 function readColours() {
@@ -80,7 +80,7 @@ function onColours(redraw) {
   });
 }
 
-// A canvas with as many pixels as the screen has for it. Returns its context, in CSS pixels.
+// Gives a canvas the resolution of the screen. Returns its context, scaled to CSS pixels.
 function sized(canvas, width, height) {
   const ratio = devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);
@@ -92,7 +92,7 @@ function sized(canvas, width, height) {
   return context;
 }
 
-// Call something at most once per frame.
+// Returns a function that calls ``work`` at most once per frame.
 function framed(work) {
   let asked = false;
   return () => {

@@ -1,7 +1,7 @@
-// All about the task that is selected, beside the page.
+// The panel beside the page with all details of the selected task.
 "use strict";
 
-// Names that are listed of many.
+// Most names that a list shows.
 const NAMES_LISTED = 50;
 
 const details = (() => {

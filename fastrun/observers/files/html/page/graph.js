@@ -1,4 +1,4 @@
-// The dependencies as a drawing: dagre says where everything goes, SVG shows it.
+// The drawing of the dependencies: dagre computes the layout, SVG shows it.
 "use strict";
 
 const graph = (() => {
@@ -6,11 +6,11 @@ const graph = (() => {
   const LINE = 30;
   const WIDEST = 260;
   const TALLEST = 620;
-  // At a smaller scale names are not.
+  // Smallest scale at which names are readable.
   const READABLE = 0.7;
   let svg = null;
   let size = { width: 0, height: 0 };
-  // What part is seen: its left top and how many pixels a unit takes.
+  // The visible part: its top left corner, and the pixels per unit.
   let seen = { x: 0, y: 0, scale: 1 };
   const boxes = [];
 
@@ -31,7 +31,7 @@ const graph = (() => {
     const large = nodes.length > 100;
     const laid = new dagre.graphlib.Graph();
     laid.setGraph({ rankdir: "LR", nodesep: 10, ranksep: 44, edgesep: 6, marginx: 12, marginy: 12,
-      // What is best for small ones takes seconds for large ones.
+      // The best ranker for small graphs takes seconds for large ones.
       ranker: large ? "tight-tree" : "network-simplex" });
     laid.setDefaultEdgeLabel(() => ({}));
     const drawn = new Set(edges.flatMap(([a, b]) => [a, b]));
@@ -45,7 +45,7 @@ const graph = (() => {
     return { bounds, lines };
   }
 
-  // What depends on nothing and is needed by nothing, in rows below the rest.
+  // Puts nodes without any edge into rows below the others.
   function placeTheRest(nodes, drawn, bounds) {
     const widest = Math.max(bounds.width, frame.clientWidth / 0.9);
     let x = 12;
@@ -71,7 +71,7 @@ const graph = (() => {
       let label = node.label;
       const wide = (text) => context.measureText(text).width;
       if (wide(label) > WIDEST - 40) {
-        // The end of a name tells it from others as often as its beginning.
+        // Cut in the middle: names differ at their end as often as at their beginning.
         const half = Math.floor(label.length * (WIDEST - 50) / wide(label) / 2);
         label = `${label.slice(0, half)}…${label.slice(-half)}`;
       }
@@ -97,11 +97,11 @@ const graph = (() => {
     fit(READABLE);
   }
 
-  // From the right side of what is needed to the left side of who needs it, by way of the places in between.
+  // Returns the path from the right side of the dependency to the left side of the dependent, through the given points.
   function curve(from, to, points) {
     let { x, y } = { x: from.x + from.width / 2, y: from.y };
     let path = `M${x},${y}`;
-    // The first and the last are on the boxes' edges, and the one in the middle of a short line says nothing.
+    // The first and the last point are on the boxes' edges. The middle point of a short line adds nothing.
     const between = points.length > 3 ? points.slice(1, -1) : [];
     for (const next of [...between, { x: to.x - to.width / 2, y: to.y }]) {
       const middle = (x + next.x) / 2;
@@ -111,7 +111,7 @@ const graph = (() => {
     return path;
   }
 
-  // By group the task in it, where there is but one.
+  // Returns, by group, the row of its task if the group has only one task, otherwise null.
   function rowsOfGroups(many) {
     const rows = new Array(many).fill(null);
     for (let row = 0; row < tasks.count; row++) {
@@ -154,7 +154,7 @@ const graph = (() => {
     return box;
   }
 
-  // Brings a group into sight that was chosen elsewhere.
+  // Brings a group into view that the user chose elsewhere on the page.
   function reveal({ x, y }) {
     const width = frame.clientWidth / seen.scale;
     const height = frame.clientHeight / seen.scale;
@@ -163,7 +163,7 @@ const graph = (() => {
     show();
   }
 
-  // What is chosen or found stands out.
+  // Highlights the chosen group, and dims groups that the search does not find.
   function highlight(changes) {
     const { selected, group } = view.state;
     const matches = view.filtered() ? view.matches() : null;
@@ -186,7 +186,8 @@ const graph = (() => {
     svg.setAttribute("viewBox", `${seen.x} ${seen.y} ${width} ${height}`);
   }
 
-  // All of it, but not smaller than ``least``: then the part around a task that failed, or the critical path.
+  // Shows the whole drawing if its scale is at least ``least``. Otherwise shows, at that scale, the part around a failed
+  // task, or around the critical path if no task failed.
   function fit(least) {
     const scale = Math.min(frame.clientWidth / size.width, TALLEST / size.height, 1);
     seen.scale = Math.max(scale, least);
@@ -228,7 +229,7 @@ const graph = (() => {
       last = { x: event.clientX, y: event.clientY };
     });
     addEventListener("pointerup", () => { last = null; });
-    // Whoever has moved the drawing did not mean the task below.
+    // A click that ends a drag does not choose the task under the pointer.
     frame.addEventListener("click", (event) => { if (moved > 6) event.stopPropagation(); }, true);
     frame.addEventListener("wheel", (event) => {
       if (!event.ctrlKey && !event.metaKey) return;
@@ -251,7 +252,7 @@ const graph = (() => {
   function sentence() {
     const { nodes, edges, grouped } = data.graph;
     if (!edges.length) return "No task depends on another.";
-    if (!grouped) return "Tasks depend on those to their left; implied dependencies are not drawn.";
+    if (!grouped) return "Tasks depend on the tasks to their left; implied dependencies are not drawn.";
     return `${number.format(data.run.tasks)} tasks are too many to draw: they are grouped ${grouped}, ` +
       `${plural(nodes.length, "group")} in all. Click a group for the tasks in it.`;
   }
@@ -267,7 +268,7 @@ const graph = (() => {
     follow();
     if (size.width * seen.scale > frame.clientWidth || size.height * seen.scale > frame.clientHeight) {
       byId("graph-card").after(make("p", { class: "hint" },
-        "There is more than is seen here. Drag to move; hold Ctrl and scroll to zoom; “All” shows it whole."));
+        "Only a part of the drawing is visible. Drag to move; hold Ctrl and scroll to zoom; “All” shows all of it."));
     }
     byId("graph-keys").append(...STATUSES.filter((status) => data.run.counts[status])
       .map((status) => make("span", { class: `key ${status}` }, status)),

@@ -1,4 +1,4 @@
-// Starts everything, and what is for the whole page: the search, keys, notes.
+// The start of all parts, and what concerns the whole page: the search, keys, notes.
 "use strict";
 
 showHead();
@@ -7,7 +7,7 @@ showPath();
 timeline.start();
 table.start();
 
-// A large drawing takes a while to lay out: not before somebody comes near it.
+// The layout of a large drawing takes a while, so it waits until the reader scrolls near it.
 const near = new IntersectionObserver((entries) => {
   if (!entries.some((entry) => entry.isIntersecting)) return;
   near.disconnect();

@@ -1,13 +1,13 @@
-// The head of the page, the failures and the critical path: what one looks at first.
+// The head of the page, the failures and the critical path: what a reader looks at first.
 "use strict";
 
 const MARKS = { ok: "✓", failed: "✕", skipped: "–", interrupted: "!" };
 
-// Tasks of the critical path that are listed, and lines of output that a failure shows at once.
+// Most tasks of the critical path that are listed, and most lines of output that a failure shows at first.
 const PATH_LISTED = 25;
 const OUTPUT_LINES = 12;
 
-// Failures that are shown at once; with more of them one would never get to what is below.
+// Most failures that are shown at first. More of them would keep the reader from what is below.
 const FAILURES_SHOWN = 10;
 
 function statusMark(status) {
@@ -67,13 +67,14 @@ function showShares(run) {
 function showFigures(run) {
   const figure = (term, value, note) =>
     byId("figures").append(make("div", {}, make("dt", {}, term), make("dd", {}, value, make("small", {}, note))));
-  // The most of each type need not have been at the same time; what began and ended at once is in those alone.
+  // The maximum of each type may have been at different times, so it is not added up. Snippets that began and ended at
+  // the same moment are counted only in these maxima, not in the chart.
   const many = [...Object.values(run.most), ...data.running.all].reduce((one, other) => Math.max(one, other), 0);
   const kinds = Object.entries(run.most).map(([type, most], _, all) => `${all.length > 1 ? "up to " : ""}${number.format(most)} ${type}`);
   const share = run.seconds > 0 ? data.path.seconds / run.seconds : 0;
   figure("Wall time", duration(run.seconds), "of the whole run");
   figure("Critical path", duration(data.path.seconds), `${percent(share)} of the time, ${plural(data.path.tasks, "task")}`);
-  figure("At once, at the most", number.format(many), kinds.join(", ") || "nothing ran");
+  figure("Most at once", number.format(many), kinds.join(", ") || "nothing ran");
   figure("On average", run.seconds > 0 ? (run.busy / run.seconds).toFixed(1) : "0", `${duration(run.busy)} of work in all`);
   if (run.cpu > 0) figure("Processor time", duration(run.cpu), "of the commands");
 }
@@ -118,7 +119,7 @@ function failureCard(failure) {
     outputOf(failure));
 }
 
-// The end of what a task printed; all that is kept of it on demand.
+// Returns the last output of a task, with a button that shows all output that was kept.
 function outputOf(failure) {
   if (!failure.output) return make("p", { class: "muted" }, "It printed nothing.");
   const lines = failure.output.split("\n");
@@ -148,8 +149,8 @@ function showPath() {
     byId("path-sentence").textContent = "Nothing ran.";
     return;
   }
-  byId("path-sentence").textContent = ["Each of these tasks needed the one before it.",
-    `However many slots there are, the run takes at least ${duration(path.seconds)} as long as none of them gets faster.`,
+  byId("path-sentence").textContent = ["Each of these tasks depends on the task before it.",
+    `With any number of slots the run takes at least ${duration(path.seconds)}, unless one of these tasks gets faster.`,
     ...pathRest(path)].join(" ");
   const longest = [...path.rows].sort((a, b) => tasks.seconds(b) - tasks.seconds(a));
   const most = longest.length ? tasks.seconds(longest[0]) : 0;
@@ -165,15 +166,15 @@ function showPath() {
   }
   if (path.tasks > listed.size) {
     byId("path-list").append(make("li", { class: "muted" },
-      `and ${plural(path.tasks - listed.size, "task")} between them that took no longer`));
+      `and ${plural(path.tasks - listed.size, "more task")} between them, none of which took longer`));
   }
 }
 
-// What else went by, and what that means.
+// Returns sentences about the time that the critical path does not explain.
 function pathRest(path) {
   const said = [];
-  if (path.retried >= NOTABLE_WAIT) said.push(`Of that, attempts that failed took ${duration(path.retried)}.`);
-  if (path.waited >= NOTABLE_WAIT) said.push(`To that came ${duration(path.waited)} of waiting.`);
+  if (path.retried >= NOTABLE_WAIT) said.push(`Failed attempts took ${duration(path.retried)} of that.`);
+  if (path.waited >= NOTABLE_WAIT) said.push(`Waiting added ${duration(path.waited)}.`);
   if (path.seconds > 0.9 * data.run.seconds) said.push("More slots would not help.");
   return said;
 }

@@ -1,11 +1,11 @@
-// All tasks, sorted and filtered. Only the rows in sight exist: 100,000 would be too much for any browser.
+// The table of all tasks, sorted and filtered. Only the visible rows exist: 100,000 would be too many for any browser.
 "use strict";
 
 const table = (() => {
   const scroll = byId("table-scroll");
   const body = byId("table-body");
   const ROW = 32;
-  // Rows beyond those in sight.
+  // Rows that exist above and below the visible ones.
   const SPARE = 10;
   const ALL_COLUMNS = [
     { key: "status", title: "Status", value: (row) => WORST.indexOf(tasks.status(row)), cell: statusCell, class: "" },
@@ -21,29 +21,29 @@ const table = (() => {
   const longest = Array.from({ length: tasks.count }, (_, row) => tasks.seconds(row) || 0)
     .reduce((most, seconds) => Math.max(most, seconds), 0);
 
-  // Without those that nobody has anything for.
+  // Without columns that are empty for all tasks.
   const COLUMNS = ALL_COLUMNS.filter(({ value }) => value === null || rowsOf((row) => value(row) !== null, 1).length);
 
   let sort = { key: null, down: false };
   let rows = [];
   let byName = null;
-  // The first of the rows that are there, and the one behind the last.
+  // The first of the existing rows, and the row after the last.
   let drawn = [-1, -1];
 
-  // The tasks that something holds for, up to so many.
+  // Returns the tasks for which ``holds`` returns true, at most ``most``.
   function rowsOf(holds, most = Infinity) {
     const found = [];
     for (let row = 0; row < tasks.count && found.length < most; row++) if (holds(row)) found.push(row);
     return found;
   }
 
-  // The place of each task in the order of names, found once.
-  function placesByName() {
+  // The position of each task in the order of names, computed once.
+  function positionsByName() {
     if (byName === null) {
       byName = new Uint32Array(tasks.count);
       Array.from({ length: tasks.count }, (_, row) => row)
         .sort((a, b) => names.compare(tasks.name(a), tasks.name(b)))
-        .forEach((row, place) => { byName[row] = place; });
+        .forEach((row, position) => { byName[row] = position; });
     }
     return byName;
   }
@@ -53,11 +53,11 @@ const table = (() => {
     rows = rowsOf((row) => matches[row] === 1);
     if (sort.key !== null) {
       const column = COLUMNS.find((other) => other.key === sort.key);
-      const places = column.value === null ? placesByName() : null;
+      const positions = column.value === null ? positionsByName() : null;
       const values = new Float64Array(tasks.count);
       for (const row of rows) {
-        const value = places ? places[row] : column.value(row);
-        // What has none comes last, whichever way.
+        const value = positions ? positions[row] : column.value(row);
+        // Tasks without a value come last in either direction.
         values[row] = value === null ? (sort.down ? -Infinity : Infinity) : value;
       }
       const sign = sort.down ? -1 : 1;
@@ -74,17 +74,17 @@ const table = (() => {
   function draw() {
     const first = Math.max(0, Math.floor(scroll.scrollTop / ROW) - SPARE);
     const last = Math.min(rows.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / ROW) + SPARE);
-    // Rows that are there stay: one of them may be about to be clicked.
+    // Existing rows are kept: the user may be about to click one.
     if (first === drawn[0] && last === drawn[1]) return;
     drawn = [first, last];
     const focused = body.contains(document.activeElement) ? document.activeElement.closest("tr").dataset.row : null;
-    body.replaceChildren(space(first), ...rows.slice(first, last).map((row, place) => line(row, first + place)),
+    body.replaceChildren(space(first), ...rows.slice(first, last).map((row, index) => line(row, first + index)),
       space(rows.length - last));
     if (focused !== null) {
       const again = body.querySelector(`tr[data-row="${focused}"] button`);
       if (again) again.focus({ preventScroll: true });
     }
-    if (!rows.length) body.append(make("tr", {}, make("td", { colspan: COLUMNS.length, class: "empty" }, "No task is like that.")));
+    if (!rows.length) body.append(make("tr", {}, make("td", { colspan: COLUMNS.length, class: "empty" }, "No task matches.")));
   }
 
   function space(many) {
@@ -93,13 +93,13 @@ const table = (() => {
     return empty;
   }
 
-  function line(row, place) {
+  function line(row, position) {
     const cells = COLUMNS.map(({ cell, class: kind }) => {
       const made = make("td", { class: kind });
       made.append(...[cell(row, made)].flat());
       return made;
     });
-    return make("tr", { "data-row": row, "aria-rowindex": place + 2, class: row === view.state.selected ? "chosen" : "" },
+    return make("tr", { "data-row": row, "aria-rowindex": position + 2, class: row === view.state.selected ? "chosen" : "" },
       ...cells);
   }
 
@@ -130,7 +130,8 @@ const table = (() => {
     }
   }
 
-  // First the way that one wants most: names upwards, numbers downwards; the third time as in the document.
+  // The first click sorts in the direction wanted most often: names ascending, numbers descending. The third click
+  // restores the order of the document.
   function sortBy(column) {
     const firstDown = column.class.startsWith("number");
     if (sort.key !== column.key) sort = { key: column.key, down: firstDown };
@@ -167,20 +168,20 @@ const table = (() => {
     });
   }
 
-  // Up and down go from one task to the next.
+  // Moves the focus from one task to the next with the arrow keys.
   function onKey(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const current = event.target.closest("tr[data-row]");
     if (!step || !current) return;
     event.preventDefault();
-    const place = rows.indexOf(Number(current.dataset.row)) + step;
-    if (place < 0 || place >= rows.length) return;
-    const top = place * ROW;
+    const position = rows.indexOf(Number(current.dataset.row)) + step;
+    if (position < 0 || position >= rows.length) return;
+    const top = position * ROW;
     const head = byId("table-head").offsetHeight;
     if (top < scroll.scrollTop) scroll.scrollTop = top;
     else if (top + ROW + head > scroll.scrollTop + scroll.clientHeight) scroll.scrollTop = top + ROW + head - scroll.clientHeight;
     draw();
-    const next = body.querySelector(`tr[data-row="${rows[place]}"] button`);
+    const next = body.querySelector(`tr[data-row="${rows[position]}"] button`);
     if (next) next.focus({ preventScroll: true });
   }
 
@@ -194,7 +195,7 @@ const table = (() => {
       new ResizeObserver(framed(draw)).observe(scroll);
       view.onChange((changes) => {
         if (Object.keys(changes).some((key) => key !== "selected")) refresh();
-        // The rows stay, and with them the focus.
+        // The rows are kept, and so is the focus.
         for (const row of body.children) row.classList.toggle("chosen", row.dataset.row === String(view.state.selected));
       });
     },

@@ -1,4 +1,4 @@
-// The tasks of the run, what is selected and what is searched for. Everything that shows tasks follows this.
+// The tasks of the run, the selection and the search. All parts of the page that show tasks follow these.
 "use strict";
 
 const data = JSON.parse(byId("data").textContent);
@@ -13,7 +13,7 @@ const WAITS = {
   retry: "another attempt",
 };
 
-// Seconds that a wait must last to be called one: less is what starting many at once takes.
+// Fewest seconds that count as a wait. Starting many tasks at once takes less.
 const NOTABLE_WAIT = 0.05;
 
 const tasks = (() => {
@@ -40,7 +40,7 @@ const tasks = (() => {
     seconds: (row) => (began[row] === null ? null : ended[row] - began[row]),
     wait: (row) => (began[row] === null ? null : began[row] - ready[row]),
     slot: (row) => columns.slot[row],
-    // On a cluster; empty for what ran here.
+    // The worker of a cluster; empty for a task that ran on this machine.
     worker: coded(columns.worker),
     attempt: (row) => columns.attempt[row],
     cpu: (row) => seconds(columns.cpu[row]),
@@ -49,7 +49,7 @@ const tasks = (() => {
     command: (row) => (columns.command === null ? null : columns.command[row]),
     onPath: (row) => path.has(row),
     notableWait: (row) => (began[row] !== null && began[row] - ready[row] >= NOTABLE_WAIT ? began[row] - ready[row] : null),
-    // What a task waited for; empty where it hardly did.
+    // What a task waited for; empty if the wait was too short to count.
     heldBy(row) {
       return this.notableWait(row) === null ? "" : WAITS[heldBy(row)] || "";
     },
@@ -70,7 +70,7 @@ const tasks = (() => {
   };
 })();
 
-// What the reader looks at: one task, and those that a search and filters let through.
+// What the reader looks at: the selected task, and the tasks that match the search and the filters.
 const view = (() => {
   const listeners = [];
   const state = { selected: null, words: "", statuses: new Set(), group: null, path: false };
@@ -96,7 +96,7 @@ const view = (() => {
   return {
     state,
     matches,
-    // Whether anything is left out.
+    // Whether the search or a filter is active.
     filtered: () => state.words.trim() !== "" || state.statuses.size > 0 || state.group !== null || state.path,
     change(changes) {
       if (Object.keys(changes).some((key) => key !== "selected")) matched = null;

@@ -1,15 +1,15 @@
-// When tasks ran, a line per slot, on a canvas: 100,000 bars are drawn in some milliseconds, as those that share a
-// pixel are drawn as one.
+// The timeline: when tasks ran, with one line per slot, on a canvas. 100,000 bars are drawn in some milliseconds, because
+// bars that share a pixel are drawn as one.
 "use strict";
 
 const timeline = (() => {
   const scroll = byId("timeline-scroll");
   const canvas = byId("timeline-canvas");
   const AXIS = 26;
-  // Characters of a worker's name before its slots.
+  // Most characters of a worker's name in the label of a slot.
   const WORKER_NAME = 5;
   const END = data.run.seconds || 1;
-  // Which of the bars that share a pixel is seen: what is most worth a look.
+  // Of the bars that share a pixel, the one whose kind comes last here is shown.
   const KINDS = ["exec", "eval", "path", "again", "interrupted", "failed"];
 
   const FILLS = { exec: "exec-fill", eval: "eval-fill", path: "path", again: "failed-soft", interrupted: "interrupted",
@@ -25,7 +25,7 @@ const timeline = (() => {
   let context = null;
   let chart = { setRange() {} };
 
-  // Per slot its bars, by time; commands first, workers last. A bar is an attempt at a task.
+  // Returns the slots with their bars in order of time: first commands, then snippets, then workers. A bar is an attempt.
   function makeLanes() {
     const found = new Map();
     const add = (row, slot, ready, began, ended, worker, kind) => {
@@ -52,10 +52,10 @@ const timeline = (() => {
     return tasks.onPath(row) ? "path" : tasks.type(row);
   }
 
-  const place = (seconds) => GUTTER + (seconds - from) / (to - from) * (canvas.clientWidth - GUTTER);
+  const xOf = (seconds) => GUTTER + (seconds - from) / (to - from) * (canvas.clientWidth - GUTTER);
   const moment = (x) => from + (x - GUTTER) / (canvas.clientWidth - GUTTER) * (to - from);
 
-  // The first bar of a slot that ends behind a moment.
+  // Returns the index of the first bar of a slot that ends at a moment or after it.
   function firstAfter(lane, seconds) {
     let low = 0;
     let high = lane.bars.length;
@@ -91,7 +91,7 @@ const timeline = (() => {
     context.textBaseline = "middle";
     context.textAlign = "center";
     for (let seconds = Math.ceil(from / step) * step; seconds <= to; seconds += step) {
-      const x = Math.round(place(seconds)) + 0.5;
+      const x = Math.round(xOf(seconds)) + 0.5;
       context.fillStyle = colours.grid;
       context.fillRect(x - 0.5, AXIS, 1, tall - AXIS);
       context.fillStyle = colours.muted;
@@ -108,7 +108,7 @@ const timeline = (() => {
   function drawLane(lane, y, matches) {
     const bars = lane.bars;
     const tall = height - (height > 8 ? 4 : 1);
-    // Bars that are too narrow to be seen one by one.
+    // Neighbouring bars that are each too narrow to be visible.
     let merged = null;
     const flush = () => {
       if (merged) drawBar(merged.left, Math.max(merged.right - merged.left, 1), y, tall, merged.kind, merged.dim);
@@ -116,8 +116,8 @@ const timeline = (() => {
     };
     for (let index = firstAfter(lane, from); index < bars.length && bars[index].began <= to; index++) {
       const bar = bars[index];
-      const left = Math.max(place(bar.began), GUTTER - 4);
-      const right = Math.min(place(bar.ended), canvas.clientWidth + 4);
+      const left = Math.max(xOf(bar.began), GUTTER - 4);
+      const right = Math.min(xOf(bar.ended), canvas.clientWidth + 4);
       const dim = matches !== null && !matches[bar.row] && bar.row !== view.state.selected;
       if (right - left >= 2) {
         flush();
@@ -157,9 +157,9 @@ const timeline = (() => {
     context.fillText(name.length > fitting ? `${name.slice(0, fitting - 1)}…` : name, start, y);
   }
 
-  // A frame, and a line for the time that it was ready and waited.
+  // Draws a frame around a bar, and a line for the time that the task was ready and waited.
   function drawChosen(bar, left, right, y, tall) {
-    const ready = place(bar.ready);
+    const ready = xOf(bar.ready);
     context.strokeStyle = colours.ink;
     context.lineWidth = 2;
     context.strokeRect(left, y + 1, Math.max(right - left, 2), tall);
@@ -173,7 +173,7 @@ const timeline = (() => {
     context.setLineDash([]);
   }
 
-  // Of a long name the end, in which workers differ.
+  // Returns the label of a slot. Of a long worker's name it has the end, in which workers differ.
   function laneName(type, slot, worker) {
     if (!worker) return `${type} ${slot + 1}`;
     return `${worker.length > WORKER_NAME ? `…${worker.slice(-WORKER_NAME)}` : worker}:${slot + 1}`;
@@ -191,7 +191,7 @@ const timeline = (() => {
     }
   }
 
-  // Shows other times, within those of the run.
+  // Shows another range of time, within that of the run.
   function setRange(start, end) {
     const length = Math.min(Math.max(end - start, Math.min(END, 2e-5)), END);
     from = Math.min(Math.max(start, 0), END - length);
@@ -208,7 +208,7 @@ const timeline = (() => {
   function barAt(x, y) {
     const lane = lanes[Math.floor((y - AXIS + scroll.scrollTop) / height)];
     if (!lane || x < GUTTER || y < AXIS) return null;
-    // Three pixels are near enough.
+    // The pointer hits a bar from up to three pixels away.
     const near = (to - from) / (canvas.clientWidth - GUTTER) * 3;
     const seconds = moment(x);
     let found = null;
@@ -293,7 +293,7 @@ const timeline = (() => {
     }
   }
 
-  // Brings a task into sight that was chosen elsewhere.
+  // Brings a task into view that the user chose elsewhere on the page.
   function reveal(row) {
     if (row === null || !tasks.ran(row)) return;
     const lane = lanes.findIndex((other) =>
@@ -338,7 +338,7 @@ const timeline = (() => {
         redraw();
       });
     },
-    // For tests: what is shown.
+    // For tests: the shown range.
     range: () => [from, to],
   };
 })();

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 import fastrun.observers.files.html.report
-from fastrun import Outcome, Start, Status, Task, Usage
+from fastrun import Cause, Outcome, Start, Status, Task, Usage
 from fastrun.observers.files.html import facts
 from fastrun.observers.files.html.report import LICENCES, PAGE, SCRIPTS, STYLES, embedded
 from tests.support.documents import document, eval_, exec_, write_json
-from tests.support.pages import FAILED, OK, Story, column, data_of, exec_task, skipped
+from tests.support.pages import FAILED, OK, Story, column, data_of, exec_task
 from tests.support.processes import environment, fastrun_process
 from tests.support.processes import fastrun as run_fastrun
 
@@ -61,7 +61,7 @@ def test_the_critical_path_is_told_with_what_it_waited(tmp_path):
     story.run(0.0, 1.0, "a")
     story.run(1.5, 3.0, "b")
     story.run(3.0, 3.0, "c")
-    story.timeline.spans["c"].ended = 2.0
+    story.timeline.spans[2].ended = 2.0
     data = story.data(3.0)
     assert data["path"] == {"tasks": 2, "seconds": 2.5, "retried": 0, "waited": 0.5, "rows": [0, 1]}
     assert data["graph"]["path"] == [0, 1]
@@ -82,7 +82,7 @@ def test_skips_are_told_by_their_root_cause(tmp_path):
         story.prints(name, f"{name} is broken\n".encode())
         story.end(1.0, name, FAILED)
     for name, cause in (("y", "x"), ("z", "x"), ("w", "small")):
-        story.end(1.0, name, skipped(cause))
+        story.skip(1.0, name, cause)
     data = story.data(1.0)
     assert data["skips"] == [
         {"reason": "x failed", "count": 2, "row": 1},
@@ -128,10 +128,10 @@ def test_earlier_attempts_are_drawn_and_their_output_is_forgotten(tmp_path):
     story = story_of(tmp_path, exec_task("a", retries=1))
     story.start(0.0, "a", Start(1, 2))
     story.prints("a", b"first\n")
-    story.end(1.0, "a", FAILED._replace(again=0.5))
+    story.end(1.0, "a", FAILED._replace(attempts=2, retry_in=0.5))
     story.start(1.5, "a", Start(2, 2))
     story.prints("a", b"second\n")
-    story.end(3.5, "a", FAILED)
+    story.end(3.5, "a", FAILED._replace(attempt=2, attempts=2))
     data = story.data(3.5)
     assert data["earlier"] == [[0, 0, 0, 0, 1_000_000, ""]]
     assert column(data, "attempt") == [2]
@@ -216,7 +216,7 @@ def test_no_text_of_a_task_gets_out_of_the_data(tmp_path):
     for text in NASTY:
         story.start(0.0, text)
         story.prints(text, text.encode(errors="replace"))
-        story.end(1.0, text, FAILED._replace(reason=text))
+        story.end(1.0, text, FAILED._replace(cause=Cause.EXCEPTION, detail=text))
     data = story.data(1.0)
     assert data["title"] == NASTY[0]
     assert column(data, "name")[:3] == NASTY[:3]
@@ -325,7 +325,7 @@ def test_too_many_failures_commands_and_dependencies_are_left_out(tmp_path, monk
     monkeypatch.setattr(facts, "_REASONS", 60)
     story = story_of(tmp_path, *(exec_task(f"t{number}", *(f"t{n}" for n in range(number))) for number in range(3)))
     for number in range(3):
-        story.run(0.0, 1.0, f"t{number}", FAILED._replace(reason=f"{number}" * 100))
+        story.run(0.0, 1.0, f"t{number}", FAILED._replace(cause=Cause.EXCEPTION, detail=f"{number}" * 100))
     data = story.data(1.0)
     assert len(data["failures"]) == 2
     assert data["failures"][0]["command"] == "true"
@@ -352,7 +352,9 @@ def test_a_hundred_thousand_tasks_take_less_than_20_mb(tmp_path):
         story.start(number * 0.123456, task.name)
         if number % 2:
             story.prints(task.name, output)
-        outcome = FAILED._replace(reason=f"killed, and that was number {number}", usage=Usage(1.234567, 123456789))
+        outcome = FAILED._replace(
+            cause=Cause.EXCEPTION, detail=f"killed, and that was number {number}", usage=Usage(1.234567, 123456789)
+        )
         story.end(number * 0.123456 + 0.1, task.name, outcome if number % 2 else OK)
     story.write(many)
     assert story.path.stat().st_size < 20_000_000
@@ -388,6 +390,23 @@ def test_what_is_reused_from_a_journal_is_told(tmp_path):
     assert data["run"]["reused"] == 2
     assert column(data, "reason") == ["from the journal"] * 2
     assert column(data, "began") == [None, None]
+
+
+def test_a_task_that_cannot_start_and_is_tried_again_has_its_page(tmp_path):
+    command = "cd ..; rmdir $OLDPWD; exit 3"
+    (tmp_path / "gone").mkdir()
+    tasks = [
+        exec_("a", "true", cwd=str(tmp_path / "nope"), retries=1, retry_delay=0),
+        exec_("b", command, cwd=str(tmp_path / "gone"), retries=2, retry_delay=0),
+    ]
+    page = tmp_path / "page.html"
+    result = run_fastrun("--html", page, write_json(tmp_path, document(*tasks)))
+    assert result.returncode == 1
+    data = data_of(page)
+    assert column(data, "status") == ["failed", "failed"]
+    # Only one attempt has run.
+    assert len(data["earlier"]) == 1
+    assert column(data, "attempt") == [2, 3]
 
 
 def test_an_interrupted_run_has_its_page(tmp_path):
