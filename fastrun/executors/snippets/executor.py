@@ -101,6 +101,8 @@ class SnippetExecutor:
         # How often snippets that had not started were to go back, and how many of these times the loop knows of.
         self._recalls = 0
         self._known_recalls = 0
+        # Tasks whose failure counts as a recall already, and has not been told.
+        self._undescribed: set[int] = set()
         # With ``fail_fast``, by the head of a chain: what the loop knew when it handed the chain over.
         self._handed_over: dict[int, int] = {}
         self._interrupted = False
@@ -366,7 +368,8 @@ class SnippetExecutor:
     def _tell_failure(self, number: int, outcome: Outcome) -> None:
         if self._fail_fast:
             with self._lock:
-                self._recalls += 1
+                self._recalls += number not in self._undescribed
+                self._undescribed.discard(number)
                 self._news.append((number, _FAILED, outcome))
         else:
             self._news.append((number, _ENDED, (outcome,)))
@@ -383,6 +386,11 @@ class SnippetExecutor:
                     self._codes[source] = code
             exec(code, {"__name__": "__main__", "__builtins__": builtins})
         except BaseException as error:
+            if self._fail_fast and not isinstance(error, SystemExit):
+                # Not only once it is described, which takes a while.
+                with self._lock:
+                    self._recalls += 1
+                    self._undescribed.add(number)
             try:
                 return self._failed(number, task, error)
             except BaseException:
