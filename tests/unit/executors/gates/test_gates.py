@@ -399,7 +399,18 @@ def test_the_library_refuses_them_too(limits, said):
 
 
 @pytest.mark.parametrize(("limits", "name"), [({"load": 0.01}, "load"), ({"min_memory": 1 << 60}, "memory")])
-def test_the_library_has_them(limits, name):
+def test_the_library_has_them(limits, name, monkeypatch, tmp_path):
+    take = Gates.take
+
+    def take_and_tell(gates: Gates, running: int) -> str | None:
+        shut = take(gates, running)
+        if shut is not None:
+            (tmp_path / f"shut{len(starts.held_by)}").touch()
+        return shut
+
+    monkeypatch.setattr(Gates, "take", take_and_tell)
     starts = Starts()
-    assert library.run(document(*[exec_(n, "sleep 0.2") for n in "abc"]), observers=[starts], **limits).ok
+    # a ends once b was refused, b once c was.
+    waits = [exec_(n, f"until [ -e {tmp_path}/shut{i} ]; do sleep 0.01; done") for i, n in enumerate("ab", 1)]
+    assert library.run(document(*waits, exec_("c", "true")), observers=[starts], **limits).ok
     assert starts.held_by == {"a": "slot", "b": name, "c": name}
