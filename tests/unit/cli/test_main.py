@@ -211,8 +211,9 @@ def test_a_stopped_task_is_ended_too(tmp_path):
 
 
 def test_a_task_may_clean_up_in_the_grace_period(tmp_path):
-    # dash runs the trap only once the child in the foreground has gone, which the group's signal sees to.
-    path = write_json(tmp_path, document(exec_("a", "trap 'echo cleaned; exit 0' TERM; echo ready; sleep 1000 & wait")))
+    # dash runs the trap only once the child in the foreground has ended.
+    command = "trap 'echo cleaned; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
+    path = write_json(tmp_path, document(exec_("a", command)))
     with fastrun_process(path) as process:
         lines_until(process, 2)
         process.send_signal(signal.SIGTERM)

@@ -64,7 +64,7 @@ def test_what_a_command_used_is_told_to_who_wants_to_know(portable):
 
 def test_what_a_command_used_that_leaves_somebody_behind_is_not_known():
     recorder = Detailed()
-    Ran(exec_("a", "sleep 0.1 &"), exec_("b", "true", "a"), recorder=recorder)
+    Ran(exec_("a", "sleep 1000 &"), exec_("b", "true", "a"), recorder=recorder)
     assert recorder.outcomes["a"].usage is None
     assert recorder.outcomes["b"].usage is not None
 

@@ -158,17 +158,17 @@ def test_who_has_become_another_user_is_counted_and_not_waited_for(start):
     """As a user that may not signal it: a process of root's in a command's session."""
     pid = start("echo $$; exec sleep 1000")
     code = f"""
-import os, time
-from fastrun.executors.guardian.emergency import Runner, Survivors
+import os
+from fastrun.executors.guardian import emergency
+emergency._PATIENCE = 1e9
 os.setuid(65534)
-began = time.monotonic()
-print(Survivors({RUN!r}, [{pid}], Runner(0, os.getsid(0), os.getpgrp())).end(), time.monotonic() - began < 2)
+print(emergency.Survivors({RUN!r}, [{pid}], emergency.Runner(0, os.getsid(0), os.getpgrp())).end())
 """
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     result = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, check=False, timeout=60
     )
-    assert result.stdout == b"(0, 1) True\n", result.stderr
+    assert result.stdout == b"(0, 1)\n", result.stderr
     assert alive(pid)
 
 

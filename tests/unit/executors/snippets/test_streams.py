@@ -9,10 +9,14 @@ import threading
 
 import pytest
 
+from tests.support.amounts import many
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT, environment, fastrun, report_of, unmeasured
 from tests.support.runs import Evaluated, evaluate, shared
+
+# Each leaves a thread behind that prints on, and all of them compete for the interpreter's lock.
+RUNS = many("runs under threads that print", 10, 30)
 
 
 def test_prints_belong_to_the_task_that_called_them():
@@ -158,7 +162,7 @@ def test_streams_are_put_back_under_a_thread_that_is_printing(tmp_path):
     code = f"""
 import builtins, fastrun
 builtins.print_on = lambda: [print(number) for number in iter(int, 1)]
-for _ in range(30):
+for _ in range({RUNS}):
     assert fastrun.run({document(*tasks)!r}).ok
 """
     command = [sys.executable, "-c", code + "import os; os._exit(0)"]
@@ -171,7 +175,7 @@ for _ in range(30):
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_stream_that_a_snippet_deletes_is_back_after_the_run(stream):
     assert evaluate(f"import sys\ndel sys.{stream}").report.ok
-    # The conftest looks at which it is.
+    # The fixture for what tests leave behind compares which it is.
     assert hasattr(sys, stream)
 
 

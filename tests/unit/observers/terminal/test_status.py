@@ -355,7 +355,7 @@ def test_names_that_are_wide_or_evil_fit_into_a_narrow_terminal(tmp_path):
         assert terminal.finish(process) == 0
         assert not shows_status(terminal)
     assert below[0].startswith("0/3 done, 3 running")
-    assert [line[:8] for line in below[1:]] == ["   0:00 "] * 3
+    assert all(re.match("   [0-9]:[0-9][0-9] ", line) for line in below[1:]), below
 
 
 def test_another_size_of_the_terminal_is_kept_to(tmp_path, terminal):
