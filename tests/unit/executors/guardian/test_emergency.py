@@ -14,7 +14,7 @@ from fastrun.executors.guardian.emergency import Runner, Survivors, account, end
 from fastrun.executors.guardian.groups import signal_process
 from fastrun.executors.guardian.proc import Identity, start_time
 from fastrun.executors.guardian.table import EVAL, EXEC, Row
-from tests.support.processes import WITHOUT_FIRST_THREAD, WITHOUT_MARK, alive, wait_for
+from tests.support.processes import LIMIT, WITHOUT_FIRST_THREAD, WITHOUT_MARK, alive, wait_for
 
 RUN = os.urandom(8).hex()
 # Nobody: what is spared besides is the test's own process.
@@ -166,7 +166,7 @@ print(emergency.Survivors({RUN!r}, [{pid}], emergency.Runner(0, os.getsid(0), os
 """
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     result = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, check=False, timeout=60
+        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, check=False, timeout=LIMIT
     )
     assert result.stdout == b"(0, 1)\n", result.stderr
     assert alive(pid)

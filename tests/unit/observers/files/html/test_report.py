@@ -21,7 +21,7 @@ from fastrun.observers.files.html.report import LICENCES, PAGE, SCRIPTS, STYLES,
 from tests.support.amounts import many
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.pages import FAILED, OK, Story, column, data_of, exec_task
-from tests.support.processes import environment, fastrun_process
+from tests.support.processes import LIMIT, environment, fastrun_process
 from tests.support.processes import fastrun as run_fastrun
 
 ROOT = Path(fastrun.__file__).parent.parent
@@ -454,7 +454,7 @@ def test_a_plain_run_loads_nothing_of_it(tmp_path):
         f"fastrun.cli.main.main([{str(path)!r}]); print(*set(sys.modules) - before, file=sys.stderr)"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True, timeout=LIMIT
     )
     loaded = set(result.stderr.split())
     assert "fastrun.runner.runner" in loaded
@@ -464,7 +464,7 @@ def test_a_plain_run_loads_nothing_of_it(tmp_path):
 def test_the_wheel_holds_the_page(tmp_path):
     pytest.importorskip("hatchling.build", reason="hatchling is not installed")
     code = f"import hatchling.build; hatchling.build.build_wheel({str(tmp_path)!r})"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=LIMIT)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in ("page.html", *SCRIPTS, *STYLES, *LICENCES, "vendor/README.md"):
