@@ -157,7 +157,7 @@ def test_two_runners_cannot_have_one_journal(path, killed):
             assert journal.recorded.runs[-1].pid == process.pid
 
 
-def test_holder_that_has_not_said_who_it_is_is_not_taken_for_the_last_one(path):
+def test_holder_without_a_run_record_is_not_taken_for_the_last_holder(path):
     with holder(path) as process:
         process.kill()
         process.wait()

@@ -323,7 +323,7 @@ def test_the_next_of_a_chain_passes_the_gate_as_well(tmp_path):
     assert ran.place("task_ended", "first") < ran.place("task_ended", "waits") < ran.place("task_started", "second")
 
 
-def test_what_tasks_wait_for_is_the_last_that_was_short(tmp_path):
+def test_tasks_wait_for_the_last_resource_that_was_short(tmp_path):
     door = Door(1, lambda: door.widen(9))
     tasks = [
         exec_("a", f"until [ -e {tmp_path}/go ]; do sleep 0.01; done"),

@@ -121,7 +121,7 @@ def test_a_run_that_is_broken_off_gives_tokens_back(fifo, monkeypatch):
     assert fifo.left() == TOKENS
 
 
-def test_a_run_that_nobody_goes_on_with_gives_tokens_back(tmp_path, fifo):
+def test_run_whose_loop_is_abandoned_gives_tokens_back(tmp_path, fifo):
     code = """
 import asyncio, fastrun, glob, logging
 logging.disable()
@@ -183,7 +183,7 @@ def test_an_explicit_limit_goes_over_that_of_make(tmp_path, fifo):
     assert leaf.most(str(tmp_path)) == 2
 
 
-def test_who_waited_for_a_token_is_told_so(fifo, monkeypatch, tmp_path):
+def test_start_says_that_a_task_waited_for_a_token(fifo, monkeypatch, tmp_path):
     monkeypatch.setenv("MAKEFLAGS", fifo.flags)
     take = Jobserver.take
 

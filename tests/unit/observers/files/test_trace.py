@@ -156,7 +156,7 @@ def test_a_full_disk_is_exit_3(tmp_path):
     assert result.stderr == b"fastrun: cannot write /dev/full: No space left on device\n"
 
 
-def test_what_cannot_be_opened_starts_nothing(tmp_path):
+def test_file_that_cannot_be_opened_starts_nothing(tmp_path):
     result = fastrun("--trace", tmp_path, write_json(tmp_path, document(exec_("a", "true"))))
     assert (result.returncode, result.stdout) == (2, b"")
     assert result.stderr.endswith(b": Is a directory\n")

@@ -112,7 +112,7 @@ def test_output_is_kept_of_tasks_that_did_not_go_well_alone(tmp_path):
     assert b"nobody wants" not in story.path.read_bytes()
 
 
-def test_what_good_tasks_print_takes_no_room(tmp_path):
+def test_output_of_good_tasks_takes_no_room(tmp_path):
     good = [exec_task(f"good {number}") for number in range(500)]
     story = story_of(tmp_path, *good, exec_task("bad"))
     lines = b"a line\n" * 9000
@@ -382,7 +382,7 @@ def test_the_option_writes_a_page(tmp_path):
     assert column(data, "cpu")[0] is not None
 
 
-def test_what_is_reused_from_a_journal_is_told(tmp_path):
+def test_tasks_reused_from_a_journal_are_told(tmp_path):
     path = write_json(tmp_path, document(exec_("a", "true"), exec_("b", "true", "a")))
     page, journal = tmp_path / "page.html", tmp_path / "journal"
     run_fastrun("--journal", journal, "--resume", path)
