@@ -1,21 +1,15 @@
-"""Every test gives back what it took: threads, descriptors, children, streams."""
+"""What holds for every test: the long form, Hypothesis, the environment, and that nothing is left behind."""
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
-import threading
-from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
 
 from tests.support.amounts import COUNTS, begin_stress
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.support.leftovers import _nothing_left_over, pytest_runtest_call  # noqa: F401  # for every test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,37 +32,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 settings.register_profile("fastrun", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fastrun")
 
-# Who runs the tests may be a make: its job slots are none of their business.
+# A make may run the tests, whose job slots are not theirs.
 os.environ.pop("MAKEFLAGS", None)
-# What is tested is not what the tests run in.
+# Output depends on it.
 os.environ.pop("GITHUB_ACTIONS", None)
 
 # libuv makes a pipe for signals with its first loop and keeps it for the life of the process.
 uvloop.new_event_loop().close()
-
-
-def _descriptors() -> dict[str, str]:
-    found = {}
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            found[name] = os.readlink(f"/proc/self/fd/{name}")
-        except FileNotFoundError:
-            # The one that the listing itself used.
-            continue
-    return found
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_over() -> Iterator[None]:
-    descriptors = _descriptors()
-    streams = (sys.stdout, sys.stderr, threading.Thread.start)
-    yield
-    if _descriptors() != descriptors:
-        # What only a cycle keeps open is Python's to close.
-        gc.collect()
-    threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("fastrun-")]
-    assert not threads
-    assert _descriptors() == descriptors
-    assert (sys.stdout, sys.stderr, threading.Thread.start) == streams
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)

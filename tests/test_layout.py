@@ -20,11 +20,8 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def test_tests_share_code_through_support_alone():
-    def elsewhere(name: str) -> bool:
-        return name.startswith(("tests.", ".")) and not name.startswith("tests.support.")
-
-    found = {str(path): set(filter(elsewhere, imported(path))) for path in TESTS.rglob("*.py")}
+def test_no_test_module_imports_another():
+    found = {str(path): {name for name in imported(path) if ".test_" in f".{name}"} for path in TESTS.rglob("*.py")}
     assert {path: names for path, names in found.items() if names} == {}
 
 

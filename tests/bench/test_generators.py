@@ -28,6 +28,7 @@ from bench.generators import (
     true_command,
     wide,
 )
+from tests.support.processes import LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +140,7 @@ def test_command_prints_a_document_that_fastrun_loads(shape, make, tmp_path):
     root = os.path.dirname(os.path.dirname(bench.__file__))
     with path.open("wb") as file:
         command = [sys.executable, "-m", "bench.generators", shape, "50", make, "--before", "10"]
-        subprocess.run(command, stdout=file, cwd=root, timeout=60, check=True)
+        subprocess.run(command, stdout=file, cwd=root, timeout=LIMIT, check=True)
     tasks = fastrun.load(path)
     assert len(tasks) == 50
     assert (tasks[0].type, tasks[0].arguments) == MAKES[make](0)

@@ -11,6 +11,7 @@ import pytest
 from bench.compare.record import load
 from bench.measure import child_environment
 from tests.bench.compare.samples import run_compare
+from tests.support.processes import LIMIT
 
 
 def test_command_shows_stored_figures_as_it_showed_them_when_measured(tmp_path):
@@ -27,7 +28,7 @@ def test_command_shows_stored_figures_as_it_showed_them_when_measured(tmp_path):
 @pytest.mark.parametrize(("options", "message"), [([], "No such file"), (["--quick"], "No such file")])
 def test_unreadable_workflows_folder_is_an_error_before_anything_is_measured(tmp_path, options, message):
     command = [sys.executable, "-m", "bench", "compare", *options, "--workflows", os.fspath(tmp_path / "none")]
-    found = subprocess.run(command, env=child_environment(), timeout=60, capture_output=True, text=True, check=False)
+    found = subprocess.run(command, env=child_environment(), timeout=LIMIT, capture_output=True, text=True, check=False)
     assert found.returncode == 2
     assert message in found.stderr
     assert found.stdout == ""

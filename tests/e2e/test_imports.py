@@ -17,7 +17,7 @@ from tests.support.processes import LIMIT, environment
 def _loaded_by(code: str) -> set[str]:
     script = f"{code}\nimport sys; print(*sys.modules, file=sys.__stderr__)"
     result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment(), check=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment(), check=True, timeout=LIMIT
     )
     return set(result.stderr.split())
 
@@ -44,7 +44,7 @@ assert before == state()
 assert threading.active_count() == 1
 """
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, env=environment(), check=False, timeout=60
+        [sys.executable, "-c", code], capture_output=True, env=environment(), check=False, timeout=LIMIT
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
 

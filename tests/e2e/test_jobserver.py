@@ -233,7 +233,7 @@ def test_fastrun_shares_its_limit_with_cargo(tmp_path, style):
 
 
 @needs_old_make
-def test_what_is_passed_on_is_what_make_reads(tmp_path):
+def test_makeflags_are_passed_on_as_make_reads_them(tmp_path):
     place = Place(tmp_path, OLD_MAKE, 1)
     place.write("echo $MAKEFLAGS", "make jobs")
     result = place.fastrun("-j2", "--jobserver")

@@ -160,7 +160,7 @@ def test_every_task_has_the_fate_that_the_model_says(situation, random, slots):
 
 
 @given(situations(), st.randoms(use_true_random=False), st.integers(1, 4), st.integers(1, 2))
-def test_after_too_many_failures_only_what_is_for_them_starts(situation, random, slots, most):
+def test_after_too_many_failures_only_tasks_for_failures_start(situation, random, slots, most):
     edges, traits, pools = situation
     play = Play(edges, traits, pools, random, slots, keep_going=most)
     scheduler = play.scheduler
@@ -214,7 +214,7 @@ def run_all(scheduler: Scheduler, *failing: int) -> list[int]:
     return started
 
 
-def test_a_cleanup_runs_whatever_became_of_what_it_waits_for():
+def test_cleanup_runs_however_its_dependencies_ended():
     cleanup = Traits(when="always")
     for failing in ((), (0,), (1,)):
         scheduler = scheduler_of(*plain([], [0], [0, 1], t2=cleanup))
@@ -231,7 +231,7 @@ def test_a_notification_of_failure_is_not_needed_without_one():
     assert run_all(scheduler, 0) == [0, 1, 2]
 
 
-def test_a_failure_that_is_allowed_counts_for_nobody():
+def test_allowed_failure_is_not_counted():
     scheduler = scheduler_of(*plain([], [0], [0], t0=Traits(may_fail=True), t2=Traits(when="failed")), keep_going=1)
     assert run_all(scheduler, 0) == [0, 1]
     assert (scheduler.allowed, scheduler.skips, scheduler.phase) == (1, {2: NOT_NEEDED}, Phase.RUNNING)
@@ -297,7 +297,7 @@ def test_a_task_that_is_held_when_too_many_have_failed_is_not_waited_for():
     assert scheduler.finished
 
 
-def test_the_order_leaves_out_what_waits_for_a_failure():
+def test_order_leaves_out_tasks_that_wait_for_a_failure():
     edges, traits, pools = plain([], [0], [0], t1=Traits(when="failed"), t2=Traits(when="always"))
     graph = scheduler_of(edges, traits, pools)._graph
     assert order(graph) == [0, 2]

@@ -78,7 +78,7 @@ def test_the_command_line_prints_what_the_model_says(tmp_path, document, mode):
 
 @settings(max_examples=TIMEOUTS)
 @given(documents(hangs=True), st.sampled_from([None, 1, 3]))
-def test_what_hangs_fails_when_its_time_is_over(document, jobs):
+def test_hanging_task_fails_when_its_time_is_over(document, jobs):
     tasks = document["tasks"]
     report = fastrun.run(document, jobs=jobs)
     statuses = expected_statuses(tasks)

@@ -24,7 +24,7 @@ import fastrun.journal.recovery
 import fastrun.observers.terminal.console
 
 # Seconds after which a run hangs: the longest wait for something that is short is ten.
-PATIENCE = 40.0
+PATIENCE = 200.0
 
 calls = 0
 

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-PATIENCE = 40.0
+PATIENCE = 200.0
 
 # For those that should not run beside this one, and would start now.
 LINGER = 0.05

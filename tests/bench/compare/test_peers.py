@@ -13,6 +13,7 @@ import pytest
 
 from bench.compare.peers import COMMAND_PEERS, DOCUMENT, SNIPPET_PEERS, Unavailable, find_peer
 from bench.measure import child_environment, measure
+from tests.support.processes import LIMIT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,11 +100,11 @@ def test_every_peer_runs_all_commands_after_their_dependencies(tmp_path: Path, m
     folder.mkdir()
     (folder / DOCUMENT).write_bytes(orjson.dumps({"tasks": tasks}))
     prepare = [sys.executable, "-m", "bench.compare.peers", str(folder), module]
-    subprocess.run(prepare, env=child_environment(), timeout=60, check=True)
+    subprocess.run(prepare, env=child_environment(), timeout=LIMIT, check=True)
     # A second run runs all commands again.
     for _ in range(2):
         log.unlink(missing_ok=True)
-        measure(peer.command(str(folder), 3), timeout=60)
+        measure(peer.command(str(folder), 3), timeout=LIMIT)
         order = log.read_text()
         assert sorted(order) == sorted(WAITS)
         if peer.KNOWS_DEPENDENCIES:
@@ -117,7 +118,7 @@ def test_peer_fails_if_its_command_fails(tmp_path: Path, module):
     (tmp_path / DOCUMENT).write_bytes(orjson.dumps(document))
     peer.prepare(document, str(tmp_path))
     with pytest.raises(RuntimeError, match="exit code"):
-        measure(peer.command(str(tmp_path), 2), timeout=60)
+        measure(peer.command(str(tmp_path), 2), timeout=LIMIT)
 
 
 @pytest.mark.parametrize("module", SNIPPET_PEERS)
@@ -129,7 +130,7 @@ def test_every_peer_runs_all_snippets(tmp_path: Path, module):
         for i in range(5)
     ]
     (tmp_path / DOCUMENT).write_bytes(orjson.dumps({"tasks": tasks}))
-    measure(peer.command(str(tmp_path), 2), timeout=60)
+    measure(peer.command(str(tmp_path), 2), timeout=LIMIT)
     assert sorted(log.read_text()) == list("01234")
 
 

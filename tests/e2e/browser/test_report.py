@@ -105,7 +105,7 @@ def test_a_script_in_a_name_or_in_output_is_text(failing, opened):
     assert page.js("document.images.length") == 0
 
 
-def test_who_types_a_search_stays_where_the_table_is(failing, opened):
+def test_typing_a_search_keeps_the_place_in_the_table(failing, opened):
     page = opened(failing)
     page.js("document.getElementById('tasks').scrollIntoView()")
     place = page.js("window.scrollY")
@@ -128,7 +128,7 @@ def test_a_failure_that_is_allowed_is_shown_as_such_and_what_was_not_needed_is_n
     assert page.texts("#skips li") == []
 
 
-def test_what_ran_at_once_is_what_ran_at_the_same_time(tmp_path, opened):
+def test_most_at_once_counts_tasks_at_the_same_time(tmp_path, opened):
     story = Story(tmp_path / "page.html", [exec_task("a"), exec_task("b"), Task("c", "eval", "")])
     story.start(0, "a")
     story.run(0, 1, "b")
@@ -164,7 +164,7 @@ def test_search_finds_tasks_everywhere(failing, opened):
     assert page.js("document.getElementById('search').value") == ""
 
 
-def test_filters_show_what_has_a_status(failing, opened):
+def test_filters_show_tasks_by_status(failing, opened):
     page = opened(failing)
     page.click("#filters [data-status=skipped]")
     assert page.rows() == ["link", "test"]
@@ -220,7 +220,7 @@ COLOURS = """(() => {
 
 
 @pytest.mark.parametrize("selector", ["#timeline-canvas", "#chart canvas"])
-def test_what_is_drawn_turns_dark_with_the_system(failing, opened, selector):
+def test_drawings_turn_dark_with_the_system(failing, opened, selector):
     page = opened(failing)
     colours = COLOURS.replace("SELECTOR", selector)
     page.until(f"{colours} !== '0'")

@@ -54,7 +54,7 @@ def test_a_wrong_address_is_one_line(tmp_path, address, said):
 
 
 @needs_dask
-def test_who_answers_nothing_is_no_scheduler(tmp_path):
+def test_server_that_does_not_answer_is_no_scheduler(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         path = write_json(tmp_path, document(eval_("a", "print('never')")))

@@ -113,7 +113,7 @@ def test_bundles_grow_with_small_tasks_and_shrink_with_long_ones():
     assert sizes[-1] == 1
 
 
-def test_what_a_worker_gives_back_goes_to_another_seat():
+def test_task_that_a_worker_gives_back_goes_to_another_seat():
     async def script(cluster: Played) -> None:
         cluster.owner.seat_opened(0, ONE)
         for number in range(3):
@@ -142,7 +142,7 @@ def test_what_a_worker_gives_back_goes_to_another_seat():
     assert sorted(e[1] for e in recorder.events if e[0] == "task_started") == sorted(task["name"] for task in TASKS)
 
 
-def test_what_had_started_on_a_lost_seat_runs_again_and_the_rest_goes_back():
+def test_task_started_on_a_lost_seat_runs_again_and_the_rest_goes_back():
     async def script(cluster: Played) -> None:
         cluster.owner.seat_opened(0, ONE)
         for number in range(3):
@@ -239,7 +239,7 @@ def test_after_too_many_losses_a_task_has_failed():
     assert [event[0] for event in recorder.events].count("task_started") == 2
 
 
-def test_after_the_last_failure_what_lies_at_seats_is_had_back():
+def test_after_the_last_failure_tasks_come_back_from_their_seats():
     async def script(cluster: Played) -> None:
         cluster.owner.seat_opened(0, ONE)
         for number in range(3):
@@ -272,7 +272,7 @@ def test_a_seat_without_work_is_given_back():
     assert report.ok
 
 
-def test_a_lost_cluster_fails_what_is_in_hand_and_what_comes():
+def test_lost_cluster_fails_running_and_coming_tasks():
     async def script(cluster: Played) -> None:
         cluster.owner.seat_opened(0, ONE)
         (first,) = await cluster.given(1)
@@ -283,7 +283,7 @@ def test_a_lost_cluster_fails_what_is_in_hand_and_what_comes():
     assert {(result.status.label, result.reason) for result in report} == {("failed", "all is lost")}
 
 
-def test_what_is_in_hand_is_bounded_whatever_there_is_to_do():
+def test_tasks_in_hand_are_bounded_however_many_are_ready():
     graph = build(read(document(*(exec_(f"t{number}", "true") for number in range(20_000))), "document"))
     cluster = SimulatedCluster(8)
     most = 0

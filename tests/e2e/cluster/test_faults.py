@@ -88,7 +88,7 @@ def test_workers_end_the_tasks_of_a_fastrun_that_is_killed(cluster, tmp_path):
     assert fastrun("--cluster", cluster.address, write_json(tmp_path, tasks)).returncode == 0
 
 
-def test_who_cannot_reach_the_workers_talks_through_the_scheduler(cluster, tmp_path):
+def test_client_that_cannot_reach_the_workers_talks_through_the_scheduler(cluster, tmp_path):
     tasks = [exec_("a", "seq 100000"), exec_("b", "false", retries=1, retry_delay=0), exec_("c", "echo c", "a")]
     path = write_json(tmp_path, document(*tasks))
     variables = environment(DASK_DISTRIBUTED__CLIENT__DIRECT_TO_WORKERS="False")
@@ -161,7 +161,7 @@ def test_a_task_that_loses_too_many_workers_has_failed(tmp_path):
         wait_for(lambda: not alive(pid))
 
 
-def test_without_a_scheduler_what_ran_has_failed_and_the_journal_is_whole(tmp_path):
+def test_tasks_of_a_lost_scheduler_have_failed_and_the_journal_is_whole(tmp_path):
     with processes(tmp_path, "one") as cluster:
         waiting = exec_("a", _waits("a"), "done")
         tasks = document(exec_("done", "true"), waiting, exec_("b", "true", "a"), eval_("e", "1"))
@@ -184,7 +184,7 @@ def test_without_a_scheduler_what_ran_has_failed_and_the_journal_is_whole(tmp_pa
     assert again.stdout == b"a\nb\n"
 
 
-def test_a_worker_that_joins_takes_what_needs_its_resources(tmp_path):
+def test_worker_that_joins_takes_tasks_that_need_its_resources(tmp_path):
     with processes(tmp_path, "plain") as cluster:
         tasks = document(
             exec_("gpu", "touch gpu", resources={"GPU": 1}),

@@ -132,7 +132,7 @@ class Checksum(library.Observer):
         self._last += len(whole)
 
 
-def test_who_takes_no_output_holds_up_the_task_and_fills_no_memory():
+def test_observer_that_takes_no_output_holds_up_the_task_and_fills_no_memory():
     class Behind(library.Observer):
         """Takes nothing for the first two hundred looks."""
 
@@ -162,7 +162,7 @@ def test_who_takes_no_output_holds_up_the_task_and_fills_no_memory():
     assert 1_000_000 < behind.most_waiting < 2_000_000
 
 
-def test_commands_are_measured_for_who_wants_to_know():
+def test_commands_are_measured_for_detailed_observers():
     class Curious(Placed):
         detailed = True
 
@@ -262,7 +262,7 @@ def test_a_journal_goes_on_where_the_run_ended(tmp_path):
     assert "a" not in recorder.workers
 
 
-def test_what_is_left_behind_is_ended_and_named():
+def test_processes_left_behind_are_ended_and_named():
     with pytest.warns(RuntimeWarning, match="a: left a process behind that keeps its output open; it is ended"):
         report, _ = run_inside(document(exec_("a", "sleep 1000 & echo $!")), grace=0.5)
     assert report.ok

@@ -45,7 +45,7 @@ def test_a_machine_whose_cable_is_pulled_out_loses_nothing(cluster, tmp_path):
     run_a_thousand(made, tmp_path, lambda: network.cut("one"))
 
 
-def test_what_runs_behind_a_cable_that_is_pulled_out_is_ended_there(cluster, tmp_path):
+def test_tasks_behind_a_pulled_cable_are_ended_there(cluster, tmp_path):
     made, network = cluster
     path = write_json(
         tmp_path, document(exec_("a", "echo $$ > pid-$FASTRUN_ATTEMPT; exec sleep 1000", where="cluster"))

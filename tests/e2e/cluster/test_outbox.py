@@ -41,7 +41,7 @@ def test_a_message_that_was_not_heard_is_told_again_and_nothing_is_told_twice():
     within_a_loop(play)
 
 
-def test_two_who_ask_at_the_same_time_hear_the_same():
+def test_two_readers_at_the_same_time_get_the_same():
     async def play(outbox: Outbox) -> None:
         asked = [asyncio.create_task(fetched(outbox, -1)) for _ in range(2)]
         await asyncio.sleep(0)
@@ -72,7 +72,7 @@ def test_it_is_full_until_output_is_fetched_and_cuts_it_into_messages():
     within_a_loop(play)
 
 
-def test_one_that_is_shut_takes_nothing_and_holds_nobody_up():
+def test_shut_outbox_takes_nothing_and_is_not_full():
     async def play(outbox: Outbox) -> None:
         outbox.shut = True
         for _ in range(20):

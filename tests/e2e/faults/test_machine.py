@@ -247,7 +247,7 @@ def test_standard_descriptors_are_closed(tmp_path, closed):
     assert (tmp_path / "run.journal").read_bytes().count(b"\n") == 6
 
 
-def test_sigchld_is_ignored_by_who_starts_it(tmp_path):
+def test_parent_ignores_sigchld(tmp_path):
     result = fastrun(
         write_json(tmp_path, document(exec_("a", "exit 7"), exec_("b", "true"))),
         preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),

@@ -50,7 +50,10 @@ def test_fork_without_exit_leaves_one_runner(tmp_path):
 def test_command_whose_status_a_snippet_takes_has_failed(tmp_path):
     """While the robber keeps the interpreter for itself nobody else looks at commands that end."""
     rob = """
-import ctypes, os, time
+import ctypes, os, sys, time
+# No other thread is let in between the two calls; those that wait already are once.
+sys.setswitchinterval(1000)
+time.sleep(0.01)
 while not os.path.exists("pid"):
     time.sleep(0.001)
 pid = int(open("pid").read())

@@ -211,8 +211,9 @@ def test_a_stopped_task_is_ended_too(tmp_path):
 
 
 def test_a_task_may_clean_up_in_the_grace_period(tmp_path):
-    # dash runs the trap only once the child in the foreground has gone, which the group's signal sees to.
-    path = write_json(tmp_path, document(exec_("a", "trap 'echo cleaned; exit 0' TERM; echo ready; sleep 1000 & wait")))
+    # dash runs the trap only once the child in the foreground has ended.
+    command = "trap 'echo cleaned; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
+    path = write_json(tmp_path, document(exec_("a", command)))
     with fastrun_process(path) as process:
         lines_until(process, 2)
         process.send_signal(signal.SIGTERM)
@@ -247,7 +248,7 @@ def test_a_second_sigint_kills_at_once(tmp_path):
     assert not alive(int(pid))
 
 
-def test_who_waits_for_the_end_is_told_for_what_and_what_would_end_it(tmp_path):
+def test_first_interrupt_says_what_the_run_waits_for_and_how_to_end_it(tmp_path):
     command = "trap '' TERM; echo; while :; do sleep 1000 & wait; done"
     tasks = document(exec_("a", command), exec_("b", command), exec_("c", "true", "a"))
     with fastrun_process("--grace", "1000", write_json(tmp_path, tasks)) as process:
@@ -430,7 +431,7 @@ def test_an_interrupt_before_anything_runs_is_exit_130(tmp_path):
     assert process.returncode == 130
 
 
-def test_an_interrupt_ends_and_names_what_left_its_session(tmp_path):
+def test_interrupt_ends_and_names_processes_that_left_their_session(tmp_path):
     daemon = "setsid sh -c '> left; exec sleep 1000' & echo $!"
     command = f"{daemon}; while [ ! -e left ]; do sleep 0.01; done; echo ready; sleep 1000"
     with fastrun_process(write_json(tmp_path, document(exec_("a", command, cwd=str(tmp_path))))) as process:

@@ -124,7 +124,7 @@ def test_the_variables_of_commands_are_none_of_options():
         (["--what-if", ""], "--what-if needs --journal FILE"),
     ],
 )
-def test_what_is_wrong_with_options_is_said_before_anything_is_done(tmp_path, arguments, said):
+def test_wrong_options_are_reported_before_anything_starts(tmp_path, arguments, said):
     write_json(tmp_path, document(exec_("a", "touch made")))
     result = fastrun(*arguments, "tasks.json", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, b"")

@@ -126,7 +126,7 @@ def test_an_environment_that_adds_nothing_and_its_order_do_not_matter():
     assert key({"X": "1", "Y": "2"}) == key({"Y": "2", "X": "1"})
 
 
-def test_keys_stay_what_they_are():
+def test_keys_do_not_change_between_versions():
     # Changed by mistake, every journal would be worth nothing.
     tasks = (Task("é", "exec", "true", (), "sub", {"X": "1"}), Task("b", "eval", "pass", ["é"]))
     assert list(keys_of(*tasks).values()) == ["8764f3e7926ffa76bc8ce8866f610078", "546486100d06ef07cb6554f706f0b0c3"]

@@ -25,7 +25,7 @@ from tests.support.journals import FAILED, OK, line_of, said, whole_lines
 from tests.support.processes import LIMIT
 
 
-def test_what_was_written_is_read(written):
+def test_records_are_read_as_they_were_written(written):
     recorded = read_journal(written)
     [run] = recorded.runs
     assert run[:5] == ("run-1", boot_id(), os.getpid(), process_start_time(os.getpid()), "hash-1")
@@ -110,7 +110,7 @@ def test_bytes_put_anywhere_give_no_record_and_no_other_error(rest, data):
         b"\0" * 4096,
     ],
 )
-def test_reading_stops_at_what_no_fastrun_wrote(written, line):
+def test_reading_stops_at_a_line_that_no_fastrun_wrote(written, line):
     good = line_of({"record": "start", "name": "later", "key": "k", "attempt": 1, "pid": None, "ticks": None})
     recorded = read_journal(written + line + good)
     assert (recorded.length, recorded.damaged) == (len(written), len(line + good))
@@ -174,7 +174,7 @@ def test_task_that_is_to_run_again_is_not_ok(path, written):
     assert recorded.seconds["a"] == 1.5
 
 
-def test_how_a_task_ended_that_is_not_ok_is_known_until_it_is(path, written):
+def test_end_of_a_failed_task_is_known_until_the_task_is_ok(path, written):
     assert read_journal(written).not_ok == {"b": "failed", "d": "skipped"}
     with closing(JournalFile.open(path, True)) as journal:
         journal.append(run_record("run-2", "hash-2"))

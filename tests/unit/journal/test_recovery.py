@@ -80,7 +80,7 @@ def folder(tmp_path) -> Folder:
     return Folder(tmp_path)
 
 
-def test_only_what_is_not_recorded_as_ok_runs_again(folder):
+def test_only_tasks_not_recorded_as_ok_run_again(folder):
     first = folder.run()
     assert (first.returncode, folder.log()) == (1, "abce")
     (folder.path / "ready").touch()
@@ -133,7 +133,7 @@ def test_rerun_runs_a_task_and_its_dependents_in_any_case(folder):
     assert folder.log() == "cde"
 
 
-def test_what_was_to_run_again_does_so_even_if_the_run_ended_before(folder):
+def test_task_that_was_to_run_again_does_even_if_the_run_ended_before(folder):
     (folder.path / "ready").touch()
     folder.run()
     # A run that is to do c and d again, and is killed when it has done c.
@@ -161,7 +161,7 @@ def test_what_was_to_run_again_does_so_even_if_the_run_ended_before(folder):
         (["--rerun", "e", "--only", "e"], "e", ""),
     ],
 )
-def test_what_depends_on_a_task_that_ran_in_a_part_runs_when_it_is_asked_for(folder, part, ran, left):
+def test_dependents_of_a_task_that_ran_in_a_part_run_when_asked_for(folder, part, ran, left):
     (folder.path / "ready").touch()
     folder.run()
     folder.log()
@@ -178,7 +178,7 @@ def test_what_depends_on_a_task_that_ran_in_a_part_runs_when_it_is_asked_for(fol
     assert folder.log() == ""
 
 
-def test_a_change_that_is_taken_back_has_changed_what_depends_on_it(folder):
+def test_change_that_is_taken_back_runs_the_dependents_again(folder):
     (folder.path / "ready").touch()
     folder.run()
     changed = document({**TASKS["tasks"][0], "env": {"X": "1"}}, *TASKS["tasks"][1:])

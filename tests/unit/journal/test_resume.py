@@ -98,7 +98,7 @@ def test_a_recorded_process_that_lives_is_found(started):
     assert [one.pid for one in survivors(started(), boot_id())] == [os.getpid()]
 
 
-def test_a_process_that_only_has_the_number_of_a_recorded_one_is_not_taken_for_it(started):
+def test_process_with_the_reused_id_of_a_recorded_process_is_another(started):
     for recorded in (
         # It has started after what is recorded; in another boot; on a system that does not say.
         started(ticks=1),

@@ -186,7 +186,7 @@ def test_snippets_that_took_no_time_are_on_the_critical_path(stage):
     assert [span.task.name for span in stage.timeline.critical_path()] == ["a", *(task.name for task in chain)]
 
 
-def test_a_cleanup_is_ready_when_what_it_waits_for_is_skipped(stage):
+def test_cleanup_is_ready_when_its_dependencies_are_skipped(stage):
     b = Task("b", "exec", "", ["a"])
     c = Task("c", "exec", "", ["b"], when="always")
     stage.at(0, A, FIRST)
@@ -214,7 +214,7 @@ def test_it_is_told_everything():
     assert not Observer().detailed
 
 
-def test_who_follows_is_told_once_a_turn_and_of_the_rest_at_the_end():
+def test_follower_hears_once_a_turn_and_the_rest_at_the_end():
     now = 100.0
     told = []
 
@@ -317,7 +317,7 @@ def turns_of_snippets(draw: st.DrawFn) -> list[list[tuple[Task, Start | Outcome]
 
 
 @given(turns=turns_of_snippets())
-def test_what_ran_together_is_told_as_if_it_came_one_by_one(tmp_path_factory, turns):
+def test_tasks_of_a_turn_are_told_as_if_they_came_singly(tmp_path_factory, turns):
     folder = tmp_path_factory.mktemp("told")
     together, files = told_of(turns, folder)
     with pytest.MonkeyPatch.context() as patch:

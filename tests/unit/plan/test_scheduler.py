@@ -100,7 +100,7 @@ def test_chains_hand_out_each_task_once_and_never_before_its_dependencies(edges,
     assert sorted(done) == list(range(len(edges)))
 
 
-def test_a_chain_is_what_waits_only_for_the_one_before_it():
+def test_chain_holds_tasks_that_wait_only_for_the_task_before():
     # 0 - 1 - 2 - 4, and 3 before 4 as well.
     scheduler = scheduler_of([[], [0], [1], [], [2, 3]])
     assert scheduler.start(0, 2) == [[0, 1, 2], [3]]
@@ -162,7 +162,7 @@ def test_the_longest_remaining_path_starts_first():
     assert start_one(scheduler) == 0
 
 
-def test_what_becomes_ready_later_comes_before_what_waits_with_a_shorter_path():
+def test_task_that_is_ready_later_goes_before_waiting_ones_with_shorter_paths():
     scheduler = scheduler_of([[], [], [0], [2], [3]])
     assert start_one(scheduler) == 0
     scheduler.task_ended(0, Status.OK)

@@ -86,7 +86,7 @@ def test_others_run_while_a_task_waits_for_its_next_attempt(tmp_path):
     assert (result.returncode, report["a"]) == (0, ("ok", "attempt 2 of 2"))
 
 
-def test_a_command_whose_time_is_over_is_tried_again_and_leaves_nobody_beside_the_next(tmp_path):
+def test_command_out_of_time_is_tried_again_and_leaves_no_process_beside_the_next(tmp_path):
     # The first attempt leaves a process behind that does not end when it is asked to.
     waits = "while grep -qs '^State:.*[RSDT]' /proc/$(cat left)/status; do sleep 0.01; done"
     stays = "sh -c 'trap \"\" TERM; exec sleep 1000' & echo $! > left; wait"
@@ -98,7 +98,7 @@ def test_a_command_whose_time_is_over_is_tried_again_and_leaves_nobody_beside_th
 
 @pytest.mark.parametrize("how", ["", "setsid "], ids=["in its group", "in a session of its own"])
 @pytest.mark.parametrize("detach", [False, True])
-def test_what_an_attempt_left_with_its_output_closed_does_not_run_beside_the_next(tmp_path, how, detach):
+def test_process_left_by_an_attempt_does_not_run_beside_the_next(tmp_path, how, detach):
     stays = f"{how}sh -c 'echo $$ > left; exec sleep 1000' > /dev/null 2>&1 & until [ -s left ]; do sleep 0.01; done"
     looks = "grep -s '^State:.*[RSDT]' /proc/$(cat left)/status && touch beside"
     command = f"if [ $FASTRUN_ATTEMPT = 1 ]; then {stays}; exit 3; else {looks}; exit 0; fi"
@@ -212,7 +212,7 @@ CLEANUP = [
 ]
 
 
-def test_what_is_for_failures_runs_after_one(tmp_path):
+def test_task_for_failures_runs_after_a_failure(tmp_path):
     result, report = run(tmp_path, *CLEANUP)
     assert result.returncode == 1
     assert {name: status for name, (status, _) in report.items()} == {
@@ -223,7 +223,7 @@ def test_what_is_for_failures_runs_after_one(tmp_path):
     }
 
 
-def test_what_is_for_failures_is_not_needed_without_one(tmp_path):
+def test_task_for_failures_is_not_needed_without_a_failure(tmp_path):
     tasks = [CLEANUP[0], exec_("test", "true", "start"), *CLEANUP[2:]]
     result, report = run(tmp_path, *tasks)
     assert (result.returncode, report["stop"]) == (0, ("ok", ""))

@@ -85,7 +85,7 @@ def test_a_task_is_asked_to_end_and_after_the_grace_made_to(timed):
     assert (ended.status, ended.reason) == (Status.FAILED, "timed out after 3 s")
 
 
-def test_what_has_ended_is_asked_nothing(timed):
+def test_ended_process_is_asked_nothing(timed):
     timed.begin(1)
     assert timed.deadlines.end(1, task(), Outcome(Status.OK)).status is Status.OK
     timed.clock.pass_to(100)
@@ -110,7 +110,7 @@ def test_while_time_stands_still_none_is_used_up(timed, times):
     assert timed.said == [*asked, (stopped + 10, 1, False), (stopped + 15, 1, True)]
 
 
-def test_what_ends_while_time_stands_still_is_let_go_and_the_next_attempt_has_its_whole_time(timed):
+def test_task_that_ends_while_time_stands_still_is_let_go_and_its_next_attempt_has_its_whole_time(timed):
     timed.begin(1)
     timed.begin(2)
     timed.clock.pass_to(4)

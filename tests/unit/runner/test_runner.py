@@ -200,7 +200,7 @@ async def test_an_executor_that_raises_fails_the_task_and_not_the_run():
 
 
 @staged
-async def test_what_ends_after_its_start_failed_half_way_has_ended_once():
+async def test_task_whose_start_failed_half_way_has_ended_once():
     class Faulty(HandExecutor):
         async def start(self, chains):
             self.begin(list(chains[0]))
@@ -398,7 +398,7 @@ async def test_skips_are_recorded_and_interrupted_tasks_too():
 
 
 @staged
-async def test_after_an_error_of_the_journal_nothing_starts_and_what_runs_is_waited_for():
+async def test_after_a_journal_error_nothing_starts_and_running_tasks_end():
     journal = HandJournal()
     journal.written = 1_000
     async with Stage([[], [0], [], []], journal=journal, slots=2) as stage:

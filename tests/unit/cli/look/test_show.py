@@ -13,7 +13,7 @@ from fastrun.cli.look.show import drawn, explain_lines, list_lines
 from fastrun.document.parse import read
 from fastrun.plan.graph import build
 from tests.support.documents import document, eval_, exec_, write_json
-from tests.support.processes import fastrun
+from tests.support.processes import LIMIT, fastrun
 
 EVIL = 'a"\\<b>\n\x1b'
 
@@ -40,7 +40,7 @@ def test_dot_is_read_by_pydot():
     assert labels == {"n0": '"a\\"\\\\<b>\\\\n\\\\x1b"', "n1": '"b"'}
     assert [(edge.get_source(), edge.get_destination()) for edge in graph.get_edges()] == [("n0", "n1")]
     if shutil.which("dot") is not None:
-        result = subprocess.run(["dot", "-Tplain"], input=text.encode(), capture_output=True, check=True, timeout=60)
+        result = subprocess.run(["dot", "-Tplain"], input=text.encode(), capture_output=True, check=True, timeout=LIMIT)
         assert b"edge n0 n1" in result.stdout
 
 

@@ -88,7 +88,7 @@ def test_a_shortage_of_descriptors_delays_tasks_and_fails_none(portable, tmp_pat
     assert ran.warnings == ["cannot start: Too many open files: starting fewer tasks at once"]
 
 
-def test_somebody_who_is_behind_slows_the_tasks_and_loses_nothing(portable):
+def test_slow_observer_slows_the_tasks_and_loses_nothing(portable):
     class Slow(Recorder):
         looks = 0
 
@@ -324,7 +324,7 @@ def test_a_stopped_command_is_ended_when_its_time_is_over(portable):
     assert ran.status("a") == ("failed", "timed out after 0.1 s")
 
 
-def test_what_a_command_out_of_time_left_behind_is_killed_while_the_run_goes_on(portable, tmp_path):
+def test_processes_of_a_command_out_of_time_are_killed_while_the_run_goes_on(portable, tmp_path):
     # The shell obeys, its child does not and has closed the output; the last command sees the child's end.
     child = "(trap '' TERM; exec >&- 2>&-; while :; do sleep 0.01; done) & echo $! > made; mv made pid; wait"
     watcher = "while [ ! -e pid ]; do sleep 0.01; done; while kill -0 $(cat pid); do sleep 0.01; done 2>&-"

@@ -323,7 +323,7 @@ def test_the_next_of_a_chain_passes_the_gate_as_well(tmp_path):
     assert ran.place("task_ended", "first") < ran.place("task_ended", "waits") < ran.place("task_started", "second")
 
 
-def test_what_tasks_wait_for_is_the_last_that_was_short(tmp_path):
+def test_tasks_wait_for_the_last_resource_that_was_short(tmp_path):
     door = Door(1, lambda: door.widen(9))
     tasks = [
         exec_("a", f"until [ -e {tmp_path}/go ]; do sleep 0.01; done"),
@@ -399,7 +399,18 @@ def test_the_library_refuses_them_too(limits, said):
 
 
 @pytest.mark.parametrize(("limits", "name"), [({"load": 0.01}, "load"), ({"min_memory": 1 << 60}, "memory")])
-def test_the_library_has_them(limits, name):
+def test_the_library_has_them(limits, name, monkeypatch, tmp_path):
+    take = Gates.take
+
+    def take_and_tell(gates: Gates, running: int) -> str | None:
+        shut = take(gates, running)
+        if shut is not None:
+            (tmp_path / f"shut{len(starts.held_by)}").touch()
+        return shut
+
+    monkeypatch.setattr(Gates, "take", take_and_tell)
     starts = Starts()
-    assert library.run(document(*[exec_(n, "sleep 0.2") for n in "abc"]), observers=[starts], **limits).ok
+    # a ends once b was refused, b once c was.
+    waits = [exec_(n, f"until [ -e {tmp_path}/shut{i} ]; do sleep 0.01; done") for i, n in enumerate("ab", 1)]
+    assert library.run(document(*waits, exec_("c", "true")), observers=[starts], **limits).ok
     assert starts.held_by == {"a": "slot", "b": name, "c": name}

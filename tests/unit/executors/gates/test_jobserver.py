@@ -85,7 +85,7 @@ def count(descriptor: int) -> int:
     return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-def test_who_waits_for_a_token_is_told_once_and_costs_nothing(fifo, loop_run):
+def test_jobserver_wakes_once_without_polling(fifo, loop_run):
     async def main() -> None:
         guardian = Guardian("x", wanted=False)
         told: Any = Told()

@@ -13,6 +13,7 @@ import pytest
 
 import fastrun as library
 from fastrun import Observer
+from fastrun.executors.gates.jobserver import Jobserver
 from tests.support import leaf
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.jobs import TOKENS, counted, ended
@@ -120,7 +121,7 @@ def test_a_run_that_is_broken_off_gives_tokens_back(fifo, monkeypatch):
     assert fifo.left() == TOKENS
 
 
-def test_a_run_that_nobody_goes_on_with_gives_tokens_back(tmp_path, fifo):
+def test_run_whose_loop_is_abandoned_gives_tokens_back(tmp_path, fifo):
     code = """
 import asyncio, fastrun, glob, logging
 logging.disable()
@@ -182,8 +183,17 @@ def test_an_explicit_limit_goes_over_that_of_make(tmp_path, fifo):
     assert leaf.most(str(tmp_path)) == 2
 
 
-def test_who_waited_for_a_token_is_told_so(fifo, monkeypatch):
+def test_start_says_that_a_task_waited_for_a_token(fifo, monkeypatch, tmp_path):
     monkeypatch.setenv("MAKEFLAGS", fifo.flags)
+    take = Jobserver.take
+
+    def take_and_tell(gate: Jobserver, running: int) -> bool:
+        taken = take(gate, running)
+        if not taken:
+            (tmp_path / "refused").touch()
+        return taken
+
+    monkeypatch.setattr(Jobserver, "take", take_and_tell)
 
     class Starts(Observer):
         detailed = True
@@ -193,7 +203,8 @@ def test_who_waited_for_a_token_is_told_so(fifo, monkeypatch):
             self.held_by.append(start.held_by)
 
     starts = Starts()
-    report = library.run(document(*[exec_(f"t{number}", "sleep 0.05") for number in range(6)]), observers=[starts])
+    waits = f"until [ -e {tmp_path}/refused ]; do sleep 0.01; done"
+    report = library.run(document(*[exec_(f"t{number}", waits) for number in range(6)]), observers=[starts])
     assert report.ok
     assert starts.held_by == ["slot"] * 4 + ["jobserver"] * 2
 

@@ -14,7 +14,7 @@ from fastrun.executors.guardian.emergency import Runner, Survivors, account, end
 from fastrun.executors.guardian.groups import signal_process
 from fastrun.executors.guardian.proc import Identity, start_time
 from fastrun.executors.guardian.table import EVAL, EXEC, Row
-from tests.support.processes import WITHOUT_FIRST_THREAD, WITHOUT_MARK, alive, wait_for
+from tests.support.processes import LIMIT, WITHOUT_FIRST_THREAD, WITHOUT_MARK, alive, wait_for
 
 RUN = os.urandom(8).hex()
 # Nobody: what is spared besides is the test's own process.
@@ -67,7 +67,7 @@ def test_the_willing_are_ended_by_term_and_the_deaf_by_kill(start, without_pidfd
     assert _killed_by(deaf) == signal.SIGKILL
 
 
-def test_who_is_stopped_is_continued_to_end_by_itself(start, tmp_path):
+def test_stopped_process_is_continued_to_end_by_itself(start, tmp_path):
     said = tmp_path / "said"
     pid = start(f"trap 'echo term > {said}; exit' TERM; echo $$; kill -STOP $$", FASTRUN_RUN_ID=RUN)
     os.waitid(os.P_PID, pid, os.WSTOPPED)
@@ -75,7 +75,7 @@ def test_who_is_stopped_is_continued_to_end_by_itself(start, tmp_path):
     assert said.read_text() == "term\n"
 
 
-def test_who_goes_on_without_his_first_thread_is_ended(start):
+def test_process_without_its_first_thread_is_ended(start):
     pid = start(f"echo $$; exec {sys.executable} -c '{WITHOUT_FIRST_THREAD}'", FASTRUN_RUN_ID=RUN)
     wait_for(lambda: not os.path.exists(f"/proc/{pid}/exe"))
     assert survivors().end() == (1, 0)
@@ -88,7 +88,7 @@ def test_a_process_that_loses_its_mark_is_waited_for_and_killed(start):
     assert _killed_by(pid) == signal.SIGKILL
 
 
-def test_nobody_is_told_to_end_twice(start, tmp_path):
+def test_process_is_told_to_end_once(start, tmp_path):
     said = tmp_path / "said"
     command = f"trap 'echo term >> {said}' TERM; echo $$; while :; do sleep 0.01; done"
     start(command, FASTRUN_RUN_ID=RUN)
@@ -96,7 +96,7 @@ def test_nobody_is_told_to_end_twice(start, tmp_path):
     assert said.read_text() == "term\n"
 
 
-def test_who_forks_all_the_time_is_ended():
+def test_process_that_keeps_forking_is_ended():
     """A look finds hardly any of them alive. Whoever is left at the end says so."""
     code = """
 import os, signal, sys
@@ -117,14 +117,14 @@ os.write(1, b"end")
         assert process.stdout.read() == b""
 
 
-def test_a_group_with_somebody_detached_in_it_is_not_killed_as_a_whole(start):
+def test_group_with_a_detached_process_is_not_killed_as_a_whole(start):
     command = "trap '' TERM; FASTRUN_DETACH=1 sh -c 'echo $$; exec sleep 1000' & exec sleep 1000"
     detached = start(command, FASTRUN_RUN_ID=RUN)
     assert survivors(os.getpgid(detached)).end() == (1, 0)
     assert alive(detached)
 
 
-def test_a_number_that_has_become_somebody_elses_is_no_command(start):
+def test_pid_that_another_process_has_now_is_no_command(start):
     pid = start("echo $$; exec sleep 1000")
     found = survivors(pid)
     assert [process.pid for process in found.look()[0]] == [pid]
@@ -132,14 +132,14 @@ def test_a_number_that_has_become_somebody_elses_is_no_command(start):
     assert found.look() == (set(), set())
 
 
-def test_a_session_of_somebody_who_is_not_marked_is_his(start):
+def test_session_of_an_unmarked_process_is_left_alone(start):
     command = f"FASTRUN_RUN_ID={RUN} sh -c 'echo $$; kill -STOP $$' & exec sleep 1000"
     marked = start(command)
     assert survivors().look() == ({Identity(marked, start_time(marked))}, set())
 
 
 @pytest.mark.parametrize("without_pidfd", [False, True])
-def test_no_signal_reaches_a_process_that_is_not_the_one_seen(start, without_pidfd, monkeypatch):
+def test_no_signal_reaches_a_process_with_a_reused_id(start, without_pidfd, monkeypatch):
     if without_pidfd:
         monkeypatch.delattr(os, "pidfd_open")
     pid = start("echo $$; exec sleep 1000")
@@ -154,21 +154,21 @@ def test_no_signal_reaches_a_process_that_is_not_the_one_seen(start, without_pid
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
-def test_who_has_become_another_user_is_counted_and_not_waited_for(start):
+def test_process_of_another_user_is_counted_and_not_waited_for(start):
     """As a user that may not signal it: a process of root's in a command's session."""
     pid = start("echo $$; exec sleep 1000")
     code = f"""
-import os, time
-from fastrun.executors.guardian.emergency import Runner, Survivors
+import os
+from fastrun.executors.guardian import emergency
+emergency._PATIENCE = 1e9
 os.setuid(65534)
-began = time.monotonic()
-print(Survivors({RUN!r}, [{pid}], Runner(0, os.getsid(0), os.getpgrp())).end(), time.monotonic() - began < 2)
+print(emergency.Survivors({RUN!r}, [{pid}], emergency.Runner(0, os.getsid(0), os.getpgrp())).end())
 """
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     result = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, check=False, timeout=60
+        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, check=False, timeout=LIMIT
     )
-    assert result.stdout == b"(0, 1) True\n", result.stderr
+    assert result.stdout == b"(0, 1)\n", result.stderr
     assert alive(pid)
 
 
@@ -188,7 +188,7 @@ print(end_groups([{willing}, {deaf}, {1 << 22}]))
     assert end_groups([willing]) == (0, 0)
 
 
-def test_what_is_said_of_it():
+def test_account_counts_processes_and_names_tasks():
     assert account("it died", 0, 0, []) == "fastrun: it died; ended 0 processes of its tasks\n"
     rows = [Row(EVAL, 0, f"s{number}") for number in range(12)] + [Row(EXEC, 5, "c"), Row(EXEC, 6, "")]
     assert account("it died", 1, 2, rows).splitlines() == [

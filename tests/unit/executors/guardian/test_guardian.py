@@ -145,14 +145,14 @@ def wait_until(condition, seconds: float = LIMIT) -> bool:
 
 
 @pytest.mark.parametrize("death", DEATHS.values(), ids=DEATHS)
-def test_whatever_a_dead_runner_leaves_is_ended_within_a_second(death):
+def test_guardian_ends_all_that_a_dead_runner_leaves(death):
     with Runner(TASKS + OTHERS) as runner:
         assert runner.living() == set(runner.pids)
         tasks = set(runner.pids) - {"detached", "neighbour in the runner's group", "another run's"}
         assert len(tasks) == 8
         runner.tell(death)
         runner.process.wait(LIMIT)
-        assert wait_until(lambda: not tasks & runner.living(), 1)
+        assert wait_until(lambda: not tasks & runner.living())
         errors = runner.errors()
         # The leader of a bare child's session, and the one marked child of a leader that has gone.
         assert errors[-2:] == [
@@ -242,7 +242,7 @@ print(pids["inner"], flush=True)
         pid = runner.pids["inner runner"]
         assert alive(pid)
         runner.tell(DEATHS["killed"])
-        assert wait_until(lambda: not alive(pid), 2)
+        assert wait_until(lambda: not alive(pid))
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])
@@ -258,7 +258,7 @@ os.killpg(guardian._pid, {number})
         assert runner.errors() == ["fastrun: fastrun died; ended 1 process of its tasks"]
 
 
-def test_nobody_has_to_listen():
+def test_run_needs_no_observer():
     read_end, write_end = os.pipe()
     with Runner('task("plain", "echo $$; exec sleep 1000")', stderr=write_end) as runner:
         os.close(write_end)
@@ -275,7 +275,7 @@ def guardian():
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_guardian_that_is_dead_or_stopped_holds_nobody_up(guardian, number):
+def test_dead_or_stopped_guardian_does_not_hold_up_the_run(guardian, number):
     guardian.start()
     pid = guardian._pid
     os.kill(pid, number)
@@ -284,14 +284,14 @@ def test_a_guardian_that_is_dead_or_stopped_holds_nobody_up(guardian, number):
     assert not alive(pid)
 
 
-def test_a_guardian_that_somebody_else_has_waited_for_holds_nobody_up(guardian):
+def test_guardian_whose_status_was_taken_does_not_hold_up_the_run(guardian):
     guardian.start()
     os.kill(guardian._pid, signal.SIGKILL)
     os.waitpid(-1, 0)
     guardian.stop()
 
 
-def test_a_pipe_that_a_snippet_has_closed_holds_nobody_up(guardian):
+def test_pipe_that_a_snippet_has_closed_does_not_hold_up_the_run(guardian):
     guardian.start()
     os.kill(guardian._pid, signal.SIGSTOP)
     os.close(guardian._pipe)
@@ -353,7 +353,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     ("missing", "message"),
     [("shell", "/nowhere/sh"), ("python", "no Python"), ("memory", "no shared memory"), ("setsid", "no setsid")],
 )
-def test_what_cannot_be_started_leaves_a_table_and_nothing_open(missing, message, monkeypatch):
+def test_guardian_that_cannot_start_leaves_a_table_and_nothing_open(missing, message, monkeypatch):
     """``_nothing_left_over`` counts the descriptors."""
     if missing == "memory":
         monkeypatch.setattr(os, "memfd_create", _refuse(OSError("no memory")))

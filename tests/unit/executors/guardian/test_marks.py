@@ -81,7 +81,7 @@ NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", *([] if os.geteuid() 
 
 
 @pytest.mark.parametrize("prefix", [[], NAMESPACE], ids=["here", "in a container that it came into from outside"])
-def test_who_becomes_another_program_all_the_time_is_found_at_each_look(tmp_path, prefix):
+def test_process_that_keeps_becoming_another_program_is_found_at_each_look(tmp_path, prefix):
     if prefix and subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
         pytest.skip("no namespaces may be made here")
     (tmp_path / "restless").write_text('exec sh "$0"')
@@ -96,7 +96,7 @@ def test_who_becomes_another_program_all_the_time_is_found_at_each_look(tmp_path
     assert (result.stdout, result.stderr) == ("True\n", "")
 
 
-def test_who_goes_on_without_his_first_thread_is_found():
+def test_process_without_its_first_thread_is_found():
     with subprocess.Popen(
         [sys.executable, "-c", WITHOUT_FIRST_THREAD], env={**os.environ, "FASTRUN_RUN_ID": RUN, "FASTRUN_TASK": "a"}
     ) as process:
@@ -108,7 +108,7 @@ def test_who_goes_on_without_his_first_thread_is_found():
     assert found() == []
 
 
-def test_who_has_an_empty_environment_is_nobody():
+def test_process_with_an_empty_environment_is_unmarked():
     with subprocess.Popen(["sleep", "1000"], env={}) as process:
         try:
             assert found() == []

@@ -18,7 +18,7 @@ def table():
     table.close()
 
 
-def test_what_was_added_and_not_removed_can_be_read(table):
+def test_rows_that_were_added_and_not_removed_can_be_read(table):
     rows = [table.add(EXEC, 7, "größe"), table.add(EVAL, 0, "b"), table.add(EXEC, 9, "")]
     assert read_rows(table.descriptor) == [Row(EXEC, 7, "größe"), Row(EVAL, 0, "b"), Row(EXEC, 9, "")]
     table.remove(rows[1])
@@ -41,7 +41,7 @@ def test_a_label_is_cut_between_characters(table, label, shown):
     assert read_rows(table.descriptor) == [Row(EXEC, 1, shown)]
 
 
-def test_a_full_table_lists_no_more_until_somebody_ends(table):
+def test_full_table_lists_no_more_until_a_task_ends(table):
     rows = [table.add(EXEC, number, "") for number in range(1, 4097)]
     assert sorted(rows) == list(range(4096))
     assert table.add(EXEC, 5000, "") == NO_ROW
@@ -61,7 +61,7 @@ def test_a_closed_table_is_quiet():
 
 
 @pytest.mark.parametrize("missing", ["memfd_create", "everything"])
-def test_without_a_memfd_there_is_a_file_or_memory_that_nobody_reads(missing, monkeypatch, tmp_path):
+def test_without_a_memfd_there_is_a_file_or_unread_memory(missing, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", os.fspath(tmp_path / ("" if missing == "memfd_create" else "nowhere")))
     monkeypatch.delattr(os, "memfd_create")
     table = Table()

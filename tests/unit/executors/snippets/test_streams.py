@@ -9,10 +9,14 @@ import threading
 
 import pytest
 
+from tests.support.amounts import many
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT, environment, fastrun, report_of, unmeasured
 from tests.support.runs import Evaluated, evaluate, shared
+
+# Each leaves a thread behind that prints on, and all of them compete for the interpreter's lock.
+RUNS = many("runs under threads that print", 10, 30)
 
 
 def test_prints_belong_to_the_task_that_called_them():
@@ -121,7 +125,7 @@ def test_others_in_the_process_print_where_they_would_without_us(capfd):
     assert capfd.readouterr() == ("from the loop\n", "and its errors\n")
 
 
-def test_what_a_forked_child_prints_is_not_lost(tmp_path):
+def test_output_of_a_forked_child_is_not_lost(tmp_path):
     source = (
         "import multiprocessing as m\n"
         "p = m.get_context('fork').Process(target=lambda: print('x' * 3_000_000 + 'from child', flush=True))\n"
@@ -133,7 +137,7 @@ def test_what_a_forked_child_prints_is_not_lost(tmp_path):
     assert b"0\n" in result.stdout
 
 
-def test_what_an_observer_prints_is_not_the_tasks(capfd):
+def test_output_of_an_observer_is_not_the_tasks(capfd):
     class Printer(Recorder):
         def task_output(self, number, task, stream, data) -> None:
             super().task_output(number, task, stream, data)
@@ -158,7 +162,7 @@ def test_streams_are_put_back_under_a_thread_that_is_printing(tmp_path):
     code = f"""
 import builtins, fastrun
 builtins.print_on = lambda: [print(number) for number in iter(int, 1)]
-for _ in range(30):
+for _ in range({RUNS}):
     assert fastrun.run({document(*tasks)!r}).ok
 """
     command = [sys.executable, "-c", code + "import os; os._exit(0)"]
@@ -171,7 +175,7 @@ for _ in range(30):
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_stream_that_a_snippet_deletes_is_back_after_the_run(stream):
     assert evaluate(f"import sys\ndel sys.{stream}").report.ok
-    # The conftest looks at which it is.
+    # The fixture for what tests leave behind compares which it is.
     assert hasattr(sys, stream)
 
 
@@ -183,7 +187,7 @@ def test_a_snippet_that_deletes_the_streams_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_what_a_snippet_writes_past_the_streams_is_not_lost(tmp_path, stream):
+def test_output_past_the_streams_is_not_lost(tmp_path, stream):
     # A thread that is left has the process end without all that an interpreter does at its end.
     leaves = "threading.Thread(target=threading.Event().wait).start()"
     path = write_json(
@@ -195,7 +199,7 @@ def test_what_a_snippet_writes_past_the_streams_is_not_lost(tmp_path, stream):
     assert b"past" in getattr(result, stream)
 
 
-def test_what_a_snippet_writes_past_a_stream_that_is_full_is_exit_3(tmp_path):
+def test_output_past_a_full_stream_is_exit_3(tmp_path):
     path = write_json(tmp_path, document(eval_("a", "import sys\nsys.__stdout__.write('past')")))
     command = [sys.executable, "-m", "fastrun", "--json", "-", os.fspath(path)]
     with open("/dev/full", "wb") as full:

@@ -164,7 +164,7 @@ def test_the_cause_of_a_skip_is_a_word(tmp_path):
     assert [of_task(events, name)["cause"] for name in "bcd"] == ["dependency", None, "not needed"]
 
 
-def test_what_a_task_waited_for_is_told(tmp_path):
+def test_report_says_what_a_task_waited_for(tmp_path):
     tasks = [exec_(f"p{number}", "sleep 0.01", pool="gpu") for number in range(2)]
     events = of_run(tmp_path, {"tasks": [*tasks, exec_("s", "true")], "pools": {"gpu": 1}}, "-j", "2")
     second = next(event for event in reversed(events) if event.get("name", "").startswith("p"))
@@ -260,7 +260,7 @@ def test_a_turn_of_the_loop_is_one_write_of_whole_lines():
     checked(b"".join(writes.pieces))
 
 
-def test_what_is_written_outlives_a_killed_fastrun(tmp_path):
+def test_written_records_outlive_a_killed_fastrun(tmp_path):
     path = write_json(tmp_path, document(exec_("a", "true"), exec_("b", "sleep 100", "a")))
     events = tmp_path / "events"
     with fastrun_process("--json", events, path) as process:
@@ -300,7 +300,7 @@ def test_a_full_disk_is_exit_3_and_the_tasks_go_on(tmp_path):
     assert (tmp_path / "made").exists()
 
 
-def test_what_cannot_be_opened_starts_nothing(tmp_path):
+def test_file_that_cannot_be_opened_starts_nothing(tmp_path):
     path = write_json(tmp_path, document(exec_("a", f"touch {tmp_path}/made")))
     result = fastrun("--json", f"{tmp_path}/no/where", path)
     assert (result.returncode, result.stdout) == (2, b"")
@@ -378,7 +378,7 @@ def test_the_documentation_is_true():
     }
 
 
-def test_standard_output_has_nothing_but_events_whoever_writes_to_it(tmp_path):
+def test_standard_output_has_nothing_but_events(tmp_path):
     source = (
         "import os, subprocess, sys\nos.write(1, b'one\\n')\nsys.__stdout__.write('two\\n')\nos.system('echo three')"
     )

@@ -58,7 +58,7 @@ def test_elsewhere_there_is_none_of_it(tmp_path):
     assert not (tmp_path / "summary").exists()
 
 
-def test_what_has_a_meaning_in_a_command_is_escaped(tmp_path):
+def test_characters_with_a_meaning_in_a_command_are_escaped(tmp_path):
     result = on_github(tmp_path, document(eval_("a:b,c%d=e::f\ng", "raise Exception('100%\\n:: ,')")))
     # The line's end in the name and in the message are told as \n before.
     title = r"a%3Ab%2Cc%25d=e%3A%3Af\ng"
@@ -95,7 +95,7 @@ def test_a_failure_that_is_allowed_is_none(tmp_path):
     assert commands(result.stdout) == ["::error title=b::exit status 1"]
 
 
-def test_the_summary_is_added_to_what_is_there(tmp_path):
+def test_summary_is_appended(tmp_path):
     (tmp_path / "summary").write_text("before\n")
     on_github(tmp_path, document(exec_("a", "exit 3"), exec_("b", "true", "a"), exec_("c", "true")))
     lines = (tmp_path / "summary").read_text().splitlines()

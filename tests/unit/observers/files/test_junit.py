@@ -84,7 +84,7 @@ def test_times_are_those_of_the_tasks_and_of_the_run(tmp_path):
     assert int(before) <= began <= time.time()
 
 
-def test_a_failure_holds_the_end_of_what_was_printed(tmp_path):
+def test_failure_holds_the_end_of_its_output(tmp_path):
     tasks = document(
         exec_("a", "for i in $(seq 100); do echo line $i; done; printf last >&2; exit 1"),
         eval_("b", "print('<&>\"', ']]>'); raise SystemExit(2)"),
@@ -96,7 +96,7 @@ def test_a_failure_holds_the_end_of_what_was_printed(tmp_path):
     assert texts["c"] == "gone"
 
 
-def test_what_tasks_waited_for_and_used_is_in_the_output_of_the_suite(tmp_path):
+def test_suite_output_says_what_tasks_waited_for_and_used(tmp_path):
     tasks = document(exec_("<a>\n", "sleep 0.05"), exec_("b", "exit 1"), eval_("c", "1 / 0"), exec_("d", "true", "c"))
     path = tmp_path / "report.xml"
     fastrun("-j", "1", "--junit", path, write_json(tmp_path, tasks))
@@ -131,7 +131,7 @@ def test_the_attempt_is_told_also_where_it_could_not_start(tmp_path):
     assert re.findall("^(.): attempt (. of .)", said, re.MULTILINE) == [("a", "3 of 3"), ("b", "2 of 2")]
 
 
-def test_what_xml_cannot_hold_is_replaced(tmp_path):
+def test_characters_that_xml_cannot_hold_are_replaced(tmp_path):
     names = ["a\x00b\x1b[1m\ufffe", "<&>\"'", " a\tb\nc\rd ", "ü日本😀"]
     tasks = document(*[eval_(name, f"raise Exception({name!r})") for name in names])
     path = tmp_path / "report.xml"
@@ -141,7 +141,7 @@ def test_what_xml_cannot_hold_is_replaced(tmp_path):
     assert [case.get("name") for case in cases] == ["a\ufffdb\ufffd[1m\ufffd", *names[1:]]
 
 
-def test_what_is_interrupted_is_an_error(tmp_path):
+def test_interrupted_task_is_an_error(tmp_path):
     path = write_json(tmp_path, document(exec_("a", f"touch {tmp_path}/made; sleep 100"), exec_("b", "true", "a")))
     with fastrun_process("--junit", tmp_path / "report.xml", path) as process:
         wait_for((tmp_path / "made").exists)
@@ -175,7 +175,7 @@ def test_a_lone_surrogate_in_a_name_is_no_harm(tmp_path):
     assert list(results(observed(tmp_path, [Task("a\ud800", "eval", "")]))) == ["a\ufffd"]
 
 
-def test_output_is_kept_of_what_runs_or_has_failed(tmp_path):
+def test_output_of_running_and_failed_tasks_is_kept(tmp_path):
     observer = JUnit(OutputFile(str(tmp_path / "x")), Timeline(), "x", "id")
     task = Task("a", "exec", "")
     for number, status in enumerate((Status.OK, Status.FAILED, Status.FAILED)):

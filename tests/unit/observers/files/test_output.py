@@ -23,7 +23,7 @@ def test_a_new_file_is_its_owners_alone_and_one_that_exists_keeps_its_mode(tmp_p
     assert (old.read_bytes(), stat.S_IMODE(old.stat().st_mode)) == (b"x", 0o644)
 
 
-def test_what_is_flushed_is_there_before_the_end(tmp_path):
+def test_flushed_output_is_there_before_the_end(tmp_path):
     with OutputFile(str(tmp_path / "a")) as file:
         file.write(b"x")
         file.flush()
@@ -64,7 +64,7 @@ def test_an_observer_that_did_not_come_to_its_end_says_so(tmp_path):
     assert observer.close() == f"{tmp_path}/a is not complete"
 
 
-def test_only_what_may_have_a_slow_reader_is_a_stream(tmp_path):
+def test_only_files_with_possible_slow_readers_are_streams(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     for name, kind in (("new", OutputFile), ("pipe", OutputStream)):
@@ -77,7 +77,7 @@ def test_only_what_may_have_a_slow_reader_is_a_stream(tmp_path):
     os.close(reader)
 
 
-def test_a_stream_whose_reader_sleeps_takes_all_at_once_and_says_that_nobody_reads():
+def test_stream_whose_reader_sleeps_takes_all_at_once_and_says_so():
     reader, writer = os.pipe()
     stream = OutputStream(writer, "the pipe")
     stream.write(b"x" * (5 << 20))

@@ -31,7 +31,7 @@ def test_the_end_of_long_output_is_kept():
         assert tail == Tail(lines[-EACH:], cut=True)
 
 
-def test_only_what_is_worth_it_is_kept():
+def test_only_output_of_running_and_failed_attempts_is_kept():
     tails = Tails()
     tails.add(1, b"x")
     tails.begin(0)
@@ -87,7 +87,7 @@ def test_progress_is_shown_as_a_terminal_would():
     assert text(b"10 %\r50 %\rdone\r\nnext\n")[0] == "done\nnext"
 
 
-def test_what_acts_on_a_terminal_is_taken_out_and_what_deceives_is_escaped():
+def test_terminal_codes_are_taken_out_and_deceiving_characters_escaped():
     assert shown("\x1b[1;31merror\x1b[0m: \x1b]8;;http://x\x1b\\here\x1b]8;;\x07") == "error: here"
     assert shown("a\tb \u202egnp.exe \x07") == "a\tb \\u202egnp.exe \\x07"
     assert text(b"caf\xc3\xa9 \xff\xfe") == ("café ��", False)

@@ -87,9 +87,7 @@ def test_every_attempt_is_on_the_track_of_its_slot_and_none_overlap(tmp_path):
 
 
 def test_an_attempt_says_how_it_went(tmp_path):
-    events = traced(
-        tmp_path, document(exec_("a", "sleep 0.05; exit 3", retries=1, retry_delay=0.1), exec_("b", "", "a"))
-    )
+    events = traced(tmp_path, document(exec_("a", "exit 3", retries=1, retry_delay=0.1), exec_("b", "", "a")))
     first, second = attempts(events)
     assert first["name"] == second["name"] == "a"
     assert first["args"]["status"] == second["args"]["status"] == "failed"
@@ -98,7 +96,7 @@ def test_an_attempt_says_how_it_went(tmp_path):
     assert first["args"]["retry_in"] >= 0.1
     assert first["args"]["cpu_seconds"] >= 0
     assert first["dur"] == pytest.approx(first["args"]["duration"] * 1e6, abs=2)
-    assert first["dur"] >= 50_000
+    assert first["dur"] > 0
     wait = second["args"]["wait"]
     assert second["ts"] == pytest.approx((wait["dependencies"] + wait["after"]) * 1e6, abs=2)
     assert (first["args"]["wait"]["for"], wait["for"]) == ("slot", "retry")
@@ -158,7 +156,7 @@ def test_a_full_disk_is_exit_3(tmp_path):
     assert result.stderr == b"fastrun: cannot write /dev/full: No space left on device\n"
 
 
-def test_what_cannot_be_opened_starts_nothing(tmp_path):
+def test_file_that_cannot_be_opened_starts_nothing(tmp_path):
     result = fastrun("--trace", tmp_path, write_json(tmp_path, document(exec_("a", "true"))))
     assert (result.returncode, result.stdout) == (2, b"")
     assert result.stderr.endswith(b": Is a directory\n")

@@ -229,7 +229,7 @@ def clockwork():
         yield console, asyncio.run(begin())
 
 
-def test_what_comes_after_a_pause_is_written_at_once_and_more_of_it_together(clockwork):
+def test_output_after_a_pause_is_written_at_once_and_more_of_it_together(clockwork):
     console, loop = clockwork
     console.task_started(0, A, FIRST_START)
     console.task_output(0, A, 1, b"x\n")
@@ -259,7 +259,7 @@ def test_much_output_is_written_in_every_turn(clockwork, monkeypatch):
     console.close()
 
 
-def test_what_waits_is_written_when_it_ends(clockwork):
+def test_waiting_lines_are_written_when_the_console_closes(clockwork):
     console, loop = clockwork
     console.task_started(0, A, FIRST_START)
     assert loop.turn() == b"Started: a\n"
@@ -344,7 +344,7 @@ class Pipe:
         return bytes(data)
 
 
-def test_a_reader_that_does_not_read_holds_up_nobody_and_loses_nothing():
+def test_reader_that_does_not_read_holds_up_no_task_and_loses_nothing():
     with Pipe() as pipe:
         expected = b""
         for number in range(300):
@@ -365,7 +365,7 @@ def test_a_stuck_reader_is_given_up_after_the_timeout():
         assert pipe.writer.close()
 
 
-def test_a_stream_made_non_blocking_by_somebody_loses_nothing():
+def test_stream_that_another_process_made_non_blocking_loses_nothing():
     with Pipe() as pipe:
         os.set_blocking(pipe.write_end, False)
         reader = threading.Thread(target=lambda: seen.append(pipe.read(500_000)))

@@ -47,7 +47,7 @@ def test_a_small_share_of_many_says_nothing():
     assert estimate.left(10.0) == 190.0
 
 
-def test_what_was_skipped_or_is_taken_over_took_no_time():
+def test_skipped_and_reused_tasks_took_no_time():
     estimate = Estimate(TASKS)
     for number in range(50):
         estimate.ended(number)

@@ -59,7 +59,7 @@ def test_a_failure_is_shown_with_its_place_its_command_and_the_end_of_its_output
     assert "fine" not in "".join(lines)
 
 
-def test_what_could_not_start_is_a_failure_like_any_other(tmp_path):
+def test_task_that_could_not_start_is_a_failure_like_any_other(tmp_path):
     tasks = document(exec_("a", "true", cwd="missing"), exec_("b", "true", "a"))
     path = write_json(tmp_path, tasks)
     assert before_report(fastrun(path, cwd=tmp_path).stdout) == [
@@ -147,7 +147,7 @@ def test_many_failures_are_counted_and_the_first_are_shown(tmp_path):
     assert lines[-1] == "  10 more failed"
 
 
-def test_what_is_too_much_after_a_failure_is_counted_too(tmp_path):
+def test_tasks_skipped_after_too_many_failures_are_counted(tmp_path):
     tasks = document(exec_("a", "exit 1"), exec_("b", "true"), exec_("c", "true"))
     lines = before_report(fastrun("-j1", "-k1", write_json(tmp_path, tasks)).stdout)
     assert lines[1] == "  2 skipped: stopped after 1 failure"
@@ -229,7 +229,7 @@ class Sink:
 A, B = Task("a", "exec", ""), Task("b", "exec", "")
 
 
-def test_of_what_a_running_task_prints_the_end_is_kept_in_bounded_memory():
+def test_end_of_a_running_tasks_output_is_kept_in_bounded_memory():
     with Sink() as console:
         console.task_started(0, A, FIRST_START)
         assert console.tail(0) == b""
@@ -326,7 +326,7 @@ def test_a_report_that_does_not_exist():
         ([], {"FORCE_COLOR": ""}, False),
     ],
 )
-def test_what_goes_to_no_terminal_is_coloured_only_if_that_is_asked_for(tmp_path, arguments, variables, colored):
+def test_output_to_no_terminal_is_coloured_only_when_asked_for(tmp_path, arguments, variables, colored):
     tasks = document(exec_("a", "exit 1"), exec_("b", "true", "a"), exec_("c", "true"))
     plain = fastrun("-j1", write_json(tmp_path, tasks)).stdout.rpartition(b" in ")[0]
     found = fastrun("-j1", *arguments, write_json(tmp_path, tasks), env=environment(**variables)).stdout

@@ -106,7 +106,7 @@ def test_a_task_that_is_tried_again_neither_runs_nor_is_done(stage):
     assert play.live.lines() == ["2/2 done, 0 running, 2 interrupted; 0:00"]
 
 
-def test_what_holds_up_tasks_that_could_run_is_said(stage):
+def test_status_says_what_holds_up_ready_tasks(stage):
     held: list[str | None] = []
     play = stage(3, held_by=held.pop)
     play.start("t0")
@@ -160,7 +160,7 @@ def test_failures_are_coloured(stage):
     assert play.live.lines() == ["2/3 done, 0 running, \x1b[31m1 failed\x1b[m, \x1b[33m1 skipped\x1b[m; 0:00"]
 
 
-def test_what_is_left_is_said_where_it_is_known(stage):
+def test_time_left_is_shown_where_it_is_known(stage):
     play = stage(2, expected={"t0": 60.0, "t1": 150.0})
     play.start("t0", "t1")
     play.now += 30
@@ -355,7 +355,7 @@ def test_names_that_are_wide_or_evil_fit_into_a_narrow_terminal(tmp_path):
         assert terminal.finish(process) == 0
         assert not shows_status(terminal)
     assert below[0].startswith("0/3 done, 3 running")
-    assert [line[:8] for line in below[1:]] == ["   0:00 "] * 3
+    assert all(re.match("   [0-9]:[0-9][0-9] ", line) for line in below[1:]), below
 
 
 def test_another_size_of_the_terminal_is_kept_to(tmp_path, terminal):
@@ -402,7 +402,7 @@ def test_output_to_a_file_is_what_it_is_without_a_terminal(tmp_path, terminal):
 
 
 @pytest.mark.parametrize("options", [{"term": "dumb"}, {"env": {"FASTRUN_STATUS": "never", "NO_COLOR": "1"}}])
-def test_a_dumb_terminal_and_who_does_not_want_it_get_plain_lines(tmp_path, terminal, options):
+def test_dumb_terminal_and_plain_option_get_plain_lines(tmp_path, terminal, options):
     # Longer than it takes to draw something: what is not to come has no sign that it has not come.
     path = write_json(tmp_path, document(exec_("a", "sleep 0.4")))
     assert terminal.finish(terminal.fastrun(path, **options)) == 0
@@ -435,7 +435,7 @@ def test_ctrl_c_leaves_a_clean_screen(tmp_path, terminal):
     ]
 
 
-def test_what_is_typed_meanwhile_does_no_harm(tmp_path, terminal):
+def test_typing_during_a_run_does_no_harm(tmp_path, terminal):
     process = terminal.fastrun(write_json(tmp_path, document(exec_("a", WAIT))), cwd=tmp_path)
     terminal.wait_for_line("0/1 done, 1 running; ")
     terminal.type(b"some words\n")
@@ -545,7 +545,7 @@ def test_a_status_that_is_asked_for_in_vain_is_no_error(tmp_path):
     assert fastrun("--color", "sometimes", path).returncode == 2
 
 
-def test_the_status_is_imported_only_where_somebody_watches(tmp_path, terminal):
+def test_status_is_imported_only_on_a_terminal(tmp_path, terminal):
     source = "import sys; print(*sorted(name for name in sys.modules if name.startswith('fastrun')))"
     path = write_json(tmp_path, document(eval_("a", source)))
     watching = {"fastrun.cli.terminal", "fastrun.observers.terminal.status", "fastrun.observers.terminal.screen"}

@@ -75,7 +75,7 @@ def graphs(draw: st.DrawFn) -> tuple[list[str], list[list[int]]]:
 
 
 @given(graphs(), st.integers(1, 10))
-def test_a_drawing_has_no_cycle_and_shows_who_needs_whom(graph, nodes):
+def test_drawing_has_no_cycle_and_shows_all_dependencies(graph, nodes):
     labels, needs = graph
     drawn = sketch(labels, needs, nodes=nodes)
     assert len(drawn.labels) <= nodes
