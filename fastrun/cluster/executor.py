@@ -89,7 +89,7 @@ class ClusterExecutor:
         self._requested: set[int] = set()
         self._seats: dict[int, _Seat] = {}
         # By task, the seat that it was given to.
-        self._places: dict[int, _Seat] = {}
+        self._seat_of: dict[int, _Seat] = {}
         # Seats that could take more tasks.
         self._hungry: dict[int, _Seat] = {}
         self._bundle = 1
@@ -140,7 +140,7 @@ class ClusterExecutor:
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         """Have workers end one task or all. With None, also return tasks without a seat."""
         if number is not None:
-            seat = self._places.get(number)
+            seat = self._seat_of.get(number)
             worker = self._last.get(number) if seat is None else seat.worker.address
             if worker is not None:
                 self._cluster.send(worker, Interrupt(number, force))
@@ -181,9 +181,9 @@ class ClusterExecutor:
         if found is None:
             return
         self._hungry.pop(seat, None)
-        for place, number in enumerate(found.given):
-            del self._places[number]
-            self._lose(found, number, next_one=not place)
+        for position, number in enumerate(found.given):
+            del self._seat_of[number]
+            self._lose(found, number, next_one=not position)
         self._events.slots_changed()
 
     def news(self, news: News, ago: float = 0.0) -> None:
@@ -192,7 +192,7 @@ class ClusterExecutor:
         if what == ENDED and news[3].status is Status.FAILED and news[1] in self._seats:
             # The order of commands tells the worker which of them were sent before the client heard of the failure.
             self._cluster.send(self._seats[news[1]].worker.address, AcknowledgeFailure())
-        seat = self._places.get(number)
+        seat = self._seat_of.get(number)
         if seat is None or seat.number != news[1]:
             return
         if what == STARTED:
@@ -201,7 +201,7 @@ class ClusterExecutor:
         elif what == ENDED:
             self._ended(seat, number, ago, *news[3:])
         else:
-            del self._places[number], seat.given[number]
+            del self._seat_of[number], seat.given[number]
             # By a task that takes long. Nothing is left where the rest of a chain was recalled.
             seat.blocked = bool(seat.given)
             self._events.task_ended(number, None)
@@ -245,7 +245,7 @@ class ClusterExecutor:
         self._hungry.pop(seat.number, None)
         for chain in chains:
             seat.given[chain[0][0]] = chain
-            self._places[chain[0][0]] = seat
+            self._seat_of[chain[0][0]] = seat
         packed = [[pack(job) for job in chain] for chain in chains]
         patience = max(_PATIENCE_THERE, 2 * (self._mean or 0.0))
         self._cluster.send(seat.worker.address, RunTasks(seat.number, packed, patience))
@@ -260,7 +260,7 @@ class ClusterExecutor:
         seconds: float,
     ) -> None:
         chain = seat.given.pop(number)
-        del self._places[number]
+        del self._seat_of[number]
         seat.running, seat.blocked = None, False
         self._learn(seconds)
         if ago > _LATE:
@@ -269,7 +269,7 @@ class ClusterExecutor:
             if len(chain) > 1:
                 # The next task of the chain runs next at the seat.
                 seat.given = {chain[1][0]: chain[1:], **seat.given}
-                self._places[chain[1][0]] = seat
+                self._seat_of[chain[1][0]] = seat
         elif outcome.cause is Cause.CANNOT_START:
             outcome = outcome._replace(detail=f"{outcome.detail} on {seat.worker.label}")
         elif chain[0][1].retries:

@@ -292,7 +292,7 @@ def test_tasks_in_hand_are_bounded_however_many_are_ready():
         async def start(self, chains):
             nonlocal most
             await super().start(chains)
-            most = max(most, len(self._waiting) + len(self._places))
+            most = max(most, len(self._waiting) + len(self._seat_of))
 
     async def main() -> Report:
         return await Run(graph, {"exec": Watched(cluster)}, [], warn=print).run()
