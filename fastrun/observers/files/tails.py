@@ -43,8 +43,8 @@ class Tails:
     def __init__(self, *, each: int = EACH, running: int = _RUNNING, ended: int = _ENDED) -> None:
         """``each``, ``running``, ``ended``: most bytes of one task, of all running tasks, and of all in ``kept``."""
         self._each = each
-        self._running = running
-        self._left = ended
+        self._running_bytes = running
+        self._bytes_left = ended
         self._running_tasks: set[int] = set()
         # By number of each running task that has printed something: its last output, and the length of all its output.
         self._tails: dict[int, bytearray] = {}
@@ -61,7 +61,7 @@ class Tails:
             return
         tail = self._tails.setdefault(number, bytearray())
         self._lengths[number] = self._lengths.get(number, 0) + len(data)
-        limit = min(self._each, self._running // (2 * len(self._tails)))
+        limit = min(self._each, self._running_bytes // (2 * len(self._tails)))
         tail += data[-limit:]
         # Cut only now and then: otherwise every line would move all the kept bytes.
         if len(tail) > 2 * limit:
@@ -75,7 +75,7 @@ class Tails:
         if tail is None or not keep:
             return
         # If very many tasks fail, each gets less than the task before, and none takes all that is left.
-        limit = min(self._each, self._left // 16)
+        limit = min(self._each, self._bytes_left // 16)
         data = bytes(tail[-limit:]) if limit else b""
-        self._left -= len(data)
+        self._bytes_left -= len(data)
         self.kept[number] = Tail(data, length > len(data))

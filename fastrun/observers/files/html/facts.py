@@ -78,15 +78,15 @@ class Facts:
         """Return all facts, by topic."""
         path = [span.number for span in self._path]
         rows = self._chosen(path)
-        places = {number: row for row, number in enumerate(rows)}
+        row_of = {number: row for row, number in enumerate(rows)}
         drawn = sketch(self._labels, self._needs, pairwise(path))
         return {
             "run": self._run(),
-            "tasks": self._columns(rows, places, [drawn.groups[number] for number in rows]),
-            "earlier": self._earlier_attempts(places),
-            "failures": self._failures(places),
-            "skips": self._skips(places),
-            "path": self._critical_path(path, places),
+            "tasks": self._columns(rows, row_of, [drawn.groups[number] for number in rows]),
+            "earlier": self._earlier_attempts(row_of),
+            "failures": self._failures(row_of),
+            "skips": self._skips(row_of),
+            "path": self._critical_path(path, row_of),
             "running": self._running(),
             "graph": self._graph(drawn, path),
             "notes": self._notes,
@@ -123,14 +123,14 @@ class Facts:
         others = [number for number in range(many) if number not in chosen]
         left = max(room - len(chosen), 0)
         # Evenly spaced, so that each part of the document is represented.
-        sample = [others[place * len(others) // left] for place in range(left)]
+        sample = [others[position * len(others) // left] for position in range(left)]
         self._notes.append(
             f"{room:,} of {many:,} tasks are in the table and the timeline: failed tasks, the critical path, the "
             "longest and a sample of the others. Counts, the chart and the drawing include all tasks."
         )
         return sorted([*chosen, *sample][:room])
 
-    def _columns(self, rows: Sequence[int], places: Mapping[int, int], groups: list[int]) -> dict[str, Any]:
+    def _columns(self, rows: Sequence[int], row_of: Mapping[int, int], groups: list[int]) -> dict[str, Any]:
         """Return a list per property, with a value for each listed task. Times are in microseconds."""
         spans = [self._timeline.spans.get(number) for number in rows]
         results = [self._results[number] for number in rows]
@@ -152,7 +152,7 @@ class Facts:
             "peak": [span.usage.peak_bytes if span and span.usage else None for span in spans],
             "group": groups,
             "command": self._commands(rows),
-            "needs": self._needs_rows(rows, places),
+            "needs": self._needs_rows(rows, row_of),
         }
 
     def _attempt(self, number: int) -> int | None:
@@ -161,11 +161,11 @@ class Facts:
         span = self._timeline.spans.get(number)
         return span.start.attempt if span is not None and not attempt else attempt or None
 
-    def _earlier_attempts(self, places: Mapping[int, int]) -> list[list[int | str]]:
+    def _earlier_attempts(self, row_of: Mapping[int, int]) -> list[list[int | str]]:
         """Return the earlier attempts, each as row, slot, the times of ready, begin and end, and the worker."""
         found: list[list[int | str]] = []
         for span in self._earlier:
-            row = places.get(span.number)
+            row = row_of.get(span.number)
             if row is not None:
                 times = map(_micro, (span.ready, span.began, self._ended(span)))
                 found.append([row, span.slot, *times, _worker(span)])
@@ -182,14 +182,14 @@ class Facts:
             return None
         return [_text(command, _COMMAND) for command in commands]
 
-    def _needs_rows(self, rows: Sequence[int], places: Mapping[int, int]) -> list[list[int]] | None:
+    def _needs_rows(self, rows: Sequence[int], row_of: Mapping[int, int]) -> list[list[int]] | None:
         """Return the rows of each task's dependencies, None if they are too many for a page."""
         if sum(len(self._needs[number]) for number in rows) > _NEEDS:
             self._notes.append("There are too many dependencies to list those of each task.")
             return None
-        return [[places[other] for other in self._needs[number] if other in places] for number in rows]
+        return [[row_of[other] for other in self._needs[number] if other in row_of] for number in rows]
 
-    def _failures(self, places: Mapping[int, int]) -> list[dict[str, Any]]:
+    def _failures(self, row_of: Mapping[int, int]) -> list[dict[str, Any]]:
         """Return the failed tasks, then the interrupted ones, each with what a person needs to see first."""
         skips = {outcome.root: count for outcome, count in self._skipped.items()}
         found = [
@@ -203,7 +203,7 @@ class Facts:
         if len(found) > FAILURES:
             self._notes.append(f"{FAILURES} of {len(found):,} failures are shown with their command and output.")
         return [
-            self._failure(places[number], number, skips) for number, _, skips in found[:FAILURES] if number in places
+            self._failure(row_of[number], number, skips) for number, _, skips in found[:FAILURES] if number in row_of
         ]
 
     def _failure(self, row: int, number: int, skips: int) -> dict[str, Any]:
@@ -219,18 +219,18 @@ class Facts:
             "cut": cut,
         }
 
-    def _skips(self, places: Mapping[int, int]) -> list[dict[str, Any]]:
+    def _skips(self, row_of: Mapping[int, int]) -> list[dict[str, Any]]:
         """Return why tasks were skipped, the most frequent reason first: ``37 skipped: compile:x failed``."""
         return [
             {
                 "reason": shown(outcome.reason),
                 "count": count,
-                "row": None if outcome.root is None else places.get(outcome.root),
+                "row": None if outcome.root is None else row_of.get(outcome.root),
             }
             for outcome, count in self._skipped.most_common(_SKIPS)
         ]
 
-    def _critical_path(self, path: Sequence[int], places: Mapping[int, int]) -> dict[str, Any]:
+    def _critical_path(self, path: Sequence[int], row_of: Mapping[int, int]) -> dict[str, Any]:
         """Return the chain of tasks that determined how long the run took, in their order."""
         on_path = {span.number for span in self._path}
         earlier = [span for span in self._earlier if span.number in on_path]
@@ -239,7 +239,7 @@ class Facts:
             "seconds": sum(span.all_seconds for span in self._path),
             "retried": sum(span.seconds for span in earlier),
             "waited": sum(span.began - span.ready for span in [*self._path, *earlier] if span.start.attempt == 1),
-            "rows": [places[number] for number in path if number in places],
+            "rows": [row_of[number] for number in path if number in row_of],
         }
 
     def _running(self) -> dict[str, list[int]]:
@@ -292,14 +292,14 @@ def _worker(span: Span | None) -> str:
 
 def _coded(values: Iterable[str]) -> dict[str, list[Any]]:
     """Return a column of few different texts: each text once, and for each value the position of its text."""
-    places: dict[str, int] = {}
+    code_of: dict[str, int] = {}
     codes = []
     for value in values:
-        code = places.get(value)
+        code = code_of.get(value)
         if code is None:
-            code = places[value] = len(places)
+            code = code_of[value] = len(code_of)
         codes.append(code)
-    return {"values": list(places), "codes": codes}
+    return {"values": list(code_of), "codes": codes}
 
 
 def _shortened(column: dict[str, list[Any]]) -> dict[str, list[Any]]:
