@@ -51,15 +51,15 @@ class Watched:
         """
         if not self._kind:
             return None
-        places = self._options.jobs
+        slots = self._options.jobs
         if self.writer is None:
-            return Spoken(console.note, places=places, expected=expected, held_by=held_by)
+            return Spoken(console.note, slots=slots, expected=expected, held_by=held_by)
         return Live(
             self.writer,
             console.tail,
             terminal=self._err,
             color=self._is_colored(self._err),
-            places=places,
+            slots=slots,
             expected=expected,
             held_by=held_by,
         )

@@ -25,7 +25,7 @@ from fastrun.protocols import Observer
 quoted = encode_basestring_ascii
 
 # Where an attempt runs: the type of its task and the worker of a cluster, None for this machine.
-Place = tuple[str, str | None]
+Site = tuple[str, str | None]
 
 
 class Span:
@@ -33,7 +33,7 @@ class Span:
 
     ``ready``: when the last dependency ended; for a later attempt, when the attempt before it ended. ``began``,
     ``ended``: of the attempt itself; ``ended`` is None while it runs. ``first_began``: when the first attempt began.
-    ``slot``: the lowest number, from 0, that no other running attempt of the same ``place`` had.
+    ``slot``: the lowest number, from 0, that no other running attempt of the same ``site`` had.
     ``outcome``: None while the attempt runs.
     """
 
@@ -60,7 +60,7 @@ class Span:
         return 0.0 if self.ended is None else self.ended - self.first_began
 
     @property
-    def place(self) -> Place:
+    def site(self) -> Site:
         """Where the attempt ran."""
         return self.task.type, self.start.worker
 
@@ -90,9 +90,9 @@ class Together(NamedTuple):
     slot: int
     names: list[str]
 
-    def span(self, place: int) -> Span:
-        """Return the span of the snippet at position ``place``."""
-        span = Span(self.numbers[place], self.tasks[place], FIRST_START, self.ready[place], self.at, self.slot)
+    def span(self, position: int) -> Span:
+        """Return the span of the snippet at ``position``."""
+        span = Span(self.numbers[position], self.tasks[position], FIRST_START, self.ready[position], self.at, self.slot)
         span.ended = self.at
         span.outcome = OK
         return span
@@ -105,7 +105,7 @@ Moment = tuple[float, Task, Outcome | None, Span | None]
 Follower = Callable[[Sequence[Moment | Together]], None]
 
 # What is noted of a snippet that may be part of a ``Together``.
-_WELL = [FIRST_START, OK]
+_START_AND_OK = [FIRST_START, OK]
 
 
 class Timeline(Observer):
@@ -113,9 +113,9 @@ class Timeline(Observer):
 
     ``spans``: by number, for tasks that have started. ``started_at``: when the run began, seconds since the epoch.
     ``seconds``: how long the run has lasted so far, or lasted in all. ``busy``: the sum of the seconds of all ended
-    attempts. ``most``: by type, the most attempts that ran at once. ``slots``: by place, how many slots were used.
+    attempts. ``most``: by type, the most attempts that ran at once. ``slots``: by site, how many slots were used.
 
-    The hooks only note what happens. The notes are worked through at the end of each turn of the loop, many at once, or
+    The hooks only note what happens. The notes are applied at the end of each turn of the loop, many at once, or
     earlier if a property is read. For snippets the clock is read once a turn, because their news has arrived when the
     turn begins. For commands it is read each time, because a turn starts up to 16 commands, which takes milliseconds.
     """
@@ -128,8 +128,8 @@ class Timeline(Observer):
         self._total: float | None = None
         self._followers: list[Follower] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        # The notes that are not worked through yet: the number of each one's task, and its start or outcome. ``_times``
-        # holds pairs: the position of a note, and the time of the notes from there on.
+        # The notes that are not applied yet: of each the task's number, and the start or outcome. ``_times`` holds
+        # pairs: the position of a note, and the time of the notes from there on.
         self._numbers: list[int] = []
         self._whats: list[Start | Outcome] = []
         self._times: list[tuple[int, float]] = [(0, 0.0)]
@@ -138,9 +138,9 @@ class Timeline(Observer):
         self._tasks: Sequence[Task] = ()
         # The time last read, and whether an earlier turn read it.
         self._now = 0.0
-        self._old = True
-        self._free: defaultdict[Place, list[int]] = defaultdict(list)
-        self._slots: dict[Place, int] = {}
+        self._stale = True
+        self._free: defaultdict[Site, list[int]] = defaultdict(list)
+        self._slots: dict[Site, int] = {}
         self._running: dict[str, int] = {}
         self._spans: dict[int, Span] = {}
         # Those whose spans have not been made, because nothing has asked for them yet.
@@ -165,29 +165,29 @@ class Timeline(Observer):
     @property
     def spans(self) -> dict[int, Span]:
         """The last attempt at each task that has started, by number."""
-        self._settle()
+        self._apply_notes()
         together, self._together = self._together, []
         for moment in together:
-            for place, number in enumerate(moment.numbers):
-                self._spans[number] = moment.span(place)
+            for position, number in enumerate(moment.numbers):
+                self._spans[number] = moment.span(position)
         return self._spans
 
     @property
     def busy(self) -> float:
         """The sum of the seconds of all attempts that have ended."""
-        self._settle()
+        self._apply_notes()
         return self._busy
 
     @property
     def most(self) -> dict[str, int]:
         """By type, the most attempts that ran at once."""
-        self._settle()
+        self._apply_notes()
         return self._most
 
     @property
-    def slots(self) -> dict[Place, int]:
-        """By place, how many slots were used."""
-        self._settle()
+    def slots(self) -> dict[Site, int]:
+        """By site, how many slots were used."""
+        self._apply_notes()
         return self._slots
 
     def follow(self, follower: Follower) -> None:
@@ -206,37 +206,37 @@ class Timeline(Observer):
 
     def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
         """Note that an attempt has begun."""
-        if self._old or start is not FIRST_START:
-            self._look()
+        if self._stale or start is not FIRST_START:
+            self._read_clock()
         self._note_number(number)
         self._note_what(start)
 
     def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
         """Note that an attempt has ended, or that the task was skipped."""
-        if self._old or task.type == "exec":
-            self._look()
+        if self._stale or task.type == "exec":
+            self._read_clock()
         self._note_number(number)
         self._note_what(outcome)
 
     def run_ended(self, report: Report) -> None:  # noqa: ARG002
         """Stop the clock."""
         self._total = self.seconds
-        self._settle()
+        self._apply_notes()
 
-    def _look(self) -> None:
+    def _read_clock(self) -> None:
         """Read the clock."""
         self._now = self._clock() - self._began
         self._times.append((len(self._whats), self._now))
-        if self._old and self._loop is not None:
-            self._old = False
-            self._loop.call_soon(self._turn)
+        if self._stale and self._loop is not None:
+            self._stale = False
+            self._loop.call_soon(self._end_turn)
 
-    def _turn(self) -> None:
-        self._old = True
-        self._settle()
+    def _end_turn(self) -> None:
+        self._stale = True
+        self._apply_notes()
 
-    def _settle(self) -> None:
-        """Work through the notes, and tell the followers."""
+    def _apply_notes(self) -> None:
+        """Apply the notes, and tell the followers."""
         if not self._whats:
             return
         numbers, whats, times = self._numbers[:], self._whats[:], self._times
@@ -252,21 +252,21 @@ class Timeline(Observer):
         moments: list[Moment | Together] = []
         if (
             count > 1
-            and whats[first:end] == _WELL * count
+            and whats[first:end] == _START_AND_OK * count
             and pairs == numbers[first + 1 : end : 2]
             and times[-1][0] <= first
         ):
             # None of these is a command: the start of a command has a process id or a worker.
             at = self._now
-            self._note(moments, times, numbers[:first], whats[:first])
-            moments.append(self._note_together(at, pairs))
-            self._note(moments, [(0, at)], numbers[end:], whats[end:])
+            self._apply_each(moments, times, numbers[:first], whats[:first])
+            moments.append(self._apply_together(at, pairs))
+            self._apply_each(moments, [(0, at)], numbers[end:], whats[end:])
         else:
-            self._note(moments, times, numbers, whats)
+            self._apply_each(moments, times, numbers, whats)
         for follower in self._followers:
             follower(moments)
 
-    def _note(
+    def _apply_each(
         self,
         moments: list[Moment | Together],
         times: Sequence[tuple[int, float]],
@@ -277,14 +277,14 @@ class Timeline(Observer):
         spans = self._spans
         at = 0.0
         changes = [*times[::-1]]
-        for place, (number, what) in enumerate(zip(numbers, whats, strict=True)):
+        for position, (number, what) in enumerate(zip(numbers, whats, strict=True)):
             task = self._tasks[number]
-            while changes and changes[-1][0] <= place:
+            while changes and changes[-1][0] <= position:
                 at = changes.pop()[1]
             if isinstance(what, Start):
                 ready = self._ready(task, what.attempt)
                 began = max(ready, at - what.ago)
-                span = Span(number, task, what, ready, began, self._take_slot((task.type, what.worker)))
+                span = Span(number, task, what, ready, began, self._occupy_slot((task.type, what.worker)))
                 if what.attempt > 1 and number in spans:
                     span.first_began = spans[number].first_began
                 spans[number] = span
@@ -295,18 +295,18 @@ class Timeline(Observer):
                 ran.ended = max(ran.began, at - what.ago)
                 ran.outcome = what
                 self._busy += ran.seconds
-                self._give_back(ran.place, ran.slot)
+                self._free_slot(ran.site, ran.slot)
             else:
                 ran = None
             if self._connected:
                 self._ended[task.name] = at if ran is None or ran.ended is None else ran.ended
             moments.append((at, task, what, ran))
 
-    def _note_together(self, at: float, numbers: list[int]) -> Together:
+    def _apply_together(self, at: float, numbers: list[int]) -> Together:
         """Apply the notes of snippets that began and ended one after the other."""
-        place: Place = ("eval", None)
-        slot = self._take_slot(place)
-        self._give_back(place, slot)
+        site: Site = ("eval", None)
+        slot = self._occupy_slot(site)
+        self._free_slot(site, slot)
         tasks = [self._tasks[number] for number in numbers]
         ready = [0.0] * len(tasks)
         if self._connected:
@@ -324,21 +324,21 @@ class Timeline(Observer):
         names = task.dependencies if attempt == 1 else [task.name]
         return max(map(self._ended.get, names, repeat(0.0)), default=0.0) if names else 0.0
 
-    def _take_slot(self, place: Place) -> int:
-        type_ = place[0]
+    def _occupy_slot(self, site: Site) -> int:
+        type_ = site[0]
         running = self._running[type_] = self._running.get(type_, 0) + 1
         if running > self._most.get(type_, 0):
             self._most[type_] = running
-        free = self._free[place]
+        free = self._free[site]
         if free:
             return heappop(free)
-        slot = self._slots.get(place, 0)
-        self._slots[place] = slot + 1
+        slot = self._slots.get(site, 0)
+        self._slots[site] = slot + 1
         return slot
 
-    def _give_back(self, place: Place, slot: int) -> None:
-        self._running[place[0]] -= 1
-        heappush(self._free[place], slot)
+    def _free_slot(self, site: Site, slot: int) -> None:
+        self._running[site[0]] -= 1
+        heappush(self._free[site], slot)
 
     def critical_path(self) -> list[Span]:
         """Return the chain of tasks, each a dependency of the next, that took longest: more slots cannot shorten it.

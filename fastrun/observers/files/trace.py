@@ -13,7 +13,7 @@ from itertools import islice
 from fastrun import __version__
 from fastrun.observers.files.details import Details
 from fastrun.observers.files.output import FileObserver, OutputFile
-from fastrun.observers.timeline import Moment, Place, Span, Timeline, Together, quoted
+from fastrun.observers.timeline import Moment, Site, Span, Timeline, Together, quoted
 from fastrun.outcome import OK, Outcome, Report
 
 _NANOS = [f"{nano:03d}" for nano in range(1000)]
@@ -61,24 +61,24 @@ class Trace(FileObserver):
                 self._spans.append(span)
 
 
-def _tracks(slots: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
-    """Return, for each place, its process in the trace and the number of threads before its first.
+def _tracks(slots: Mapping[Site, int]) -> dict[Site, tuple[int, int]]:
+    """Return, for each site, its process in the trace and the number of threads before its first.
 
-    On this machine each type is a process; on a worker both types are one process. ``slots``: by place, its slots.
+    On this machine each type is a process; on a worker both types are one process. ``slots``: by site, its slots.
     """
-    tracks: dict[Place, tuple[int, int]] = {("exec", None): (1, 0), ("eval", None): (2, 0)}
+    tracks: dict[Site, tuple[int, int]] = {("exec", None): (1, 0), ("eval", None): (2, 0)}
     workers: dict[str, tuple[int, int]] = {}
-    for place, count in sorted(slots.items(), key=lambda item: (item[0][1] or "", item[0][0] != "exec")):
-        worker = place[1]
+    for site, count in sorted(slots.items(), key=lambda item: (item[0][1] or "", item[0][0] != "exec")):
+        worker = site[1]
         if worker is not None:
             process, threads = workers.get(worker, (len(workers) + 3, 0))
-            tracks[place] = process, threads
+            tracks[site] = process, threads
             workers[worker] = process, threads + count
     return tracks
 
 
-def _names(tracks: Mapping[Place, tuple[int, int]], slots: Mapping[Place, int]) -> Iterator[str]:
-    """Yield the names of processes and threads. ``slots``: by place, its slots."""
+def _names(tracks: Mapping[Site, tuple[int, int]], slots: Mapping[Site, int]) -> Iterator[str]:
+    """Yield the names of processes and threads. ``slots``: by site, its slots."""
     for (type_, worker), (process, before) in tracks.items():
         if not before:
             yield _metadata("process_name", process, 0, "name", type_ if worker is None else f"worker {worker}")
@@ -92,13 +92,13 @@ def _metadata(name: str, process: int, thread: int, key: str, value: str | int) 
     return json.dumps({"ph": "M", "pid": process, "tid": thread, "name": name, "args": {key: value}})
 
 
-def _events(spans: Sequence[Span | Together], tracks: Mapping[Place, tuple[int, int]]) -> Iterator[str]:
+def _events(spans: Sequence[Span | Together], tracks: Mapping[Site, tuple[int, int]]) -> Iterator[str]:
     """Yield an event for each attempt; those of a ``Together`` may be one text. ``tracks``: see ``_tracks``."""
     members = Details().of
     used: defaultdict[tuple[int, int], _Track] = defaultdict(_Track)
     for one in spans:
         span = one.span(0) if isinstance(one, Together) else one
-        process, before = tracks[span.place]
+        process, before = tracks[span.site]
         thread = before + span.slot + 1
         track = used[process, thread]
         began, duration = track.times_of(span)

@@ -25,13 +25,13 @@ class Estimate:
     """
 
     def __init__(
-        self, tasks: Sequence[Task], expected: Mapping[str, float] | None = None, places: int | None = None
+        self, tasks: Sequence[Task], expected: Mapping[str, float] | None = None, slots: int | None = None
     ) -> None:
         """``expected``: seconds by name, from an earlier run. Names of other tasks are ignored.
 
-        ``places``: most tasks that may run at once, None if all ready tasks may.
+        ``slots``: most tasks that may run at once, None if all ready tasks may.
         """
-        self._places = places
+        self._slots = slots
         self._total = len(tasks)
         self._ended = 0
         self._ran = 0
@@ -94,7 +94,7 @@ class Estimate:
             passed = min(now - began, self._seconds[number])
             done += passed
             longest = max(longest, (self._paths or self._seconds)[number] - passed)
-        return longest if self._places is None else max(longest, (self._work - done) / self._places)
+        return longest if self._slots is None else max(longest, (self._work - done) / self._slots)
 
 
 def in_words(seconds: float | None) -> str:

@@ -39,25 +39,25 @@ _HELD = {"load": "the load is too high", "memory": "memory is short", "jobserver
 
 
 class Progress(Observer, ABC):
-    """Counts tasks, and knows which run since when. ``every``: seconds between two calls of ``look``."""
+    """Counts tasks, and knows which run since when. ``every``: seconds between two calls of ``show``."""
 
     every = _DRAWN_EVERY
 
     def __init__(
         self,
         *,
-        places: int | None = None,
+        slots: int | None = None,
         expected: Mapping[str, float] | None = None,
         held_by: Callable[[], str | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``clock``: seconds that only grow.
 
-        ``places``: how many tasks may run at once, None if as many as are ready. ``expected``: seconds that tasks took
-        in earlier runs, by name. ``held_by``: tells what holds up tasks that could run, None for nothing but the number
-        of slots.
+        ``slots``: how many tasks may run at once, None if as many as are ready. ``expected``: seconds that tasks took
+        in earlier runs, by name. ``held_by``: returns what delays tasks that are ready, None if only the number of
+        slots does.
         """
-        self._places = places
+        self._slots = slots
         self._expected = expected or {}
         self._held_by = held_by
         self._clock = clock
@@ -69,7 +69,7 @@ class Progress(Observer, ABC):
         self._timer: asyncio.TimerHandle | None = None
 
     @abstractmethod
-    def look(self) -> None:
+    def show(self) -> None:
         """Show the present state of the run."""
 
     def leave(self) -> None:
@@ -79,16 +79,16 @@ class Progress(Observer, ABC):
         """Start the clock."""
         self._began = self._clock()
         self._tasks = tasks
-        self._estimate = Estimate(tasks, self._expected, self._places)
+        self._estimate = Estimate(tasks, self._expected, self._slots)
 
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Show the state now and then from now on."""
         self.begin(tasks)
-        self._timer = asyncio.get_running_loop().call_later(self.every, self._look_again)
+        self._timer = asyncio.get_running_loop().call_later(self.every, self._show_again)
 
-    def _look_again(self) -> None:
-        self.look()
-        self._timer = asyncio.get_running_loop().call_later(self.every, self._look_again)
+    def _show_again(self) -> None:
+        self.show()
+        self._timer = asyncio.get_running_loop().call_later(self.every, self._show_again)
 
     def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
         """Count one more running task."""
@@ -141,7 +141,7 @@ class Live(Progress):
         terminal: int,
         color: bool = False,
         size: Callable[[], tuple[int, int]] | None = None,
-        places: int | None = None,
+        slots: int | None = None,
         expected: Mapping[str, float] | None = None,
         held_by: Callable[[], str | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -150,19 +150,19 @@ class Live(Progress):
 
         ``terminal``: the descriptor of the terminal. ``size``: returns its columns and lines; called before each draw.
         """
-        super().__init__(places=places, expected=expected, held_by=held_by, clock=clock)
+        super().__init__(slots=slots, expected=expected, held_by=held_by, clock=clock)
         self._writer = writer
         self._tail = tail
         self._terminal = terminal
         self._color = color
         self._size = size or self._real_size
 
-    def look(self) -> None:
+    def show(self) -> None:
         """Draw the lines. In the background draw nothing, because another program has the terminal."""
         self._writer.show(frame(self.lines() if self._in_foreground() else []))
 
     def leave(self) -> None:
-        """Remove the lines until the next ``look``."""
+        """Remove the lines until the next ``show``."""
         self._writer.hide()
 
     def run_ended(self, report: Report) -> None:
@@ -215,16 +215,16 @@ class Spoken(Progress):
         self,
         say: Callable[[str], None],
         *,
-        places: int | None = None,
+        slots: int | None = None,
         expected: Mapping[str, float] | None = None,
         held_by: Callable[[], str | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``say``: called with each line."""
-        super().__init__(places=places, expected=expected, held_by=held_by, clock=clock)
+        super().__init__(slots=slots, expected=expected, held_by=held_by, clock=clock)
         self._say = say
 
-    def look(self) -> None:
+    def show(self) -> None:
         """Print the summary, and the task that has run longest."""
         now = self.now()
         longest = next(iter(self._estimate.running.items()), None)

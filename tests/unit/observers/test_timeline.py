@@ -322,7 +322,7 @@ def test_tasks_of_a_turn_are_told_as_if_they_came_singly(tmp_path_factory, turns
     together, files = told_of(turns, folder)
     with pytest.MonkeyPatch.context() as patch:
         # Nothing is ever equal to it.
-        patch.setattr(timeline_module, "_WELL", [])
+        patch.setattr(timeline_module, "_START_AND_OK", [])
         one_by_one, expected = told_of(turns, folder)
     for one, other in zip(files, expected, strict=True):
         assert one.splitlines() == other.splitlines()

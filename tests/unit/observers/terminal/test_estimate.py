@@ -77,8 +77,8 @@ def test_the_longest_path_that_is_left_says_it_where_durations_are_known():
     assert estimate.left(8.0) == 4.0
 
 
-def test_work_for_which_there_are_too_few_places_takes_longer_than_the_path():
-    estimate = Estimate(TASKS[:10], dict.fromkeys(NAMES, 4.0), places=2)
+def test_work_for_which_there_are_too_few_slots_takes_longer_than_the_path():
+    estimate = Estimate(TASKS[:10], dict.fromkeys(NAMES, 4.0), slots=2)
     run_all(estimate, range(2), 0.0, 4.0)
     estimate.started(2, 4.0)
     estimate.started(3, 4.0)
@@ -107,7 +107,7 @@ def test_a_further_attempt_is_to_come_again():
 def test_of_very_many_tasks_the_work_alone_says_it(monkeypatch):
     monkeypatch.setattr("fastrun.observers.terminal.estimate._PATHS_AT_MOST", 2)
     tasks = [task("a"), task("b", "a"), task("c", "b")]
-    estimate = Estimate(tasks, dict.fromkeys("abc", 2.0), places=1)
+    estimate = Estimate(tasks, dict.fromkeys("abc", 2.0), slots=1)
     estimate.started(0, 0.0)
     assert estimate.left(1.0) == 5.0
 

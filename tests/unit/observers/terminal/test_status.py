@@ -167,18 +167,18 @@ def test_time_left_is_shown_where_it_is_known(stage):
     assert play.live.lines()[0] == "0/2 done, 2 running; 0:30, about 2 min left"
 
 
-def test_a_look_draws_in_one_write_and_only_what_is_new(stage):
+def test_the_lines_are_drawn_in_one_write_and_only_those_that_changed(stage):
     play = stage(1)
     play.start("t0")
-    play.live.look()
+    play.live.show()
     assert play.ours.recv(1 << 16) == (b"\r\n0/1 done, 1 running; 0:00\x1b[K\r\n   0:00 t0\x1b[J\x1b[2A\r")
-    play.live.look()
+    play.live.show()
     play.now += 1
-    play.live.look()
+    play.live.show()
     assert b"0:01 t0" in play.ours.recv(1 << 16)
     play.live.leave()
     assert play.ours.recv(1 << 16) == b"\r\x1b[J"
-    play.live.look()
+    play.live.show()
     assert b"0:01 t0" in play.ours.recv(1 << 16)
     play.live.run_ended(Report([], b"", {}, 1.0))
     assert play.ours.recv(1 << 16) == b"\r\x1b[J"
@@ -191,11 +191,11 @@ def test_a_line_for_a_log_says_what_runs_longest():
     assert spoken.every == 30.0
     tasks = [Task(name, "exec", "") for name in ("a\nb", "t1", "t2")]
     spoken.begin(tasks)
-    spoken.look()
+    spoken.show()
     spoken.task_started(0, tasks[0], FIRST_START)
     now = 61.0
     spoken.task_started(1, tasks[1], FIRST_START)
-    spoken.look()
+    spoken.show()
     spoken.leave()
     assert said == ["0/3 done, 0 running; 0:00", "0/3 done, 2 running; 1:01; a\\nb for 1:01"]
 
@@ -213,7 +213,7 @@ def test_lines_for_a_log_come_while_the_run_lasts(tmp_path, monkeypatch):
     assert said[0].startswith("0/1 done, ")
 
 
-def test_a_look_that_never_comes_costs_nothing_at_the_end():
+def test_a_run_may_end_before_anything_is_shown():
     spoken = Spoken(lambda _: None)
     spoken.run_ended(Report([], b"", {}, 1.0))
 
