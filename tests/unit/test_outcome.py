@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from fastrun import Status
+from fastrun import Cause, Outcome, Status
 from fastrun.outcome import exit_outcome
 
 
 @pytest.mark.parametrize(
-    ("code", "outcome"),
+    ("code", "outcome", "reason"),
     [
-        (0, (Status.OK, "")),
-        (1, (Status.FAILED, "exit status 1")),
-        (-9, (Status.FAILED, "killed by SIGKILL")),
-        (-35, (Status.FAILED, "killed by signal 35")),
-        (None, (Status.FAILED, "exit status lost")),
+        (0, (Status.OK,), ""),
+        (1, (Status.FAILED, Cause.EXIT, 1), "exit status 1"),
+        (-9, (Status.FAILED, Cause.SIGNAL, "SIGKILL"), "killed by SIGKILL"),
+        (-35, (Status.FAILED, Cause.SIGNAL, "signal 35"), "killed by signal 35"),
+        (None, (Status.FAILED, Cause.STATUS_LOST), "exit status lost"),
     ],
 )
-def test_an_exit_code_says_how_a_task_ended(code, outcome):
-    found = exit_outcome(code)
-    assert (found.status, found.reason) == outcome
+def test_an_exit_code_says_how_a_task_ended(code, outcome, reason):
+    assert exit_outcome(code) == Outcome(*outcome)
+    assert exit_outcome(code).reason == reason
