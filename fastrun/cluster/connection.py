@@ -47,9 +47,9 @@ class DaskCluster:
     """Implements ``Cluster`` for executors. ``connect`` must be called before the run starts."""
 
     def __init__(self, address: str, settings: RunSettings, run_id: str, *, measured: bool) -> None:
-        """``address``: of a scheduler, a scheduler's file, or ``local`` or ``local:N``.
+        """``address``: the address of a scheduler, a scheduler's file, ``local`` or ``local:N``.
 
-        ``measured``: have workers tell what each command used. Raises ClusterError.
+        ``measured``: whether workers report what each command used. Raises ClusterError.
         """
         self._address = address
         self._settings = settings

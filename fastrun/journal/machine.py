@@ -24,7 +24,7 @@ def boot_id() -> str:
 def process_start_time(pid: int) -> int | None:
     """Return when a process started, in clock ticks since the boot. With the process id this is unique within a boot.
 
-    None if there is no such process or no /proc. A zombie still has one.
+    None if there is no such process or no /proc. A zombie still has a start time.
     """
     found = read_stat(pid)
     return None if found is None else found.starttime

@@ -81,7 +81,7 @@ def _named(path: str) -> Iterator[None]:
 
 
 def _forced(graph: Graph, rerun: Collection[str]) -> frozenset[str]:
-    """Return the names of the tasks that are to run in any case. Raises ValueError for a name that no task has."""
+    """Return the names of the tasks that must run in any case. Raises ValueError for a name that no task has."""
     if not rerun:
         return frozenset()
     names = [task.name for task in graph.tasks]
