@@ -99,6 +99,9 @@ def test_the_guardian_gives_tokens_back_when_fastrun_is_killed(tmp_path, fifo):
         # What this one had is given back by then, and not once more.
         (tmp_path / "go").touch()
         wait_for(lambda: len(fifo.left()) == 1)
+        # A token is written before its row leaves the guardian's table: a kill in between gives it back twice.
+        assert process.stdout is not None
+        assert b"Ended : d\n" in iter(process.stdout.readline, b"")
         process.kill()
         wait_for(lambda: fifo.left() == TOKENS)
         # Not before they are really free.
