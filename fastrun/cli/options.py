@@ -54,11 +54,10 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    file = made.add_argument("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
-    made.options.append(file)
-    made.add_argument(
-        "names", nargs="*", metavar="NAME", help="run these tasks, and all that they need; may be patterns ('test-*')"
-    )
+    add = made.section("positional arguments").add_fixed
+    add("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
+    add("names", nargs="*", metavar="NAME", help="run these tasks, and all that they need; may be patterns ('test-*')")
+    made.section("options").add_fixed("-h", "--help", action="help", help="show this help message and exit")
     _add_running(made.section("running"))
     _add_cluster(made.section("running on a cluster"))
     _add_selecting(made.section("running a part", one_run=True))
@@ -285,4 +284,4 @@ def _add_looking(section: Section) -> None:
         metavar="[WHAT]",
         help="print the JSON schema of documents, or of the 'events' that --json writes",
     )
-    section.add_last("--version", action="version", version=f"fastrun {__version__}")
+    section.add_fixed("--version", action="version", version=f"fastrun {__version__}")

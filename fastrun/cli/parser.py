@@ -35,12 +35,13 @@ class Bare(NamedTuple):
 class Parser(argparse.ArgumentParser):
     """Takes options, and behind ``--`` a file and names only.
 
-    ``of_one_run``: the variables of options that are about one document or one run.
+    Arguments are added to its sections only: for each that is added to the parser itself argparse makes a formatter,
+    whose module takes 4 ms to load. ``of_one_run``: the variables of options that are about one document or one run.
     """
 
     def __init__(self, environ: Mapping[str, str], **how: Any) -> None:
         """``environ``: where variables are looked for. ``how``: as for argparse."""
-        super().__init__(allow_abbrev=False, **how)
+        super().__init__(add_help=False, allow_abbrev=False, **how)
         self._environ = environ
         self._wrong: list[str] = []
         self._variables: list[str] = []
@@ -139,9 +140,9 @@ class Section:
         """Add an option that may be given several times."""
         self.add(*names, action="append", default=[], **how)
 
-    def add_last(self, *names: str, **how: Any) -> None:
-        """Add an option that prints something and leaves, which no variable should do."""
-        self._group.add_argument(*names, **how)
+    def add_fixed(self, *names: str, **how: Any) -> None:
+        """Add an argument that no variable sets."""
+        self._parser.options.append(self._group.add_argument(*names, **how))
 
 
 def _value(action: argparse.Action, text: str) -> Any:
