@@ -8,8 +8,7 @@ import os
 from collections.abc import Mapping
 
 from fastrun import __version__
-from fastrun.cli.parser import Bare, Parser, Section
-from fastrun.cli.values import limit, number, seed, size, whole
+from fastrun.cli.parser import Parser, Section, limit, number, seed, size, whole
 from fastrun.settings import DEFAULTS, JOBSERVERS, RunSettings
 
 # The shells for which completion is printed.
@@ -128,7 +127,7 @@ def _add_running(section: Section) -> None:
     )
     add(
         "--jobserver",
-        bare=Bare("auto", JOBSERVERS.__contains__),
+        bare=("auto", JOBSERVERS.__contains__),
         choices=JOBSERVERS,
         metavar="[STYLE]",
         help="share the limit of -j (or the number of processors) with make, ninja and cargo in commands; STYLE: fifo, "
@@ -159,7 +158,7 @@ def _add_running(section: Section) -> None:
     add(
         "--shuffle",
         one_run=True,
-        bare=Bare("", str.isdecimal),
+        bare=("", str.isdecimal),
         type=seed,
         metavar="[SEED]",
         help="start tasks that are ready in a random order, to find dependencies that are missing; SEED, a number that "
@@ -279,7 +278,7 @@ def _add_looking(section: Section) -> None:
     add("--print-completion", choices=SHELLS, help="print a completion script for this shell; needs the package shtab")
     add(
         "--schema",
-        bare=Bare(SCHEMAS[0], SCHEMAS.__contains__),
+        bare=(SCHEMAS[0], SCHEMAS.__contains__),
         choices=SCHEMAS,
         metavar="[WHAT]",
         help="print the JSON schema of documents, or of the 'events' that --json writes",
