@@ -57,7 +57,9 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
     add("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
     add("names", nargs="*", metavar="NAME", help="run these tasks, and all that they need; may be patterns ('test-*')")
     made.section("options").add_fixed("-h", "--help", action="help", help="show this help message and exit")
-    _add_running(made.section("running"))
+    running = made.section("running")
+    _add_limits(running)
+    _add_running(running)
     _add_cluster(made.section("running on a cluster"))
     _add_selecting(made.section("running a part", one_run=True))
     _add_journal(made.section("going on from where a run ended", one_run=True))
@@ -88,7 +90,7 @@ def on_github(environ: Mapping[str, str]) -> bool:
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
-def _add_running(section: Section) -> None:
+def _add_limits(section: Section) -> None:
     add = section.add
     add(
         "-j",
@@ -105,25 +107,17 @@ def _add_running(section: Section) -> None:
         help=f"at most N snippets at once (default: {DEFAULTS.eval_threads})",
     )
     add(
-        "-k",
-        "--keep-going",
-        type=limit("keep_going", whole),
-        default=DEFAULTS.keep_going,
-        metavar="N",
-        help="start nothing more after N failures but what runs after a failure (default: 0, never stop)",
-    )
-    add(
         "-l",
         "--load",
         type=limit("load", number),
         metavar="LOAD",
-        help="start no command while the machine's load is above LOAD and another one runs",
+        help="start no command while the machine's load is above LOAD and another command runs",
     )
     add(
         "--min-memory",
         type=limit("min_memory", size),
         metavar="SIZE",
-        help="start no command while less memory is available (500M, 2G) and another one runs",
+        help="start no command while less memory than SIZE (500M, 2G) is available and another command runs",
     )
     add(
         "--jobserver",
@@ -133,19 +127,24 @@ def _add_running(section: Section) -> None:
         help="share the limit of -j (or the number of processors) with make, ninja and cargo in commands; STYLE: fifo, "
         "pipe or, if it is left out, auto: what make reads. In a makefile, and without -j, make's slots are shared",
     )
+
+
+def _add_running(section: Section) -> None:
+    add = section.add
     add(
-        "--fail-fast",
-        dest="keep_going",
-        action="store_const",
-        const=1,
+        "-k",
+        "--keep-going",
+        type=limit("keep_going", whole),
         default=DEFAULTS.keep_going,
-        help="the same as -k 1",
+        metavar="N",
+        help="after N failures start only tasks that run after a failure (default: 0, never stop)",
     )
+    section.add_flag("--fail-fast", dest="keep_going", const=1, default=DEFAULTS.keep_going, help="the same as -k 1")
     add(
         "--timeout",
         type=limit("timeout", number),
         metavar="SECONDS",
-        help="end a task that takes longer; its own 'timeout' goes before (default: never)",
+        help="end a task that takes longer, unless it has a 'timeout' of its own (default: never)",
     )
     add(
         "--grace",
@@ -161,13 +160,12 @@ def _add_running(section: Section) -> None:
         bare=("", str.isdecimal),
         type=seed,
         metavar="[SEED]",
-        help="start tasks that are ready in a random order, to find dependencies that are missing; SEED, a number that "
-        "is printed, brings the same order again",
+        help="start tasks that are ready in a random order, to find missing dependencies; SEED, a number that is "
+        "printed, brings the same order again",
     )
-    add(
+    section.add_flag(
         "--no-guardian",
         dest="guardian",
-        action="store_const",
         const=False,
         default=DEFAULTS.guardian,
         help="start no process that ends the commands if fastrun is killed",
@@ -189,7 +187,7 @@ def _add_cluster(section: Section) -> None:
         type=limit("worker_retries", whole),
         default=DEFAULTS.worker_retries,
         metavar="N",
-        help="run a task whose worker was lost again on another, N times at the most "
+        help="run a task again on another worker if its worker was lost, N times at the most "
         f"(default: {DEFAULTS.worker_retries})",
     )
 
@@ -203,18 +201,18 @@ def _add_selecting(section: Section) -> None:
     )
     add("--from", dest="roots", metavar="NAME", help="run NAME and all that depends on it")
     add("--tag", metavar="TAG", help="run the tasks with this tag, and all that they need")
-    add("--exclude", metavar="NAME", help="leave NAME out; what depends on it runs as if it were done")
+    add("--exclude", metavar="NAME", help="leave NAME out; tasks that depend on it run as if it were ok")
 
 
 def _add_journal(section: Section) -> None:
     section.add("--journal", metavar="FILE", help="record the run in FILE, from which another run can go on")
-    section.add_flag("--resume", help="run only what the journal does not have as ok or has changed since")
+    section.add_flag("--resume", help="run only tasks that are not ok in the journal or have changed since")
     section.add_repeatable(
         "--rerun",
         metavar="NAME",
         help="with --resume: run NAME, a name or a pattern, and all that depends on it in any case (may be repeated)",
     )
-    section.add_flag("--durable", help="start nothing before what it depends on is recorded on the disk")
+    section.add_flag("--durable", help="start no task before the end of its dependencies is recorded on the disk")
 
 
 def _add_output(section: Section) -> None:
@@ -236,14 +234,14 @@ def _add_output(section: Section) -> None:
         "--status",
         choices=("auto", "always", "never"),
         default="auto",
-        help="what runs, while it runs, on standard error: auto: if that is a terminal, or every 30 s a line with CI "
-        "set; always: if it is neither, a line too (default: auto)",
+        help="what runs, while it runs, on standard error: auto: on a terminal, or with CI set as a line every "
+        "30 s; always: without a terminal as such a line (default: auto)",
     )
     add(
         "--color",
         choices=("auto", "always", "never"),
         default="auto",
-        help="auto: where it goes to a terminal, unless NO_COLOR is set; FORCE_COLOR goes before (default: auto)",
+        help="auto: where it goes to a terminal, unless NO_COLOR is set; FORCE_COLOR overrides both (default: auto)",
     )
     section.add_flag(
         "-v", "--verbose", help="show each command as it starts, why tasks run again, and at the end the times"

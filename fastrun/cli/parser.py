@@ -131,9 +131,9 @@ class Section:
         action = self._group.add_argument(*names, **how)
         self._parser.variable(action, one_run=one_run or self._one_run, bare=bare)
 
-    def add_flag(self, *names: str, **how: Any) -> None:
-        """Add an option without a value, that is False where it is not given."""
-        self.add(*names, action="store_const", const=True, default=False, **how)
+    def add_flag(self, *names: str, const: object = True, default: object = False, **how: Any) -> None:
+        """Add an option without a value. ``const``: what it sets. ``default``: what holds where it is not given."""
+        self.add(*names, action="store_const", const=const, default=default, **how)
 
     def add_repeatable(self, *names: str, **how: Any) -> None:
         """Add an option that may be given several times."""
