@@ -56,8 +56,8 @@ class RunSettings(NamedTuple):
     """
 
     jobs: int | None = None
-    # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy one a share of
-    # the interpreter's lock. Pretty arbitrary.
+    # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy thread a
+    # share of the interpreter's lock. Pretty arbitrary.
     eval_threads: int = 64
     keep_going: int = 0
     grace: float = 5.0

@@ -1,4 +1,4 @@
-"""The command line: reads the options, checks them against each other, and hands them to the command they ask for.
+"""The command line: reads the options, checks them against each other, and hands them to what they ask for.
 
 Imports nothing but argparse until it is known what there is to do, so that ``--help`` and ``--version`` answer at once.
 """
@@ -59,20 +59,16 @@ def _command(arguments: Sequence[str] | None) -> Callable[[], int]:
 
 def _about_the_document(options: argparse.Namespace) -> Callable[[], int]:
     if options.dry_run:
-        from fastrun.cli.look.dry import dry_run
+        from fastrun.cli.look.dry import dry_run as look
+    elif options.what_if is not None:
+        from fastrun.cli.look.whatif import what_if as look
+    elif options.list or options.graph is not None or options.explain is not None:
+        from fastrun.cli.look.show import show as look
+    else:
+        from fastrun.cli.run import run
 
-        return starting()(partial(dry_run, options))
-    if options.what_if is not None:
-        from fastrun.cli.look.whatif import what_if
-
-        return starting()(partial(what_if, options))
-    if options.list or options.graph is not None or options.explain is not None:
-        from fastrun.cli.look.show import show
-
-        return starting()(partial(show, options))
-    from fastrun.cli.run import run
-
-    return partial(run, options)
+        return partial(run, options)
+    return starting()(partial(look, options))
 
 
 def _open_standard_descriptors() -> None:
