@@ -39,36 +39,29 @@ __all__ = [
     "run_async",
 ]
 
+# By module, the public names that it holds.
 _HOMES = {
-    "Cause": "fastrun.outcome",
-    "Console": "fastrun.observers.terminal.console",
-    "JournalError": "fastrun.journal.records",
-    "Observer": "fastrun.protocols",
-    "Outcome": "fastrun.outcome",
-    "Report": "fastrun.outcome",
-    "Result": "fastrun.outcome",
-    "RunSettings": "fastrun.settings",
-    "Selection": "fastrun.plan.selection",
-    "SpecError": "fastrun.document.problems",
-    "Start": "fastrun.outcome",
-    "Status": "fastrun.outcome",
-    "Task": "fastrun.document.task",
-    "Usage": "fastrun.outcome",
-    "load": "fastrun.api",
-    "run": "fastrun.api",
-    "run_async": "fastrun.api",
+    "fastrun.api": ("load", "run", "run_async"),
+    "fastrun.document.problems": ("SpecError",),
+    "fastrun.document.task": ("Task",),
+    "fastrun.journal.records": ("JournalError",),
+    "fastrun.observers.terminal.console": ("Console",),
+    "fastrun.outcome": ("Cause", "Outcome", "Report", "Result", "Start", "Status", "Usage"),
+    "fastrun.plan.selection": ("Selection",),
+    "fastrun.protocols": ("Observer",),
+    "fastrun.settings": ("RunSettings",),
 }
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_HOMES]
+    return [*globals(), *__all__]
 
 
 def __getattr__(name: str) -> Any:
     """Import the module that holds a public name (PEP 562)."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    for home, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
 
-    return getattr(import_module(home), name)
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

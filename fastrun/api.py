@@ -78,7 +78,7 @@ async def run_async(
 
     ``source``: as for ``load``.
     ``select``: run only these tasks. ``shuffle``: a seed; tasks that are ready start in a random order.
-    ``observers``: these are told what happens; nothing is printed without one, see ``Console``.
+    ``observers``: told what happens; without observers nothing is printed, see ``Console``.
     ``settings``: see ``RunSettings``.
 
     Cancelling it ends the tasks, with grace, and raises CancelledError then; cancelling it twice ends them at

@@ -56,8 +56,8 @@ class RunSettings(NamedTuple):
     """
 
     jobs: int | None = None
-    # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy one a share of
-    # the interpreter's lock. Pretty arbitrary.
+    # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy thread a
+    # share of the interpreter's lock. Pretty arbitrary.
     eval_threads: int = 64
     keep_going: int = 0
     grace: float = 5.0
@@ -87,23 +87,16 @@ class RunSettings(NamedTuple):
             raise ValueError("resume, rerun and durable need a journal")
 
 
-class _Range(NamedTuple):
-    """``above``: the value is more than ``least``, and not the same."""
-
-    least: int
-    above: bool = False
-    most: float = inf
-
-
+# By setting that is a number: its least value, whether the value must be more than that, and its most.
 _RANGES = {
-    "jobs": _Range(1),
-    "eval_threads": _Range(1),
-    "keep_going": _Range(0),
-    "grace": _Range(0, most=_MOST_SECONDS),
-    "timeout": _Range(0, above=True, most=_MOST_SECONDS),
-    "load": _Range(0, above=True),
-    "min_memory": _Range(1),
-    "worker_retries": _Range(0),
+    "jobs": (1, False, inf),
+    "eval_threads": (1, False, inf),
+    "keep_going": (0, False, inf),
+    "grace": (0, False, _MOST_SECONDS),
+    "timeout": (0, True, _MOST_SECONDS),
+    "load": (0, True, inf),
+    "min_memory": (1, False, inf),
+    "worker_retries": (0, False, inf),
 }
 
 DEFAULTS = RunSettings()

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 # Most columns of a name: a longer name would push everything else off its line.
 COLUMNS_SHOWN = 200
 
-# The beginning of a command of GitHub Actions, Azure Pipelines and TeamCity.
-_CI_COMMAND = re.compile(r"##(?=\w*\[)")
+# The beginning of a command of GitHub Actions, Azure Pipelines and TeamCity. Patterns are compiled when they are first
+# used: most runs use none of them.
+_CI_COMMAND = r"##(?=\w*\[)"
 
 # Most lines that are shown of a task's output.
 _LINES = 20
 
 # Colours, cursor movements and titles (ECMA-48: control sequences and strings). Escaped they would say nothing.
-_CONTROLS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_].*?(?:\x07|\x1b\\|$)|[ -/]*[0-~])")
+_CONTROLS = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_].*?(?:\x07|\x1b\\|$)|[ -/]*[0-~])"
 
 # Least similarity (difflib's ratio) at which a key or a name is taken for a misspelt one.
 SIMILAR = 0.75
@@ -31,7 +32,7 @@ def printable(text: str, columns: int = COLUMNS_SHOWN) -> str:
     """
     if text.isprintable() and len(text) <= columns // 2 and "##" not in text:
         return text
-    text = _CI_COMMAND.sub(r"#\\x23", text)
+    text = re.sub(_CI_COMMAND, r"#\\x23", text)
     # No character is narrower than a column here, so no character behind these can be shown.
     shown = [c if c.isprintable() else repr(c)[1:-1] for c in text[: columns + 1]]
     width = 0
@@ -56,14 +57,14 @@ def tail_lines(tail: bytes, most: int = _LINES) -> list[str]:
 def shown_line(line: bytes) -> str:
     """Return a line that a task printed, safe for a terminal: without colours, cut if it is too wide."""
     text = seen(line.decode("utf-8", "backslashreplace"))
-    return printable(_CONTROLS.sub("", text).expandtabs())
+    return printable(re.sub(_CONTROLS, "", text).expandtabs())
 
 
 def shown(line: str) -> str:
     """Return a whole line without what acts on a terminal or turns the direction of text, or with it escaped."""
     if line.isprintable():
         return line
-    line = _CONTROLS.sub("", line)
+    line = re.sub(_CONTROLS, "", line)
     return "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in line)
 
 

@@ -1,4 +1,4 @@
-"""The command line: reads the options and hands them to the command that they ask for.
+"""The command line: reads the options, checks them against each other, and hands them to what they ask for.
 
 Imports nothing but argparse until it is known what there is to do, so that ``--help`` and ``--version`` answer at once.
 """
@@ -7,10 +7,11 @@ import argparse
 import gc
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
-from fastrun.cli.check import check, check_files
-from fastrun.cli.options import parser
+from fastrun.cli.options import LOOKING, WRITING, parser
+from fastrun.cli.parser import Parser
 from fastrun.cli.say import Exit, exit_code, say, starting, usage_error
 from fastrun.text import printable
 
@@ -44,13 +45,13 @@ def _command(arguments: Sequence[str] | None) -> Callable[[], int]:
         from fastrun.cli.look.about import print_completion
 
         return starting()(partial(print_completion, made, options.print_completion))
-    check(made, options)
+    _check(made, options)
     if options.directory is not None:
         try:
             os.chdir(options.directory)
         except OSError as error:
             raise usage_error(f"{options.directory}: {error.strerror}") from None
-    check_files(made, options)
+    _check_files(made, options)
     # Until the graph is frozen: the first collection would look at all of it, half a second for a million tasks.
     gc.disable()
     return _about_the_document(options)
@@ -58,20 +59,16 @@ def _command(arguments: Sequence[str] | None) -> Callable[[], int]:
 
 def _about_the_document(options: argparse.Namespace) -> Callable[[], int]:
     if options.dry_run:
-        from fastrun.cli.look.dry import dry_run
+        from fastrun.cli.look.dry import dry_run as look
+    elif options.what_if is not None:
+        from fastrun.cli.look.whatif import what_if as look
+    elif options.list or options.graph is not None or options.explain is not None:
+        from fastrun.cli.look.show import show as look
+    else:
+        from fastrun.cli.run import run
 
-        return starting()(partial(dry_run, options))
-    if options.what_if is not None:
-        from fastrun.cli.look.whatif import what_if
-
-        return starting()(partial(what_if, options))
-    if options.list or options.graph is not None or options.explain is not None:
-        from fastrun.cli.look.show import show
-
-        return starting()(partial(show, options))
-    from fastrun.cli.run import run
-
-    return partial(run, options)
+        return partial(run, options)
+    return starting()(partial(look, options))
 
 
 def _open_standard_descriptors() -> None:
@@ -84,3 +81,46 @@ def _open_standard_descriptors() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, mode)
+
+
+def _check(made: Parser, options: argparse.Namespace) -> None:
+    """Leave with an error if options do not go together."""
+    if options.file is None:
+        made.error("a FILE is needed ('-' for standard input)")
+    for option in ("resume", "rerun", "durable", "what_if"):
+        if getattr(options, option) not in (None, False, []) and options.journal is None:
+            made.error(f"--{option.replace('_', '-')} needs --journal FILE")
+    if options.rerun and not options.resume:
+        made.error("--rerun needs --resume")
+    looks = [f"--{option.replace('_', '-')}" for option in LOOKING if getattr(options, option) not in (None, False)]
+    if len(looks) > 1:
+        made.error(f"{' and '.join(looks)}: one at a time")
+
+
+def _check_files(made: Parser, options: argparse.Namespace) -> None:
+    """Leave with an error if a file that is to be written is the document, or another such file."""
+    taken = {} if options.file == "-" else {_identity(options.file): "the document"}
+    for option in ("journal", *WRITING):
+        file = getattr(options, option)
+        if file == "-" and option != "json":
+            made.error(f"--{option} needs a file: standard output is for what is printed, or for --json")
+        # Several options may write to the same device.
+        if file in (None, "-") or (os.path.exists(file) and not os.path.isfile(file)):
+            continue
+        identity = _identity(file)
+        # The journal itself refuses a file that is no journal.
+        if identity in taken and option != "journal":
+            made.error(f"--{option} would write over {taken[identity]}: {file}")
+        taken[identity] = f"the file of --{option}"
+
+
+def _identity(path: str) -> tuple[int, int] | str:
+    """Return what all paths that lead to the same file have in common, by whatever names or links."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        # The file is not there yet. The current directory may be missing as well.
+        with suppress(OSError):
+            return os.path.realpath(path)
+        return path
+    return found.st_dev, found.st_ino

@@ -8,8 +8,7 @@ import os
 from collections.abc import Mapping
 
 from fastrun import __version__
-from fastrun.cli.parser import Bare, Parser, Section
-from fastrun.cli.values import limit, number, seed, size, whole
+from fastrun.cli.parser import Parser, Section, limit, number, seed, size, whole
 from fastrun.settings import DEFAULTS, JOBSERVERS, RunSettings
 
 # The shells for which completion is printed.
@@ -54,12 +53,13 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    file = made.add_argument("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
-    made.options.append(file)
-    made.add_argument(
-        "names", nargs="*", metavar="NAME", help="run these tasks, and all that they need; may be patterns ('test-*')"
-    )
-    _add_running(made.section("running"))
+    add = made.section("positional arguments").add_fixed
+    add("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
+    add("names", nargs="*", metavar="NAME", help="run these tasks, and all that they need; may be patterns ('test-*')")
+    made.section("options").add_fixed("-h", "--help", action="help", help="show this help message and exit")
+    running = made.section("running")
+    _add_limits(running)
+    _add_running(running)
     _add_cluster(made.section("running on a cluster"))
     _add_selecting(made.section("running a part", one_run=True))
     _add_journal(made.section("going on from where a run ended", one_run=True))
@@ -90,7 +90,7 @@ def on_github(environ: Mapping[str, str]) -> bool:
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
-def _add_running(section: Section) -> None:
+def _add_limits(section: Section) -> None:
     add = section.add
     add(
         "-j",
@@ -107,47 +107,44 @@ def _add_running(section: Section) -> None:
         help=f"at most N snippets at once (default: {DEFAULTS.eval_threads})",
     )
     add(
-        "-k",
-        "--keep-going",
-        type=limit("keep_going", whole),
-        default=DEFAULTS.keep_going,
-        metavar="N",
-        help="start nothing more after N failures but what runs after a failure (default: 0, never stop)",
-    )
-    add(
         "-l",
         "--load",
         type=limit("load", number),
         metavar="LOAD",
-        help="start no command while the machine's load is above LOAD and another one runs",
+        help="start no command while the machine's load is above LOAD and another command runs",
     )
     add(
         "--min-memory",
         type=limit("min_memory", size),
         metavar="SIZE",
-        help="start no command while less memory is available (500M, 2G) and another one runs",
+        help="start no command while less memory than SIZE (500M, 2G) is available and another command runs",
     )
     add(
         "--jobserver",
-        bare=Bare("auto", JOBSERVERS.__contains__),
+        bare=("auto", JOBSERVERS.__contains__),
         choices=JOBSERVERS,
         metavar="[STYLE]",
         help="share the limit of -j (or the number of processors) with make, ninja and cargo in commands; STYLE: fifo, "
         "pipe or, if it is left out, auto: what make reads. In a makefile, and without -j, make's slots are shared",
     )
+
+
+def _add_running(section: Section) -> None:
+    add = section.add
     add(
-        "--fail-fast",
-        dest="keep_going",
-        action="store_const",
-        const=1,
+        "-k",
+        "--keep-going",
+        type=limit("keep_going", whole),
         default=DEFAULTS.keep_going,
-        help="the same as -k 1",
+        metavar="N",
+        help="after N failures start only tasks that run after a failure (default: 0, never stop)",
     )
+    section.add_flag("--fail-fast", dest="keep_going", const=1, default=DEFAULTS.keep_going, help="the same as -k 1")
     add(
         "--timeout",
         type=limit("timeout", number),
         metavar="SECONDS",
-        help="end a task that takes longer; its own 'timeout' goes before (default: never)",
+        help="end a task that takes longer, unless it has a 'timeout' of its own (default: never)",
     )
     add(
         "--grace",
@@ -160,16 +157,15 @@ def _add_running(section: Section) -> None:
     add(
         "--shuffle",
         one_run=True,
-        bare=Bare("", str.isdecimal),
+        bare=("", str.isdecimal),
         type=seed,
         metavar="[SEED]",
-        help="start tasks that are ready in a random order, to find dependencies that are missing; SEED, a number that "
-        "is printed, brings the same order again",
+        help="start tasks that are ready in a random order, to find missing dependencies; SEED, a number that is "
+        "printed, brings the same order again",
     )
-    add(
+    section.add_flag(
         "--no-guardian",
         dest="guardian",
-        action="store_const",
         const=False,
         default=DEFAULTS.guardian,
         help="start no process that ends the commands if fastrun is killed",
@@ -191,7 +187,7 @@ def _add_cluster(section: Section) -> None:
         type=limit("worker_retries", whole),
         default=DEFAULTS.worker_retries,
         metavar="N",
-        help="run a task whose worker was lost again on another, N times at the most "
+        help="run a task again on another worker if its worker was lost, N times at the most "
         f"(default: {DEFAULTS.worker_retries})",
     )
 
@@ -205,18 +201,18 @@ def _add_selecting(section: Section) -> None:
     )
     add("--from", dest="roots", metavar="NAME", help="run NAME and all that depends on it")
     add("--tag", metavar="TAG", help="run the tasks with this tag, and all that they need")
-    add("--exclude", metavar="NAME", help="leave NAME out; what depends on it runs as if it were done")
+    add("--exclude", metavar="NAME", help="leave NAME out; tasks that depend on it run as if it were ok")
 
 
 def _add_journal(section: Section) -> None:
     section.add("--journal", metavar="FILE", help="record the run in FILE, from which another run can go on")
-    section.add_flag("--resume", help="run only what the journal does not have as ok or has changed since")
+    section.add_flag("--resume", help="run only tasks that are not ok in the journal or have changed since")
     section.add_repeatable(
         "--rerun",
         metavar="NAME",
         help="with --resume: run NAME, a name or a pattern, and all that depends on it in any case (may be repeated)",
     )
-    section.add_flag("--durable", help="start nothing before what it depends on is recorded on the disk")
+    section.add_flag("--durable", help="start no task before the end of its dependencies is recorded on the disk")
 
 
 def _add_output(section: Section) -> None:
@@ -238,14 +234,14 @@ def _add_output(section: Section) -> None:
         "--status",
         choices=("auto", "always", "never"),
         default="auto",
-        help="what runs, while it runs, on standard error: auto: if that is a terminal, or every 30 s a line with CI "
-        "set; always: if it is neither, a line too (default: auto)",
+        help="what runs, while it runs, on standard error: auto: on a terminal, or with CI set as a line every "
+        "30 s; always: without a terminal as such a line (default: auto)",
     )
     add(
         "--color",
         choices=("auto", "always", "never"),
         default="auto",
-        help="auto: where it goes to a terminal, unless NO_COLOR is set; FORCE_COLOR goes before (default: auto)",
+        help="auto: where it goes to a terminal, unless NO_COLOR is set; FORCE_COLOR overrides both (default: auto)",
     )
     section.add_flag(
         "-v", "--verbose", help="show each command as it starts, why tasks run again, and at the end the times"
@@ -280,9 +276,9 @@ def _add_looking(section: Section) -> None:
     add("--print-completion", choices=SHELLS, help="print a completion script for this shell; needs the package shtab")
     add(
         "--schema",
-        bare=Bare(SCHEMAS[0], SCHEMAS.__contains__),
+        bare=(SCHEMAS[0], SCHEMAS.__contains__),
         choices=SCHEMAS,
         metavar="[WHAT]",
         help="print the JSON schema of documents, or of the 'events' that --json writes",
     )
-    section.add_last("--version", action="version", version=f"fastrun {__version__}")
+    section.add_fixed("--version", action="version", version=f"fastrun {__version__}")

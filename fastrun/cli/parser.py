@@ -1,15 +1,17 @@
-"""A parser whose options take their defaults from variables.
+"""A parser whose options take their defaults from variables, and the readers of their values.
 
 Knows argparse and the environment. Does not know which options there are.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from fastrun.cli.say import EXIT_USAGE, Exit, put
+from fastrun.settings import what_is_wrong
 from fastrun.text import nearest
 
 # Before an option's name, for its default.
@@ -22,25 +24,23 @@ _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 
 
-class Bare(NamedTuple):
-    """The value of an option that is given without one.
+# What an option stands for that is given without a value: the value, and a function that tells whether the argument
+# behind the option is its value, and not a FILE.
+Bare = tuple[str, Callable[[str], bool]]
 
-    ``value``: what the option then has. ``fits``: tells whether the argument behind it is a value, and not a FILE.
-    """
-
-    value: str
-    fits: Callable[[str], bool]
+_N = TypeVar("_N", int, float)
 
 
 class Parser(argparse.ArgumentParser):
     """Takes options, and behind ``--`` a file and names only.
 
-    ``of_one_run``: the variables of options that are about one document or one run.
+    Arguments are added to its sections only: for each that is added to the parser itself argparse makes a formatter,
+    whose module takes 4 ms to load. ``of_one_run``: the variables of options that are about one document or one run.
     """
 
     def __init__(self, environ: Mapping[str, str], **how: Any) -> None:
         """``environ``: where variables are looked for. ``how``: as for argparse."""
-        super().__init__(allow_abbrev=False, **how)
+        super().__init__(add_help=False, allow_abbrev=False, **how)
         self._environ = environ
         self._wrong: list[str] = []
         self._variables: list[str] = []
@@ -102,7 +102,7 @@ class Parser(argparse.ArgumentParser):
         # For argparse the value of an option with nargs="?" is whatever stands behind it, a FILE too.
         for argument, behind in pairwise([*arguments, ""]):
             bare = self._bare.get(argument)
-            yield argument if bare is None or bare.fits(behind) else f"{argument}={bare.value}"
+            yield argument if bare is None or bare[1](behind) else f"{argument}={bare[0]}"
 
     def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002  # None if it was closed
         """Print help or version."""
@@ -131,17 +131,17 @@ class Section:
         action = self._group.add_argument(*names, **how)
         self._parser.variable(action, one_run=one_run or self._one_run, bare=bare)
 
-    def add_flag(self, *names: str, **how: Any) -> None:
-        """Add an option without a value, that is False where it is not given."""
-        self.add(*names, action="store_const", const=True, default=False, **how)
+    def add_flag(self, *names: str, const: object = True, default: object = False, **how: Any) -> None:
+        """Add an option without a value. ``const``: what it sets. ``default``: what holds where it is not given."""
+        self.add(*names, action="store_const", const=const, default=default, **how)
 
     def add_repeatable(self, *names: str, **how: Any) -> None:
         """Add an option that may be given several times."""
         self.add(*names, action="append", default=[], **how)
 
-    def add_last(self, *names: str, **how: Any) -> None:
-        """Add an option that prints something and leaves, which no variable should do."""
-        self._group.add_argument(*names, **how)
+    def add_fixed(self, *names: str, **how: Any) -> None:
+        """Add an argument that no variable sets."""
+        self._parser.options.append(self._group.add_argument(*names, **how))
 
 
 def _value(action: argparse.Action, text: str) -> Any:
@@ -155,3 +155,49 @@ def _value(action: argparse.Action, text: str) -> Any:
         raise argparse.ArgumentTypeError(f"must be one of {', '.join(action.choices)}, not {text!r}")
     # Of an option that may be repeated; flags add to it.
     return [value] if isinstance(action.default, list) else value
+
+
+def limit(name: str, read: Callable[[str], _N]) -> Callable[[str], _N]:
+    """Return what reads a number and checks it as the setting of that name."""
+
+    def checked(text: str) -> _N:
+        value = read(text)
+        if wrong := what_is_wrong(name, value):
+            raise argparse.ArgumentTypeError(wrong)
+        return value
+
+    return checked
+
+
+def whole(text: str) -> int:
+    """Read a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def number(text: str) -> float:
+    """Read a number, of seconds or of a load."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
+def size(text: str) -> int:
+    """Read a number of bytes: ``1000000``, ``500M``, ``2G``."""
+    digits = text.rstrip("KMGTkmgt")
+    unit = text[len(digits) :].upper()
+    if not digits.isdecimal() or len(unit) > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size (500M, 2G)")
+    return whole(digits) << (10 * " KMGT".index(unit) if unit else 0)
+
+
+def seed(text: str) -> int:
+    """Read a seed, 0 or more, or make one at random for an empty text."""
+    if not text:
+        return int.from_bytes(os.urandom(3))
+    if (value := whole(text)) < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, not {value}")
+    return value

@@ -1,1 +1,1 @@
-"""Who watches a run. Each module knows the protocols and the tasks, and none of the others."""
+"""Observers of a run. Each knows the protocols and the tasks, and none of the other observers."""

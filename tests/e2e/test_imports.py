@@ -56,6 +56,8 @@ def test_a_plain_run_imports_two_packages(tmp_path):
     # cython_runtime is made by uvloop; what site loads, such as coverage, is there without us.
     ours = {"fastrun", "uvloop", "cython_runtime", "orjson"}
     new = {name.split(".")[0] for name in loaded - _loaded_by("")}
+    # Of the standard library, what takes milliseconds to load and few runs need.
+    assert not new & {"random", "shlex", "shutil", "tempfile", "unittest"}
     assert {name for name in new - ours if not name.startswith("_")} <= set(sys.stdlib_module_names)
     assert not loaded & {f"fastrun.executors.gates.{name}" for name in ("gates", "jobserver", "readings")}
     watching = {

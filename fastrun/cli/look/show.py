@@ -16,8 +16,6 @@ from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import order
 from fastrun.text import no_such, printable
 
-FORMATS = ("dot", "mermaid", "json")
-
 
 def show(options: argparse.Namespace) -> int:
     """Print a list, a drawing or one task. Returns the exit code."""
@@ -51,7 +49,7 @@ def order_lines(graph: Graph, numbers: Iterable[int], *, verbose: bool) -> Itera
 
 
 def drawn(graph: Graph, form: str) -> Iterator[str]:
-    """Return the tasks and their dependencies in one of FORMATS, in pieces of text."""
+    """Return the tasks and their dependencies as ``dot``, ``mermaid`` or ``json``, in pieces of text."""
     return {"dot": _dot, "mermaid": _mermaid, "json": _json}[form](graph)
 
 

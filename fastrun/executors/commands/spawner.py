@@ -5,7 +5,6 @@ how to wait for it.
 """
 
 import os
-import shlex
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -62,10 +61,12 @@ class Spawner:
         command = _encode(task.arguments)
         if len(command) < _LONGEST_ARGUMENT:
             return self._start([_SHELL, "-c", command], task, out, err), None
+        from shlex import quote  # which no other command needs
+
         path = _write_script(command)
         try:
             # "." keeps $0 and standard input as they are.
-            return self._start([_SHELL, "-c", f". {shlex.quote(path)}"], task, out, err), path
+            return self._start([_SHELL, "-c", f". {quote(path)}"], task, out, err), path
         except OSError:
             os.unlink(path)
             raise

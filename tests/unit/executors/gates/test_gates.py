@@ -10,7 +10,7 @@ import uvloop
 
 import fastrun as library
 from fastrun import Observer
-from fastrun.cli.values import size
+from fastrun.cli.parser import size
 from fastrun.document.parse import read
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.gates.gates import Gates, Watched, load_gate, memory_gate
