@@ -133,8 +133,14 @@ class Outcome(NamedTuple):
 # The most common outcome, shared to avoid an allocation.
 OK = Outcome(Status.OK)
 
-# By status: of a task of which there is nothing more to say.
-_PLAIN = tuple(OK if status is Status.OK else Outcome(status, attempt=0, attempts=0) for status in Status)
+
+def untried(status: Status, cause: Cause | None = None, detail: str | float = "", root: int | None = None) -> Outcome:
+    """Return the outcome of a task that was not tried."""
+    return Outcome(status, cause, detail, root, attempt=0, attempts=0)
+
+
+# Outcomes, by status, of tasks of which there is nothing more to say.
+_PLAIN = tuple(OK if status is Status.OK else untried(status) for status in Status)
 
 
 class Start(NamedTuple):
