@@ -7,7 +7,7 @@ from fastrun.runner.hooks import Hooks
 
 
 class Ends(Observer):
-    """Notes which of its hooks are called; overrides one."""
+    """Notes the calls of the one hook that it overrides."""
 
     def __init__(self, error: Exception | None = None, *, congested: bool | Exception = False) -> None:
         self.seen: list[tuple[object, ...]] = []
