@@ -19,7 +19,6 @@ import math
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from operator import attrgetter
 from typing import Any
 
 from fastrun.document.task import Task
@@ -62,7 +61,7 @@ class Run:
         depends on. ``before_stop``: called before this process stops itself for a SIGTSTP. ``warn``: takes one line.
         """
         names = {name: lane for lane, name in enumerate(executors)}
-        lanes = bytes(map(names.__getitem__, map(lane_of or attrgetter("type"), graph.tasks)))
+        lanes = bytes([names[task.type if lane_of is None else lane_of(task)] for task in graph.tasks])
         # In a chain the next task runs before the end of the last is recorded.
         longest = LONGEST_CHAIN if journal is None else 1
         self._tasks = graph.tasks
