@@ -1,6 +1,6 @@
-"""How tasks, attempts and runs end.
+"""Outcomes of tasks, attempts and runs.
 
-Knows tasks. Does not know how they are run, nor by what.
+Knows tasks. Does not know how they are run, nor by which executor.
 """
 
 import signal
@@ -12,7 +12,7 @@ from fastrun.document.task import Task
 
 
 class Status(IntEnum):
-    """What a task is. It ends in exactly one of the last four."""
+    """The state of a task. It ends in exactly one of the last four."""
 
     WAITING = 0
     READY = 1
@@ -24,7 +24,7 @@ class Status(IntEnum):
 
     @property
     def label(self) -> str:
-        """The word that the report prints."""
+        """Return the word that the report prints."""
         return self.name.lower()
 
 
@@ -34,10 +34,10 @@ ENDED = (Status.OK, Status.FAILED, Status.SKIPPED, Status.INTERRUPTED)
 
 
 class Usage(NamedTuple):
-    """What a command used, together with all that it waited for.
+    """What a command used, together with the processes that it waited for.
 
     ``cpu_seconds``: of processor time. ``peak_bytes``: the most memory that the largest of the processes had; None if
-    that is less than fastrun has itself, which the kernel counts as the command's too. Source: getrusage(2).
+    that is less than fastrun's own, which the kernel counts as the command's too. Source: getrusage(2).
     """
 
     cpu_seconds: float
@@ -66,7 +66,7 @@ class Cause(Enum):
     FROM_JOURNAL = "from the journal"
 
 
-# By cause, what is said of it; in braces the outcome's ``detail``.
+# Sentences by cause. The braces stand for the outcome's ``detail``.
 _SENTENCES = {
     Cause.EXIT: "exit status {}",
     Cause.SIGNAL: "killed by {}",
@@ -91,14 +91,14 @@ _SENTENCES = {
 class Outcome(NamedTuple):
     """How a task ended, or an attempt at it.
 
-    ``status``: one of the last four. ``cause``: why; None for a task that is ok or was interrupted. ``detail``: what
-    there is to say of the cause: an exit status, a signal's name, seconds, the label of the task at the root of a skip,
-    how many failures were too many, or a text. ``root``: the number of the task at the root of a skip.
+    ``status``: one of the last four. ``cause``: why; None for a task that is ok or was interrupted. ``detail``: more on
+    the cause: an exit status, a signal's name, seconds, the label of the task at the root of a skip, how many failures
+    were too many, or a text. ``root``: the number of the task at the root of a skip.
     ``usage``: of a command, where an observer is ``detailed`` and it is known. ``attempt``, ``attempts``: as in
     ``Start``, 0 for a task that was not tried. ``retry_in``: seconds until the next attempt, None when the task has
-    ended. ``ago``: seconds since it ended, where the news of that have come late.
+    ended. ``ago``: seconds between the end and the news of it, where that came late.
     ``lost``: the attempt was lost through no fault of the task, which may run again. ``lost_worker``: the name of the
-    worker that an earlier attempt was lost with. ``allowed``: whether the task may fail, and has.
+    worker that an earlier attempt was lost with. ``allowed``: whether the task has failed and was allowed to.
     """
 
     status: Status
@@ -116,7 +116,7 @@ class Outcome(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """What the report says of it, in one line; empty where there is nothing to say."""
+        """Return what the report says of it, in one line; empty if there is nothing to say."""
         said = ""
         if self.cause is not None:
             said = _SENTENCES[self.cause].format(self.detail)
@@ -133,20 +133,26 @@ class Outcome(NamedTuple):
 # The most common outcome, shared to avoid an allocation.
 OK = Outcome(Status.OK)
 
-# By status: of a task of which there is nothing more to say.
-_PLAIN = tuple(OK if status is Status.OK else Outcome(status, attempt=0, attempts=0) for status in Status)
+
+def untried(status: Status, cause: Cause | None = None, detail: str | float = "", root: int | None = None) -> Outcome:
+    """Return the outcome of a task that was not tried."""
+    return Outcome(status, cause, detail, root, attempt=0, attempts=0)
+
+
+# Outcomes, by status, of tasks of which there is nothing more to say.
+_PLAIN = tuple(OK if status is Status.OK else untried(status) for status in Status)
 
 
 class Start(NamedTuple):
     """An attempt at a task has started.
 
     ``attempt`` counts from 1; ``attempts`` is the most that there may be. An attempt that was lost with its worker is
-    not one of the task's own: it counts in both, so that each attempt has a number of its own.
+    not one of the task's ``retries``. It counts in both all the same, so that each attempt has a number of its own.
     ``pid``: of the command's process, which leads a session and a group of its own; None for a snippet, and on a
-    cluster, where a process id would be the worker's. ``held_by``: what the task waited for once its dependencies had
-    ended, if it did: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``. ``worker``: on a cluster, the
-    name of the worker that it runs on, in one line. ``ago``: seconds since it started, where the news of that have come
-    late.
+    cluster, where it would be an id on the worker. ``held_by``: what the task waited for once its dependencies had
+    ended, if it had to wait: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``. ``worker``: on a
+    cluster, the name of the worker that it runs on, in one line. ``ago``: seconds between the start and the news of it,
+    where that came late.
     """
 
     attempt: int = 1
@@ -172,11 +178,11 @@ class Result(NamedTuple):
 class Report:
     """How a run ended.
 
-    ``counts``: tasks by status. ``reused``: how many of those that are ok did not run, as a journal says that they had.
-    ``allowed``: how many of those that failed may. ``not_needed``: how many were skipped as nothing that they are for
-    failed.
+    ``counts``: tasks by status. ``reused``: how many ok tasks did not run because a journal says that they had.
+    ``allowed``: how many failed tasks were allowed to fail. ``not_needed``: how many tasks were skipped because no task
+    failed that they are meant to follow.
     ``seconds``: wall time. ``signal``: the number of the signal that interrupted the run, or None. ``recorded``: False
-    if there is a journal that could not be written in full. Iterating gives a Result per task in the order of the
+    if there is a journal that could not be written in full. Iteration gives a Result per task in the order of the
     document; ``report["name"]`` gives one. ``outcome`` gives all that is known of an end.
     """
 
@@ -191,7 +197,7 @@ class Report:
         allowed: int = 0,
         not_needed: int = 0,
     ) -> None:
-        """``statuses``: a Status per task. ``outcomes``: by task number, where there is more to say than the status."""
+        """``statuses``: a Status per task. ``outcomes``: by task, where there is more to say than the status."""
         self._tasks = tasks
         self._statuses = statuses
         self._outcomes = outcomes
@@ -206,12 +212,12 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every task is ok, or counts as if it were."""
+        """Return whether every task is ok, or counts as if it were."""
         return self.counts[Status.OK] + self.allowed + self.not_needed == len(self._tasks)
 
     @property
     def exit_code(self) -> int:
-        """0 ``ok``, 1 a task failed or was skipped, 3 not all is recorded, 128 + N after signal N."""
+        """Return 0 if ``ok``, 1 if a task failed or was skipped, 3 if not all is recorded, 128 + N after signal N."""
         if self.signal is not None:
             return 128 + self.signal
         if not self.recorded:
@@ -219,7 +225,7 @@ class Report:
         return 0 if self.ok else 1
 
     def summary(self) -> str:
-        """The last line of the printed report: ``9 tasks: 7 ok, 1 failed, 1 skipped in 7.02 s``."""
+        """Return the last line of the printed report: ``9 tasks: 7 ok, 1 failed, 1 skipped in 7.02 s``."""
         notes = {
             Status.OK: (self.reused, "from the journal"),
             Status.FAILED: (self.allowed, "allowed"),
@@ -248,7 +254,7 @@ class Report:
         return self._result(self._numbers[name])
 
     def outcome(self, number: int) -> Outcome:
-        """Return how the task with this number ended; without ``usage`` where there is nothing to say of it."""
+        """Return how a task ended; without ``usage`` if there is nothing else to say of it."""
         found = self._outcomes.get(number)
         return _PLAIN[self._statuses[number]] if found is None else found
 
@@ -259,7 +265,7 @@ class Report:
 
 
 def exit_outcome(code: int | None) -> Outcome:
-    """The outcome for a process's exit code as ``subprocess`` has it: negative for a signal, None if lost."""
+    """Return the outcome for an exit code in the form of ``subprocess``: negative for a signal, None if lost."""
     if code == 0:
         return OK
     if code is None:

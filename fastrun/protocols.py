@@ -1,6 +1,6 @@
-"""What the runner, the executors and the observers agree on.
+"""The protocols between the runner and executors, observers and journals.
 
-Stands beside the runner, who calls all of it; knows none of those who implement it.
+Stands beside the runner, which calls all of them. Knows no implementation.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,48 +13,49 @@ STDOUT = 1
 STDERR = 2
 
 
-# The variable that tells a command which attempt it is.
+# The environment variable that holds the number of a command's attempt.
 ATTEMPT = "FASTRUN_ATTEMPT"
 
 # A task's number in the document, and the task.
 Job = tuple[int, Task]
 
-# Tasks of which each, once it is ok, is followed by the next one.
+# Tasks that run one after the other, each once the task before it is ok.
 Chain = Sequence[Job]
 
-# Seconds after which a chain is not gone on with. What is left goes back into the queue, where others may come first.
+# Seconds after which no further task of a chain starts. The rest goes back into the queue, where other tasks may come
+# first.
 CHAIN_SECONDS = 0.01
 
 
 class Events(Protocol):
-    """What an executor tells the runner of tasks, by their numbers. Called in the thread of the loop."""
+    """The runner as an executor sees it. Tasks are given by number. Called in the thread of the loop."""
 
     @property
     def congested(self) -> bool:
-        """Whether those who take the output are behind: an executor then stops reading more."""
+        """Return whether observers are behind: an executor then reads no more output. Any thread may ask."""
         ...
 
     def task_started(self, number: int, start: Start) -> None:
-        """Before any output of the task. The runner counts the attempts, not the executor."""
+        """Note that an attempt has started, before any of its output. The executor leaves its number to the runner."""
         ...
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
-        """Some bytes of the task's STDOUT or STDERR, cut anywhere."""
+        """Take some bytes of the task's STDOUT or STDERR, cut anywhere."""
         ...
 
     def task_ended(self, number: int, outcome: Outcome | None) -> None:
-        """Once for each task of a chain up to the first that is not ok. None: not started, it goes back.
+        """Note how a task has ended: each task of a chain, up to the first that is not ok.
 
-        INTERRUPTED: only after ``interrupt``.
+        None: it has not started, and goes back into the queue. INTERRUPTED: only after ``interrupt``.
         """
         ...
 
     def slots_changed(self) -> None:
-        """There may be more slots than when a task last ended."""
+        """Note that there may be more slots than when a task last ended."""
         ...
 
     def warning(self, text: str) -> None:
-        """One line for the user."""
+        """Tell the user something in one line."""
         ...
 
 
@@ -63,92 +64,92 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many tasks it may have at present, running or about to."""
+        """Return how many tasks it may have at present, running or about to run."""
         ...
 
     def open(self, events: Events) -> None:
-        """Begin, inside the running loop."""
+        """Prepare for tasks, in the running loop."""
         ...
 
     async def start(self, chains: Sequence[Chain]) -> None:
-        """Start chains of tasks, each of which takes one slot. What becomes of them is told to the events."""
+        """Start chains of tasks. Each chain takes one slot. The events are told how its tasks start and end."""
         ...
 
     def recall(self) -> None:
-        """Give back all tasks that have not started: those that wait, and those behind a running one in its chain."""
+        """Give back all tasks that have not started: the waiting ones, and the rest of each chain that runs."""
         ...
 
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
-        """Ask a task that runs to end; with ``force`` make an end of it, and of what it left behind.
+        """Ask a running task to end. With ``force`` kill it, and the processes that it left behind.
 
-        None: all tasks, and nothing more is started from then on.
+        None: all tasks; from then on none starts.
         """
         ...
 
     def suspend(self, *, resume: bool) -> None:
-        """Stop the processes of all tasks, for this one is about to be stopped; or let them go on."""
+        """Stop the processes of all tasks before this process is stopped; with ``resume`` let them go on."""
         ...
 
     async def close(self) -> None:
-        """End what outlived its task and give everything back."""
+        """End the processes that outlived their tasks, and release all resources."""
         ...
 
 
 class Journal(Protocol):
-    """Keeps what happens to tasks, for another run to go on from there. Nothing is acted on before it is recorded."""
+    """Records what happens to tasks, so that another run can go on from there. An end is recorded before it counts."""
 
     def open(self, on_change: Callable[[], object]) -> None:
-        """Begin. ``on_change``: to be called, in any thread, when ``flush`` would say something new by itself."""
+        """Begin. ``on_change``: called, in any thread, when ``flush`` has more to return though nothing was noted."""
         ...
 
     def task_started(self, number: int, start: Start) -> None:
-        """Note it, as for ``Observer``."""
+        """Note that an attempt has started."""
         ...
 
     def task_ended(self, number: int, outcome: Outcome) -> int:
-        """Note it, for tasks that are skipped too. Returns a number that grows, see ``flush``."""
+        """Note how a task, also a skipped one, or an attempt has ended. Return the number of the record; it grows."""
         ...
 
     def flush(self) -> int:
-        """Record what was noted. Returns up to which number that is done. Raises OSError if it cannot be."""
+        """Write what was noted. Return the number of the last record that is written. Raise OSError on failure."""
         ...
 
     def close(self, report: Report) -> None:
-        """Note how the run ended, and return when all is recorded. Raises OSError if it cannot be."""
+        """Note how the run ended, and return when all is written. Raise OSError on failure."""
         ...
 
 
 class Observer:
-    """Watches a run. Override what is of interest; a hook that is not overridden costs nothing.
+    """Watches a run. A subclass overrides the hooks that it needs; the others cost nothing.
 
-    All hooks are called in the thread of the loop. A hook that raises takes its observer out of the run.
+    All hooks are called in the thread of the loop. An observer whose hook raises is dropped.
     ``number``: the position of the task in ``tasks``, see ``run_started``.
     """
 
     @property
     def congested(self) -> bool:
-        """Whether it has more unwritten output than it cares to hold: the tasks are slowed meanwhile."""
+        """Return whether it holds too much unwritten output: meanwhile the tasks are slowed. Any thread may ask."""
         return False
 
     @property
     def detailed(self) -> bool:
-        """Whether it wants to know what commands used, which costs each of them some microseconds."""
+        """Return whether outcomes of commands are to have a ``usage``, which costs each command some microseconds."""
         return False
 
     def run_started(self, tasks: Sequence[Task]) -> None:
-        """Once, before anything else. ``tasks``: in the order of the document."""
+        """Note that the run starts: once, before all else. ``tasks``: in the order of the document."""
 
     def task_started(self, number: int, task: Task, start: Start) -> None:
-        """The task runs now, for the first time or again. Not called for tasks that are skipped."""
+        """Note that an attempt at a task has started. Not called for tasks that are skipped."""
 
     def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:
-        """Some bytes of the task's STDOUT or STDERR, cut anywhere.
+        """Take some bytes of the task's STDOUT or STDERR, cut anywhere.
 
         Processes that a task leaves behind may write after its end.
         """
 
     def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
-        """Once for each task, skipped ones too, and once for each attempt that is followed by another."""
+        """Note how a task has ended, also a skipped one, or an attempt that is followed by another: once for each."""
 
     def run_ended(self, report: Report) -> None:
-        """Once, after everything else."""
+        """Note how the run has ended: once, after all else."""

@@ -95,7 +95,7 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
         stdout=said,
         stderr=err,
         writer=None if terminal is None else terminal.writer,
-        place=graph.location,
+        location=graph.location,
         times=times,
     )
     run_id = new_run_id()

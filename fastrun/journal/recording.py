@@ -1,6 +1,6 @@
-"""The runner's side of the journal: what happens to tasks, as records.
+"""The journal of a run: makes records of what happens to tasks.
 
-Knows tasks by their numbers, and the file. Does not know what is made of what is recorded.
+Knows tasks by their numbers, and the file. Does not know how a later run uses the records.
 """
 
 import time
@@ -19,7 +19,7 @@ class RunJournal:
     """The journal of one run."""
 
     def __init__(self, file: JournalFile, tasks: Sequence[Task], keys: Sequence[str], *, durable: bool = False) -> None:
-        """``keys``: those of the tasks. ``durable``: nothing is recorded before it is on the disk."""
+        """``keys``: the tasks' keys. ``durable``: a record counts as written only once it is on the disk."""
         self._file = file
         self._tasks = tasks
         self._keys = keys
@@ -27,9 +27,9 @@ class RunJournal:
         self._began: dict[int, float] = {}
 
     def begin(self, run_id: str, redone: Iterable[str]) -> None:
-        """Note who runs now and the names of tasks, recorded as ok, that are to run again, now or some time.
+        """Note that a run begins. ``run_id``: see ``RunRecord``.
 
-        ``run_id``: see ``RunRecord``.
+        ``redone``: names of tasks that are recorded as ok and are to run again, in this run or a later one.
         """
         document = blake2b("".join(self._keys).encode(), digest_size=16).hexdigest()
         self._file.append(run_record(run_id, document))
@@ -37,10 +37,10 @@ class RunJournal:
             self._file.append(redo_record(name))
 
     def open(self, on_change: Callable[[], object]) -> None:
-        """Have it called, in another thread, when more is recorded than ``flush`` said, or nothing more can be."""
+        """Let the file call ``on_change``, in its thread, when more is written than ``flush`` returned, or it fails."""
 
         def changed(_: object) -> None:
-            # Once the loop is closed nobody is waiting.
+            # Once the loop is closed no run waits for records.
             with suppress(RuntimeError):
                 on_change()
 
@@ -56,7 +56,7 @@ class RunJournal:
         self._file.append(start_record(name, key, start.attempt, start.pid, ticks))
 
     def task_ended(self, number: int, outcome: Outcome) -> int:
-        """Note how an attempt or a task has ended. Returns the number of the record, see ``flush``."""
+        """Note how an attempt or a task has ended. Return the number of the record, see ``flush``."""
         name = self._tasks[number].name
         if outcome.status is Status.SKIPPED:
             return self._file.append(skip_record(name, outcome.reason))
@@ -65,17 +65,17 @@ class RunJournal:
         return self._file.append(end_record(name, self._keys[number], outcome, round(seconds, 6)))
 
     def flush(self) -> int:
-        """Record what was noted. Returns up to which number that is done. Raises OSError if it cannot be."""
+        """Write what was noted. Return the number of the last record that is written. Raise OSError on failure."""
         written = self._file.flush()
         return self._file.synced if self._durable else written
 
     def close(self, report: Report) -> None:
-        """Note how the run ended, and let go of the file once all is on the disk. Raises OSError if that fails."""
+        """Note how the run ended, and close the file once all is on the disk. Raise OSError on failure."""
         self._file.append(done_record(report.counts, report.exit_code))
         self._file.close()
         if self._file.failed is not None:
             raise self._file.failed.with_traceback(None)
 
     def abandon(self) -> None:
-        """Let go of the file: there was no run."""
+        """Close the file: there was no run."""
         self._file.abandon()

@@ -1,6 +1,6 @@
-"""Why tasks are skipped, and which tasks run after a failure: what a task's ``when`` comes to.
+"""Conditions of tasks: why a task is skipped, and whether it runs after a failure, by its ``when``.
 
-Knows which dependencies have ended, and how. Does not know what is ready or runs.
+Knows which dependencies have ended, and how. Does not know which tasks are ready or run.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from fastrun.plan.graph import Graph
 
 
 class Skip(NamedTuple):
-    """Why a task is skipped. ``root``: the number of the failed task at the root of it, where there is one."""
+    """Why a task is skipped. ``root``: the number of the failed task at the root of the skip, if there is one."""
 
     cause: Cause
     root: int | None = None
@@ -21,33 +21,33 @@ NOT_NEEDED = Skip(Cause.NOT_NEEDED)
 
 
 class Conditions:
-    """The tasks that run after a failure, or in any case, and what is known of their dependencies so far.
+    """The tasks that run after a failure, or in any case, and how their dependencies have ended so far.
 
-    ``when``: by task, for the few that have another ``when`` than ``"ok"``.
+    ``when``: by task, for the few tasks whose ``when`` is not ``"ok"``.
     """
 
     def __init__(self, graph: Graph) -> None:
         special = [(number, graph.tasks[number]) for number in graph.special]
         self.when = {number: task.when for number, task in special if task.when != "ok"}
-        # Tasks with a ``when`` of which a dependency has failed, or was skipped for a failure.
+        # Tasks with a ``when`` that have a dependency that failed, or that was skipped for a failure.
         self._after_a_failure: set[int] = set()
-        # Tasks without a ``when`` of which a dependency was not needed.
+        # Tasks without a ``when`` that have a dependency that was not needed.
         self._after_an_unneeded: set[int] = set()
 
     def allow_chain(self, task: int) -> bool:
-        """Return whether a task waits for nothing but its dependencies to be ok."""
+        """Return whether a task only waits for its dependencies to be ok."""
         return task not in self.when and task not in self._after_an_unneeded
 
     def why_skipped(self, task: int, skip: Skip | None, *, last: bool, closing: bool) -> Skip | None:
-        """Return why a task is skipped when a dependency has ended, None if it is not, or not yet.
+        """Return why a task is skipped now that a dependency has ended, None if it is not, or not yet.
 
-        ``skip``: None if that is as good as ok, else why what depends on it is skipped. ``last``: whether all
+        ``skip``: why the dependents of that dependency are skipped; None if it counts as ok. ``last``: whether all
         dependencies have ended now. ``closing``: whether only tasks with a ``when`` may start.
         """
         when = self.when.get(task)
         if when is None:
             if skip is NOT_NEEDED:
-                # Not at once: if a dependency that has not ended fails, that is the better reason.
+                # Not at once: if another dependency fails later, that is the better reason.
                 self._after_an_unneeded.add(task)
             elif skip is not None:
                 return skip

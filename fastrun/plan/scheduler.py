@@ -1,8 +1,8 @@
 """The state of every task, behind one setter.
 
-Decides what may start, what is skipped and when a run is over. Knows the graph; no clock, no I/O, no loop
-and not what a task does: it says what is to be done, the runner does it. Its work is proportional to the edges
-of the tasks that change, never to the tasks that remain.
+Decides which tasks may start, which are skipped and when a run is over; the runner acts on it. Knows the graph; no
+clock, no I/O, no loop and not what a task does. Its work is proportional to the edges of the tasks that change, never
+to the tasks that remain.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,28 +15,27 @@ from fastrun.plan.graph import Graph
 
 _WAITING, _READY, _RUNNING, _OK, _FAILED, _SKIPPED, _INTERRUPTED = Status
 
-# Tasks handed over in one chain: enough that what a chain saves is saved for nearly all of its tasks. Its head
-# alone takes a slot.
+# Most tasks in one chain. All but its head save the way back to the scheduler: with 64, that is nearly all of them.
 LONGEST_CHAIN = 64
 
 
 class Phase(IntEnum):
-    """How far a run has come. It never goes back to an earlier phase."""
+    """The phase of a run. A run never goes back to an earlier phase."""
 
     # All tasks may start.
     RUNNING = 0
     # Too many tasks have failed: only tasks that run after a failure may start.
     CLOSING = 1
-    # Nothing more starts; tasks that run may come to their end, or are asked to end.
+    # No task starts; running tasks may come to their end, or are asked to end.
     STOPPING = 2
-    # Tasks that run are made to end.
+    # Running tasks are made to end.
     KILLING = 3
 
 
 class _ReadyQueue:
-    """Tasks in the order in which they should start: by rank, in the order of the document where that is equal.
+    """Ready tasks in the order of their starts: by rank, tasks of equal rank in the order of the document.
 
-    Those of the beginning, often nearly all that there are, are only sorted: no heap is as cheap.
+    The first tasks, often nearly all, are only sorted: no heap is as cheap.
     """
 
     def __init__(self, graph: Graph, tasks: list[int]) -> None:
@@ -61,7 +60,7 @@ class _ReadyQueue:
 
 
 class _Pool:
-    """A named limit. ``free``: how many more may run. ``waiting``: tasks that are ready but for it."""
+    """A named limit. ``free``: how many more tasks may run. ``waiting``: ready tasks that wait for it alone."""
 
     def __init__(self, graph: Graph, limit: int) -> None:
         self.free = limit
@@ -71,18 +70,19 @@ class _Pool:
 class Scheduler:
     """Counters, ready queues and skips.
 
-    A lane is a ready queue of its own for each executor, since one that has no free slot must not hold up
-    the other's tasks. Among the ready tasks of a lane that with the lowest rank starts first, see ``Graph``.
+    Each executor has a lane, a ready queue of its own: an executor without a free slot must not hold up the tasks of
+    another. The ready task of a lane with the lowest rank starts first, see ``Graph``.
 
-    Tasks are handed out in chains, of one task each while others wait for a slot. In a longer one each task behind
-    the first, the head, waits for nothing but the one before it and is all that becomes ready by that one: it may
-    be started at once when that one is ok, and counts as running from then on. If it is not started, it is put
-    back, and the rest of the chain is undone.
+    Tasks start in chains. While other tasks wait for a slot, each chain is one task. In a longer chain each task behind
+    the first, the head, waits for nothing but the task before it, and is all that becomes ready by that task. It may
+    start as soon as that task is ok, and counts as running from then on. If it does not start, it is put back, and the
+    rest of the chain is undone.
 
     ``statuses``: a Status per task. ``skips``: for each skipped task, why. ``unneeded``: tasks that are skipped from
-    the start, as nothing that they are for can fail. ``allowed``: how many failures may be. ``not_needed``: how many
-    tasks are skipped so. ``running``: tasks running, per lane. ``pooled``: tasks that had to wait for a pool.
-    ``phase``: changed by ``enter`` alone.
+    the start, because no task can fail that they are meant to follow. ``allowed``: how many tasks have failed and were
+    allowed to. ``not_needed``: how many tasks are skipped because no task failed that they are meant to follow.
+    ``running``: how many tasks run, per lane. ``pooled``: tasks that had to wait for a pool. ``phase``: changed by
+    ``enter`` alone.
     """
 
     def __init__(
@@ -97,15 +97,15 @@ class Scheduler:
     ) -> None:
         """``lanes``: the lane of each task, below ``lane_count``.
 
-        ``keep_going``: stop at so many failures, 0 for never. ``reused``: tasks that are ok from the start, and with
-        each all that it depends on.
+        ``keep_going``: how many failures stop the run, 0 for never. ``reused``: tasks that are ok from the start; so
+        are all that they depend on.
         """
         self._graph = graph
         self._lanes = lanes
         self._waiting_on = graph.waiting_on[:]
         self._failures_left = keep_going or -1
         self._longest_chain = longest_chain
-        # By task in a chain: the one behind it.
+        # By task in a chain, the task behind it.
         self._next: dict[int, int] = {}
         pools = {name: _Pool(graph, limit) for name, limit in graph.pools.items()}
         self._limits = list(pools.values())
@@ -115,7 +115,7 @@ class Scheduler:
         # None where all tasks run when their dependencies are ok, as they do in most documents.
         conditions = Conditions(graph)
         self._conditions = conditions if conditions.when else None
-        # Tasks that are about to be tried again, which neither run nor are ready.
+        # How many tasks wait to be tried again. They neither run nor are ready.
         self._held = 0
         self.statuses = bytearray(len(graph))
         self.skips: dict[int, Skip] = {}
@@ -146,16 +146,16 @@ class Scheduler:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing runs and nothing more may start."""
+        """Return whether no task runs and none may start."""
         return not any(self.running) and (self.phase >= Phase.STOPPING or not (self._held or any(self._ready)))
 
     @property
     def has_work(self) -> bool:
-        """Whether the runner has something to do: tasks are ready, or nothing runs any more."""
+        """Return whether the runner has something to do: tasks are ready, or no task runs any more."""
         return any(self._ready) or not any(self.running)
 
     def start(self, lane: int, most: int) -> list[list[int]]:
-        """Take the next ready tasks of a lane, at most so many, each as the head of a chain.
+        """Take the next ready tasks of a lane, at most ``most``, each as the head of a chain.
 
         The heads count as running from now on.
         """
@@ -174,15 +174,15 @@ class Scheduler:
             self._set(task, _RUNNING)
             chains.append([task])
         if not queue and self.phase is Phase.RUNNING:
-            # Not where a task waits for a slot: it would wait for the whole chain.
+            # While a task waits for a slot chains are not extended: it would wait for a whole chain.
             for chain in chains:
                 self._extend(chain)
         return chains
 
     def put_back(self, task: int) -> list[int]:
-        """Return a task that counts as running and was not started; its chain is undone.
+        """Make a task ready again that counts as running and has not started. Its chain is undone.
 
-        Returns those that are skipped for it: itself too if it may not start any more.
+        Return the tasks that are skipped for it: also the task itself if it may not start any more.
         """
         skipped: list[int] = []
         self._break_chain(task)
@@ -194,18 +194,18 @@ class Scheduler:
         return skipped
 
     def hold(self, task: int) -> None:
-        """Let a task that runs wait until ``release``: this attempt at it has ended, and another follows."""
+        """Let a running task wait until ``release``: this attempt at it has ended, and another follows."""
         self._break_chain(task)
         self._set(task, _WAITING)
         self._held += 1
 
     def release(self, task: int) -> None:
-        """Let a task that was held start again."""
+        """Make a held task ready again."""
         self._held -= 1
         self._set(task, _READY)
 
     def task_ended(self, task: int, status: Status) -> list[int]:
-        """Note how a task has ended that runs or is held. Returns those that are skipped for it, see ``skips``."""
+        """End a running or held task. Return the tasks that are skipped for it, see ``skips``."""
         skipped: list[int] = []
         if status == _OK:
             self._set(task, status)
@@ -226,22 +226,22 @@ class Scheduler:
         return skipped
 
     def enter(self, phase: Phase) -> None:
-        """Go on to a phase, unless the run is in a later one already."""
+        """Go on to a phase, unless the run is in a later phase already."""
         self.phase = max(self.phase, phase)
 
     def close(self, status: Status) -> list[int]:
-        """Give every task that has not ended this status. Returns them."""
+        """Give this status to every task that has not ended. Return these tasks."""
         left = [task for task, old in enumerate(self.statuses) if old <= _RUNNING]
         for task in left:
             self._set(task, status)
         return left
 
     def _extend(self, chain: list[int]) -> None:
-        """Add to the head of a chain what may run behind it."""
+        """Add tasks to the head of a chain that may run behind it."""
         task = chain[0]
         offsets, dependents, waiting_on = self._graph.offsets, self._graph.dependents, self._waiting_on
         lane, statuses = self._lanes[task], self.statuses
-        # How many tasks of the chain a task waits for that is not in it.
+        # For each task outside the chain: how many tasks of the chain it waits for.
         met: dict[int, int] = {}
         while len(chain) < self._longest_chain:
             following = -1
@@ -265,13 +265,13 @@ class Scheduler:
             task = following
 
     def _break_chain(self, task: int) -> None:
-        """Let the tasks behind this one become ready by themselves."""
+        """Undo a chain behind a task: the tasks there become ready by themselves."""
         following = self._next.pop(task, None)
         while following is not None:
             following = self._next.pop(following, None)
 
     def _let_go(self, task: int, skipped: list[int]) -> None:
-        """Tell those that depend on a task that it has ended, as good as ok."""
+        """Tell the dependents of a task that it has ended and counts as ok."""
         first, end = self._graph.offsets[task], self._graph.offsets[task + 1]
         if first == end:
             return
@@ -286,9 +286,9 @@ class Scheduler:
                 self._set(dependent, _RUNNING if dependent == following else _READY)
 
     def _tell(self, task: int, skip: Skip | None, skipped: list[int]) -> None:
-        """Tell those that depend on a task that it has ended, and of those that are skipped for it theirs.
+        """Tell the dependents of a task that it has ended. Do the same for each dependent that is skipped for it.
 
-        ``skip``: None if it is as good as ok, else why what depends on it is skipped.
+        ``skip``: why its dependents are skipped; None if it counts as ok.
         """
         stack = [(task, skip)]
         conditions, closing = self._conditions, self.phase is Phase.CLOSING
@@ -318,9 +318,9 @@ class Scheduler:
         skipped.append(task)
 
     def _close_early(self, skipped: list[int]) -> None:
-        """Too many have failed: skip what does not run yet, but for what is to run after a failure."""
+        """Skip the tasks that do not run yet, as too many have failed. Tasks that run after a failure are kept."""
         if self._conditions is None:
-            # All at once when the last has ended, see ``close``.
+            # They are skipped together when the last running task has ended, see ``close``.
             self.enter(Phase.STOPPING)
             return
         self.enter(Phase.CLOSING)
@@ -336,11 +336,11 @@ class Scheduler:
                 self._set(task, _READY)
 
     def _ends_early(self, task: int) -> bool:
-        """Return whether a task that is ready is skipped, as too many have failed."""
+        """Return whether a ready task is skipped because too many tasks have failed."""
         return self.phase is Phase.CLOSING and self._conditions is not None and task not in self._conditions.when
 
     def _set(self, task: int, status: Status) -> None:
-        """Change a task's state, and with it the counters and queues that follow from it."""
+        """Change a task's status, and the counters and queues that follow from it."""
         lane = self._lanes[task]
         old = self.statuses[task]
         self.statuses[task] = status
@@ -363,7 +363,7 @@ class Scheduler:
 
 
 def order(graph: Graph, reused: Iterable[int] = ()) -> list[int]:
-    """The order in which the tasks start when one runs at a time and all are ok. ``reused``: as for ``Scheduler``."""
+    """Return the order of starts when one task runs at a time and all are ok. ``reused``: as for ``Scheduler``."""
     scheduler = Scheduler(graph, bytes(len(graph)), 1, reused=reused)
     tasks = []
     while chains := scheduler.start(0, 1):

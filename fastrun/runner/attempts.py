@@ -1,4 +1,4 @@
-"""The attempts at tasks: their numbers, and which tasks are tried again and when.
+"""Attempts at tasks: their numbers, and when a failed task is tried again.
 
 Knows tasks, outcomes and the loop's timers. Does not know how a task is started.
 """
@@ -7,36 +7,36 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from fastrun.document.task import Task
-from fastrun.outcome import Outcome, Start
+from fastrun.outcome import Cause, Outcome, Start
 from fastrun.protocols import ATTEMPT, Job
 
 
 class Attempts:
-    """Counts the attempts, and holds the tasks that are to be tried again until it is time.
+    """The numbers of the attempts, and the tasks that are held until their next attempt.
 
-    An attempt that was lost with its worker is not one of the task's own ``retries``. It has a number all the same, and
-    adds one to how many there may be: with two retries and one loss the last attempt is 4 of 4.
+    An attempt that was lost with its worker is not one of the task's ``retries``. It has a number all the same, and
+    adds one to the most attempts that there may be: with two retries and one loss the last attempt is 4 of 4.
     """
 
     def __init__(self, tasks: Sequence[Task], again: Callable[[int], None]) -> None:
-        """``again``: called once it is time for a task."""
+        """``again``: called with a task's number when its next attempt is due."""
         self._tasks = tasks
         self._again = again
-        # By task that was tried before, the number of its present attempt.
+        # By task that has failed before, the number of its present attempt.
         self._numbers: dict[int, int] = {}
         # By task, how many of its attempts were lost.
         self._losses: dict[int, int] = {}
-        # By task that is held: its timer, and how the last attempt ended.
+        # By task that is held, its timer and the outcome of its last attempt.
         self._held: dict[int, tuple[asyncio.TimerHandle, Outcome]] = {}
 
     @property
     def any_again(self) -> bool:
-        """Whether a task was ever held."""
+        """Return whether a task was ever held."""
         return bool(self._numbers)
 
     @property
     def any_held(self) -> bool:
-        """Whether a task is held now."""
+        """Return whether a task is held now."""
         return bool(self._held)
 
     def started(self, number: int, start: Start) -> Start:
@@ -49,14 +49,15 @@ class Attempts:
         attempts = self._most(number)
         return outcome if attempts == 1 else outcome._replace(attempt=self._numbers.get(number, 1), attempts=attempts)
 
-    def lost(self, number: int) -> float:
-        """Count the present attempt as lost. Returns seconds until the task is to be tried again."""
-        self._losses[number] = self._losses.get(number, 0) + 1
-        return 0.0
-
-    def delay(self, number: int) -> float | None:
+    def delay(self, number: int, outcome: Outcome) -> float | None:
         """Return seconds until a task that has failed is to be tried again, None if it is not."""
+        if outcome.lost:
+            self._losses[number] = self._losses.get(number, 0) + 1
+            return 0.0
         task = self._tasks[number]
+        # A snippet runs on when its time is over: the next attempt would run beside it.
+        if outcome.cause is Cause.TIMEOUT and task.type == "eval":
+            return None
         own = self._numbers.get(number, 1) - self._losses.get(number, 0)
         if own > task.retries:
             return None
@@ -66,13 +67,13 @@ class Attempts:
         return task.retry_delay * 2.0 ** (own - 1) * uniform(1.0, 1.25)  # noqa: S311  # nothing is gained by guessing it
 
     def hold(self, number: int, outcome: Outcome, delay: float) -> None:
-        """Let a task wait for its next attempt so many seconds."""
+        """Hold a task for ``delay`` seconds; ``outcome`` is that of its last attempt."""
         timer = asyncio.get_running_loop().call_later(delay, self._try_again, number)
         self._held[number] = timer, outcome
         self._numbers[number] = self._numbers.get(number, 1) + 1
 
     def give_up(self) -> Iterator[tuple[int, Outcome]]:
-        """Let go of the tasks that are held: yield each with how its last attempt ended."""
+        """Yield each task that is held, with the outcome of its last attempt, and hold it no more."""
         while self._held:
             number = next(iter(self._held))
             timer, outcome = self._held.pop(number)
@@ -80,7 +81,7 @@ class Attempts:
             yield number, outcome
 
     def job(self, number: int) -> Job:
-        """Return a task as it is run: a further attempt at a command sees its number in its environment."""
+        """Return a task as its next attempt runs it: a second or later attempt at a command has ATTEMPT set."""
         task = self._tasks[number]
         attempt = self._numbers.get(number)
         if attempt is not None and task.type == "exec":
@@ -88,7 +89,7 @@ class Attempts:
         return number, task
 
     def _most(self, number: int) -> int:
-        """Return how many attempts there may be."""
+        """Return the most attempts that there may be at a task."""
         return self._tasks[number].retries + 1 + self._losses.get(number, 0)
 
     def _try_again(self, number: int) -> None:

@@ -1,4 +1,4 @@
-"""The time that tasks may take: those which take longer are asked to end, and then made to.
+"""Timeouts of tasks: a task that takes longer is asked to end, and then made to end.
 
 Knows numbers of tasks, seconds and the loop's timers. Does not know how a task is ended.
 """
@@ -14,55 +14,55 @@ class Deadlines:
     """The deadlines of the tasks that run."""
 
     def __init__(self, timeout: float | None, grace: float, end: Callable[[int, bool], None]) -> None:
-        """``timeout``: seconds for a task that has none of its own, None for ever.
+        """``timeout``: seconds for a task without a timeout of its own; None for no limit.
 
-        ``grace``: seconds between asking a task to end and making it. ``end``: does the one or, if True, the other.
+        ``grace``: seconds between asking a task to end and making it end. ``end``: asks a task or, with True, makes it.
         """
         self._timeout = timeout
         self._grace = grace
         self._end = end
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        # Of those whose time was over: not gone once the task has ended, for what it left behind may live on.
+        # Timers of tasks whose time was over. They stay when the task has ended: processes that it left may live on.
         self._forcing: dict[int, asyncio.TimerHandle] = {}
         # Tasks that were asked to end, and have not.
         self._asked: set[int] = set()
-        # While time stands still: which timers those were, of which task, what they call, and seconds that were left.
+        # During a pause, for each timer: the dict that holds it, its task, its function and the seconds that were left.
         self._left: list[tuple[dict[int, asyncio.TimerHandle], int, Callable[[int], None], float]] = []
 
     def begin(self, number: int, task: Task) -> None:
-        """Let the time of a task begin."""
+        """Start the timer of a task."""
         forcing = self._forcing.pop(number, None)
         if forcing is not None:
-            # Of the attempt before.
+            # The timer of the last attempt.
             forcing.cancel()
         timeout = self._of(task)
         if timeout is not None:
             self._timers[number] = asyncio.get_running_loop().call_later(timeout, self._time_is_over, number)
 
     def end(self, number: int, task: Task, outcome: Outcome) -> Outcome:
-        """What a task has ended as, in view of its time."""
+        """Stop the timer of a task. Return its outcome: a failure if it was ended for its timeout."""
         timer = self._timers.pop(number, None)
         if timer is not None:
             timer.cancel()
         if number in self._asked:
             self._asked.discard(number)
-            # Not if it came to its own end before it was told.
+            # A task may have come to its own end before it was asked.
             if outcome.status is Status.INTERRUPTED:
                 return Outcome(Status.FAILED, Cause.TIMEOUT, self._of(task) or 0.0)
         return outcome
 
     def pause(self) -> None:
-        """Let time stand still."""
+        """Stop all timers until ``go_on``."""
         now = asyncio.get_running_loop().time()
         for timers, over in ((self._timers, self._time_is_over), (self._forcing, self._time_is_really_over)):
             for number, timer in timers.items():
-                # It stands still already, where this process was stopped twice in a row.
+                # A timer stands still already if this process was stopped twice in a row.
                 if not timer.cancelled():
                     timer.cancel()
                     self._left.append((timers, number, over, timer.when() - now))
 
     def go_on(self) -> None:
-        """Let it pass again; some tasks may have ended since ``pause``, and begun once more."""
+        """Let the timers go on. Since ``pause`` some tasks may have ended, and some of these may have begun again."""
         loop = asyncio.get_running_loop()
         for timers, number, over, seconds in self._left:
             timer = timers.get(number)

@@ -1,6 +1,7 @@
-"""The one place where things happen: drains the ready queue, calls the observers, handles the signals.
+"""One run of a graph, from its first task to its report.
 
-Knows the scheduler and the protocols. Does not know how a task is run nor who watches.
+Starts ready tasks, acts on how tasks end and interrupts them. Knows the scheduler and the protocols; not how tasks are
+run, nor what observers do.
 
 A run in one picture::
 
@@ -21,25 +22,25 @@ from contextlib import suppress
 from typing import Any
 
 from fastrun.document.task import Task
-from fastrun.outcome import Cause, Outcome, Report, Start, Status
+from fastrun.outcome import Cause, Outcome, Report, Start, Status, untried
 from fastrun.plan.conditions import Skip
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import LONGEST_CHAIN, Phase, Scheduler
 from fastrun.protocols import Executor, Job, Journal, Observer
 from fastrun.runner.attempts import Attempts
 from fastrun.runner.deadlines import Deadlines
+from fastrun.runner.hooks import Hooks
+from fastrun.runner.unrecorded import Unrecorded
 from fastrun.settings import DEFAULTS, RunSettings
 
-_RUNNING, _OK, _FAILED = Status.RUNNING, Status.OK, Status.FAILED
+_RUNNING, _FAILED = Status.RUNNING, Status.FAILED
 
-# Seconds after an interruption in which nothing is said of what still runs.
-PATIENCE = 1.0
-
-_HOOKS = ("run_started", "task_started", "task_output", "task_ended", "run_ended")
+# Seconds after an interruption before the user is told that tasks still run.
+_PATIENCE = 1.0
 
 
 class Run:
-    """One run of a graph. Is the ``Events`` of its executors. ``began``: whether any task may have started."""
+    """One run of a graph, and the ``Events`` of its executors. ``began``: whether any task may have started."""
 
     def __init__(
         self,
@@ -54,68 +55,58 @@ class Run:
         before_stop: Callable[[], object] | None = None,
         warn: Callable[[str], None],
     ) -> None:
-        """``executors``: by task type, or by what ``lane_of`` says of a task.
+        """``executors``: by lane. ``lane_of``: gives the lane of a task; without it, that is the task's type.
 
-        ``journal``: what happens is recorded there. ``reused``: tasks that are ok and need not run, each behind all
-        that it depends on. ``before_stop``: called before this process stops itself for a SIGTSTP. ``warn``: takes one
-        line.
+        ``journal``: records what happens. ``reused``: tasks that are ok and need not run, each behind all that it
+        depends on. ``before_stop``: called before this process stops itself for a SIGTSTP. ``warn``: takes one line.
         """
-        self._tasks = graph.tasks
-        lanes = {type_: lane for lane, type_ in enumerate(executors)}
-        if lane_of is None:
-            of_tasks = bytes([lanes[task.type] for task in graph.tasks])
-        else:
-            of_tasks = bytes([lanes[lane_of(task)] for task in graph.tasks])
+        names = {name: lane for lane, name in enumerate(executors)}
+        lanes = bytes([names[task.type if lane_of is None else lane_of(task)] for task in graph.tasks])
         # In a chain the next task runs before the end of the last is recorded.
         longest = LONGEST_CHAIN if journal is None else 1
+        self._tasks = graph.tasks
+        self._lanes = lanes
+        self._executors = list(executors.values())
+        self._keep_going = settings.keep_going
         self._scheduler = Scheduler(
-            graph, of_tasks, len(lanes), settings.keep_going, reused=reused, longest_chain=longest
+            graph, lanes, len(executors), self._keep_going, reused=reused, longest_chain=longest
         )
         self._reused = reused
         self._journal = journal
-        # What has ended and is not recorded yet, with the number that the journal gave it. It counts as running, but
-        # needs no slot: how many there are of each lane.
-        self._unrecorded: dict[int, tuple[int, Outcome]] = {}
-        self._ended = [0] * len(lanes)
-        # How many of these have failed, with ``keep_going``.
-        self._unrecorded_failures = 0
-        # How often the executors were to give back what had not started.
+        self._journal_error: OSError | None = None
+        self._unrecorded = Unrecorded(lanes, len(executors))
+        # How often the executors were told to give back tasks that had not started.
         self._recalls = 0
-        self._lanes = of_tasks
-        self._executors = list(executors.values())
         self._has_timeouts = settings.timeout is not None or any(task.timeout is not None for task in graph.tasks)
         self._deadlines = Deadlines(settings.timeout, settings.grace, self._end_task)
-        self._journal_error: OSError | None = None
-        self._keep_going = settings.keep_going
         self._grace = settings.grace
         self._warn = warn
         self._before_stop = before_stop
         self.began = False
-        # By number, of tasks of which there is more to say than the status.
+        # By task, its outcome, where there is more to say than the status.
         self._outcomes: dict[int, Outcome] = {}
         self._attempts = Attempts(graph.tasks, self._try_again)
         self._signal: int | None = None
         # Set by an interruption.
         self._timers: list[asyncio.TimerHandle] = []
         self._draining = False
-        self._observers = list(observers)
-        self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
+        self._hooks = Hooks(observers, self.warning)
         # Whether attempts have numbers other than 1 of 1, or tasks wait for a pool.
         self._numbers = bool(graph.special)
 
     async def run(self) -> Report:
-        """Run everything. Returns once every task has ended and the executors are closed.
+        """Run all tasks. Return once every task has ended and the executors are closed.
 
-        Cancelling it interrupts the run as SIGINT does, a second time as the second SIGINT does, and raises
-        CancelledError at the end.
+        A cancellation interrupts the run like SIGINT, a second one like a second SIGINT. CancelledError is raised at
+        the end of the run.
         """
         self._loop = asyncio.get_running_loop()
         self._finished = self._loop.create_future()
         start = self._loop.time()
         if self._journal is not None:
             self._journal.open(functools.partial(self._loop.call_soon_threadsafe, self._drain_soon))
-        self._notify("run_started", self._tasks)
-        self._note(self._reused, _untried(Status.OK, Cause.FROM_JOURNAL))
+        self._hooks.call("run_started", self._tasks)
+        self._note(self._reused, untried(Status.OK, Cause.FROM_JOURNAL))
         self._skip(self._scheduler.unneeded)
         for executor in self._executors:
             executor.open(self)
@@ -143,15 +134,15 @@ class Run:
             except OSError as error:
                 self._not_recorded(error)
             report.recorded = self._journal_error is None
-        self._notify("run_ended", report)
+        self._hooks.call("run_ended", report)
         if cancelled:
             raise asyncio.CancelledError
         return report
 
     def interrupt(self, signal_number: int = signal.SIGINT) -> None:
-        """Start nothing more and end what runs: first with grace; the same signal again, or SIGINT, at once.
+        """Start nothing more, and ask running tasks to end. The same signal again, or SIGINT, makes them end at once.
 
-        Another second signal changes nothing: service managers send SIGHUP right behind SIGTERM.
+        Any other second signal changes nothing: service managers send SIGHUP right behind SIGTERM.
         """
         if self._signal is None:
             self._signal = signal_number
@@ -160,42 +151,33 @@ class Run:
                 executor.interrupt(force=False)
             self._timers = [
                 self._loop.call_later(self._grace, self._force),
-                self._loop.call_later(PATIENCE, self._say_what_is_waited_for),
+                self._loop.call_later(_PATIENCE, self._say_what_is_waited_for),
             ]
             self._drain_soon()
         elif signal_number in (signal.SIGINT, self._signal):
             self._force()
 
     def suspend(self) -> None:
-        """Stop the tasks and this process, as Ctrl-Z does, until it is continued. That time is nobody's timeout."""
+        """Stop the tasks and this process, as Ctrl-Z does, until it is continued. No timeout counts that time."""
         self._deadlines.pause()
         for executor in self._executors:
             executor.suspend(resume=False)
         if self._before_stop is not None:
             self._before_stop()
-        # To this thread: what is sent to a process may come when this has gone on.
+        # To this thread: a signal to the process may arrive when this thread has gone on.
         signal.raise_signal(signal.SIGSTOP)
         for executor in self._executors:
             executor.suspend(resume=True)
-        # In the loop's next turn: in this one it still has the time of before.
+        # In the loop's next turn: in this turn the loop's clock still shows the time before the stop.
         self._loop.call_soon(self._deadlines.go_on)
 
     @property
     def congested(self) -> bool:
-        """Whether an observer is behind. Not once everything is to end: what is left is bounded by then."""
-        if self._scheduler.phase is Phase.KILLING:
-            return False
-        try:
-            for observer in self._observers:
-                if observer.congested:
-                    return True
-        except Exception:
-            # Also called from the threads of snippets: it is a hook that is told, not this, that drops the observer.
-            pass
-        return False
+        """Return whether an observer is behind. In the last phase none counts: what is left to print is bounded."""
+        return self._scheduler.phase is not Phase.KILLING and self._hooks.congested
 
     def task_started(self, number: int, start: Start) -> None:
-        """Pass on to the observers; its time begins."""
+        """Tell the observers and the journal. The time of the task begins."""
         if self._has_timeouts:
             self._deadlines.begin(number, self._tasks[number])
         if self._numbers:
@@ -205,17 +187,17 @@ class Run:
         if self._journal is not None:
             self._journal.task_started(number, start)
             self._drain_soon()
-        self._notify("task_started", number, self._tasks[number], start)
+        self._hooks.call("task_started", number, self._tasks[number], start)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
-        """Pass on to the observers."""
-        self._notify("task_output", number, self._tasks[number], stream, data)
+        """Tell the observers."""
+        self._hooks.call("task_output", number, self._tasks[number], stream, data)
 
     def task_ended(self, number: int, outcome: Outcome | None) -> None:
-        """Note it, pass it on with the skips that follow from it, and look for more to start."""
+        """Act on the end of a task, at once or when it is recorded, and start what becomes ready."""
         scheduler = self._scheduler
-        if scheduler.statuses[number] != _RUNNING or number in self._unrecorded:
-            # Its start failed half-way, and it was given up on.
+        if scheduler.statuses[number] != _RUNNING or number in self._unrecorded.ends:
+            # Its start failed half-way, and the run gave up on it.
             return
         if outcome is None:
             self._skip(scheduler.put_back(number))
@@ -223,7 +205,10 @@ class Run:
             return
         if self._has_timeouts:
             outcome = self._deadlines.end(number, self._tasks[number], outcome)
-        delay = self._delay(number, outcome) if outcome.status is _FAILED else None
+        delay = None
+        if outcome.status is _FAILED and scheduler.phase is Phase.RUNNING:
+            self._numbers = self._numbers or outcome.lost
+            delay = self._attempts.delay(number, outcome)
         if self._numbers:
             outcome = self._attempts.ended(number, outcome)
         if delay is not None:
@@ -232,36 +217,23 @@ class Run:
         if self._journal is None:
             self._end(number, outcome)
         else:
-            self._unrecorded[number] = (self._journal.task_ended(number, outcome), outcome)
-            self._ended[self._lanes[number]] += 1
+            self._unrecorded.add(number, self._journal.task_ended(number, outcome), outcome)
             self._drain_soon()
             if self._keep_going and outcome.status is _FAILED:
-                # It may be the last failure: nothing starts before it is recorded and acted on.
-                self._unrecorded_failures += 1
+                # It may be one failure too many: nothing starts before it is recorded and acted on.
                 self._recall()
 
-    def _delay(self, number: int, outcome: Outcome) -> float | None:
-        """Seconds until a task that has failed is tried again, None if it is not."""
-        if self._scheduler.phase is not Phase.RUNNING:
-            return None
-        if outcome.lost:
-            self._numbers = True
-            return self._attempts.lost(number)
-        # A snippet goes on when its time is over: the next attempt would run beside it.
-        still_runs = outcome.cause is Cause.TIMEOUT and self._tasks[number].type == "eval"
-        return None if still_runs else self._attempts.delay(number)
-
     def _hold(self, number: int, outcome: Outcome, delay: float) -> None:
-        """Try a task again, later."""
+        """Let a task wait for its next attempt."""
         if self._journal is not None:
             self._journal.task_ended(number, outcome)
         self._attempts.hold(number, outcome, delay)
         self._scheduler.hold(number)
         self._drain_soon()
-        self._notify("task_ended", number, self._tasks[number], outcome._replace(retry_in=delay))
+        self._hooks.call("task_ended", number, self._tasks[number], outcome._replace(retry_in=delay))
 
     def _try_again(self, number: int) -> None:
-        # What the last attempt left behind does not run beside the next.
+        # Processes that the last attempt left behind must not run beside the next.
         self._end_task(number, True)
         self._scheduler.release(number)
         self._drain_soon()
@@ -270,65 +242,54 @@ class Run:
         self._executors[self._lanes[number]].interrupt(number, force=force)
 
     def _end(self, number: int, outcome: Outcome) -> None:
-        """Act on how a task has ended."""
+        """Act on how a task has ended: tell the observers, and skip the tasks that cannot run any more."""
         scheduler = self._scheduler
         if outcome.status is _FAILED and self._tasks[number].allow_failure:
             outcome = outcome._replace(allowed=True)
         if outcome.cause is not None or outcome.attempt > 1:
             self._outcomes[number] = outcome
         skipped = scheduler.task_ended(number, outcome.status)
-        # Not within a chain, whose next task runs already, as the scheduler sees it.
+        # Not within a chain: the scheduler counts its next task as running already.
         if scheduler.has_work or self._attempts.any_held:
             self._drain_soon()
-        self._notify("task_ended", number, self._tasks[number], outcome)
+        self._hooks.call("task_ended", number, self._tasks[number], outcome)
         if skipped:
             self._skip(skipped)
         if outcome.status is _FAILED and scheduler.phase is not Phase.RUNNING:
             self._recall()
 
     def _recall(self) -> None:
-        """Have back what executors, or starts of theirs that are about to run, have not started."""
+        """Take back the tasks that executors, or starts that are about to run, have not started."""
         self._recalls += 1
         for executor in self._executors:
             executor.recall()
 
     def _skip(self, skipped: Iterable[int]) -> None:
-        """Tell of tasks that are skipped, nearly all of them for the same reason."""
+        """End tasks that are skipped, nearly all of them for the same reason."""
         last: Skip | None = None
         for number in skipped:
             skip = self._scheduler.skips[number]
             if skip is not last:
-                last, outcome = skip, self._outcome_of(skip)
+                last = skip
+                detail = self._keep_going if skip.root is None else self._tasks[skip.root].label
+                outcome = untried(Status.SKIPPED, skip.cause, detail, skip.root)
             self._note([number], outcome)
             if self._journal is not None:
                 self._journal.task_ended(number, outcome)
 
-    def _outcome_of(self, skip: Skip) -> Outcome:
-        if skip.root is not None:
-            return _untried(Status.SKIPPED, skip.cause, self._tasks[skip.root].label, skip.root)
-        return _untried(Status.SKIPPED, skip.cause, self._keep_going)
-
     def _settle(self, journal: Journal) -> None:
-        """Have the journal written, and act on the ends that it holds by now."""
+        """Write the journal, and act on the ends that it has recorded by now."""
         recorded = math.inf
         try:
             recorded = journal.flush()
         except OSError as error:
-            # What has ended has ended, and is reported.
+            # The tasks have ended all the same, and are reported.
             self._not_recorded(error)
-        unrecorded = self._unrecorded
-        while unrecorded:
-            number = next(iter(unrecorded))
-            place, outcome = unrecorded[number]
-            if place > recorded:
-                break
-            del unrecorded[number]
-            self._ended[self._lanes[number]] -= 1
-            self._unrecorded_failures -= bool(self._keep_going) and outcome.status is _FAILED
+        for number, outcome in self._unrecorded.take(recorded):
             self._end(number, outcome)
 
     def _not_recorded(self, error: OSError) -> None:
-        """Start nothing more: nobody could go on from there."""
+        """Start nothing more: no later run could go on from there."""
         if self._journal_error is None:
             self._journal_error = error
             self.warning(f"cannot write the journal: {error.strerror}; nothing more is started")
@@ -340,7 +301,7 @@ class Run:
         self._drain_soon()
 
     def warning(self, text: str) -> None:
-        """Pass on to the user, who may have made errors of warnings: those do not end a run."""
+        """Tell the user. The user may have made errors of warnings: such an error does not end the run."""
         with suppress(Exception):
             self._warn(text)
 
@@ -359,8 +320,9 @@ class Run:
         self._draining = False
         tasks = self._tasks
         for lane, executor in enumerate(self._executors):
-            free = self._free_slots(lane)
-            if free <= 0 or self._unrecorded_failures:
+            # A task whose end is not recorded yet counts as running, but needs no slot.
+            free = executor.slots - scheduler.running[lane] + self._unrecorded.in_lane[lane]
+            if free <= 0 or (self._keep_going and self._unrecorded.failures):
                 continue
             chains = [[(number, tasks[number]) for number in chain] for chain in scheduler.start(lane, free)]
             if self._attempts.any_again:
@@ -371,10 +333,6 @@ class Run:
         if scheduler.finished and not self._finished.done():
             self._finished.set_result(None)
 
-    def _free_slots(self, lane: int) -> int:
-        """Return how many more tasks an executor takes. A task whose end is not recorded yet needs no slot."""
-        return self._executors[lane].slots - self._scheduler.running[lane] + self._ended[lane]
-
     async def _start(self, executor: Executor, chains: list[list[Job]], recalls: int) -> None:
         """Start chains, unless there was a recall since they were chosen."""
         if recalls == self._recalls:
@@ -384,9 +342,9 @@ class Run:
             self.task_ended(number, None)
 
     def _started(self, chains: list[list[Job]], start: "asyncio.Task[None]") -> None:
-        """Look after tasks whose start failed: without an end of theirs the run would wait for ever."""
+        """End tasks whose start failed: without an end the run would wait for them for ever."""
         if start.cancelled():
-            # By somebody who cancels all tasks of the loop, as asyncio.run does at its end.
+            # Code that cancels all tasks of the loop does this, asyncio.run at its end for example.
             if self._signal is None:
                 self.interrupt()
             outcome = Outcome(Status.INTERRUPTED)
@@ -396,29 +354,28 @@ class Run:
         else:
             return
         for (number, _), *_ in chains:
-            if self._scheduler.statuses[number] == Status.RUNNING:
-                self.task_ended(number, outcome)
+            self.task_ended(number, outcome)
 
     def _close_tasks(self) -> None:
         """End the tasks that never started, so that each has ended in exactly one way."""
-        outcome = _untried(Status.SKIPPED, Cause.TOO_MANY_FAILURES, self._keep_going)
+        outcome = untried(Status.SKIPPED, Cause.TOO_MANY_FAILURES, self._keep_going)
         if self._signal is not None:
-            outcome = _untried(Status.INTERRUPTED)
+            outcome = untried(Status.INTERRUPTED)
         elif self._journal_error is not None:
-            outcome = _untried(Status.SKIPPED, Cause.NO_JOURNAL)
+            outcome = untried(Status.SKIPPED, Cause.NO_JOURNAL)
         self._note(self._scheduler.close(outcome.status), outcome)
 
     def _note(self, numbers: Iterable[int], outcome: Outcome) -> None:
         for number in numbers:
             if outcome.cause is not None:
                 self._outcomes[number] = outcome
-            self._notify("task_ended", number, self._tasks[number], outcome)
+            self._hooks.call("task_ended", number, self._tasks[number], outcome)
 
     def _say_what_is_waited_for(self) -> None:
         running = sum(self._scheduler.running)
         if running and self._scheduler.phase is not Phase.KILLING:
             tasks = f"{running:,} task{'s' * (running != 1)}"
-            left = self._grace - PATIENCE
+            left = self._grace - _PATIENCE
             self.warning(f"waiting for {tasks} to end, {left:g} s more at the most; the same signal again kills them")
 
     def _force(self) -> None:
@@ -427,7 +384,7 @@ class Run:
             executor.interrupt(force=True)
 
     async def _shielded(self, future: asyncio.Future[Any]) -> bool:
-        """Wait for a future to its end. Returns whether this was cancelled meanwhile."""
+        """Wait for a future to its end. Return whether this was cancelled meanwhile."""
         cancelled = False
         while not future.done():
             try:
@@ -437,29 +394,3 @@ class Run:
                 self.interrupt()
         future.result()
         return cancelled
-
-    def _notify(self, hook: str, *arguments: Any) -> None:
-        for observer, method in self._hooks[hook]:
-            try:
-                method(*arguments)
-            except Exception as error:
-                self._drop(observer, error)
-
-    def _drop(self, observer: Observer, error: Exception) -> None:
-        self._observers.remove(observer)
-        self._hooks = {hook: _implementations(self._observers, hook) for hook in _HOOKS}
-        self.warning(f"{type(observer).__name__} failed and no longer watches: {error!r}")
-
-
-def _untried(status: Status, cause: Cause | None = None, detail: str | int = "", root: int | None = None) -> Outcome:
-    """The outcome of a task that was not tried."""
-    return Outcome(status, cause, detail, root, attempt=0, attempts=0)
-
-
-def _implementations(observers: Sequence[Observer], hook: str) -> list[tuple[Observer, Callable[..., None]]]:
-    """The observers that override a hook, each with its method."""
-    return [
-        (observer, getattr(observer, hook))
-        for observer in observers
-        if getattr(type(observer), hook, None) is not getattr(Observer, hook)
-    ]

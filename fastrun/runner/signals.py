@@ -1,9 +1,8 @@
-"""Lets signals interrupt a run, and limit what is written after it.
+"""Signals: they interrupt a run, and limit the time for writing its last output.
 
-Handlers of Python's take the signals and tell the loop. The loop's own handlers would not do: a loop calls them some
-turns after a signal, so that a signal is lost that comes when the run has no more turns; and while they are removed,
-the signal ends the process. KeyboardInterrupt would not do either: raised within a weak reference's callback, it is
-lost.
+Python's signal handlers tell the loop. The loop's own handlers would not do. A loop calls them some turns after a
+signal: a signal that comes when the run has no more turns is lost. And while they are removed, a signal ends the
+process. KeyboardInterrupt would not do either: raised within a weak reference's callback, it is lost.
 """
 
 import asyncio
@@ -14,28 +13,28 @@ from typing import Any
 
 from fastrun.runner.runner import Run
 
-# Seconds for which the last output of an interrupted run waits for a terminal that takes nothing.
+# Seconds that the last output of an interrupted run waits for a terminal that takes nothing.
 LAST_WORDS = 1.0
 
 
 class Signals:
-    """While a run lasts, SIGINT, SIGTERM and SIGHUP interrupt it and SIGTSTP stops it. Then they limit what follows.
+    """The handlers of a run's signals: SIGINT, SIGTERM and SIGHUP interrupt it, SIGTSTP stops it.
 
     A signal that was ignored when the program started stays ignored: ``nohup``, and a shell's background jobs.
-    ``first``: the first signal to interrupt, even where nothing was left to be interrupted.
+    ``first``: the first signal that was to interrupt the run, even if nothing was left to interrupt.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        # Handlers of before, by number.
+        # By number of a signal, its original handler.
         self._before: dict[int, Any] = {}
         self._timer: threading.Timer | None = None
-        # None when the run is over.
+        # None before the run and after it.
         self._loop: asyncio.AbstractEventLoop | None = None
         self.first: int | None = None
 
     def handle(self) -> None:
-        """Begin, in the main thread and its running loop."""
+        """Install the handlers, in the main thread and its running loop."""
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP):
             before = signal.getsignal(number)
@@ -43,21 +42,21 @@ class Signals:
                 continue
             self._before[int(number)] = before or signal.SIG_DFL
             signal.signal(number, self._suspend if number == signal.SIGTSTP else self._note)
-            # System calls of snippets must not fail for it. The byte that Python writes wakes the loop.
+            # System calls of snippets must not fail because of a signal. The byte that Python writes wakes the loop.
             signal.siginterrupt(number, False)
 
     def run_ended(self) -> None:
-        """Note that the run is over: the next signal leaves LAST_WORDS for what is unwritten, a further one nothing."""
+        """Note that the run is over: a signal then ends the process after LAST_WORDS, a second one at once."""
         self._loop = None
         for number in self._before:
             if number == signal.SIGTSTP:
                 signal.signal(number, signal.SIG_DFL)
             else:
-                # So that a signal wakes what waits for a thread.
+                # A signal then wakes the main thread while it waits for another thread.
                 signal.siginterrupt(number, True)
 
     def restore(self) -> None:
-        """Put back the handlers of before."""
+        """Put back the original handlers."""
         if self._timer is not None:
             self._timer.cancel()
         for number, before in self._before.items():

@@ -1,1 +1,1 @@
-"""Runs Python snippets in threads of this process."""
+"""Python snippets in threads of this process."""

@@ -1,4 +1,4 @@
-"""``sys.stdout`` and ``sys.stderr`` while snippets run: what is printed goes to the task that printed it.
+"""``sys.stdout`` and ``sys.stderr`` while snippets run: each write goes to the task that makes it.
 
 A task is known by its context, which the threads that it starts inherit. ``contextlib.redirect_stdout`` could not do
 this: it is global and cannot tell threads apart.
@@ -16,7 +16,7 @@ from fastrun.protocols import STDERR, STDOUT
 
 
 class _Bytes(io.RawIOBase):
-    """The ``buffer`` of a stream: bytes go to the task of the context or, without one, to the stream before."""
+    """The ``buffer`` of a stream: bytes go to the task of the context or, without a task, to the original stream."""
 
     def __init__(self, stream: int, text: "_Text") -> None:
         self._stream = stream
@@ -39,7 +39,10 @@ class _Bytes(io.RawIOBase):
 
 
 class _Text(io.TextIOBase):
-    """``sys.stdout`` or ``sys.stderr``: text goes to the task of the context or, without one, to the stream before."""
+    """``sys.stdout`` or ``sys.stderr``: text goes to the task of the context or, without a task, to ``fallback``.
+
+    ``fallback``: the original stream.
+    """
 
     def __init__(self, stream: int) -> None:
         self._stream = stream
@@ -100,7 +103,7 @@ class _Text(io.TextIOBase):
 
 
 def _taken(stream: int, data: str | bytes, errors: str = "") -> bool:
-    """Pass data on to the task of the context. Return False if there is none and the stream before is to get it."""
+    """Pass data on to the task of the context. Return False if the original stream is to get it instead."""
     output = OUTPUT.get(None)
     if output is None:
         return False
@@ -109,7 +112,8 @@ def _taken(stream: int, data: str | bytes, errors: str = "") -> bool:
     return output[0](output[1], stream, data) or _kept
 
 
-# The process whose runs they are. In a copy that a snippet forked off nothing is collected: it writes by itself.
+# The id of the process that has the runs. A copy of it that a snippet forked off writes to the descriptors itself:
+# nothing collects what it prints.
 _owner = os.getpid()
 
 
@@ -125,7 +129,7 @@ def in_copy() -> bool:
 
 
 def _now_in_child() -> None:
-    """Let a process have runs of its own if it was forked off by other code than a snippet."""
+    """Let this process have runs of its own, unless a snippet forked it off."""
     global _owner
     if OUTPUT.get(None) is None:
         _owner = os.getpid()
@@ -155,11 +159,11 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Put back the streams of before, once no run needs the routing ones."""
+    """Put back the original streams, once no run needs the routing streams."""
     global _installed
     _installed -= 1
     if not _installed:
-        # A snippet may have deleted them.
+        # A snippet may have deleted or replaced them.
         if getattr(sys, "stdout", _STDOUT) is _STDOUT:
             sys.stdout = _STDOUT.fallback
         if getattr(sys, "stderr", _STDERR) is _STDERR:
@@ -168,9 +172,9 @@ def uninstall() -> None:
 
 
 def keep_streams() -> None:
-    """Install the streams for the rest of a process that ends with its run.
+    """Keep the routing streams installed in a process that ends with its run.
 
-    What snippets' threads print after the run is dropped: it would stand among the lines of the report.
+    Output of snippets' threads after the run is dropped: it would stand among the lines of the report.
     """
     global _kept
     _kept = True

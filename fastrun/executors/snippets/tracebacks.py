@@ -1,4 +1,4 @@
-"""Tracebacks of snippets: with their own lines and their task's name, without our frames."""
+"""Tracebacks of snippets: with the snippet's lines and the task's name, without fastrun's frames."""
 
 import linecache
 import os
@@ -7,16 +7,16 @@ import traceback
 
 from fastrun.document.task import Task
 
-# The file name in code objects, which tasks with the same source share: it stands for the task.
+# The file name in code objects. Tasks with the same source share it: it stands for the name of the task.
 SNIPPET_FILE = "<task>"
 
 _OUR_FILES = os.path.dirname(__file__)
 
 
 def safe_text(value: object) -> str:
-    """Return ``str(value)``, whatever that does."""
+    """Return ``str(value)``, or a text that says that it raised."""
     try:
-        # The text of a subclass of str could still do anything when it is used.
+        # A plain str: methods of a subclass of str could still do anything.
         return "".join(str(value))
     except BaseException:
         return "<no text: __str__ failed>"
@@ -27,7 +27,7 @@ _traceback_lock = threading.Lock()
 
 
 def traceback_text(task: Task, error: BaseException) -> str:
-    """Return the traceback with the snippet's own lines, under ``<task NAME>`` and without our frames."""
+    """Return the traceback of a snippet's exception, under the file name ``<task NAME>``."""
     name = f"<task {task.label}>"
     try:
         with _traceback_lock:
@@ -44,23 +44,23 @@ def traceback_text(task: Task, error: BaseException) -> str:
         _tidy(summary, name)
         return "".join(summary.format())
     except BaseException as second:
-        # It is too deep, or a method of the exception raises.
+        # The exception nests too deeply, or one of its methods raises.
         return f"{name}: {type(error).__name__} (its traceback cannot be printed: {type(second).__name__})\n"
 
 
 def _tidy(summary: traceback.TracebackException, name: str) -> None:
-    """Replace SNIPPET_FILE by the task's name and leave out our own frames, in all exceptions of a chain."""
+    """Replace SNIPPET_FILE by ``name`` and leave out fastrun's frames, in all exceptions of a chain."""
     seen: set[int] = set()
     pending: list[traceback.TracebackException | None] = [summary]
     while pending:
-        one = pending.pop()
-        if one is None or id(one) in seen:
+        exception = pending.pop()
+        if exception is None or id(exception) in seen:
             continue
-        seen.add(id(one))
-        one.stack[:] = [frame for frame in one.stack if os.path.dirname(frame.filename) != _OUR_FILES]
-        for frame in one.stack:
+        seen.add(id(exception))
+        exception.stack[:] = [frame for frame in exception.stack if os.path.dirname(frame.filename) != _OUR_FILES]
+        for frame in exception.stack:
             if frame.filename == SNIPPET_FILE:
                 frame.filename = name
-        if getattr(one, "filename", None) == SNIPPET_FILE:
-            one.filename = name
-        pending += [one.__cause__, one.__context__, *(one.exceptions or ())]
+        if getattr(exception, "filename", None) == SNIPPET_FILE:
+            exception.filename = name
+        pending += [exception.__cause__, exception.__context__, *(exception.exceptions or ())]

@@ -1,7 +1,7 @@
-"""What a run prints: Started, the tasks' output in whole lines, Ended, the report.
+"""The console: prints Started, the tasks' output in whole lines, Ended and the report.
 
-Knows lines and names; not how tasks run. What comes after a pause is written in the loop's next turn; what comes in
-quick succession, every few milliseconds.
+Knows lines and names; not how tasks run. Text after a pause is written in the loop's next turn; text in quick
+succession every few milliseconds.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ REPORTS = ("all", "problems", "none")
 
 _OK = Status.OK
 
-# Seconds between two writes, and bytes that do not wait for the second. Whoever reads a pipe is woken by each write, by
-# Linux on the writer's processor, where commands then run before fastrun can start another: with two at a time that
-# took a fifth of a run of trivial ones.
+# Seconds between two writes, and most bytes that wait for the second. Each write wakes the process that reads the pipe.
+# Linux wakes it on the writer's processor, where commands then run before fastrun can start another: with two at a time
+# that took a fifth of a run of trivial commands.
 _PAUSE = 0.005
 _ENOUGH = 1 << 15
 
-# Lines of the report that are joined before they are handed on.
+# Most lines of the report that are joined for one write.
 _LINES_AT_ONCE = 10_000
 
-# Bytes kept of the end of what a task prints while it runs: so many, and up to twice as many so that it is not cut each
-# time. And how many failures are shown with that.
+# Bytes kept of the end of what a running task prints: it grows to twice as many before it is cut, so that not each
+# output cuts it. And the most failures that are shown with such an end.
 _TAIL = 1 << 12
 _FAILURES = 20
 
@@ -41,10 +41,10 @@ _PLAIN = "\x1b[m"
 
 
 class Console(Observer):
-    """Prints a run.
+    """Prints a run, in one of MODES.
 
-    ``stream``: a task's lines as they come. ``group``: as one block before its ``Ended`` line. ``quiet``: such
-    blocks, but only of tasks that failed or were interrupted.
+    ``stream`` prints a task's lines as they come. ``group`` prints them as one block before its ``Ended`` line.
+    ``quiet`` prints such blocks only of tasks that failed or were interrupted.
     """
 
     def __init__(
@@ -57,14 +57,15 @@ class Console(Observer):
         stdout: int = 1,
         stderr: int = 2,
         writer: Writer | None = None,
-        place: Callable[[int], str] | None = None,
+        location: Callable[[int], str] | None = None,
         times: Callable[[], Iterable[str]] | None = None,
     ) -> None:
         """``mode``: one of MODES. ``verbose``: show each command as it starts. ``color``: of standard output.
 
-        ``report``: one of REPORTS: every task and the failures, only those that are not ok, or only the counts.
-        ``stdout``, ``stderr``: file descriptors. ``writer``: of both, instead of one of its own. ``place``: says where
-        in the document a task is, by its number. ``times``: gives lines before the report.
+        ``report``: one of REPORTS: every task and the failures, only tasks that are not ok, or only the counts.
+        ``stdout``, ``stderr``: file descriptors. ``writer``: writes to both, instead of a writer of its own.
+        ``location``: gives the location of a task in the document, by its number. ``times``: gives lines before the
+        report.
         """
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
@@ -74,38 +75,38 @@ class Console(Observer):
         self._verbose = verbose
         self._report = report
         self._color = color
-        self._place = place
+        self._location = location
         self._times = times
         self._writer = Writer({STDOUT: stdout, STDERR: stderr}) if writer is None else writer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
-        # When something was last written, and bytes of output that wait for the next time.
+        # The time of the last write, and how many bytes of output wait for the next.
         self._written_at = -_PAUSE
         self._size = 0
-        # What is to be written: the pieces, and then these lines of STDOUT, which are most of all there is.
+        # The text to be written: the pieces, then lines of STDOUT, which most of the text is.
         self._pieces: list[tuple[int, bytes] | Spool] = []
         self._lines: list[bytes] = []
-        # By task that runs: what is held back until its end, None where nothing is.
+        # By running task, the block that is held back until its end; None if its lines are not held back.
         self._blocks: dict[int, Spool | None] = {}
-        # By task and stream: the beginning of a line whose end has not come.
+        # By task and stream, the beginning of a line whose end has not come.
         self._beginnings: dict[tuple[int, int], Spool] = {}
-        # By task that runs and has printed something: the end of that.
+        # By running task that has printed something, the end of that.
         self._tails: dict[int, bytes | bytearray] = {}
-        # The first tasks that failed and may not: how, and the end of what each printed.
+        # The first tasks that failed and were not allowed to, each with its outcome and the end of what it printed.
         self._failures: list[tuple[int, Task, Outcome, bytes]] = []
-        # By outcome: how many were skipped so.
+        # By outcome, how many tasks were skipped with it.
         self._skips: dict[Outcome, int] = {}
-        # Tasks that did not end well: in quiet mode what they left behind may still print.
+        # Tasks that did not end well: in quiet mode processes that they left behind may still print.
         self._failed_tasks: set[int] = set()
         self._complete = False
 
     @property
     def congested(self) -> bool:
-        """Whether the terminal, or who reads the pipe, is behind."""
+        """Return whether the terminal, or the process that reads the pipe, is behind."""
         return self._writer.congested
 
     def run_started(self, tasks: Sequence[Task]) -> None:  # noqa: ARG002
-        """Write once per turn from now on."""
+        """Write in the turns of this loop from now on."""
         self._loop = asyncio.get_running_loop()
 
     def task_started(self, number: int, task: Task, start: Start) -> None:
@@ -128,11 +129,11 @@ class Console(Observer):
             self._put_line(line)
 
     def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
-        """Print the lines that are whole, keep the rest."""
+        """Print the whole lines, and keep the rest."""
         if number in self._tails or len(data) > _TAIL:
             self._keep_tail(number, stream, data)
         elif number in self._blocks:
-            # All that most tasks print.
+            # Most tasks print nothing more.
             self._tails[number] = data
         key = (number, stream)
         end = data.rfind(b"\n") + 1
@@ -148,7 +149,7 @@ class Console(Observer):
             beginning.append(stream, data[end:])
 
     def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
-        """Print what was kept and the ``Ended`` line; nothing for a task that never started."""
+        """Print the text that was kept, and the ``Ended`` line; nothing for a task that never started."""
         if number not in self._blocks:
             self._never_started(number, task, outcome)
             return
@@ -187,12 +188,12 @@ class Console(Observer):
             self._skips[outcome] = self._skips.get(outcome, 0) + 1
 
     def tail(self, number: int) -> bytes:
-        """The end of what a task that runs has printed so far, on both streams."""
+        """Return the end of what a running task has printed so far, on both streams."""
         return bytes(self._tails.get(number, b""))
 
     def _keep_tail(self, number: int, stream: int, data: bytes) -> None:
         if number not in self._blocks:
-            # Of a process that outlived its task.
+            # A process that outlived its task printed this.
             return
         tail = self._tails.get(number)
         if tail is None or len(data) > _TAIL:
@@ -201,7 +202,7 @@ class Console(Observer):
         if type(tail) is not bytearray:
             tail = self._tails[number] = bytearray(tail)
         if self._beginnings and (number, STDOUT + STDERR - stream) in self._beginnings and tail[-1:] != b"\n":
-            # The other stream is within a line.
+            # The other stream is in the middle of a line.
             tail += b"\n"
         tail += data
         if len(tail) > 2 * _TAIL:
@@ -216,7 +217,7 @@ class Console(Observer):
     def run_ended(self, report: Report) -> None:
         """Print the report."""
         for number, stream in list(self._beginnings):
-            # Of processes that outlived their task.
+            # Processes that outlived their task printed this.
             self._end_line(number, stream)
         if self._report != "none":
             self._put_section(lambda: self._failure_lines(report))
@@ -229,12 +230,12 @@ class Console(Observer):
         self._complete = True
 
     def _put_section(self, section: Callable[[], Iterable[str]]) -> None:
-        """Put some lines before the report, if they can be had: the report can in any case."""
+        """Print lines before the report. If they cannot be made, the report is printed all the same."""
         try:
             for line in list(section()):
                 self._put_line(f"{line}\n".encode())
         except Exception as error:
-            # A snippet may have taken from Python what an import needs.
+            # A snippet may have broken modules of Python that an import needs.
             self.warn(f"part of the report is missing: {error!r}")
 
     def _failure_lines(self, report: Report) -> Iterable[str]:
@@ -244,7 +245,7 @@ class Console(Observer):
 
         more = report.counts[Status.FAILED] - report.allowed - len(self._failures)
         return failure_lines(
-            [Failure(*one) for one in self._failures], more, self._skips, self._place or (lambda _: "")
+            [Failure(*failure) for failure in self._failures], more, self._skips, self._location or (lambda _: "")
         )
 
     def _report_lines(self, report: Report) -> Iterator[str]:
@@ -273,7 +274,7 @@ class Console(Observer):
         self._put((STDERR, f"fastrun: {printable(text)}\n".encode()))
 
     def close(self, timeout: float | None = None) -> bool:
-        """Wait until all is written, at most ``timeout`` seconds. Returns whether it is, report included."""
+        """Wait until all is written, at most ``timeout`` seconds. Return whether it is, report included."""
         self._flush()
         return self._writer.close(timeout) and self._complete and not self._writer.failed
 
@@ -294,7 +295,7 @@ class Console(Observer):
             self._lines.clear()
 
     def _put_lines(self, number: int, lines: tuple[int, bytes] | Spool) -> None:
-        """Put whole lines of a task where they belong: out, or into its block."""
+        """Print whole lines of a task, or keep them in its block."""
         block = self._blocks.get(number)
         pieces = lines.pieces() if isinstance(lines, Spool) else [lines]
         if block is not None:
@@ -308,7 +309,7 @@ class Console(Observer):
                 self._loop.call_soon(self._flush)
 
     def _end_line(self, number: int, stream: int) -> None:
-        """Give a last line without an end one."""
+        """Print the rest of a line whose end has not come, with an end."""
         beginning = self._beginnings.pop((number, stream), None)
         if beginning is not None:
             beginning.append(stream, b"\n")

@@ -1,6 +1,6 @@
-"""What is said of failures before the report: what they led to, then of each what it was and what it printed last.
+"""The lines on failures before the report: the skips that they led to, then the details of each.
 
-Knows tasks, outcomes and the end of what was printed. Does not know how tasks run; imported once one has failed.
+Knows tasks, outcomes and the end of what they printed. Does not know how tasks run. Imported once a task has failed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,10 +10,10 @@ from fastrun.document.task import Task
 from fastrun.outcome import Outcome
 from fastrun.text import printable, tail_lines
 
-# Reasons of skips that are shown.
+# Most reasons of skips that are shown.
 _REASONS = 20
 
-# Lines shown of what a task does.
+# Most lines of a command or snippet that are shown.
 _SOURCE_LINES = 3
 
 
@@ -27,12 +27,12 @@ class Failure(NamedTuple):
 
 
 def failure_lines(
-    failures: Sequence[Failure], more: int, skips: Mapping[Outcome, int], place: Callable[[int], str]
+    failures: Sequence[Failure], more: int, skips: Mapping[Outcome, int], location: Callable[[int], str]
 ) -> Iterator[str]:
-    """The lines before the report. None of them can be the line ``Report:``.
+    """Yield the lines before the report. None of them can be the line ``Report:``.
 
-    ``more``: how many others failed. ``skips``: by outcome, how many were skipped so. ``place``: where in the document
-    a task is, by its number; empty if that is not known.
+    ``more``: how many other tasks failed. ``skips``: by outcome, how many tasks were skipped with it. ``location``:
+    gives the location of a task in the document, by its number; empty if it is not known.
     """
     yield "Failures:"
     causes = sorted(skips.items(), key=lambda item: -item[1])
@@ -41,17 +41,17 @@ def failure_lines(
     if len(causes) > _REASONS:
         yield f"  {sum(count for _, count in causes[_REASONS:]):,} skipped for {len(causes) - _REASONS:,} other reasons"
     for failure in failures:
-        # Behind a word: what begins with a name may be a command to a CI system.
+        # Behind a word: a line that begins with a name may be a command to a CI system.
         yield f"  failed: {failure.task.label}  {printable(failure.outcome.reason)}"
-        yield from _details(failure, place)
+        yield from _details(failure, location)
     if more:
         yield f"  {more:,} more failed"
 
 
-def _details(failure: Failure, place: Callable[[int], str]) -> Iterator[str]:
+def _details(failure: Failure, location: Callable[[int], str]) -> Iterator[str]:
     task, outcome = failure.task, failure.outcome
     attempt = f"attempt {outcome.attempt} of {outcome.attempts}" if outcome.attempts > 1 else ""
-    said = ", ".join(filter(None, [place(failure.number), attempt]))
+    said = ", ".join(filter(None, [location(failure.number), attempt]))
     if said:
         yield f"    {said}"
     source = [line for line in task.arguments.splitlines() if line.strip()]
