@@ -229,23 +229,23 @@ class Setup(NamedTuple):
         Raises ValueError or ClusterError, an OSError, if the cluster cannot be used.
         """
         settings = self.settings
-        watching = list(observers)
-        measured = any(observer.detailed for observer in watching)
-        executors: dict[str, Executor] = {
-            "exec": ProcessExecutor(self.guardian, settings, measured=measured, gates=self.gates),
-            "eval": SnippetExecutor(self.guardian, settings),
-        }
-        cluster, lane_of = None, None
-        if settings.cluster is not None:
-            from fastrun.cluster.connection import DaskCluster
-            from fastrun.cluster.lanes import add_lanes
+        try:
+            watching = list(observers)
+            measured = any(observer.detailed for observer in watching)
+            executors: dict[str, Executor] = {
+                "exec": ProcessExecutor(self.guardian, settings, measured=measured, gates=self.gates),
+                "eval": SnippetExecutor(self.guardian, settings),
+            }
+            cluster, lane_of = None, None
+            if settings.cluster is not None:
+                from fastrun.cluster.connection import DaskCluster
+                from fastrun.cluster.lanes import add_lanes
 
-            try:
                 cluster = DaskCluster(settings.cluster, settings, self.guardian.run_id, measured=measured)
                 lane_of = add_lanes(executors, self.graph.tasks, cluster, settings)
-            except BaseException:
-                self.abandon()
-                raise
+        except BaseException:
+            self.abandon()
+            raise
         run = Run(
             self.graph,
             executors,

@@ -78,8 +78,13 @@ class RunSettings(NamedTuple):
         for name in _RANGES:
             value = getattr(self, name)
             # None is a value only of settings that have it as their default.
-            unlimited = value is None and self._field_defaults[name] is None
-            if not unlimited and (wrong := what_is_wrong(name, value)):
+            if value is None and self._field_defaults[name] is None:
+                continue
+            try:
+                wrong = what_is_wrong(name, value)
+            except TypeError:
+                raise TypeError(f"{name} must be a number, not {value!r}") from None
+            if wrong:
                 raise ValueError(f"{name} {wrong}")
         if self.jobserver is not None and self.jobserver not in JOBSERVERS:
             raise ValueError(f"jobserver must be one of {', '.join(JOBSERVERS)}, not {self.jobserver}")

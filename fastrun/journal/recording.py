@@ -61,7 +61,8 @@ class RunJournal:
         if outcome.status is Status.SKIPPED:
             return self._file.append(skip_record(name, outcome.reason))
         # An attempt that could not start has no time.
-        seconds = time.monotonic() - self._began.pop(number, time.monotonic())
+        now = time.monotonic()
+        seconds = now - self._began.pop(number, now)
         return self._file.append(end_record(name, self._keys[number], outcome, round(seconds, 6)))
 
     def flush(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -268,3 +269,12 @@ def test_warnings_that_are_errors_do_not_end_a_run(recwarn):
         [Task("a", "exec", "sleep 1000 & echo $!"), Task("b", "eval", "print(1)")], observers=[Broken()]
     )
     assert report.ok
+
+
+def test_refused_observers_leave_the_journal_and_the_descriptors_free(tmp_path):
+    journal = tmp_path / "journal"
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(AttributeError):
+        fastrun.run(TASKS, journal=journal, observers=[object()])  # type: ignore[list-item]
+    assert os.listdir("/proc/self/fd") == before
+    assert fastrun.run(TASKS, journal=journal).ok

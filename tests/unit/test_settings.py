@@ -56,5 +56,5 @@ def test_the_bounds_themselves_are_allowed(name, values):
 
 @pytest.mark.parametrize(("name", "value"), [("eval_threads", None), ("grace", None), ("jobs", "2"), ("timeout", "1")])
 def test_a_value_that_is_no_number_is_a_type_error(name, value):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=f"^{name} must be a number, not {value!r}$"):
         DEFAULTS._replace(**{name: value}).check()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
+import orjson
+
 from fastrun.document.task import Task
 from fastrun.journal.file import JournalFile
 from fastrun.journal.recording import RunJournal
 from fastrun.journal.records import (
     read_journal,
 )
-from fastrun.outcome import FIRST_START, Start
+from fastrun.outcome import FIRST_START, Cause, Outcome, Start, Status
 from tests.support.journals import OK
 
 
@@ -28,3 +32,16 @@ def test_a_duration_is_the_time_from_start_to_end(tmp_path, monkeypatch):
     journal.task_ended(0, OK)
     file.close()
     assert read_journal(path.read_bytes()).seconds == {"a": 3.5, "b": 2.5}
+
+
+def test_an_attempt_that_could_not_start_took_no_time(tmp_path, monkeypatch):
+    clock = itertools.count(5.0)
+    monkeypatch.setattr("fastrun.journal.recording.time.monotonic", lambda: next(clock))
+    path = tmp_path / "run.journal"
+    file = JournalFile.open(path, False)
+    journal = RunJournal(file, [Task("a", "exec", "true")], ["k"])
+    journal.begin("r", [])
+    journal.task_ended(0, Outcome(Status.FAILED, Cause.CANNOT_START))
+    file.close()
+    record = orjson.loads(path.read_bytes().splitlines()[-1].split(b" ", 1)[1])
+    assert (record["record"], record["seconds"]) == ("end", 0)
