@@ -116,13 +116,15 @@ def test_no_thread_starts_a_snippet_once_a_failure_is_known_in_another(chained):
     guardian = Guardian(os.urandom(8).hex(), wanted=False)
     executor, heard = SnippetExecutor(guardian, RunSettings(eval_threads=2, keep_going=1)), Heard()
     # While the first snippet waits, the second fails in another thread; the loop hears of neither.
-    waits = "import shared; shared.told.wait(60)"
+    waits = "import shared; shared.runs.set(); shared.told.wait()"
     jobs = [(n, Task(str(n), "eval", source)) for n, source in enumerate([waits, "1 / 0", "x = 1", "x = 2"])]
 
     async def main() -> None:
         executor.open(heard)
         chains = [[jobs[0], jobs[2]], [jobs[1]], [jobs[3]]] if chained else [[job] for job in jobs]
-        await executor.start(chains)
+        await executor.start(chains[:1])
+        wait_for(module.runs.is_set)
+        await executor.start(chains[1:])
         executor._add_thread()
         wait_for(lambda: any(what == snippets._FAILED for _, what, _ in list(executor._news)))
         module.told.set()
@@ -134,7 +136,7 @@ def test_no_thread_starts_a_snippet_once_a_failure_is_known_in_another(chained):
         wait_for(lambda: any(news[:2] == (3, snippets._ENDED) for news in list(executor._news)))
         await executor.close()
 
-    with shared(told=threading.Event()) as module:
+    with shared(runs=threading.Event(), told=threading.Event()) as module:
         asyncio.run(main())
     guardian.stop()
     started = [number for what, number in heard.events if what == "started"]
