@@ -60,8 +60,13 @@ def say(text: str, stderr: TextIO | None = None) -> None:
         if stderr is None:
             raise _closed()
         print(text, file=stderr, flush=True)
-    except OSError:
+    except (OSError, ValueError):
+        # ValueError: closed here before, or by a snippet.
         _lost = True
+        if stderr is not None:
+            # Or the interpreter tries again at its end, and exits with 120.
+            with suppress(OSError, AttributeError):
+                stderr.close()
 
 
 def put(texts: Iterable[str]) -> int:

@@ -46,7 +46,11 @@ def environment(**more: str) -> dict[str, str]:
     """The environment for a fastrun process of ours, found where this one is found."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     # What the outcome would depend on.
-    plain = {name: value for name, value in os.environ.items() if name not in ("CI", "FORCE_COLOR", "NO_COLOR")}
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("CI", "FORCE_COLOR", "NO_COLOR", "PYTHONUNBUFFERED")
+    }
     return {**plain, "PYTHONPATH": path, **more}
 
 
