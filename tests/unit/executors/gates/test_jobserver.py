@@ -102,7 +102,7 @@ def test_jobserver_wakes_once_without_polling(fifo, loop_run):
             await asyncio.sleep(0.001)
             if changes:
                 break
-        # Whoever is told and takes nothing is not told again.
+        # A caller that is told and takes nothing is not told again.
         for _ in range(10):
             await asyncio.sleep(0.001)
         assert changes == [True]
