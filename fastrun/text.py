@@ -10,9 +10,6 @@ COLUMNS_SHOWN = 200
 # used: most runs use none of them.
 _CI_COMMAND = r"##(?=\w*\[)"
 
-# Most lines that are shown of a task's output.
-_LINES = 20
-
 # Colours, cursor movements and titles (ECMA-48: control sequences and strings). Escaped they would say nothing.
 _CONTROLS = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_].*?(?:\x07|\x1b\\|$)|[ -/]*[0-~])"
 
@@ -45,13 +42,6 @@ def printable(text: str, columns: int = COLUMNS_SHOWN) -> str:
         elif width > columns:
             return "".join([*shown[:fitting], "…"])
     return "".join(shown)
-
-
-def tail_lines(tail: bytes, most: int = _LINES) -> list[str]:
-    """Return the last ``most`` lines of an output, each as ``shown_line`` shows it."""
-    # Only a line feed ends a line; splitlines knows more ends.
-    lines = tail.removesuffix(b"\n").split(b"\n")[-most:] if tail else []
-    return [shown_line(line) for line in lines]
 
 
 def shown_line(line: bytes) -> str:

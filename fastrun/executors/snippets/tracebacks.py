@@ -1,5 +1,6 @@
 """Tracebacks of snippets: with the snippet's lines and the task's name, without fastrun's frames."""
 
+import io
 import linecache
 import os
 import threading
@@ -30,26 +31,33 @@ def traceback_text(task: Task, error: BaseException) -> str:
     """Return the traceback of a snippet's exception, under the file name ``<task NAME>``."""
     name = f"<task {task.label}>"
     try:
+        lines = _lines(task.arguments)
         with _traceback_lock:
-            linecache.cache[SNIPPET_FILE] = (
-                len(task.arguments),
-                None,
-                task.arguments.splitlines(True),
-                SNIPPET_FILE,
-            )
+            linecache.cache[SNIPPET_FILE] = (len(task.arguments), None, lines, SNIPPET_FILE)
             try:
                 summary = traceback.TracebackException(type(error), error, error.__traceback__)
             finally:
                 del linecache.cache[SNIPPET_FILE]
-        _tidy(summary, name)
+        _tidy(summary, name, lines)
         return "".join(summary.format())
     except BaseException as second:
         # The exception nests too deeply, or one of its methods raises.
         return f"{name}: {type(error).__name__} (its traceback cannot be printed: {type(second).__name__})\n"
 
 
-def _tidy(summary: traceback.TracebackException, name: str) -> None:
-    """Replace SNIPPET_FILE by ``name`` and leave out fastrun's frames, in all exceptions of a chain."""
+def _lines(source: str) -> list[str]:
+    """Return the lines as Python counts them, each with its end. ``splitlines`` also splits at U+2028 and others.
+
+    The last line has an end too: without it ``traceback`` puts the marks one column to the right.
+    """
+    return io.StringIO(source + "\n", newline=None).readlines()
+
+
+def _tidy(summary: traceback.TracebackException, name: str, lines: list[str]) -> None:
+    """Replace SNIPPET_FILE by ``name`` and leave out fastrun's frames, in all exceptions of a chain.
+
+    ``lines``: of the snippet. Some errors of the compiler come without their line, which it looks for in a file.
+    """
     seen: set[int] = set()
     pending: list[traceback.TracebackException | None] = [summary]
     while pending:
@@ -61,6 +69,8 @@ def _tidy(summary: traceback.TracebackException, name: str) -> None:
         for frame in exception.stack:
             if frame.filename == SNIPPET_FILE:
                 frame.filename = name
-        if getattr(exception, "filename", None) == SNIPPET_FILE:
+        if getattr(exception, "filename", None) in (SNIPPET_FILE, name):
             exception.filename = name
+            if exception.text is None and exception.lineno is not None:
+                exception.text = "".join(lines[int(exception.lineno) - 1 :][:1])
         pending += [exception.__cause__, exception.__context__, *(exception.exceptions or ())]

@@ -58,7 +58,7 @@ class JUnit(FileObserver):
 
     def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
         """Keep the output from now on, without that of earlier attempts."""
-        self._tails.begin(number)
+        self._tails.begin(number, task)
 
     def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
         """Keep the last output, both streams in one as in a terminal."""
@@ -139,7 +139,7 @@ class JUnit(FileObserver):
         if status is Status.SKIPPED or self._tasks[number].allow_failure:
             return f'<skipped message="{message}"/>'
         tail = self._tails.kept.get(number)
-        output = "" if tail is None else _text(tail.text(_LINES)[0])
+        output = "" if tail is None else _text(tail.text(self._tasks[number], _LINES)[0])
         return f'<failure type="failed" message="{message}">{output}</failure>'
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from fastrun.document.task import Task
+from fastrun.observers.frames import last_bytes
 from fastrun.observers.writer.spool import Spool
 from fastrun.observers.writer.writer import Writer
 from fastrun.outcome import Cause, Outcome, Report, Start, Status
@@ -128,10 +129,10 @@ class Console(Observer):
         else:
             self._put_line(line)
 
-    def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
+    def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:
         """Print the whole lines, and keep the rest."""
         if number in self._tails or len(data) > _TAIL:
-            self._keep_tail(number, stream, data)
+            self._keep_tail(number, task, stream, data)
         elif number in self._blocks:
             # Most tasks print nothing more.
             self._tails[number] = data
@@ -191,22 +192,20 @@ class Console(Observer):
         """Return the end of what a running task has printed so far, on both streams."""
         return bytes(self._tails.get(number, b""))
 
-    def _keep_tail(self, number: int, stream: int, data: bytes) -> None:
+    def _keep_tail(self, number: int, task: Task, stream: int, data: bytes) -> None:
         if number not in self._blocks:
             # A process that outlived its task printed this.
             return
-        tail = self._tails.get(number)
-        if tail is None or len(data) > _TAIL:
-            self._tails[number] = data[-_TAIL:]
+        tail = self._tails.get(number, b"")
+        if self._beginnings and (number, STDOUT + STDERR - stream) in self._beginnings and tail[-1:] != b"\n":
+            # The other stream is in the middle of a line.
+            data = b"\n" + data
+        if len(tail) + len(data) > 2 * _TAIL:
+            self._tails[number] = last_bytes(tail, data, _TAIL, task)
             return
         if type(tail) is not bytearray:
             tail = self._tails[number] = bytearray(tail)
-        if self._beginnings and (number, STDOUT + STDERR - stream) in self._beginnings and tail[-1:] != b"\n":
-            # The other stream is in the middle of a line.
-            tail += b"\n"
         tail += data
-        if len(tail) > 2 * _TAIL:
-            del tail[:-_TAIL]
 
     def _retry(self, number: int, task: Task, outcome: Outcome, seconds: float) -> None:
         """Say that a task is tried again, and on standard error why and when."""

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from fastrun.document.task import Task
+from fastrun.observers.frames import last_lines
 from fastrun.outcome import Outcome
-from fastrun.text import printable, tail_lines
+from fastrun.text import printable, shown_line
 
 # Most reasons of skips that are shown.
 _REASONS = 20
 
-# Most lines of a command or snippet that are shown.
+# Most lines of a command or snippet that are shown, and of what it printed.
 _SOURCE_LINES = 3
+_LINES = 20
 
 
 class Failure(NamedTuple):
@@ -59,5 +61,5 @@ def _details(failure: Failure, location: Callable[[int], str]) -> Iterator[str]:
         yield f"    {task.type}: {printable(line)}"
     if len(source) > _SOURCE_LINES:
         yield f"    {task.type}: ..."
-    for line in tail_lines(failure.tail):
-        yield f"    | {line}".rstrip()
+    for printed in last_lines(failure.tail, _LINES, task):
+        yield f"    | {shown_line(printed)}".rstrip()

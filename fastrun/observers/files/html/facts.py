@@ -208,7 +208,7 @@ class Facts:
 
     def _failure(self, row: int, number: int, skips: int) -> dict[str, Any]:
         task = self._tasks[number]
-        output, cut = self._tails.get(number, Tail(b"", cut=False)).text()
+        output, cut = self._tails.get(number, Tail(b"", cut=False)).text(task)
         return {
             "row": row,
             "skips": skips,

@@ -71,7 +71,7 @@ class HtmlReport(FileObserver):
 
     def task_started(self, number: int, task: Task, start: Start) -> None:  # noqa: ARG002
         """Keep the output from now on."""
-        self._tails.begin(number)
+        self._tails.begin(number, task)
 
     def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:  # noqa: ARG002
         """Keep the last output, both streams in one as in a terminal."""

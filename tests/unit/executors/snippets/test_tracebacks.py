@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.support.documents import eval_
@@ -65,6 +68,31 @@ def test_a_snippet_that_does_not_compile_shows_its_line():
     assert 'File "<task a>", line 2' in text
     assert "y = = 2" in text
     assert "executors" not in text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = [1]\nprint(len(x[3].foo(1)))",
+        "x = [1]\r\nprint(len(x[3].foo(1)))",
+        "x = [1]\rprint(len(x[3].foo(1)))\r",
+        "e = ValueError('x'); e.add_note('more'); raise e",
+        # Characters at which str.splitlines splits, and Python does not.
+        "x = '\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029'\ny = 2\nx[y.a]",
+        # Errors for which the compiler looks for the line in the file.
+        "def f():\n    return 1\n\nreturn f()",
+        "x = '\u2028'\nbreak",
+        "def f(a, a): pass\n",
+        "x = 1\nfrom __future__ import nonsense",
+        "match 1:\n  case x: pass\n  case 2: pass",
+        "1 +",
+    ],
+)
+def test_a_traceback_is_that_of_a_file_with_the_same_text(source, tmp_path):
+    file = tmp_path / "script.py"
+    file.write_bytes(source.encode())
+    python = subprocess.run([sys.executable, "-X", "utf8", file], capture_output=True, check=False).stderr.decode()
+    assert evaluate(source).recorder.err("a") == python.replace(str(file), "<task a>").replace("script.py", "<task a>")
 
 
 def test_an_exit_with_a_text_prints_it_and_no_traceback():

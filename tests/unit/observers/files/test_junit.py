@@ -183,7 +183,7 @@ def test_output_of_running_and_failed_tasks_is_kept(tmp_path):
         observer.task_output(number, task, 1, b"text")
         observer.task_ended(number, task, Outcome(status))
         observer.task_output(number, task, 1, b"of what it left behind")
-    kept = {number: tail.text() for number, tail in observer._tails.kept.items()}
+    kept = {number: tail.text(task) for number, tail in observer._tails.kept.items()}
     assert kept == dict.fromkeys((1, 2), ("text", False))
     assert observer.close() == f"{tmp_path}/x is not complete"
 

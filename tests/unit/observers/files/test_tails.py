@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from fastrun.document.task import Task
 from fastrun.observers.files.tails import EACH, LINES, Tail, Tails
 from fastrun.text import shown
+
+TASK = Task("a", "exec", "")
 
 
 def kept(*chunks: bytes, **bounds: int) -> Tail | None:
     tails = Tails(**bounds)
-    tails.begin(0)
+    tails.begin(0, TASK)
     for chunk in chunks:
         tails.add(0, chunk)
     tails.end(0, keep=True)
@@ -16,7 +19,7 @@ def kept(*chunks: bytes, **bounds: int) -> Tail | None:
 
 
 def text(data: bytes, *, cut: bool = False) -> tuple[str, bool]:
-    return Tail(data, cut).text()
+    return Tail(data, cut).text(TASK)
 
 
 def test_short_output_is_kept_whole():
@@ -34,12 +37,12 @@ def test_the_end_of_long_output_is_kept():
 def test_only_output_of_running_and_failed_attempts_is_kept():
     tails = Tails()
     tails.add(1, b"x")
-    tails.begin(0)
+    tails.begin(0, TASK)
     tails.add(0, b"first attempt")
     tails.end(0, keep=False)
     tails.add(0, b"what it left behind")
     assert tails.kept == {}
-    tails.begin(0)
+    tails.begin(0, TASK)
     tails.add(0, b"second")
     tails.end(0, keep=True)
     assert tails.kept[0].data == b"second"
@@ -48,7 +51,7 @@ def test_only_output_of_running_and_failed_attempts_is_kept():
 def test_memory_is_bounded_while_many_tasks_run():
     tails = Tails(each=1000, running=10_000)
     for number in range(100):
-        tails.begin(number)
+        tails.begin(number, TASK)
         for _ in range(10):
             tails.add(number, b"x" * 1000)
     # As long as few had printed each was allowed more.
@@ -58,7 +61,7 @@ def test_memory_is_bounded_while_many_tasks_run():
 def test_memory_is_bounded_however_many_tasks_fail():
     tails = Tails(each=1000, ended=8000)
     for number in range(1000):
-        tails.begin(number)
+        tails.begin(number, TASK)
         tails.add(number, b"x" * 5000)
         tails.end(number, keep=True)
     assert len(tails.kept) == 1000
@@ -71,7 +74,7 @@ def test_memory_is_bounded_however_many_tasks_fail():
 def test_the_last_lines_are_shown():
     assert text(b"one\ntwo\n") == ("one\ntwo", False)
     assert text(b"one\n\n") == ("one\n", False)
-    assert Tail(b"one\ntwo\n", cut=False).text(1) == ("two", True)
+    assert Tail(b"one\ntwo\n", cut=False).text(TASK, 1) == ("two", True)
     assert text(b"") == ("", False)
     many = b"".join(b"%d\n" % number for number in range(LINES + 5))
     shown_lines, cut = text(many)
@@ -79,8 +82,9 @@ def test_the_last_lines_are_shown():
 
 
 def test_a_line_that_was_cut_is_not_shown_unless_it_is_all_there_is():
-    assert text(b"lf of a line\nwhole\n", cut=True) == ("whole", True)
-    assert text(b"lf of a line", cut=True) == ("lf of a line", True)
+    assert kept(b"half of a line\nwhole\n", ended=16 * 18) == Tail(b"whole\n", cut=True)
+    assert kept(b"half of a line\n", ended=16 * 13) == Tail(b"lf of a line\n", cut=True)
+    assert kept(b"half of a line\nwhole\n", ended=16 * 6) == Tail(b"whole\n", cut=True)
 
 
 def test_progress_is_shown_as_a_terminal_would():

@@ -9,10 +9,11 @@ import re
 import pytest
 
 from fastrun import Cause, Console, Outcome, Report, Start, Status, Task
+from fastrun.observers.frames import last_lines
 from fastrun.observers.terminal.times import time_lines
 from fastrun.observers.timeline import Timeline
 from fastrun.outcome import FIRST_START
-from fastrun.text import shown_line, tail_lines
+from fastrun.text import shown_line
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import environment, fastrun, report_of
 
@@ -258,7 +259,7 @@ def test_lines_of_the_two_streams_are_not_joined():
         console.task_output(0, A, 1, b"begun")
         console.task_output(0, A, 2, b"warning\n")
         console.task_output(0, A, 1, b", done\n")
-        assert tail_lines(console.tail(0)) == ["begun", "warning", ", done"]
+        assert last_lines(console.tail(0), 20, A) == [b"begun", b"warning", b", done"]
 
 
 @pytest.mark.parametrize(
