@@ -326,6 +326,8 @@ def _as_dict(task: Task) -> dict[str, Any]:
         raise TypeError(f"a list must hold fastrun.Task, not {type(task).__name__}; a document is a dict")
     defaults = Task._field_defaults
     item = {key: value for key, value in task._asdict().items() if key not in defaults or value != defaults[key]}
+    if task.script is not None and not task.arguments:
+        del item["arguments"]
     return {**item, "dependencies": list(task.dependencies), "tags": list(task.tags)}
 
 
