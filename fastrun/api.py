@@ -20,6 +20,7 @@ from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.executors.snippets.streams import keep_streams
 from fastrun.outcome import Report
 from fastrun.plan.graph import Graph, build
+from fastrun.plan.lanes import lanes_of
 from fastrun.protocols import Executor, Observer
 from fastrun.runner.runner import Run
 from fastrun.settings import Options, RunSettings
@@ -236,7 +237,7 @@ class Setup(NamedTuple):
                 "exec": ProcessExecutor(self.guardian, settings, measured=measured, gates=self.gates),
                 "eval": SnippetExecutor(self.guardian, settings),
             }
-            cluster, lane_of = None, None
+            cluster, lane_of = None, lanes_of(self.graph, settings)
             if settings.cluster is not None:
                 from fastrun.cluster.connection import DaskCluster
                 from fastrun.cluster.lanes import add_lanes

@@ -25,6 +25,16 @@ def script_fault(script: str) -> str:
     return "" if os.access(path, os.R_OK) else "permission denied"
 
 
+def script_text(script: str) -> str:
+    """Return the source in a script, decoded as Python does it. Empty if that fails: Python says why when it runs."""
+    from importlib.util import decode_source  # few scripts run on another machine
+
+    try:
+        return decode_source(script_content(script) or b"")
+    except (SyntaxError, UnicodeDecodeError):
+        return ""
+
+
 def script_content(script: str) -> bytes | None:
     """Return what is in a script, None if it is no regular file that can be read. A pipe could be read only once."""
     try:
