@@ -108,8 +108,8 @@ def as_script(path: Path, source: str, name: str) -> tuple[tuple[str, str], str,
         [sys.executable, path], capture_output=True, stdin=subprocess.DEVNULL, check=False, timeout=LIMIT
     )
     outcome = exit_outcome(result.returncode)
-    shown = (text.decode().replace(str(path), name) for text in (result.stdout, result.stderr))
-    return (outcome.status.label, outcome.reason), *shown
+    out, err = (text.decode().replace(str(path), name) for text in (result.stdout, result.stderr))
+    return (outcome.status.label, outcome.reason), out, err
 
 
 @pytest.mark.parametrize("name", SOURCES)
