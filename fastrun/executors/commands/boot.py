@@ -1,7 +1,7 @@
 """The program of a process that runs a snippet: it makes the process that of a script.
 
 Nothing else of fastrun is imported, and of Python only what every process has loaded by then. What few snippets need is
-in ``boot_hooks``, which is read when it is needed: a process starts a millisecond later than one of ``python -c``.
+in ``boot_hooks``, which is read when it is needed: a process starts two milliseconds later than one of ``python -c``.
 """
 
 import _thread
@@ -61,7 +61,7 @@ def _show_lines(name: str, source: str) -> None:
     if "linecache" in sys.modules:
         keep_lines(sys.modules["linecache"])
     else:
-        # Later, as the import takes 5 ms.
+        # Later, as the import takes 7 ms.
         sys.meta_path.insert(0, _Finder(keep_lines))
     if sys.version_info < (3, 13):
         # Python's own hooks look only for files.

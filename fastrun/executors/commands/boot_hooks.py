@@ -22,7 +22,7 @@ def prepare(error: BaseException, name: str, lines: list[str], ours: "dict[str, 
     """
     if isinstance(error, SyntaxError) and error.filename == name and not error.text and error.lineno:
         # The compiler has looked for the file.
-        error.text = lines[error.lineno - 1]
+        error.text = "".join(lines[error.lineno - 1 : error.lineno])
     hook = sys.excepthook
 
     def show_without_ours(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
