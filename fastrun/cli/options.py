@@ -97,7 +97,8 @@ def _add_limits(section: Section) -> None:
         "--jobs",
         type=limit("jobs", whole),
         metavar="N",
-        help="at most N commands, and snippets in processes, at once (default: all that are ready, as far as the system grants it)",
+        help="at most N commands, and snippets in processes, at once (default: all that are ready, as far as the "
+        "system grants it)",
     )
     add(
         "--eval-threads",
