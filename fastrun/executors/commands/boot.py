@@ -19,23 +19,30 @@ if TYPE_CHECKING:
 _NAMES = ("__name__", "__doc__", "__package__", "__loader__", "__spec__", "__annotations__", "__builtins__")
 
 
-def boot(name: str, path: str, entries: list[str]) -> None:
+def boot(name: str, path: str, entries: list[str], hooks: str) -> None:
     """Run a snippet as the module ``__main__``.
 
     ``name``: the file name of its code. ``path``: of the file that it is in. ``entries``: of ``sys.path``, behind the
-    first, which is as for ``python -c``.
+    first, which is as for ``python -c``. ``hooks``: the path of ``boot_hooks``.
     """
+
+    def late() -> "dict[str, Any]":
+        code: Any = SourceFileLoader("boot_hooks", hooks).get_code("boot_hooks")
+        found = {"__name__": "boot_hooks"}
+        exec(code, found)
+        return found
+
     with open(path, "rb") as file:
         source = file.read().decode("utf-8", "surrogatepass").removeprefix("\ufeff")
     sys.argv = ["-c"]
     sys.path[:] = entries if sys.flags.safe_path else ["", *entries]
     namespace = _new_main(path)
-    _show_lines(name, source)
+    _show_lines(name, source, late)
     try:
         exec(compile(source, name, "exec", dont_inherit=True), namespace)
     except BaseException as error:
         if not isinstance(error, SystemExit):
-            _late()["prepare"](error, name, _lines(source), globals())
+            late()["prepare"](error, name, _lines(source), globals())
         raise
 
 
@@ -52,8 +59,11 @@ def _new_main(path: str) -> "dict[str, Any]":
     return namespace
 
 
-def _show_lines(name: str, source: str) -> None:
-    """Have tracebacks, warnings and ``inspect`` find the snippet's lines, in linecache."""
+def _show_lines(name: str, source: str, late: "Callable[[], dict[str, Any]]") -> None:
+    """Have tracebacks, warnings and ``inspect`` find the snippet's lines, in linecache.
+
+    ``late``: returns what is in ``boot_hooks``.
+    """
 
     def keep_lines(linecache: "ModuleType") -> None:
         linecache.cache[name] = len(source), None, _lines(source), name
@@ -62,14 +72,14 @@ def _show_lines(name: str, source: str) -> None:
         keep_lines(sys.modules["linecache"])
     else:
         # Later, as the import takes 7 ms.
-        sys.meta_path.insert(0, _Finder(keep_lines))
+        sys.meta_path.insert(0, _Finder(lambda *where: late()["find"](*where, keep_lines)))
     if sys.version_info < (3, 13):
         # Python's own hooks look only for files.
         own = sys.excepthook
-        sys.excepthook = sys.__excepthook__ = lambda *arguments: _late()["show"](own, *arguments)
+        sys.excepthook = sys.__excepthook__ = lambda *arguments: late()["show"](own, *arguments)
 
         def in_thread(arguments: "Any") -> None:
-            _late()["show_in_thread"](arguments)
+            late()["show_in_thread"](arguments)
 
         # What threading takes for its own when it is imported.
         _thread._excepthook = in_thread  # noqa: SLF001
@@ -79,32 +89,22 @@ def _show_lines(name: str, source: str) -> None:
 
 
 class _Finder:
-    """Finds linecache when it is imported. ``on_load``: called once it is loaded."""
+    """Finds linecache when it is imported, by ``find``, as the finders of Python do."""
 
-    def __init__(self, on_load: "Callable[[ModuleType], None]") -> None:
-        self._on_load = on_load
+    def __init__(self, find: "Callable[..., ModuleSpec | None]") -> None:
+        self._find = find
 
     def find_spec(self, module: str, path: "Any" = None, target: "Any" = None) -> "ModuleSpec | None":
         """Return where a module is, None unless it is linecache."""
         if module != "linecache":
             return None
         sys.meta_path.remove(self)
-        spec: ModuleSpec | None = _late()["find"](module, path, target, self._on_load)
-        return spec
+        return self._find(module, path, target)
 
 
 def _lines(source: str) -> list[str]:
     """Return the lines of a text as Python counts them; ``splitlines`` knows more ends."""
     return [f"{line}\n" for line in source.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-
-
-def _late() -> "dict[str, Any]":
-    """Return what is in ``boot_hooks``."""
-    path = boot.__code__.co_filename.removesuffix(".py") + "_hooks.py"
-    code: Any = SourceFileLoader("boot_hooks", path).get_code("boot_hooks")
-    namespace = {"__name__": "boot_hooks"}
-    exec(code, namespace)
-    return namespace
 
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ from fastrun.document.script import script_path
 from fastrun.document.task import Task
 from fastrun.executors.commands.files import write_private
 
-# Reads boot.py as an import would do, and so compiled where that is possible; an import would need its package.
-_BOOT = "exec(__import__('_frozen_importlib_external').SourceFileLoader('boot',{!a}).get_code('boot'))"
+_FOLDER = os.path.dirname(__file__)
 
 
 class Python:
@@ -25,6 +24,8 @@ class Python:
         # An empty entry comes first, as for python -c.
         self._entries = [entry for entry in entries if isinstance(entry, str) and entry]
         self._directory = directory
+        self._program = compiled(os.path.join(_FOLDER, "boot.py"))
+        self._hooks = os.path.join(_FOLDER, "boot_hooks.py")
 
     def command(self, task: Task) -> tuple[list[str | bytes], str | None]:
         """Return the command that runs a snippet, and the path of a file to remove once it has ended, or None.
@@ -38,8 +39,7 @@ class Python:
         if task.script is not None:
             return [*start, self._operand(task.script, task.cwd)], None
         path = write_private(task.arguments.encode("utf-8", "surrogatepass"), ".py")
-        program = _BOOT.format(os.path.join(os.path.dirname(__file__), "boot.py"))
-        return [*start, "-c", program, ascii((f"<task {task.label}>", path, self._entries))], path
+        return [*start, self._program, ascii((f"<task {task.label}>", path, self._entries, self._hooks))], path
 
     def _operand(self, script: str, cwd: str | None) -> bytes:
         """Return the path of a script as Python is to be given it."""
@@ -48,3 +48,17 @@ class Python:
             return os.path.join(os.fsencode(self._directory), path)
         # A name that begins with - would be an option, or standard input.
         return b"./" + path if path.startswith(b"-") else path
+
+
+def compiled(path: str) -> str:
+    """Return what Python loads fastest of a program: its compiled form, if there is one or can be, else its source."""
+    from importlib.machinery import SourceFileLoader
+    from importlib.util import cache_from_source
+
+    # Has it compiled, as an import would.
+    SourceFileLoader("program", path).get_code("program")
+    found = cache_from_source(path)
+    try:
+        return found if os.stat(found).st_mtime >= os.stat(path).st_mtime else path
+    except OSError:
+        return path

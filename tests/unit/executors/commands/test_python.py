@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from fastrun.executors.commands.python import compiled
 from tests.support.documents import eval_, exec_
 from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT, alive, environment
@@ -171,6 +172,22 @@ fastrun.run([fastrun.Task("a", "eval", source, where="process")], observers=[Sho
         check=False,
     )
     assert (result.stdout, result.stderr) == ("1 True False ['error']\n", "")
+
+
+def test_the_compiled_form_of_a_program_is_taken_if_it_is_not_older(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    path = tmp_path / "program.py"
+    path.write_text("print(1)")
+    found = compiled(str(path))
+    assert subprocess.run([sys.executable, found], capture_output=True, timeout=LIMIT, check=True).stdout == b"1\n"
+    assert found.endswith(".pyc")
+    # Nothing can be written: there is none, or an old one.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    os.utime(found, (0, 0))
+    assert compiled(str(path)) == str(path)
+    os.unlink(found)
+    assert compiled(str(path)) == str(path)
 
 
 # Scripts
