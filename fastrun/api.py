@@ -20,6 +20,7 @@ from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.executors.snippets.streams import keep_streams
 from fastrun.outcome import Report
 from fastrun.plan.graph import Graph, build
+from fastrun.plan.lanes import lanes_of
 from fastrun.protocols import Executor, Observer
 from fastrun.runner.runner import Run
 from fastrun.settings import Options, RunSettings
@@ -236,7 +237,7 @@ class Setup(NamedTuple):
                 "exec": ProcessExecutor(self.guardian, settings, measured=measured, gates=self.gates),
                 "eval": SnippetExecutor(self.guardian, settings),
             }
-            cluster, lane_of = None, None
+            cluster, lane_of = None, lanes_of(self.graph, settings)
             if settings.cluster is not None:
                 from fastrun.cluster.connection import DaskCluster
                 from fastrun.cluster.lanes import add_lanes
@@ -326,6 +327,8 @@ def _as_dict(task: Task) -> dict[str, Any]:
         raise TypeError(f"a list must hold fastrun.Task, not {type(task).__name__}; a document is a dict")
     defaults = Task._field_defaults
     item = {key: value for key, value in task._asdict().items() if key not in defaults or value != defaults[key]}
+    if task.script is not None and not task.arguments:
+        del item["arguments"]
     return {**item, "dependencies": list(task.dependencies), "tags": list(task.tags)}
 
 

@@ -94,7 +94,7 @@ class Outcome(NamedTuple):
     ``status``: one of the last four. ``cause``: why; None for a task that is ok or was interrupted. ``detail``: more on
     the cause: an exit status, a signal's name, seconds, the label of the task at the root of a skip, how many failures
     were too many, or a text. ``root``: the number of the task at the root of a skip.
-    ``usage``: of a command, where an observer is ``detailed`` and it is known. ``attempt``, ``attempts``: as in
+    ``usage``: of a process, where an observer is ``detailed`` and it is known. ``attempt``, ``attempts``: as in
     ``Start``, 0 for a task that was not tried. ``retry_in``: seconds until the next attempt, None when the task has
     ended. ``ago``: seconds between the end and the news of it, where that came late.
     ``lost``: the attempt was lost through no fault of the task, which may run again. ``lost_worker``: the name of the
@@ -148,11 +148,11 @@ class Start(NamedTuple):
 
     ``attempt`` counts from 1; ``attempts`` is the most that there may be. An attempt that was lost with its worker is
     not one of the task's ``retries``. It counts in both all the same, so that each attempt has a number of its own.
-    ``pid``: of the command's process, which leads a session and a group of its own; None for a snippet, and on a
-    cluster, where it would be an id on the worker. ``held_by``: what the task waited for once its dependencies had
-    ended, if it had to wait: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``. ``worker``: on a
-    cluster, the name of the worker that it runs on, in one line. ``ago``: seconds between the start and the news of it,
-    where that came late.
+    ``pid``: of the process of a command or a snippet, which leads a session and a group of its own; None for a snippet
+    in a thread, and on a cluster, where it would be an id on the worker. ``held_by``: what the task waited for once its
+    dependencies had ended, if it had to wait: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``.
+    ``worker``: on a cluster, the name of the worker that it runs on, in one line. ``ago``: seconds between the start
+    and the news of it, where that came late.
     """
 
     attempt: int = 1

@@ -11,6 +11,9 @@ from typing import NamedTuple, TypedDict
 # How job slots are shared with make and others: as make can read it, by a FIFO, by a pipe.
 JOBSERVERS = ("auto", "fifo", "pipe")
 
+# Where snippets run that do not say so themselves: in a thread of the run's process, or in a process of their own.
+EVAL_WHERES = ("thread", "process")
+
 # Most seconds that may be given: 31 years. A number beyond is a slip.
 _MOST_SECONDS = 1e9
 
@@ -20,6 +23,7 @@ class Options(TypedDict, total=False):
 
     jobs: int | None
     eval_threads: int
+    eval_where: str
     keep_going: int
     grace: float
     timeout: float | None
@@ -38,8 +42,9 @@ class Options(TypedDict, total=False):
 class RunSettings(NamedTuple):
     """How a document is run.
 
-    ``jobs``: at most so many commands at once; None for what the system grants.
-    ``eval_threads``: at most so many snippets at once.
+    ``jobs``: at most so many commands, and snippets in processes, at once; None for what the system grants.
+    ``eval_threads``: at most so many snippets at once, of those that run in threads.
+    ``eval_where``: where snippets run that do not say so: one of EVAL_WHERES. In processes ``jobs`` bounds them.
     ``keep_going``: start nothing more after so many failures; 0 for never.
     ``grace``: seconds between asking tasks to end and ending them, when the run is cancelled or their time is over.
     ``timeout``: seconds that a task may take which has none of its own; None for ever.
@@ -59,6 +64,7 @@ class RunSettings(NamedTuple):
     # Enough for snippets that mostly wait to run side by side; a sleeping thread costs little, a busy thread a
     # share of the interpreter's lock. Pretty arbitrary.
     eval_threads: int = 64
+    eval_where: str = "thread"
     keep_going: int = 0
     grace: float = 5.0
     timeout: float | None = None
@@ -86,6 +92,8 @@ class RunSettings(NamedTuple):
                 raise TypeError(f"{name} must be a number, not {value!r}") from None
             if wrong:
                 raise ValueError(f"{name} {wrong}")
+        if self.eval_where not in EVAL_WHERES:
+            raise ValueError(f"eval_where must be one of {', '.join(EVAL_WHERES)}, not {self.eval_where}")
         if self.jobserver is not None and self.jobserver not in JOBSERVERS:
             raise ValueError(f"jobserver must be one of {', '.join(JOBSERVERS)}, not {self.jobserver}")
         if self.journal is None and (self.resume or self.rerun or self.durable):

@@ -14,6 +14,7 @@ _SEEDS = [
     b'{"tasks": [{"name": "a", "type": "exec", "arguments": "", "dependencies": ["b"], "env": {"X": "1"}}]}',
     b'{"tasks": [{"name": "b", "type": "eval", "arguments": "x", "timeout": 1.5}, {"name": "", "detach": true}]}',
     b'{"$schema": "", "tasks": [{"name": "a", "type": "exec", "arguments": "", "dependancies": [], "cwd": "/"}]}',
+    b'{"tasks": [{"name": "a", "type": "eval", "script": "x.py", "where": "process", "cwd": "/", "detach": true}]}',
     b'b98a1590 {"record":"run","format":1,"id":"","boot":"","pid":1,"pid_start":null,"input":"","time":""}\n',
 ]
 

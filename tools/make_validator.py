@@ -55,6 +55,21 @@ class _Shorten(ast.NodeTransformer):
         node.elts = [item for item in node.elts if not (isinstance(item, ast.Name) and item.id == "Decimal")]
         return node
 
+    def visit_Assign(self, node: ast.Assign) -> ast.Assign:
+        self.generic_visit(node)
+        text = ast.unparse(node.value)
+        # Keys that have been checked are taken out of a set, in case other keys have a rule. No object has both.
+        if text.startswith("set(") and text.endswith(".keys())"):
+            node.value = node.value.args[0] if isinstance(node.value, ast.Call) else node.value
+        # `missing = set(['name', 'type']) - data.keys()` is only asked whether it is empty.
+        elif isinstance(node.value, ast.BinOp) and text.startswith("set("):
+            keys = ast.literal_eval(ast.unparse(node.value.left).removeprefix("set"))
+            node.value = ast.parse(" or ".join(f"{key!r} not in data" for key in keys), mode="eval").body
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if "_keys.remove(" in ast.unparse(node) else node
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         self.generic_visit(node)
         node.args = ast.arguments([], [ast.arg("data", ast.Name("Any"))], None, [], [], None, [])

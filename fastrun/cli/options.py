@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from fastrun import __version__
 from fastrun.cli.parser import Parser, Section, limit, number, seed, size, whole
-from fastrun.settings import DEFAULTS, JOBSERVERS, RunSettings
+from fastrun.settings import DEFAULTS, EVAL_WHERES, JOBSERVERS, RunSettings
 
 # The shells for which completion is printed.
 SHELLS = ("bash", "zsh", "fish")
@@ -97,7 +97,8 @@ def _add_limits(section: Section) -> None:
         "--jobs",
         type=limit("jobs", whole),
         metavar="N",
-        help="at most N commands at once (default: all that are ready, as far as the system grants it)",
+        help="at most N commands, and snippets in processes, at once (default: all that are ready, as far as the "
+        "system grants it)",
     )
     add(
         "--eval-threads",
@@ -105,6 +106,13 @@ def _add_limits(section: Section) -> None:
         default=DEFAULTS.eval_threads,
         metavar="N",
         help=f"at most N snippets at once (default: {DEFAULTS.eval_threads})",
+    )
+    add(
+        "--eval-where",
+        choices=EVAL_WHERES,
+        default=DEFAULTS.eval_where,
+        help="thread: run snippets in threads of fastrun's process (default); process: each in a Python process of its "
+        "own, within the limit of -j. A task's 'where' comes first",
     )
     add(
         "-l",

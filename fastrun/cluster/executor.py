@@ -11,6 +11,7 @@ Knows seats and messages. Does not know how seats are granted.
 """
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Sequence
 
@@ -85,6 +86,7 @@ class ClusterExecutor:
         self._cluster = cluster
         self._resources = resources
         self._worker_retries = settings.worker_retries
+        self._directory = os.getcwd()
         self._waiting: deque[Chain] = deque()
         self._requested: set[int] = set()
         self._seats: dict[int, _Seat] = {}
@@ -246,7 +248,7 @@ class ClusterExecutor:
         for chain in chains:
             seat.given[chain[0][0]] = chain
             self._seat_of[chain[0][0]] = seat
-        packed = [[pack(job) for job in chain] for chain in chains]
+        packed = [[pack(job, self._directory) for job in chain] for chain in chains]
         patience = max(_PATIENCE_THERE, 2 * (self._mean or 0.0))
         self._cluster.send(seat.worker.address, RunTasks(seat.number, packed, patience))
         self._waiting_since = self._loop.time()

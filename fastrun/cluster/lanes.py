@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from fastrun.cluster.executor import ClusterExecutor
 from fastrun.cluster.seats import Cluster, Resources, is_remote, resources_of
 from fastrun.document.task import Task
+from fastrun.plan.lanes import local_lane
 from fastrun.protocols import Executor
 from fastrun.settings import RunSettings
 
@@ -28,4 +29,4 @@ def add_lanes(
                 executors[names[resources]] = ClusterExecutor(cluster, settings, resources)
     if len(names) > _MOST:
         raise ValueError(f"tasks need {len(names)} different sets of resources; there may be {_MOST}")
-    return lambda task: names[resources_of(task)] if is_remote(task) else task.type
+    return lambda task: names[resources_of(task)] if is_remote(task) else local_lane(task, settings)

@@ -4,9 +4,11 @@ A seat is the right to run one task at a time on a worker. The cluster's own sch
 network nor a scheduler.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from fastrun.document.script import script_text
 from fastrun.document.task import Task
 from fastrun.protocols import Events, Job
 
@@ -119,19 +121,29 @@ class Cluster(Protocol):
         ...
 
 
-def pack(job: Job) -> Packed:
-    """Return a task as it is sent, without its dependencies, which may be many."""
+def pack(job: Job, directory: str = "") -> Packed:
+    """Return a task as it is sent, without its dependencies, which may be many.
+
+    ``directory``: the run's. With a script goes the source that is in it, as the worker may not have the file.
+    """
     number, task = job
     env = None if task.env is None else dict(task.env)
-    return number, task.name, task.type, task.arguments, task.cwd, env, task.timeout, task.detach
+    source = task.arguments if task.script is None else script_text(os.path.join(directory, task.script))
+    return number, task.name, task.type, source, task.cwd, env, task.timeout, task.detach, task.script
 
 
 def unpack(packed: Sequence[Any], directory: str | None) -> Job:
-    """Return a packed task. ``directory``: where commands run, None for the directory of this process."""
-    number, name, type_, arguments, cwd, env, timeout, detach = packed
-    if type_ == "exec" and directory is not None:
-        cwd = directory if cwd is None else f"{directory.rstrip('/')}/{cwd}" if not cwd.startswith("/") else cwd
-    return number, Task(name, type_, arguments, (), cwd, env, timeout, detach)
+    """Return a packed task. ``directory``: where commands run, None for the directory of this process.
+
+    The ``arguments`` of a task with a script are the source that was in it, if it could be read.
+    """
+    number, name, type_, arguments, cwd, env, timeout, detach, script = packed
+    if directory is not None:
+        if type_ == "exec":
+            cwd = directory if cwd is None else os.path.join(directory, cwd)
+        if script is not None:
+            script = os.path.join(directory, script)
+    return number, Task(name, type_, arguments, (), cwd, env, timeout, detach, script=script)
 
 
 def resources_of(task: Task) -> Resources:

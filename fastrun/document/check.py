@@ -14,11 +14,13 @@ import orjson
 
 from fastrun.document.locations import Locations, Path
 from fastrun.document.problems import Problem, Source
+from fastrun.document.script import script_fault
 from fastrun.document.task import (
     SCHEMA_PATH,
     TOP_KEYS,
     Document,
     Task,
+    completed,
     has_nul,
     is_special,
     task_from_dict,
@@ -38,8 +40,11 @@ _ELSEWHERE = {
     "allow_failure": ("allowfailure", "continueonerror", "ignoreerror", "ignoreerrors", "ignorefailure"),
     "pool": ("lock", "mutex", "queue"),
     "pools": ("locks",),
-    "arguments": ("cmd", "command", "run", "script"),
+    "arguments": ("cmd", "command", "run"),
 }
+
+# The keys on whose values it depends which others are allowed. Where they are wrong themselves, that is not known.
+_DECIDING = ("type", "where")
 
 # Rules of a schema about a value itself, not about what is in it.
 _LEAF_RULES = ("type", "enum", "pattern", "exclusiveMinimum", "minimum", "maximum")
@@ -102,10 +107,14 @@ def read_bad(raw: Any, source: Source) -> Document:
             problems += _schema_problems(task_schema, item, path)
             task = _salvage(item)
         else:
-            if has_nul(item):
+            full = completed(item)
+            if has_nul(full):
                 message = '"arguments" must not contain NUL: the shell stops there'
                 problems.append(Problem((*path, "arguments"), message))
-            task = task_from_dict(item)
+            if "script" in item and (fault := script_fault(item["script"])):
+                message = f'"script" cannot be read: {printable(item["script"])}: {fault}'
+                problems.append(Problem((*path, "script"), message))
+            task = task_from_dict(full)
             if is_special(item):
                 special.append(len(tasks))
         if task is not None:
@@ -195,22 +204,45 @@ def _compiled(schema: bytes) -> Callable[[Any], Any]:
 
 
 def _object_problems(schema: dict[str, Any], value: dict[str, Any], path: Path) -> Iterator[Problem]:
-    for key in schema.get("required", ()):
-        if key not in value:
-            yield Problem(path, f'"{key}" is missing')
+    yield from _missing(schema, value, path)
+    ways = schema.get("anyOf", ())
+    if ways and not any(_fits(way, value) for way in ways):
+        # The first is the usual way.
+        yield from _missing(ways[0], value, path)
     properties = schema.get("properties", {})
     others = schema.get("additionalProperties", {})
+    wrong = set()
     for key, item in value.items():
         for problem in _schema_problems(schema.get("propertyNames", {}), key, (*path, key)):
             yield problem._replace(at_key=True)
-        yield from _schema_problems(properties.get(key, others), item, (*path, key))
+        for problem in _schema_problems(properties.get(key, others), item, (*path, key)):
+            wrong.add(key)
+            yield problem
+    if wrong.isdisjoint(_DECIDING):
+        yield from _conflicts(schema, value, path)
+
+
+def _missing(schema: dict[str, Any], value: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """Yield a problem for each required key that is not there."""
+    for key in schema.get("required", ()):
+        if key not in value:
+            yield Problem(path, f'"{key}" is missing')
+
+
+def _conflicts(schema: dict[str, Any], value: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """Yield a problem for each key that does not go together with the other keys. The schema has the sentences."""
     for key, rule in schema.get("dependencies", {}).items():
-        if key in value:
-            for problem in _schema_problems(rule, value, path):
-                # Only if the type by itself is right: a wrong type is a problem of its own.
-                if value[str(problem.path[-1])] in properties[problem.path[-1]]["enum"]:
-                    needed = rule["properties"][problem.path[-1]]["enum"][0]
-                    yield Problem((*path, key), f'"{key}" is for {needed} tasks only', at_key=True)
+        for part in rule.get("allOf", [rule]) if key in value else ():
+            if not _fits(part, value):
+                yield Problem((*path, key), f'"{key}" {part["title"]}', at_key=True)
+
+
+def _fits(schema: dict[str, Any], value: Any) -> bool:
+    try:
+        _compiled(orjson.dumps(schema))(value)
+    except fastjsonschema.JsonSchemaException:
+        return False
+    return True
 
 
 _TYPES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from fastrun.document.problems import Source, SpecError
+from fastrun.document.script import script_fault
 from fastrun.document.task import (
     DEFAULTS,
     ORDINARY_KEYS,
@@ -19,8 +20,8 @@ from fastrun.document.task import (
     Document,
     Task,
     are_pools,
+    completed,
     has_nul,
-    with_numbers,
 )
 from fastrun.document.validator import KEYS, Invalid, validate
 
@@ -48,7 +49,7 @@ def parse(data: bytes, name: str, piece: int = _PIECE) -> Document:
     source = Source(name, data)
     loading = _Loading()
     try:
-        good = all(map(loading.add, _pieces(data, piece)))
+        good = all(map(loading.add, _pieces(data, piece))) and loading.has_scripts()
     except orjson.JSONDecodeError:
         good = False
     if good:
@@ -67,7 +68,7 @@ def read(raw: Any, name: str) -> Document:
     """Read a document that came as an object, without changing it. Problems are in the result."""
     source = Source(name)
     loading = _Loading()
-    if loading.add(raw):
+    if loading.add(raw) and loading.has_scripts():
         return loading.document(source)
     return _read_bad(raw, source)
 
@@ -121,6 +122,11 @@ class _Loading:
         """Return the document of all tasks that were added."""
         return Document(source, self._tasks, range(len(self._tasks)), [], [], self._pools, self._special)
 
+    def has_scripts(self) -> bool:
+        """Return whether all scripts that tasks name can be read."""
+        named = {self._tasks[number].script for number in self._special}
+        return not any(script_fault(script) for script in named if script is not None)
+
     def add(self, raw: Any) -> bool:
         """Add a document, or a part of one. Return False at the first thing that has to be said about it."""
         if not (isinstance(raw, dict) and raw.keys() <= TOP_KEYS and isinstance(raw.get("tasks"), list)):
@@ -138,17 +144,19 @@ class _Loading:
             for item in raw["tasks"]:
                 validate(item)
                 keys = item.keys()
+                full = item
                 if keys <= PLAIN_KEYS:
                     rest = DEFAULTS
                 elif keys <= KEYS:
-                    if not keys <= ORDINARY_KEYS:
+                    full = completed(item)
+                    if not keys <= ORDINARY_KEYS or item.get("where") == "process":
                         self._special.append(len(tasks))
-                    rest = tuple(map(with_numbers(item).get, Task._fields[4:], DEFAULTS))
+                    rest = tuple(map(full.get, Task._fields[4:], DEFAULTS))
                 else:
                     return False
-                if has_nul(item):
+                if has_nul(full):
                     return False
-                type_, arguments = item["type"], item["arguments"]
+                type_, arguments = full["type"], full["arguments"]
                 # The same as task_from_dict, in a third of its time.
                 fields = (item["name"], share(type_, type_), share(arguments, arguments), item.get("dependencies", ()))
                 tasks.append(make(Task, fields + rest))

@@ -19,12 +19,13 @@ class Task(NamedTuple):
 
     ``name``: unique in the document, any text.
     ``type``: ``"exec"`` or ``"eval"``.
-    ``arguments``: the shell command or the Python source.
+    ``arguments``: the shell command or the Python source; empty if there is a ``script``.
     ``dependencies``: names of the tasks that must be ok before this one starts.
-    ``cwd``: exec only, a path relative to the run's own working directory, or None for that directory.
-    ``env``: exec only, variables added to the run's environment, or None.
+    ``cwd``: a path relative to the run's own working directory, or None for that directory.
+    ``env``: variables added to the run's environment, or None.
     ``timeout``: seconds after which it is ended and has failed, or None.
-    ``detach``: exec only, whether processes that it leaves behind may live on.
+    ``detach``: whether processes that it leaves behind may live on. These three only if ``type`` is ``"exec"`` or
+    ``where`` is ``"process"``.
     ``retries``: how many further attempts it has if it fails.
     ``retry_delay``: seconds before the second attempt, twice as many before each further one.
     ``when``: ``"ok"``: it runs if all dependencies are ok; ``"failed"``: if all have ended and one of them is not ok;
@@ -32,8 +33,11 @@ class Task(NamedTuple):
     ``allow_failure``: whether its failure counts neither for its dependents nor for the run.
     ``pool``: the name of a limit of the document that it counts against, or None.
     ``description``: for people, or None. ``tags``: words to select it by.
-    ``where``: ``"cluster"`` or ``"local"``, where it runs if there is a cluster; None if its type decides.
+    ``where``: ``"cluster"`` or ``"local"``, where it runs if there is a cluster; for snippets also ``"process"``, in a
+    process of its own, or ``"thread"``, in a thread of the run's process; None if its type and the settings decide.
     ``resources``: names and amounts that its worker must have free, or None.
+    ``script``: eval only, a path relative to the run's own working directory, where the source is read when the task
+    runs; or None.
     """
 
     name: str
@@ -53,11 +57,17 @@ class Task(NamedTuple):
     tags: Sequence[str] = ()
     where: str | None = None
     resources: Mapping[str, float] | None = None
+    script: str | None = None
 
     @property
     def label(self) -> str:
         """The name on one line, with nothing that acts on a terminal, at most 200 columns wide."""
         return printable(self.name)
+
+    @property
+    def text(self) -> str:
+        """What it does, as people see it: the command, the source, or the path of the script."""
+        return self.arguments if self.script is None else self.script
 
 
 # The keys of a document.
@@ -80,7 +90,8 @@ class Document(NamedTuple):
     with its own.
     ``warnings``: lines about keys that are ignored.
     ``pools``: by name, how many tasks of a pool may run at once.
-    ``special``: the numbers of tasks with keys that bear on how others run, or on how often the task itself does.
+    ``special``: the numbers of tasks with keys that bear on how others run, or on how often the task itself does, of
+    tasks with a script, and of snippets that run in a process of their own.
     """
 
     source: Source
@@ -101,21 +112,26 @@ def are_pools(raw: Any) -> bool:
 
 
 def has_nul(item: dict[str, Any]) -> bool:
-    """Return whether a validated object is a command with a NUL: a shell would run only the part before it."""
+    """Return whether a completed object is a command with a NUL: a shell would run only the part before it."""
     return "\0" in item["arguments"] and item["type"] == "exec"
 
 
 def task_from_dict(item: dict[str, Any]) -> Task:
-    """Return the task that a validated object describes."""
-    return Task(**{key: value for key, value in with_numbers(item).items() if key in Task._fields})
+    """Return the task that a completed object describes."""
+    return Task(**{key: value for key, value in item.items() if key in Task._fields})
 
 
-def with_numbers(item: dict[str, Any]) -> dict[str, Any]:
-    """Return the same object with ``retries`` as an ``int``: for JSON Schema 2.0 is a whole number too."""
+def completed(item: dict[str, Any]) -> dict[str, Any]:
+    """Return a validated object with ``arguments``, which are empty beside a ``script``, and ``retries`` as an ``int``.
+
+    For JSON Schema 2.0 is a whole number too.
+    """
     retries = item.get("retries", 0)
-    return item if type(retries) is int else {**item, "retries": int(retries)}
+    if type(retries) is not int:
+        item = {**item, "retries": int(retries)}
+    return {**item, "arguments": ""} if "script" in item else item
 
 
 def is_special(item: dict[str, Any]) -> bool:
-    """Return whether a validated object has a key that bears on how others run, or how often the task itself does."""
-    return not item.keys() & KEYS <= ORDINARY_KEYS
+    """Return whether a validated object describes one of the ``special`` tasks of a document."""
+    return not item.keys() & KEYS <= ORDINARY_KEYS or item.get("where") == "process"

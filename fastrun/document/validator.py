@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 # Digest of the schema.json from which this was made.
-SCHEMA_SHA256 = "28d32416f48ef41d84d06ed1ee728b2d55ee4d0882623a939f7073d45de24cbb"
+SCHEMA_SHA256 = "5282c4cf4518b9cfc76ec19d96ee1beddd9756c9b09aed4b3b8d902f56c9d23b"
 
 # Keys of a task in the schema.
-KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'description', 'detach', 'env', 'name', 'pool', 'resources', 'retries', 'retry_delay', 'tags', 'timeout', 'type', 'when', 'where'])
+KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'description', 'detach', 'env', 'name', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'tags', 'timeout', 'type', 'when', 'where'])
 
 
 class Invalid(Exception):
@@ -23,58 +23,196 @@ def validate(data: Any) -> Any:
     """Return the object, or raise Invalid."""
     if not isinstance(data, dict):
         raise Invalid
+    data_any_of_count1 = 0
+    if not data_any_of_count1:
+        try:
+            data_is_dict = isinstance(data, dict)
+            if data_is_dict:
+                data__missing_keys = 'arguments' not in data
+                if data__missing_keys:
+                    raise Invalid
+            data_any_of_count1 += 1
+        except Invalid:
+            pass
+    if not data_any_of_count1:
+        try:
+            data_is_dict = isinstance(data, dict)
+            if data_is_dict:
+                data__missing_keys = 'script' not in data
+                if data__missing_keys:
+                    raise Invalid
+            data_any_of_count1 += 1
+        except Invalid:
+            pass
+    if not data_any_of_count1:
+        raise Invalid
     data_is_dict = isinstance(data, dict)
     if data_is_dict:
-        data__missing_keys = set(['name', 'type', 'arguments']) - data.keys()
+        data__missing_keys = 'name' not in data or 'type' not in data
         if data__missing_keys:
             raise Invalid
         if 'cwd' in data:
-            data_is_dict = isinstance(data, dict)
-            if data_is_dict:
-                data_keys = set(data.keys())
-                if 'type' in data_keys:
-                    data_keys.remove('type')
-                    data__type = data['type']
-                    if not (isinstance(data__type, str) and data__type == 'exec'):
-                        raise Invalid
+            data_any_of_count2 = 0
+            if not data_any_of_count2:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'type' in data_keys:
+                            data__type = data['type']
+                            if not (isinstance(data__type, str) and data__type == 'exec'):
+                                raise Invalid
+                    data_any_of_count2 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count2:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'where' not in data
+                        if data__missing_keys:
+                            raise Invalid
+                        data_keys = data.keys()
+                        if 'where' in data_keys:
+                            data__where = data['where']
+                            if not (isinstance(data__where, str) and data__where == 'process'):
+                                raise Invalid
+                    data_any_of_count2 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count2:
+                raise Invalid
         if 'env' in data:
-            data_is_dict = isinstance(data, dict)
-            if data_is_dict:
-                data_keys = set(data.keys())
-                if 'type' in data_keys:
-                    data_keys.remove('type')
-                    data__type = data['type']
-                    if not (isinstance(data__type, str) and data__type == 'exec'):
-                        raise Invalid
+            data_any_of_count3 = 0
+            if not data_any_of_count3:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'type' in data_keys:
+                            data__type = data['type']
+                            if not (isinstance(data__type, str) and data__type == 'exec'):
+                                raise Invalid
+                    data_any_of_count3 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count3:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'where' not in data
+                        if data__missing_keys:
+                            raise Invalid
+                        data_keys = data.keys()
+                        if 'where' in data_keys:
+                            data__where = data['where']
+                            if not (isinstance(data__where, str) and data__where == 'process'):
+                                raise Invalid
+                    data_any_of_count3 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count3:
+                raise Invalid
         if 'detach' in data:
+            data_any_of_count4 = 0
+            if not data_any_of_count4:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'type' in data_keys:
+                            data__type = data['type']
+                            if not (isinstance(data__type, str) and data__type == 'exec'):
+                                raise Invalid
+                    data_any_of_count4 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count4:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'where' not in data
+                        if data__missing_keys:
+                            raise Invalid
+                        data_keys = data.keys()
+                        if 'where' in data_keys:
+                            data__where = data['where']
+                            if not (isinstance(data__where, str) and data__where == 'process'):
+                                raise Invalid
+                    data_any_of_count4 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count4:
+                raise Invalid
+        if 'script' in data:
             data_is_dict = isinstance(data, dict)
             if data_is_dict:
-                data_keys = set(data.keys())
+                data_keys = data.keys()
                 if 'type' in data_keys:
-                    data_keys.remove('type')
                     data__type = data['type']
-                    if not (isinstance(data__type, str) and data__type == 'exec'):
+                    if not (isinstance(data__type, str) and data__type == 'eval'):
                         raise Invalid
-        data_keys = set(data.keys())
+            try:
+                data_is_dict = isinstance(data, dict)
+                if data_is_dict:
+                    data__missing_keys = 'arguments' not in data
+                    if data__missing_keys:
+                        raise Invalid
+            except Invalid:
+                pass
+            else:
+                raise Invalid
+        if 'where' in data:
+            data_any_of_count5 = 0
+            if not data_any_of_count5:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'where' in data_keys:
+                            data__where = data['where']
+                            if not (isinstance(data__where, str) and data__where == 'cluster' or (isinstance(data__where, str) and data__where == 'local')):
+                                raise Invalid
+                    data_any_of_count5 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count5:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'type' in data_keys:
+                            data__type = data['type']
+                            if not (isinstance(data__type, str) and data__type == 'eval'):
+                                raise Invalid
+                    data_any_of_count5 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count5:
+                raise Invalid
+        data_keys = data.keys()
         if 'name' in data_keys:
-            data_keys.remove('name')
             data__name = data['name']
             if not isinstance(data__name, str):
                 raise Invalid
         if 'type' in data_keys:
-            data_keys.remove('type')
             data__type = data['type']
             if not isinstance(data__type, str):
                 raise Invalid
             if not (isinstance(data__type, str) and data__type == 'exec' or (isinstance(data__type, str) and data__type == 'eval')):
                 raise Invalid
         if 'arguments' in data_keys:
-            data_keys.remove('arguments')
             data__arguments = data['arguments']
             if not isinstance(data__arguments, str):
                 raise Invalid
+        if 'script' in data_keys:
+            data__script = data['script']
+            if not isinstance(data__script, str):
+                raise Invalid
+            if isinstance(data__script, str):
+                if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__script):
+                    raise Invalid
         if 'dependencies' in data_keys:
-            data_keys.remove('dependencies')
             data__dependencies = data['dependencies']
             if not isinstance(data__dependencies, (list, tuple)):
                 raise Invalid
@@ -85,7 +223,6 @@ def validate(data: Any) -> Any:
                     if not isinstance(data__dependencies_item, str):
                         raise Invalid
         if 'cwd' in data_keys:
-            data_keys.remove('cwd')
             data__cwd = data['cwd']
             if not isinstance(data__cwd, str):
                 raise Invalid
@@ -93,13 +230,12 @@ def validate(data: Any) -> Any:
                 if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__cwd):
                     raise Invalid
         if 'env' in data_keys:
-            data_keys.remove('env')
             data__env = data['env']
             if not isinstance(data__env, dict):
                 raise Invalid
             data__env_is_dict = isinstance(data__env, dict)
             if data__env_is_dict:
-                data__env_keys = set(data__env.keys())
+                data__env_keys = data__env.keys()
                 for data__env_key in data__env_keys:
                     if data__env_key not in []:
                         data__env_value = data__env.get(data__env_key)
@@ -121,7 +257,6 @@ def validate(data: Any) -> Any:
                     if not data__env_property_names:
                         raise Invalid
         if 'timeout' in data_keys:
-            data_keys.remove('timeout')
             data__timeout = data['timeout']
             if not isinstance(data__timeout, (int, float)) or isinstance(data__timeout, bool):
                 raise Invalid
@@ -131,12 +266,10 @@ def validate(data: Any) -> Any:
                 if data__timeout <= 0:
                     raise Invalid
         if 'detach' in data_keys:
-            data_keys.remove('detach')
             data__detach = data['detach']
             if not isinstance(data__detach, bool):
                 raise Invalid
         if 'retries' in data_keys:
-            data_keys.remove('retries')
             data__retries = data['retries']
             if not isinstance(data__retries, int) and (not (isinstance(data__retries, float) and data__retries.is_integer())) or isinstance(data__retries, bool):
                 raise Invalid
@@ -146,7 +279,6 @@ def validate(data: Any) -> Any:
                 if data__retries > 1000:
                     raise Invalid
         if 'retry_delay' in data_keys:
-            data_keys.remove('retry_delay')
             data__retrydelay = data['retry_delay']
             if not isinstance(data__retrydelay, (int, float)) or isinstance(data__retrydelay, bool):
                 raise Invalid
@@ -156,29 +288,24 @@ def validate(data: Any) -> Any:
                 if data__retrydelay > 1000000:
                     raise Invalid
         if 'when' in data_keys:
-            data_keys.remove('when')
             data__when = data['when']
             if not isinstance(data__when, str):
                 raise Invalid
             if not (isinstance(data__when, str) and data__when == 'ok' or (isinstance(data__when, str) and data__when == 'failed') or (isinstance(data__when, str) and data__when == 'always')):
                 raise Invalid
         if 'allow_failure' in data_keys:
-            data_keys.remove('allow_failure')
             data__allowfailure = data['allow_failure']
             if not isinstance(data__allowfailure, bool):
                 raise Invalid
         if 'pool' in data_keys:
-            data_keys.remove('pool')
             data__pool = data['pool']
             if not isinstance(data__pool, str):
                 raise Invalid
         if 'description' in data_keys:
-            data_keys.remove('description')
             data__description = data['description']
             if not isinstance(data__description, str):
                 raise Invalid
         if 'tags' in data_keys:
-            data_keys.remove('tags')
             data__tags = data['tags']
             if not isinstance(data__tags, (list, tuple)):
                 raise Invalid
@@ -189,20 +316,18 @@ def validate(data: Any) -> Any:
                     if not isinstance(data__tags_item, str):
                         raise Invalid
         if 'where' in data_keys:
-            data_keys.remove('where')
             data__where = data['where']
             if not isinstance(data__where, str):
                 raise Invalid
-            if not (isinstance(data__where, str) and data__where == 'cluster' or (isinstance(data__where, str) and data__where == 'local')):
+            if not (isinstance(data__where, str) and data__where == 'cluster' or (isinstance(data__where, str) and data__where == 'local') or (isinstance(data__where, str) and data__where == 'process') or (isinstance(data__where, str) and data__where == 'thread')):
                 raise Invalid
         if 'resources' in data_keys:
-            data_keys.remove('resources')
             data__resources = data['resources']
             if not isinstance(data__resources, dict):
                 raise Invalid
             data__resources_is_dict = isinstance(data__resources, dict)
             if data__resources_is_dict:
-                data__resources_keys = set(data__resources.keys())
+                data__resources_keys = data__resources.keys()
                 for data__resources_key in data__resources_keys:
                     if data__resources_key not in []:
                         data__resources_value = data__resources.get(data__resources_key)

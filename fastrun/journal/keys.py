@@ -3,9 +3,11 @@
 Knows the graph. Does not know what is recorded, nor what the keys are for.
 """
 
+from functools import cache
 from hashlib import blake2b
 
 from fastrun.collector import collector_off
+from fastrun.document.script import script_content
 from fastrun.plan.graph import Graph
 
 
@@ -13,7 +15,9 @@ def task_keys(graph: Graph) -> list[str]:
     """Return for each task a hash of its name, of what it does and of its dependencies' keys: 32 hexadecimal digits.
 
     Equal keys mean the same work on results of the same work. Positions and the order of dependencies do not matter.
-    In a part of a graph a task has the key that it has in the whole, as it depends on the same tasks, run or not.
+    What is in a script is part of what a task does. Where the task runs is not: a snippet does the same in a thread and
+    in a process. In a part of a graph a task has the key that it has in the whole, as it depends on the same tasks, run
+    or not.
     """
     if graph.whole is not None:
         whole, numbers = graph.whole
@@ -22,14 +26,17 @@ def task_keys(graph: Graph) -> list[str]:
     digests = [b""] * len(graph)
     # Digests of dependencies, for tasks that come later.
     found: dict[int, list[bytes]] = {}
+    # Several tasks may have the same script.
+    digest_of = cache(_script_digest)
     with collector_off():
         for number in graph.order:
             # The key holds what the task does, not when and how often it is tried.
-            name, type_, arguments, _dependencies, cwd, env, _timeout, detach, *_how = graph.tasks[number]
+            name, type_, arguments, _dependencies, cwd, env, _timeout, detach, *_how, script = graph.tasks[number]
             variables = sorted(env.items()) if env else None
             # ascii quotes and escapes, so that no two tuples look alike. Unlike repr it is the same in all versions of
             # Python.
-            text = ascii((name, type_, arguments, cwd, variables, detach)).encode()
+            source = arguments if script is None else (script, digest_of(script))
+            text = ascii((name, type_, source, cwd, variables, detach)).encode()
             below = found.pop(number, None)
             if below:
                 below.sort()
@@ -38,3 +45,8 @@ def task_keys(graph: Graph) -> list[str]:
             for dependent in graph.dependents_of(number):
                 found.setdefault(dependent, []).append(digest)
     return [digest.hex() for digest in digests]
+
+
+def _script_digest(script: str) -> bytes | None:
+    content = script_content(script)
+    return None if content is None else blake2b(content).digest()

@@ -116,8 +116,9 @@ class Timeline(Observer):
     attempts. ``most``: by type, the most attempts that ran at once. ``slots``: by site, how many slots were used.
 
     The hooks only note what happens. The notes are applied at the end of each turn of the loop, many at once, or
-    earlier if a property is read. For snippets the clock is read once a turn, because their news has arrived when the
-    turn begins. For commands it is read each time, because a turn starts up to 16 commands, which takes milliseconds.
+    earlier if a property is read. For snippets in threads the clock is read once a turn, because their news has arrived
+    when the turn begins. For processes it is read each time, because a turn starts up to 16 of them, which takes
+    milliseconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
@@ -213,7 +214,8 @@ class Timeline(Observer):
 
     def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
         """Note that an attempt has ended, or that the task was skipped."""
-        if self._stale or task.type == "exec":
+        # What a process has used is known; a snippet in a thread has none of its own.
+        if self._stale or task.type == "exec" or outcome.usage is not None:
             self._read_clock()
         self._note_number(number)
         self._note_what(outcome)
@@ -256,7 +258,7 @@ class Timeline(Observer):
             and pairs == numbers[first + 1 : end : 2]
             and times[-1][0] <= first
         ):
-            # None of these is a command: the start of a command has a process id or a worker.
+            # None of these is a process: its start has a process id or a worker.
             at = self._now
             self._apply_each(moments, times, numbers[:first], whats[:first])
             moments.append(self._apply_together(at, pairs))

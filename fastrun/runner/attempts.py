@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from fastrun.document.task import Task
 from fastrun.outcome import Cause, Outcome, Start
+from fastrun.plan.lanes import runs_in_process
 from fastrun.protocols import ATTEMPT, Job
+from fastrun.settings import RunSettings
 
 
 class Attempts:
@@ -18,9 +20,10 @@ class Attempts:
     adds one to the most attempts that there may be: with two retries and one loss the last attempt is 4 of 4.
     """
 
-    def __init__(self, tasks: Sequence[Task], again: Callable[[int], None]) -> None:
+    def __init__(self, tasks: Sequence[Task], settings: RunSettings, again: Callable[[int], None]) -> None:
         """``again``: called with a task's number when its next attempt is due."""
         self._tasks = tasks
+        self._settings = settings
         self._again = again
         # By task that has failed before, the number of its present attempt.
         self._numbers: dict[int, int] = {}
@@ -55,8 +58,8 @@ class Attempts:
             self._losses[number] = self._losses.get(number, 0) + 1
             return 0.0
         task = self._tasks[number]
-        # A snippet runs on when its time is over: the next attempt would run beside it.
-        if outcome.cause is Cause.TIMEOUT and task.type == "eval":
+        # A snippet in a thread runs on when its time is over: the next attempt would run beside it.
+        if outcome.cause is Cause.TIMEOUT and not runs_in_process(task, self._settings):
             return None
         own = self._numbers.get(number, 1) - self._losses.get(number, 0)
         if own > task.retries:
@@ -81,10 +84,10 @@ class Attempts:
             yield number, outcome
 
     def job(self, number: int) -> Job:
-        """Return a task as its next attempt runs it: a second or later attempt at a command has ATTEMPT set."""
+        """Return a task as its next attempt runs it: a second or later attempt at a process has ATTEMPT set."""
         task = self._tasks[number]
         attempt = self._numbers.get(number)
-        if attempt is not None and task.type == "exec":
+        if attempt is not None and runs_in_process(task, self._settings):
             task = task._replace(env={**(task.env or {}), ATTEMPT: str(attempt)})
         return number, task
 

@@ -85,7 +85,7 @@ class Run:
         self.began = False
         # By task, its outcome, where there is more to say than the status.
         self._outcomes: dict[int, Outcome] = {}
-        self._attempts = Attempts(graph.tasks, self._try_again)
+        self._attempts = Attempts(graph.tasks, settings, self._try_again)
         self._signal: int | None = None
         # Set by an interruption.
         self._timers: list[asyncio.TimerHandle] = []

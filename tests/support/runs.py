@@ -16,6 +16,7 @@ from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.plan.graph import build
+from fastrun.plan.lanes import lanes_of
 from fastrun.protocols import Executor
 from fastrun.runner.runner import Run
 from fastrun.settings import RunSettings
@@ -45,7 +46,9 @@ class Ran:
             "eval": SnippetExecutor(guardian),
         }
         graph = build(read(document(*tasks), "document"))
-        self.run = Run(graph, executors, [self.recorder], settings, warn=self.warnings.append, **options)
+        lane_of = lanes_of(graph, settings)
+        warn = self.warnings.append
+        self.run = Run(graph, executors, [self.recorder], settings, lane_of=lane_of, warn=warn, **options)
         self.recorder.run = self.run
         try:
             self.report = runner(asyncio.wait_for(self.run.run(), LIMIT))

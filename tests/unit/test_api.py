@@ -43,6 +43,20 @@ def test_load_returns_tasks(tmp_path):
         assert [task.name for task in fastrun.load(source)] == ["a", "b"]
 
 
+def test_tasks_with_a_script_are_loaded_from_a_list_and_checked(tmp_path):
+    script = tmp_path / "a.py"
+    task = Task("a", "eval", "", script=str(script))
+    with pytest.raises(
+        SpecError, match=r'tasks: \$\.tasks\[0\]\.script: "script" cannot be read: .*a\.py: No such file'
+    ):
+        fastrun.load([task])
+    script.touch()
+    (loaded,) = fastrun.load([task])
+    assert (loaded.script, loaded.arguments) == (str(script), "")
+    with pytest.raises(SpecError, match="stands instead of"):
+        fastrun.load([task._replace(arguments="pass")])
+
+
 def test_what_was_loaded_is_run_as_it_is(tmp_path):
     """The run makes no new tasks, and knows where in the document each of them is."""
     tasks: list[Task] = []

@@ -35,6 +35,8 @@ def test_options_have_the_defaults_of_the_settings():
         ("load", 0.0, "load must be more than 0, not 0.0"),
         ("min_memory", 0, "min_memory must be 1 or more, not 0"),
         ("worker_retries", -1, "worker_retries must be 0 or more, not -1"),
+        ("eval_where", "fork", "eval_where must be one of thread, process, not fork"),
+        ("eval_where", None, "eval_where must be one of thread, process, not None"),
         ("jobserver", "pipes", "jobserver must be one of auto, fifo, pipe, not pipes"),
         ("resume", True, "resume, rerun and durable need a journal"),
         ("rerun", ["a"], "resume, rerun and durable need a journal"),

@@ -34,7 +34,7 @@ def list_lines(graph: Graph) -> Iterator[str]:
     """Yield a line per task: its name, its description or the first line of its arguments, and its tags."""
     width = min(max((len(task.label) for task in graph.tasks), default=0), 40)
     for task in graph.tasks:
-        what = task.description or next((line for line in task.arguments.splitlines() if line.strip()), "")
+        what = task.description or next((line for line in task.text.splitlines() if line.strip()), "")
         tags = f"  [{', '.join(map(printable, task.tags))}]" if task.tags else ""
         yield f"{task.label:<{width}}  {printable(what.strip())}{tags}".rstrip()
 
@@ -44,7 +44,7 @@ def order_lines(graph: Graph, numbers: Iterable[int], *, verbose: bool) -> Itera
     for number in numbers:
         task = graph.tasks[number]
         yield task.label
-        for line in task.arguments.splitlines() if verbose else ():
+        for line in task.text.splitlines() if verbose else ():
             yield f"    {task.type}: {printable(line)}"
 
 
@@ -99,7 +99,7 @@ def explain_lines(graph: Graph, name: str) -> Iterator[str]:
     yield f"{task.label}: {task.type}{_how(task)}"
     if task.description:
         yield f"  {printable(task.description)}"
-    for line in task.arguments.splitlines():
+    for line in task.text.splitlines():
         yield f"    {printable(line)}"
     needed = graph.reverse()
     dependencies = [numbers[other] for other in dict.fromkeys(task.dependencies)]

@@ -12,16 +12,21 @@ from typing import NamedTuple
 
 from fastrun.cli.load import journal_error, load
 from fastrun.cli.look.names import path_of
+from fastrun.cli.options import settings_of
 from fastrun.cli.say import put, say, usage_error
 from fastrun.journal.recovery import read
 from fastrun.outcome import Status
 from fastrun.plan.graph import Graph, durations
+from fastrun.plan.lanes import runs_in_process
 from fastrun.plan.scheduler import Scheduler
-from fastrun.settings import DEFAULTS
+from fastrun.settings import DEFAULTS, RunSettings
 
 
 class Limits(NamedTuple):
-    """Most commands and most snippets that run at once. ``jobs`` is None for all that are ready."""
+    """Most commands and most snippets that run at once. ``jobs`` is None for all that are ready.
+
+    A snippet in a process counts as a command.
+    """
 
     jobs: int | None = None
     eval_threads: int = DEFAULTS.eval_threads
@@ -47,7 +52,7 @@ def what_if(options: argparse.Namespace) -> int:
     graph.rank_by(dict(zip((task.name for task in graph.tasks), seconds, strict=True)))
     if unknown:
         say(f"fastrun: of {unknown} of {len(graph)} tasks no duration is recorded; the mean of the others is taken")
-    return put(f"{line}\n" for line in lines(graph, seconds, limits))
+    return put(f"{line}\n" for line in lines(graph, seconds, limits, settings_of(options)))
 
 
 def parse_limits(text: str) -> list[Limits]:
@@ -69,9 +74,9 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def simulate(graph: Graph, seconds: Sequence[float], limits: Limits) -> float:
+def simulate(graph: Graph, seconds: Sequence[float], limits: Limits, settings: RunSettings = DEFAULTS) -> float:
     """Return the seconds that a run takes if each task is ok and takes its ``seconds``, and nothing else takes time."""
-    lanes = bytes(task.type == "eval" for task in graph.tasks)
+    lanes = bytes(not runs_in_process(task, settings) for task in graph.tasks)
     scheduler = Scheduler(graph, lanes, 2, longest_chain=1)
     slots = [len(graph) if limits.jobs is None else limits.jobs, limits.eval_threads]
     running: list[tuple[float, int]] = []
@@ -98,10 +103,10 @@ def known_seconds(graph: Graph, recorded: Mapping[str, float]) -> tuple[list[flo
     return seconds, len(graph) - known
 
 
-def lines(graph: Graph, seconds: list[float], wanted: Sequence[Limits]) -> Iterator[str]:
+def lines(graph: Graph, seconds: list[float], wanted: Sequence[Limits], settings: RunSettings) -> Iterator[str]:
     """Yield how long a run takes with each of the limits, and the path that no limit makes shorter."""
     for limits in wanted:
-        yield f"{limits}: {simulate(graph, seconds, limits):.2f} s"
+        yield f"{limits}: {simulate(graph, seconds, limits, settings):.2f} s"
     path = graph.critical_path(seconds)
     yield f"work: {sum(seconds):.2f} s"
     yield f"critical path: {sum(seconds[number] for number in path):.2f} s: {path_of(graph, path)}"

@@ -1,4 +1,4 @@
-"""Starts shells: the directory, umask, environment and signals that every command gets.
+"""Starts commands, and snippets in processes: the directory, umask, environment and signals that each of them gets.
 
 All of these are as they were when the run began, whatever snippets do to them since. Knows how to start a process; not
 how to wait for it.
@@ -7,12 +7,18 @@ how to wait for it.
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from fastrun.document.task import Task
+from fastrun.executors.commands.files import write_private
 from fastrun.executors.guardian.marks import DETACH, PART, TASK, encode_name, variables
 from fastrun.protocols import ATTEMPT
+
+if TYPE_CHECKING:
+    # Loaded for the first snippet.
+    from fastrun.executors.commands.python import Python
 
 _SHELL = "/bin/sh"
 
@@ -24,10 +30,10 @@ _DEFAULT_SIGNALS = [int(getattr(signal, name)) for name in ("SIGPIPE", "SIGXFZ",
 
 
 class Spawner:
-    """Starts commands, each in a session of its own, standard input from ``/dev/null``."""
+    """Starts processes, each in a session of its own, standard input from ``/dev/null``."""
 
     def __init__(self, run_id: str, *, portable: bool = False, more: Mapping[str, str] | None = None) -> None:
-        """``run_id``: what commands are marked with. ``portable``: never use posix_spawn. ``more``: variables."""
+        """``run_id``: what processes are marked with. ``portable``: never use posix_spawn. ``more``: variables."""
         self._portable = portable
         self._null = os.open(os.devnull, os.O_RDWR)
         self._take_null = (os.POSIX_SPAWN_DUP2, self._null, 0) if hasattr(os, "posix_spawn") else ()
@@ -48,28 +54,39 @@ class Spawner:
         self._directory_identity = _identity(".")
         self._umask = os.umask(0o077)
         os.umask(self._umask)
+        self._interpreter = sys.executable, sys.path[:]
+        self._python: Python | None = None
 
     def close(self) -> None:
         """Close what was opened."""
         os.close(self._null)
 
     def start(self, task: Task, out: int, err: int) -> tuple[int, str | None]:
-        """Start a task's command with these descriptors for its output.
+        """Start a task with these descriptors for its output.
 
         Return the process id and the path of a file to remove once it has ended, or None. Raises OSError.
         """
-        command = _encode(task.arguments)
-        if len(command) < _LONGEST_ARGUMENT:
-            return self._start([_SHELL, "-c", command], task, out, err), None
-        from shlex import quote  # which no other command needs
-
-        path = _write_script(command)
+        if task.type == "eval":
+            command, path = self._snippet(task)
+        else:
+            source = _encode(task.arguments)
+            command, path = [_SHELL, "-c", source], None
+            if len(source) >= _LONGEST_ARGUMENT:
+                command, path = _long_command(source)
         try:
-            # "." keeps $0 and standard input as they are.
-            return self._start([_SHELL, "-c", f". {quote(path)}"], task, out, err), path
+            return self._start(command, task, out, err), path
         except OSError:
-            os.unlink(path)
+            if path is not None:
+                os.unlink(path)
             raise
+
+    def _snippet(self, task: Task) -> tuple[list[str | bytes], str | None]:
+        """Return the command that runs a snippet, and the path of its file, or None."""
+        if self._python is None:
+            from fastrun.executors.commands.python import Python
+
+            self._python = Python(*self._interpreter, self._directory)
+        return self._python.command(task)
 
     def _start(self, command: list[str | bytes], task: Task, out: int, err: int) -> int:
         environment = self._environment.copy()
@@ -87,7 +104,7 @@ class Spawner:
         try:
             # Takes 5 to 10 % less per command than subprocess. Only subprocess can set a directory.
             return os.posix_spawn(
-                _SHELL,
+                command[0],
                 command,
                 environment,
                 file_actions=(
@@ -131,19 +148,13 @@ class Spawner:
         return process.pid
 
 
-def _write_script(command: bytes) -> str:
-    """Write a command that is too long for an argument to a private file. Return its path."""
-    import tempfile  # 1 ms of every start, and most never need it
+def _long_command(command: bytes) -> tuple[list[str | bytes], str]:
+    """Return what runs a command that is too long for an argument, and the path of the file that it is in."""
+    from shlex import quote  # which no other command needs
 
-    descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=".sh")
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(command)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(path)
-        raise
-    return path
+    path = write_private(command, ".sh")
+    # "." keeps $0 and standard input as they are.
+    return [_SHELL, "-c", f". {quote(path)}"], path
 
 
 def _encode(text: str) -> bytes:

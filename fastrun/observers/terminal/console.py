@@ -113,7 +113,7 @@ class Console(Observer):
     def task_started(self, number: int, task: Task, start: Start) -> None:
         """Print the ``Started`` line, before its first attempt."""
         if self._verbose:
-            self._put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.arguments)}\n".encode()))
+            self._put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.text)}\n".encode()))
         if start.attempt > 1:
             return
         line = f"Started: {printable(task.name)}\n".encode()

@@ -56,7 +56,7 @@ def _details(failure: Failure, location: Callable[[int], str]) -> Iterator[str]:
     said = ", ".join(filter(None, [location(failure.number), attempt]))
     if said:
         yield f"    {said}"
-    source = [line for line in task.arguments.splitlines() if line.strip()]
+    source = [line for line in task.text.splitlines() if line.strip()]
     for line in source[:_SOURCE_LINES]:
         yield f"    {task.type}: {printable(line)}"
     if len(source) > _SOURCE_LINES:

@@ -39,6 +39,23 @@ def test_commands_run_on_workers_with_both_streams_and_their_statuses():
     assert all(worker and worker.startswith("inproc://") for worker in recorder.workers["a"])
 
 
+def test_snippets_in_processes_run_on_the_machine_of_fastrun_itself():
+    source = "import os; print(os.getpid(), os.getcwd())"
+    tasks = [
+        eval_("process", source, where="process", cwd="/"),
+        eval_("plain", source),
+        eval_("thread", source, where="thread"),
+        eval_("cluster", source, where="cluster"),
+    ]
+    report, recorder = run_inside(document(*tasks), eval_where="process")
+    assert report.ok
+    assert [bool(recorder.workers[name][0]) for name in ("process", "plain", "thread", "cluster")] == [0, 0, 0, 1]
+    pids = {name: recorder.out(name).split()[0] == str(os.getpid()) for name in recorder.workers}
+    # The workers of this test are in this process.
+    assert pids == {"process": False, "plain": False, "thread": True, "cluster": True}
+    assert recorder.out("process").split()[1] == "/"
+
+
 def test_a_cluster_that_grows_as_it_is_needed_may_begin_without_a_worker():
     tasks = [exec_(f"t{n}", f"echo {n}", *[f"t{n - 10}"] * (n >= 10)) for n in range(40)]
     report, recorder = run_inside(document(*tasks), workers=0, most=2)

@@ -165,6 +165,49 @@ def test_the_directory_is_changed_before_the_file_is_read(tmp_path):
     assert result.stdout.decode().count(f"{tmp_path}\n") == 2
 
 
+def test_snippets_run_in_processes_where_an_option_or_a_variable_says_so(tmp_path):
+    path = write_json(tmp_path, document(eval_("a", "import os; print(os.getppid())")))
+    plain, variable = environment(), environment(FASTRUN_EVAL_WHERE="process")
+    for options, env, in_process in (
+        ([], plain, False),
+        (["--eval-where", "process"], plain, True),
+        ([], variable, True),
+        (["--eval-where", "thread"], variable, False),
+    ):
+        with fastrun_process(*options, path, env=env) as process:
+            out, _ = process.communicate(timeout=LIMIT)
+        assert (out.splitlines()[1] == b"%d" % process.pid) is in_process
+    wrong = fastrun(path, env=environment(FASTRUN_EVAL_WHERE="fork"))
+    assert wrong.returncode == 2
+    assert b"FASTRUN_EVAL_WHERE: must be one of thread, process, not 'fork'" in wrong.stderr
+
+
+def test_what_an_option_says_of_snippets_changes_no_document(tmp_path):
+    path = write_json(tmp_path, document(eval_("a", "pass", cwd="/")))
+    result = fastrun("--eval-where", "process", path)
+    assert result.returncode == 2
+    assert result.stderr.endswith(b'"cwd" is for exec tasks and for snippets with "where": "process"\n')
+
+
+def test_a_journal_does_not_ask_where_snippets_ran(tmp_path):
+    path = write_json(tmp_path, document(eval_("a", "print('ran')")))
+    journal = ["--journal", str(tmp_path / "journal")]
+    assert b"ran" in fastrun(*journal, path).stdout
+    again = fastrun(*journal, "--resume", "--eval-where", "process", path)
+    assert (again.returncode, b"ran" in again.stdout) == (0, False)
+
+
+def test_scripts_are_shown_by_their_paths(tmp_path):
+    (tmp_path / "clean.py").write_text("1 / 0")
+    path = write_json(tmp_path, document({"name": "a", "type": "eval", "script": "clean.py", "where": "process"}))
+    for options in (["--list"], ["-n", "-v"], ["--explain", "a"]):
+        assert b"clean.py" in fastrun(*options, path, cwd=tmp_path).stdout
+    result = fastrun("-v", "--html", "page.html", path, cwd=tmp_path)
+    assert b"fastrun: a: eval: clean.py\n" in result.stderr
+    assert b"    eval: clean.py\n" in result.stdout
+    assert "clean.py" in (tmp_path / "page.html").read_text()
+
+
 def test_keep_going_stops_after_so_many_failures(tmp_path):
     result = fastrun("-k1", "-j1", write_json(tmp_path, document(*(exec_(str(i), "false") for i in range(3)))))
     assert result.returncode == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -70,7 +71,47 @@ def test_invalid_json_is_one_line_with_its_location(data, line):
         ),
         (
             b'{"tasks": [{"name": "", "type": "eval", "arguments": "", "cwd": "x"}]}',
-            'f.json:1:58: "cwd" is for exec tasks only',
+            'f.json:1:58: "cwd" is for exec tasks and for snippets with "where": "process"',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "arguments": "", "where": "thread",\n "env": {}}]}',
+            'f.json:2:2: "env" is for exec tasks and for snippets with "where": "process"',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "arguments": "", "detach": true, "where": "nowhere"}]}',
+            'f.json:1:83: "where" must be "cluster" or "local" or "process" or "thread", not "nowhere"',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "where": "process", "cwd": "x"}]}',
+            'f.json:1:58: "where" may be "process" or "thread" for eval tasks only',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "where": "thread"}]}',
+            'f.json:1:58: "where" may be "process" or "thread" for eval tasks only',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "arguments": "", "script": "/dev/null"}]}',
+            'f.json:1:58: "script" stands instead of "arguments": give one of them',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "script": "/dev/null"}]}',
+            'f.json:1:41: "script" is for eval tasks only',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "script": ""}]}',
+            'f.json:1:51: "script" must be a path, not empty and without NUL',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "script": "a\\u0000b"}]}',
+            'f.json:1:51: "script" must be a path, not empty and without NUL',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "script": "/no/such.py"}]}',
+            'f.json:1:51: "script" cannot be read: /no/such.py: No such file or directory',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "script": "/dev"}]}',
+            'f.json:1:51: "script" cannot be read: /dev: it is a folder',
         ),
         (
             b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "dependancies": []}]}',
@@ -169,6 +210,9 @@ def test_an_unknown_key_is_one_warning_and_x_keys_are_free():
         ("timeot", "timeout"),
         ("command", None),
         ("x-dependencies", None),
+        ("scripts", "script"),
+        ("file", None),
+        ("path", None),
     ],
 )
 def test_a_key_that_looks_like_a_known_one_is_an_error_and_others_are_not(key, meant):
@@ -184,4 +228,32 @@ def test_another_tools_word_for_a_missing_key_is_recognised():
     assert lines_of(document({"name": "a", "type": "exec", "command": "x"})) == [
         'document: $.tasks[0].command: unknown key "command"; did you mean "arguments"?',
         'document: $.tasks[0]: "arguments" is missing',
+    ]
+
+
+def test_scripts_that_cannot_be_read_are_found_with_all_other_problems(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.py").write_text("pass")
+    secret = tmp_path / "secret.py"
+    secret.touch(0o000)
+    data = b"""{"tasks": [
+{"name": "a", "type": "eval", "script": "gone.py", "dependencies": ["nowhere"]},
+{"name": "b", "type": "eval", "script": "good.py"},
+{"name": "c", "type": "eval", "script": "secret.py"},
+{"name": "d", "type": "eval", "script": 5}
+]}"""
+    lines = lines_of(data)
+    secret_is_kept = not os.access(secret, os.R_OK)  # not from root
+    assert lines == [
+        'f.json:2:41: "script" cannot be read: gone.py: No such file or directory',
+        'f.json:2:69: unknown dependency "nowhere"',
+        *['f.json:4:41: "script" cannot be read: secret.py: permission denied'] * secret_is_kept,
+        'f.json:5:41: "script" must be a string, not a number',
+    ]
+
+
+def test_a_script_whose_name_no_file_can_have_is_a_problem():
+    task = {"name": "a", "type": "eval", "script": "\ud800"}
+    assert lines_of(document(task)) == [
+        'document: $.tasks[0].script: "script" cannot be read: \\ud800: no file can have this name'
     ]

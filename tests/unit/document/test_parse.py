@@ -44,6 +44,33 @@ def test_cwd_and_env_are_read():
     assert (task.cwd, task.env) == ("sub", {"K": "v"})
 
 
+def test_a_process_snippet_may_have_what_a_command_may_have():
+    more: dict[str, Any] = {"cwd": "sub", "env": {"K": "v"}, "detach": True, "where": "process"}
+    found = read(document(eval_("a", "x"), eval_("b", "x", where="thread"), eval_("c", "x", **more)), "document")
+    assert found.tasks[2] == Task("c", "eval", "x", [], **more)
+    assert found.special == [2]
+    assert not found.problems
+
+
+def test_a_script_is_read_and_leaves_the_arguments_empty(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").touch()
+    tasks = [exec_("a", "true"), {"name": "b", "type": "eval", "script": "a.py"}]
+    for found in (read(document(*tasks), "document"), parse(json.dumps(document(*tasks)).encode(), "f")):
+        assert not found.problems
+        assert found.tasks[1] == Task("b", "eval", "", script="a.py")
+        assert found.tasks[1].text == "a.py"
+        assert found.special == [1]
+
+
+def test_a_script_survives_a_second_reading(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").touch()
+    # An unknown key has the document read again.
+    found = read(document({"name": "b", "type": "eval", "script": "a.py", "colour": 1}), "document")
+    assert (found.tasks, found.special) == ([Task("b", "eval", "", script="a.py")], [0])
+
+
 def test_a_byte_order_mark_and_a_schema_key_are_accepted():
     assert parse(b'\xef\xbb\xbf{"$schema": "x", "tasks": []}', "f").tasks == []
 

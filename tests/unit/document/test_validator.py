@@ -37,6 +37,9 @@ near_tasks = st.fixed_dictionaries(
         "dependencies": st.lists(texts, max_size=3) | json_values,
         "cwd": texts | json_values,
         "env": st.dictionaries(texts, texts | json_values, max_size=3) | json_values,
+        "where": st.sampled_from(["cluster", "local", "process", "thread"]) | texts | json_values,
+        "script": texts | json_values,
+        "detach": st.booleans(),
         "x": json_values,
     },
 )
@@ -77,7 +80,8 @@ def test_the_schema_is_a_superset_of_what_it_began_as():
         schema = json.load(file)
     task = schema["definitions"]["task"]
     assert schema["required"] == ["tasks"]
-    assert task["required"] == ["name", "type", "arguments"]
+    assert task["required"] == ["name", "type"]
+    assert task["anyOf"][0] == {"required": ["arguments"]}
     assert task["properties"]["type"]["enum"] == ["exec", "eval"]
     assert "additionalProperties" not in schema
     assert "additionalProperties" not in task

@@ -36,6 +36,7 @@ OTHER: dict[str, Any] = {
     "cwd": "other",
     "env": {"X": "2"},
     "detach": True,
+    "script": "other.py",
 }
 
 
@@ -58,6 +59,26 @@ def test_every_field_of_a_task_is_part_of_its_key_or_is_known_not_to_be():
     assert set(Task._fields) == {*OTHER, *IGNORED}
     task = Task("a", "exec", "true")
     assert keys_of(task) == keys_of(task._replace(**IGNORED))
+
+
+@pytest.mark.parametrize("where", ["cluster", "local", "process", "thread"])
+def test_where_a_snippet_runs_is_no_part_of_its_key(where):
+    task = Task("a", "eval", "pass")
+    assert keys_of(task) == keys_of(task._replace(where=where))
+
+
+def test_what_is_in_a_script_and_its_path_are_part_of_the_key(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.py").write_text("1")
+    (tmp_path / "two.py").write_text("1")
+    one, two = Task("a", "eval", "", script="one.py"), Task("a", "eval", "", script="two.py")
+    before = keys_of(one)
+    assert keys_of(two) != before
+    (tmp_path / "one.py").write_text("2")
+    changed = keys_of(one)
+    assert changed != before
+    (tmp_path / "one.py").unlink()
+    assert keys_of(one) not in (before, changed)
 
 
 @pytest.mark.parametrize("field", OTHER)

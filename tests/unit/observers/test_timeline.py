@@ -235,7 +235,7 @@ def test_follower_hears_once_a_turn_and_the_rest_at_the_end():
     assert told == [[(0.0, A, None), (1.0, A, OK)], [(1.0, B, None)]]
 
 
-def test_news_of_snippets_in_one_turn_are_of_one_time_and_commands_have_their_own():
+def test_news_of_snippets_in_one_turn_are_of_one_time_and_processes_have_their_own():
     now = 100.0
     told: list[float] = []
     snippet = Task("s", "eval", "")
@@ -253,12 +253,16 @@ def test_news_of_snippets_in_one_turn_are_of_one_time_and_commands_have_their_ow
         now = 103.0
         timeline.task_ended(1, A, OK)
         now = 104.0
+        timeline.task_started(0, snippet, Start(pid=2))
+        now = 105.0
+        timeline.task_ended(0, snippet, OK._replace(usage=Usage(0.1, None)))
+        now = 106.0
         await asyncio.sleep(0)
         timeline.task_started(0, snippet, FIRST)
         timeline.run_ended(Report([], b"", {}, 1.0))
 
     asyncio.run(run())
-    assert told == [0.0, 0.0, 2.0, 3.0, 4.0]
+    assert told == [0.0, 0.0, 2.0, 3.0, 4.0, 5.0, 6.0]
 
 
 SNIPPETS = [Task(f"s{n}", "eval", "", [f"s{n - 2}"] * (n % 5 == 4)) for n in range(20)]

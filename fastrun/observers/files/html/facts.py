@@ -176,7 +176,7 @@ class Facts:
 
     def _commands(self, rows: Sequence[int]) -> list[str] | None:
         """Return the tasks' commands, None if they are too much for a page."""
-        commands = [self._tasks[number].arguments[: _COMMAND + 1] for number in rows]
+        commands = [self._tasks[number].text[: _COMMAND + 1] for number in rows]
         if sum(map(len, commands)) > _COMMANDS:
             self._notes.append("Commands are shown only for tasks that failed.")
             return None
@@ -213,7 +213,7 @@ class Facts:
             "row": row,
             "skips": skips,
             "allowed": task.allow_failure,
-            "command": _text(task.arguments, _COMMAND_FAILED),
+            "command": _text(task.text, _COMMAND_FAILED),
             "cwd": printable(task.cwd) if task.cwd else "",
             "output": output,
             "cut": cut,

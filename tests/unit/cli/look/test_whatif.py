@@ -16,6 +16,7 @@ from fastrun.journal.records import end_record, run_record, start_record
 from fastrun.outcome import Outcome, Status
 from fastrun.plan.graph import build
 from fastrun.plan.scheduler import order
+from fastrun.settings import DEFAULTS
 from tests.support.documents import document, eval_, exec_, graph_of, write_json
 from tests.support.processes import fastrun, report_of
 from tests.support.strategies import graphs
@@ -59,6 +60,8 @@ def test_snippets_have_a_limit_of_their_own():
     graph = build(read(document(*tasks), "d"))
     assert simulate(graph, [1.0] * 8, Limits(2, 4)) == 2.0
     assert simulate(graph, [1.0] * 8, Limits(4, 1)) == 4.0
+    # In processes they have that of commands.
+    assert simulate(graph, [1.0] * 8, Limits(2, 4), DEFAULTS._replace(eval_where="process")) == 4.0
 
 
 def test_a_pool_limits_the_replay_too():

@@ -1,0 +1,45 @@
+"""Tasks as they are sent to a worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastrun.cluster.seats import pack, unpack
+from fastrun.document.task import Task
+
+
+@pytest.mark.parametrize(
+    ("cwd", "directory", "found"),
+    [
+        (None, None, None),
+        ("sub", None, "sub"),
+        (None, "/run", "/run"),
+        ("sub", "/run", "/run/sub"),
+        ("/other", "/run", "/other"),
+        ("sub", "/", "/sub"),
+    ],
+)
+def test_a_command_runs_in_the_directory_of_the_run(cwd, directory, found):
+    task = Task("a", "exec", "true", (), cwd, {"X": "y"}, 5.0, True)
+    assert unpack(pack((3, task)), directory) == (3, task._replace(cwd=found))
+
+
+@pytest.mark.parametrize(
+    ("content", "source"),
+    [
+        (b"x = 1\r\n", "x = 1\n"),
+        (b"\xef\xbb\xbfx = 1", "x = 1"),
+        (b"# coding: latin-1\nx = '\xe9'", "# coding: latin-1\nx = '\u00e9'"),
+        # What no Python can read, the worker is to say.
+        (b"x = '\xff'", ""),
+        (b"# coding: unknown", ""),
+        (None, ""),
+    ],
+)
+def test_with_a_script_goes_the_source_that_is_in_it(content, source, tmp_path):
+    if content is not None:
+        (tmp_path / "a.py").write_bytes(content)
+    task = Task("a", "eval", "", where="cluster", script="a.py")
+    packed = pack((3, task), str(tmp_path))
+    for directory, script in ((None, "a.py"), ("/run", "/run/a.py")):
+        assert unpack(packed, directory) == (3, Task("a", "eval", source, script=script))
