@@ -11,7 +11,6 @@ import functools
 import gc
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -21,7 +20,7 @@ import uvloop
 from fastrun.api import Prepared, new_run_id, set_up
 from fastrun.cli.load import journal_error, load, say_plan
 from fastrun.cli.options import is_watched, settings_of, shows_times
-from fastrun.cli.say import EXIT_OUTPUT, EXIT_USAGE, refusal_of, say, starting, usage_error
+from fastrun.cli.say import EXIT_OUTPUT, EXIT_USAGE, leave, refusal_of, say, starting, usage_error
 from fastrun.observers.terminal.console import Console
 from fastrun.protocols import Observer
 from fastrun.runner.signals import LAST_WORDS, Signals
@@ -169,13 +168,12 @@ def _execute(prepared: Prepared, console: Console, watching: Sequence[Observer])
         signals.restore()
     if threading.active_count() > 1:
         # A snippet has left a thread. The interpreter would wait for it, or crash while it prints.
-        os._exit(code)
+        leave(code)
     return code
 
 
 def _run_and_write(prepared: Prepared, signals: Signals, console: Console, watching: Sequence[Observer]) -> int:
     """Run it, and make sure that all is written. Returns the exit code."""
-    stdout, stderr = sys.stdout, sys.stderr
     try:
         report = uvloop.run(prepared.to_end(signals))
     except BaseException as error:
@@ -195,19 +193,11 @@ def _run_and_write(prepared: Prepared, signals: Signals, console: Console, watch
         os._exit(EXIT_USAGE)
     patience = None if signals.first is None else LAST_WORDS
     written = console.close(patience)
-    for stream in (stdout, stderr):
-        # What snippets wrote there past ours is in its buffer, which nothing else empties from here on.
-        try:
-            if stream is not None and not stream.closed:
-                stream.flush()
-        except OSError as error:
-            say(f"fastrun: cannot write what a snippet printed: {error.strerror}", stderr)
-            written = False
     if watching:
         from fastrun.cli.observers import close
 
         for failure in close(watching, patience):
-            say(f"fastrun: {failure}", stderr)
+            say(f"fastrun: {failure}")
             written = False
     report.signal = report.signal or signals.first
     return EXIT_OUTPUT if report.signal is None and not written else report.exit_code

@@ -3,12 +3,13 @@
 Knows the two streams. Does not know what a run prints: that is the console's.
 """
 
+import atexit
 import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import NoReturn
 
 EXIT_USAGE = 2
 EXIT_OUTPUT = 3
@@ -52,16 +53,16 @@ def refusal_of(error: BaseException) -> Exit | None:
     return None
 
 
-def say(text: str, stderr: TextIO | None = None) -> None:
-    """Print a line on standard error. ``stderr``: what that was before snippets ran."""
+def say(text: str) -> None:
+    """Print a line on standard error."""
     global _lost
-    stderr = stderr or getattr(sys, "stderr", None)
+    stderr = getattr(sys, "stderr", None)
     try:
         if stderr is None:
             raise _closed()
         print(text, file=stderr, flush=True)
     except (OSError, ValueError):
-        # ValueError: closed here before, or by a snippet.
+        # ValueError: closed here before.
         _lost = True
         if stderr is not None:
             # Or the interpreter tries again at its end, and exits with 120.
@@ -86,6 +87,16 @@ def put(texts: Iterable[str]) -> int:
         )
         raise Exit(EXIT_OUTPUT, why) from None
     return 0
+
+
+def leave(code: int) -> NoReturn:
+    """End the process without waiting for threads, which are snippets' and may never end."""
+    # What libraries have registered for the end of the process.
+    atexit._run_exitfuncs()  # noqa: SLF001  # as the interpreter does
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 def exit_code(code: int) -> int:

@@ -222,7 +222,8 @@ class ProcessExecutor:
         if self._started_any:
             known = {process.pid for process in self._all()}
             grace = 0.0 if self._forced else self._grace
-            await end_leftovers(self._guardian.run_id, known, grace, self._events.warning)
+            guardian = self._guardian
+            await end_leftovers(guardian.run_id, known, grace, self._events.warning, guardian.named)
         await self._wait_for_groups()
         if timer is not None:
             timer.cancel()

@@ -15,8 +15,8 @@ import signal
 import sys
 from contextlib import suppress
 
-from fastrun.executors.context import OUTPUT
 from fastrun.executors.guardian.table import Table
+from fastrun.executors.present import PRESENT
 from fastrun.protocols import Events
 
 _SHELL = "/bin/sh"
@@ -36,6 +36,7 @@ _CODE = "import sys; sys.path.append(sys.argv.pop(1)); from fastrun.executors.gu
 class Guardian:
     """Watches over one run. ``table``: where executors list what runs; usable whether it was started or not.
 
+    ``named``: tasks of which the user has been told that they left a process behind, see ``leftovers``.
     ``tokens_go_to``: the descriptor to which it gives back listed tokens, -1 for none; set before it is started.
     """
 
@@ -44,6 +45,7 @@ class Guardian:
         self.run_id = run_id
         self.table = Table()
         self.tokens_go_to = -1
+        self.named: set[bytes] = set()
         self._begun = not wanted
         self._pid = 0
         self._pipe = -1
@@ -104,7 +106,7 @@ class Guardian:
         self._close_pipe()
         # A copy made by a snippet has no mark: the guardian knows it by the table's descriptor. Other copies do not
         # belong to the run.
-        self.table.close(keep_file=OUTPUT.get(None) is not None)
+        self.table.close(keep_file=PRESENT.program is not None)
 
 
 _started: set[Guardian] = set()

@@ -35,10 +35,23 @@ _SHORT_PAUSE = 0.001
 _SHORT_LOOKS = 1000
 
 
-async def end_leftovers(run_id: str, known: Collection[int], grace: float, warn: Callable[[str], None]) -> None:
+async def end_leftovers(
+    run_id: str,
+    known: Collection[int],
+    grace: float,
+    warn: Callable[[str], None],
+    named: set[bytes],
+    *,
+    of: Collection[bytes] | None = None,
+    more: Callable[[], Iterable[tuple[Identity, bytes]]] = tuple,
+) -> None:
     """Name them, send TERM and CONT, and KILL after ``grace`` seconds; return when none is left.
 
-    ``run_id``: their mark. ``known``: process groups that the caller ends. ``warn``: takes one line.
+    ``run_id``: their mark. ``known``: process groups that the caller ends. ``warn``: takes one line. ``named``: tasks
+    that are not named again, to which those that are named are added. ``of``: the only tasks whose processes are
+    ended; None for all. ``more``: returns processes that have no mark, with their tasks.
+
+    A task is given as ``marks.encode_name`` writes its name.
     """
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -46,9 +59,13 @@ async def end_leftovers(run_id: str, known: Collection[int], grace: float, warn:
     # 0: a process that was reaped meanwhile.
     spared = {0, *known}
     met: set[Identity] = set()
-    named: set[bytes] = set()
     while looks_left:
-        found = {one: task for one, task in marked_processes(run_id) if _group(one.pid) not in spared}
+        found = {
+            one: task
+            for one, task in marked_processes(run_id)
+            if _group(one.pid) not in spared and (of is None or task in of)
+        }
+        found.update(more())
         left = {*found, *_not_ended(met, run_id)}
         if not left:
             return

@@ -10,7 +10,6 @@ that has piled up::
 """
 
 import asyncio
-import os
 import threading
 import time
 from collections import deque
@@ -22,13 +21,17 @@ from typing import Any
 
 from fastrun.document.task import Task
 from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.guardian.leftovers import end_leftovers
+from fastrun.executors.guardian.marks import encode_name
 from fastrun.executors.guardian.table import EVAL
 from fastrun.executors.shortage import Slots
+from fastrun.executors.snippets.ends import living_threads
 from fastrun.executors.snippets.snippet import Interpreter
-from fastrun.executors.snippets.streams import install, uninstall
+from fastrun.executors.snippets.stage import install, uninstall
 from fastrun.outcome import FIRST_START, OK, Cause, Outcome, Status
 from fastrun.protocols import CHAIN_SECONDS, Chain, Events, Job
 from fastrun.settings import DEFAULTS, RunSettings
+from fastrun.text import printable
 
 # Seconds that snippets wait, with every thread busy, before threads are added. A chain of small snippets takes four
 # times as long with 32 threads as with one: the idle threads fight for the interpreter's lock.
@@ -88,7 +91,7 @@ class SnippetExecutor:
         # Whether a failure in one thread keeps all threads from starting snippets, until the run has said whether more
         # may start.
         self._fail_fast = settings.keep_going > 0
-        self._interpreter = Interpreter(self._print, self._recall_for if self._fail_fast else None)
+        self._interpreter = Interpreter(guardian.run_id, self._print, self._recall_for if self._fail_fast else None)
         # How often snippets that had not started were to go back, and how many of these times the loop knows of.
         self._recalls = 0
         self._known_recalls = 0
@@ -96,6 +99,9 @@ class SnippetExecutor:
         self._undescribed: set[int] = set()
         # With ``fail_fast``, by the head of a chain: the recalls known when the loop handed the chain over.
         self._handed_over: dict[int, int] = {}
+        # Whether Python's modules are changed for snippets.
+        self._installed = False
+        self._grace = settings.grace
         self._interrupted = False
         # Whether snippets may still run once this is closed.
         self._gave_up = False
@@ -111,8 +117,6 @@ class SnippetExecutor:
         self._events = events
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
-        self._process = os.getpid()
-        install()
 
     async def start(self, chains: Sequence[Chain]) -> None:
         """Queue chains of snippets for the threads."""
@@ -121,6 +125,10 @@ class SnippetExecutor:
             for number in heads:
                 self._events.task_ended(number, None)
             return
+        if not self._installed:
+            # Before the threads: they take the changes for what they are used to.
+            self._installed = True
+            install()
         if not self._threads and not self._add_thread():
             outcome = Outcome(Status.FAILED, Cause.NO_THREAD)
             failed = self._slots.refused(self._events, 0, outcome.reason)
@@ -204,15 +212,39 @@ class SnippetExecutor:
         """End the threads and put the streams back. Threads whose snippets still run end with this process."""
         self._collect()
         self._closed = True
-        for task in self._abandoned.values():
+        for number, task in self._abandoned.items():
             self._gave_up = True
-            self._events.warning(f"{task.label}: still runs after its time; it ends with this process")
+            self._events.warning(f"{task.label}: {self._still_runs(number)} after its time; it ends with this process")
         for _ in self._threads:
             self._jobs.put(None)
         if not self._gave_up:
             for thread in self._threads:
                 thread.join()
-        uninstall()
+        await self._end_processes()
+        if self._installed:
+            uninstall()
+
+    async def _end_processes(self) -> None:
+        """End the processes that snippets left behind, and name their tasks."""
+        interpreter = self._interpreter
+        if interpreter.parents:
+            guardian = self._guardian
+            await end_leftovers(
+                guardian.run_id,
+                (),
+                0.0 if self._gave_up else self._grace,
+                self._events.warning,
+                guardian.named,
+                of={encode_name(program.task.name) for program in interpreter.parents.values()},
+                more=interpreter.living_processes,
+            )
+            interpreter.copies.close()
+
+    def _still_runs(self, number: int) -> str:
+        """Return what of a task that was given up on still runs."""
+        program = self._interpreter.ending.get(number)
+        names = [] if program is None else [thread.name for thread in living_threads(program)]
+        return f"its thread {printable(names[0])} still runs" if names else "still runs"
 
     # In the loop's thread
 
@@ -297,6 +329,9 @@ class SnippetExecutor:
 
     def _work(self) -> None:
         row = self._table.reserve()
+        # Threads that a snippet starts inherit it, and are a script's: it waits for them. That this thread is not
+        # waited for at the end of the process was decided when it was started.
+        threading.current_thread()._daemonic = False  # type: ignore[attr-defined]  # noqa: SLF001
         while (chain := self._jobs.get()) is not None:
             self._run_chain(chain, row)
             # The tasks are not held while the thread waits for the next chain.
@@ -318,9 +353,6 @@ class SnippetExecutor:
             # A context of its own: variables that a snippet sets do not reach the next on this thread.
             outcome = Context().run(self._interpreter.run, number, task)
             self._table.clear(row)
-            if os.getpid() != self._process:
-                # This process is a copy that the snippet forked off: it must not go on as a second runner.
-                os._exit(0 if outcome.status == Status.OK else 1)
             if outcome is not OK:
                 self._tell_failure(number, outcome)
                 return

@@ -3,13 +3,21 @@
 Runs a snippet in the thread that calls it. Does not know the pool, chains nor the loop.
 """
 
-import builtins
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from importlib.machinery import SourceFileLoader
+from sys import getrefcount
 from types import CodeType
 
 from fastrun.document.task import Task
-from fastrun.executors.context import OUTPUT
-from fastrun.executors.snippets.tracebacks import SNIPPET_FILE, safe_text, traceback_text
+from fastrun.executors.guardian.marks import encode_name, variables
+from fastrun.executors.guardian.proc import Identity, start_time
+from fastrun.executors.present import PRESENT
+from fastrun.executors.snippets.ends import end_program
+from fastrun.executors.snippets.forks import Copies
+from fastrun.executors.snippets.program import Program, Shared, Write
+from fastrun.executors.snippets.tracebacks import safe_text, traceback_text, without_our_frames
 from fastrun.outcome import OK, Cause, Outcome, Status
 from fastrun.protocols import STDERR
 from fastrun.text import printable
@@ -19,52 +27,162 @@ from fastrun.text import printable
 _CODES_KEPT = 1024
 _LONGEST_KEPT = 1 << 14
 
+# What a script exits with if its standard output cannot be flushed. Source: Py_RunMain in CPython's Modules/main.c.
+_NOT_FLUSHED = 120
+
 
 class Interpreter:
-    """Runs snippets, each in a fresh namespace. Equal sources share a code object."""
+    """Runs snippets, each in a fresh namespace. Equal sources share what was compiled."""
 
-    def __init__(self, write: Callable[[int, int, bytes], bool], on_failure: Callable[[int], None] | None) -> None:
-        """``write``: takes what a task prints: its number, the stream and the bytes; see ``OUTPUT``.
+    def __init__(self, run_id: str, write: Write, on_failure: Callable[[int], None] | None) -> None:
+        """``write``: takes what a task prints: its number, the stream and the bytes. Returns False after the run.
 
         ``on_failure``: told the number of a task as soon as it has failed. Its failure is described only afterwards,
         which takes a while.
         """
-        self._write = write
+        self.copies = Copies()
+        # By number, the snippets whose code has ended, and whose threads or processes may not have.
+        self.ending: dict[int, Program] = {}
+        # By number, the snippets that have started processes.
+        self.parents: dict[int, Program] = {}
+        self._shared = Shared(write, variables(run_id), self.copies, self.parents)
         self._on_failure = on_failure
         self._codes: dict[str, CodeType] = {}
 
     def run(self, number: int, task: Task) -> Outcome:
         """Run a snippet in the present context, which must be one of its own. Any exception is a failure."""
-        OUTPUT.set((self._write, number))
+        program = Program(number, task, self._shared)
+        PRESENT.program = program
+        outcome = OK
+        failure = None
         try:
-            source = task.arguments
-            code = self._codes.get(source)
-            if code is None:
-                code = compile(source, SNIPPET_FILE, "exec", dont_inherit=True)
-                if len(self._codes) < _CODES_KEPT and len(source) <= _LONGEST_KEPT:
-                    self._codes[source] = code
-            exec(code, {"__name__": "__main__", "__builtins__": builtins})
+            code = self._codes.get(task.arguments)
+            exec(self._compile(program) if code is None else code.replace(co_filename=program.file), program.namespace)
         except BaseException as error:
-            if self._on_failure is not None and not isinstance(error, SystemExit):
-                self._on_failure(number)
-            try:
-                return self._failed(number, task, error)
-            except BaseException:
-                # The name, the code and the text of an exception are the snippet's as well, and may raise anything.
-                return Outcome(Status.FAILED, Cause.EXCEPTION, "an exception that cannot be described")
-        return OK
+            failure = error
+        if failure is not None:
+            outcome = self._failed(program, failure)
+            failure = None
+        # With a further reference, that of a function's globals for example, it may be part of a cycle.
+        if program.touched or getrefcount(program.namespace) > _ALONE:
+            return self._end(program, outcome)
+        program.namespace.clear()
+        return outcome
 
-    def _failed(self, number: int, task: Task, error: BaseException) -> Outcome:
-        """Print an exception as Python does at the end of a script, and return what it makes of the task."""
-        if isinstance(error, SystemExit):
-            if error.code is None or error.code == 0:
+    def living_processes(self) -> Iterator[tuple[Identity, bytes]]:
+        """Yield the processes without a mark that snippets have left, and their tasks as marks name them."""
+        yield from self.copies.living()
+        for program in list(self.parents.values()):
+            for child in program.children or ():
+                if child.pid and (start := start_time(child.pid)):
+                    yield Identity(child.pid, start), encode_name(program.task.name)
+
+    def _compile(self, program: Program) -> CodeType:
+        """Return what a program runs, with the program's file name in it."""
+        task = program.task
+        if task.script is not None:
+            return _script_code(program, task.script)
+        source = task.arguments
+        code = compile(source, program.file, "exec", dont_inherit=True)
+        # The name in the code of a function cannot be replaced so easily.
+        if (
+            len(self._codes) < _CODES_KEPT
+            and len(source) <= _LONGEST_KEPT
+            and not any(isinstance(constant, CodeType) for constant in code.co_consts)
+        ):
+            self._codes[source] = code
+        return code
+
+    def _failed(self, program: Program, error: BaseException) -> Outcome:
+        if self._on_failure is not None and not isinstance(error, SystemExit) and not program.is_copy:
+            self._on_failure(program.number)
+        try:
+            error.__traceback__ = without_our_frames(error.__traceback__)
+            return _describe(program, error)
+        except BaseException:
+            # The name, the code and the text of an exception are the snippet's as well, and may raise anything.
+            return Outcome(Status.FAILED, Cause.EXCEPTION, "an exception that cannot be described")
+
+    def _end(self, program: Program, outcome: Outcome) -> Outcome:
+        """End a program, and the process if it is a copy: that must not go on as a second runner."""
+        if program.is_copy:
+            try:
+                end_program(program)
+            finally:
+                os._exit(program.exit_status)
+        self.ending[program.number] = program
+        if not end_program(program) and outcome is OK:
+            outcome = Outcome(Status.FAILED, Cause.EXIT, _NOT_FLUSHED)
+        del self.ending[program.number]
+        return outcome
+
+
+def _script_code(program: Program, script: str) -> CodeType:
+    """Return the code of a script, and name it in the namespace. Raises OSError, SyntaxError and others."""
+    program.file = os.path.abspath(script)
+    program.namespace.update(__file__=program.file, __cached__=None)
+    program.namespace["__loader__"] = SourceFileLoader("__main__", program.file)
+    with open(program.file, "rb") as file:
+        return compile(file.read(), program.file, "exec", dont_inherit=True)
+
+
+def _describe(program: Program, error: BaseException) -> Outcome:
+    """Print an exception as Python does at the end of a script, and return what it makes of the task."""
+    program.exit_status = 1
+    if not isinstance(error, SystemExit):
+        # A hook may leave as well.
+        error = _print_exception(program, error) or error
+    if isinstance(error, SystemExit):
+        code = error.code
+        if code is None or isinstance(code, int):
+            # Whatever a subclass says of itself: Python takes the number. Source: PyErr_PrintEx.
+            program.exit_status = 0 if code is None else int.__and__(code, 0xFF)
+            if code is None or int.__eq__(code, 0):
                 return OK
-            text = "" if isinstance(error.code, int) else f"{safe_text(error.code)}\n"
         else:
-            if isinstance(error, SyntaxError) and error.filename == SNIPPET_FILE:
-                error.filename = f"<task {task.label}>"
-            text = traceback_text(task, error)
-        self._write(number, STDERR, text.encode("utf-8", "backslashreplace"))
-        message = safe_text(error)
-        name = safe_text(type(error).__name__)
-        return Outcome(Status.FAILED, Cause.EXCEPTION, printable(f"{name}: {message}" if message else name))
+            try:
+                text = str(code)
+            except BaseException:
+                text = ""
+            _print_error(program, f"{text}\n")
+    message = safe_text(error)
+    name = safe_text(type(error).__name__)
+    return Outcome(Status.FAILED, Cause.EXCEPTION, printable(f"{name}: {message}" if message else name))
+
+
+def _print_exception(program: Program, error: BaseException) -> SystemExit | None:
+    """Print an exception, or have the snippet's ``sys.excepthook`` do so. Return that with which the hook leaves."""
+    hook = program.own.get("sys.excepthook") if program.own is not None else None
+    if hook is None or hook is sys.__excepthook__:
+        _print_error(program, traceback_text(error))
+        return None
+    try:
+        hook(type(error), error, error.__traceback__)
+    except SystemExit as leaving:
+        return leaving
+    except BaseException as second:
+        second.__traceback__ = without_our_frames(second.__traceback__)
+        text = f"Error in sys.excepthook:\n{traceback_text(second)}\nOriginal exception was:\n{traceback_text(error)}"
+        _print_error(program, text)
+    return None
+
+
+def _print_error(program: Program, text: str) -> None:
+    """Print on what the snippet has for ``sys.stderr``; where that does not work, as if it had never replaced it."""
+    if program.own is not None and "sys.stderr" in program.own:
+        try:
+            sys.stderr.write(text)
+        except BaseException:
+            program.own.pop("sys.stderr")
+        else:
+            return
+    program.print(STDERR, text.encode("utf-8", "backslashreplace"))
+
+
+def _alone() -> int:
+    """Return how many references to a namespace there are that its program alone holds."""
+    program = Program(0, Task("", "eval", ""), Shared(lambda *_: True, {}, Copies(), {}))
+    return getrefcount(program.namespace)
+
+
+_ALONE = _alone()

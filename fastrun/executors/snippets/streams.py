@@ -1,66 +1,37 @@
-"""``sys.stdout`` and ``sys.stderr`` while snippets run: each write goes to the task that makes it.
+"""Standard streams while snippets run: each write goes to the task that makes it.
 
-A task is known by its context, which the threads that it starts inherit. ``contextlib.redirect_stdout`` could not do
-this: it is global and cannot tell threads apart.
+A task is known by its context, which the threads that it starts have as well. ``contextlib.redirect_stdout`` could not
+do this: it is global and cannot tell threads apart.
+
+``print`` and ``input`` use the streams that C code finds in ``sys``: a ``Route`` each, for all tasks. A route hands on
+to what ``sys.stdout`` is for the task: a stream of its own, which it may close, detach, wrap, replace or delete.
 """
 
 import io
 import os
 import sys
-import threading
-from contextvars import copy_context
 from typing import Any, TextIO
 
-from fastrun.executors.context import OUTPUT
+from fastrun.executors.present import PRESENT
+from fastrun.executors.snippets.program import DELETED, Program
 from fastrun.protocols import STDERR, STDOUT
+
+NAMES = ("stdin", "stdout", "stderr")
+
+_ERRORS = {STDOUT: "surrogateescape", STDERR: "backslashreplace"}
 
 
 class _Bytes(io.RawIOBase):
-    """The ``buffer`` of a stream: bytes go to the task of the context or, without a task, to the original stream."""
+    """The ``buffer`` of a task's stream.
 
-    def __init__(self, stream: int, text: "_Text") -> None:
-        self._stream = stream
-        self._text = text
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        data = bytes(data)
-        if in_copy():
-            _write_all(self._stream, data)
-            return len(data)
-        if not _taken(self._stream, data):
-            buffer = getattr(self._text.fallback, "buffer", None)
-            if buffer is not None:
-                buffer.write(data)
-                buffer.flush()
-        return len(data)
-
-
-class _Text(io.TextIOBase):
-    """``sys.stdout`` or ``sys.stderr``: text goes to the task of the context or, without a task, to ``fallback``.
-
-    ``fallback``: the original stream.
+    Bytes go to the task of the context: a handler of ``logging`` that the first snippet made serves the others as well.
     """
 
-    def __init__(self, stream: int) -> None:
+    def __init__(self, program: Program, stream: int) -> None:
+        self._program = program
         self._stream = stream
-        self.fallback: TextIO | None = None
-        self._errors = "surrogateescape" if stream == STDOUT else "backslashreplace"
-        self._buffer = _Bytes(stream, self)
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return "utf-8"
-
-    @property
-    def errors(self) -> str:  # type: ignore[override]
-        return self._errors
-
-    @property
-    def buffer(self) -> _Bytes:
-        return self._buffer
+        self.name = f"<{NAMES[stream]}>"
+        self.mode = "wb"
 
     def writable(self) -> bool:
         return True
@@ -68,123 +39,141 @@ class _Text(io.TextIOBase):
     def fileno(self) -> int:
         return self._stream
 
-    @property
-    def name(self) -> str:
-        return "<stdout>" if self._stream == STDOUT else "<stderr>"
+    def write(self, data: Any) -> int:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        data = bytes(data)
+        if data:
+            _pass_on(PRESENT.program or self._program, self._stream, data)
+        return len(data)
+
+
+def make_output(program: Program, stream: int) -> TextIO:
+    """Return a stream of a program that holds nothing back."""
+    made = io.TextIOWrapper(
+        _Bytes(program, stream),
+        "utf-8",
+        _ERRORS[stream],
+        line_buffering=True,
+        write_through=True,
+    )
+    made.mode = "w"  # type: ignore[misc]  # as Python itself does for its own
+    return made
+
+
+def make_input() -> TextIO:
+    """Return a stream that is at its end."""
+    raw = io.FileIO(os.devnull)
+    raw.name = "<stdin>"
+    made = io.TextIOWrapper(io.BufferedReader(raw), "utf-8", "surrogateescape")
+    made.mode = "r"  # type: ignore[misc]  # as Python itself does for its own
+    return made
+
+
+class Route(io.TextIOBase):
+    """The stream in ``sys`` that C code finds: it hands on to the present program's.
+
+    ``fallback``: the original stream, for code outside of snippets.
+    """
+
+    def __init__(self, stream: int) -> None:
+        self._stream = stream
+        self._name = NAMES[stream]
+        self._key = f"sys.{self._name}"
+        self._errors = _ERRORS.get(stream, "surrogateescape")
+        self.fallback: TextIO | None = None
+
+    def _own(self) -> Any:
+        """Return what ``sys`` has for the present program, where it is more than a way to ``Program.write``."""
+        program = PRESENT.program
+        if program is None:
+            return self.fallback
+        if program.own is None and self._stream:
+            return None
+        own = getattr(sys, self._name, DELETED)
+        if own is DELETED:
+            raise RuntimeError(f"lost sys.{self._name}")
+        return own
 
     @property
-    def mode(self) -> str:
-        return "w"
+    def encoding(self) -> str:  # type: ignore[override]
+        """Return the encoding of the present program's stream."""
+        return getattr(self._own(), "encoding", None) or "utf-8"
 
     @property
-    def line_buffering(self) -> bool:
-        return True
+    def errors(self) -> str:  # type: ignore[override]
+        """Return how that stream treats text that cannot be encoded."""
+        return getattr(self._own(), "errors", None) or self._errors
+
+    def fileno(self) -> int:
+        """Return the descriptor of that stream."""
+        own = self._own()
+        return self._stream if own is None else int(own.fileno())
+
+    def isatty(self) -> bool:
+        """Return whether that stream is a terminal's."""
+        own = self._own()
+        return own is not None and bool(own.isatty())
+
+    def readline(self, *arguments: Any) -> str:  # type: ignore[override]
+        """Read a line for ``input``."""
+        own = self._own()
+        if own is None:
+            raise RuntimeError("input(): lost sys.stdin")
+        return str(own.readline(*arguments))
+
+    def flush(self) -> None:
+        """Flush that stream."""
+        own = self._own()
+        if own is not None:
+            own.flush()
 
     @property
-    def write_through(self) -> bool:
-        return True
-
-    def reconfigure(self, **_: object) -> None:
-        """Do nothing: the stream is shared, and lines are passed on as they are."""
+    def closed(self) -> bool:
+        """Return whether that stream is closed: then the interpreter does not flush it at its end."""
+        own = self._own()
+        return own is not None and bool(own.closed)
 
     def close(self) -> None:
         """Do nothing: other tasks go on printing."""
 
     def write(self, text: str) -> int:
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if in_copy():
-            _write_all(self._stream, text.encode("utf-8", self._errors))
+        """Write a text for ``print``."""
+        program = PRESENT.program
+        if program is not None and (program.own is None or self._key not in program.own):
+            _pass_on(program, self._stream, text.encode("utf-8", self._errors))
             return len(text)
-        if not _taken(self._stream, text, self._errors) and self.fallback is not None:
-            self.fallback.write(text)
-            self.fallback.flush()
+        own = self._own()
+        if own is not None:
+            own.write(text)
+            if program is None:
+                own.flush()
         return len(text)
 
 
-def _taken(stream: int, data: str | bytes, errors: str = "") -> bool:
-    """Pass data on to the task of the context. Return False if the original stream is to get it instead."""
-    output = OUTPUT.get(None)
-    if output is None:
-        return False
-    if isinstance(data, str):
-        data = data.encode("utf-8", errors)
-    return output[0](output[1], stream, data) or _kept
-
-
-# The id of the process that has the runs. A copy of it that a snippet forked off writes to the descriptors itself:
-# nothing collects what it prints.
-_owner = os.getpid()
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def in_copy() -> bool:
-    """Return whether this process is a copy that a snippet forked off."""
-    return os.getpid() != _owner
-
-
-def _now_in_child() -> None:
-    """Let this process have runs of its own, unless a snippet forked it off."""
-    global _owner
-    if OUTPUT.get(None) is None:
-        _owner = os.getpid()
-
-
-os.register_at_fork(after_in_child=_now_in_child)
-
 # Kept for the life of the process: ``print`` of CPython up to 3.13 holds no reference to the stream that it writes to,
 # and a snippet's thread may be in it when the streams are put back. Source: builtin_print in Python/bltinmodule.c.
-_STDOUT, _STDERR = _Text(STDOUT), _Text(STDERR)
+ROUTES = tuple(Route(stream) for stream in range(len(NAMES)))
 
-_installed = 0
-_kept = False
-_original_start = threading.Thread.start
-
-
-def install() -> None:
-    """Install the routing streams. All runs of a process share them."""
-    global _installed, _original_start
-    _installed += 1
-    if _installed == 1:
-        # Not at import: other code may have replaced the method since.
-        _original_start = threading.Thread.start
-        _STDOUT.fallback, sys.stdout = sys.stdout, _STDOUT
-        _STDERR.fallback, sys.stderr = sys.stderr, _STDERR
-        threading.Thread.start = _start_in_context  # type: ignore[method-assign,assignment]
+# Whether output of snippets' threads after the run is dropped: it would stand among the lines of the report.
+drops_late_output = False
 
 
-def uninstall() -> None:
-    """Put back the original streams, once no run needs the routing streams."""
-    global _installed
-    _installed -= 1
-    if not _installed:
-        # A snippet may have deleted or replaced them.
-        if getattr(sys, "stdout", _STDOUT) is _STDOUT:
-            sys.stdout = _STDOUT.fallback
-        if getattr(sys, "stderr", _STDERR) is _STDERR:
-            sys.stderr = _STDERR.fallback
-        threading.Thread.start = _original_start  # type: ignore[method-assign]
+def _pass_on(program: Program, stream: int, data: bytes) -> None:
+    """Pass data on to a program's task or, when its run is over, to the original stream."""
+    if data and not program.print(stream, data) and not drops_late_output:
+        fallback = ROUTES[stream].fallback
+        buffer = getattr(fallback, "buffer", None)
+        if buffer is not None:
+            buffer.write(data)
+            buffer.flush()
+        elif fallback is not None:
+            fallback.write(data.decode("utf-8", "backslashreplace"))
 
 
-def keep_streams() -> None:
-    """Keep the routing streams installed in a process that ends with its run.
-
-    Output of snippets' threads after the run is dropped: it would stand among the lines of the report.
-    """
-    global _kept
-    _kept = True
-    install()
-
-
-def _start_in_context(thread: threading.Thread) -> None:
-    """Start a thread as ``Thread.start`` does, in the context of the snippet that starts it, if it is one."""
-    if OUTPUT.get(None) is not None:
-        context = copy_context()
-        run = thread.run
-        thread.run = lambda: context.run(run)  # type: ignore[method-assign]
-    _original_start(thread)
+def write_descriptor(_: int, stream: int, data: bytes) -> bool:
+    """Take what a copy of a program prints: nothing collects that, so it goes to the descriptor itself."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(stream, view) :]
+    return True

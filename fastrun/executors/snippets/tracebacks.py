@@ -3,15 +3,19 @@
 import io
 import linecache
 import os
+import sys
 import threading
 import traceback
+from types import TracebackType
+from typing import Any, NamedTuple
 
-from fastrun.document.task import Task
-
-# The file name in code objects. Tasks with the same source share it: it stands for the name of the task.
-SNIPPET_FILE = "<task>"
+from fastrun.executors.present import PRESENT
+from fastrun.executors.snippets.program import Program
 
 _OUR_FILES = os.path.dirname(__file__)
+
+# An entry of ``linecache.cache``: size, time of the last change (None: never looked at again), lines, full name.
+_Entry = tuple[int, None, list[str], str]
 
 
 def safe_text(value: object) -> str:
@@ -23,26 +27,69 @@ def safe_text(value: object) -> str:
         return "<no text: __str__ failed>"
 
 
-# Held while a snippet's source stands in linecache, under the name that all snippets share.
-_traceback_lock = threading.Lock()
+def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the snippet's first frame on."""
+    while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == _OUR_FILES:
+        trace = trace.tb_next
+    return trace
 
 
-def traceback_text(task: Task, error: BaseException) -> str:
-    """Return the traceback of a snippet's exception, under the file name ``<task NAME>``."""
-    name = f"<task {task.label}>"
+def traceback_text(error: BaseException, trace: TracebackType | None = None) -> str:
+    """Return the traceback of an exception that a snippet has raised, in the snippet's context."""
     try:
-        lines = _lines(task.arguments)
-        with _traceback_lock:
-            linecache.cache[SNIPPET_FILE] = (len(task.arguments), None, lines, SNIPPET_FILE)
-            try:
-                summary = traceback.TracebackException(type(error), error, error.__traceback__)
-            finally:
-                del linecache.cache[SNIPPET_FILE]
-        _tidy(summary, name, lines)
+        summary = traceback.TracebackException(type(error), error, trace or error.__traceback__)
+        _tidy(summary)
         return "".join(summary.format())
     except BaseException as second:
         # The exception nests too deeply, or one of its methods raises.
-        return f"{name}: {type(error).__name__} (its traceback cannot be printed: {type(second).__name__})\n"
+        program: Program = PRESENT.program
+        return f"{program.file}: {type(error).__name__} (its traceback cannot be printed: {type(second).__name__})\n"
+
+
+def _tidy(summary: traceback.TracebackException) -> None:
+    """Leave out fastrun's frames, in all exceptions of a chain."""
+    seen: set[int] = set()
+    pending: list[traceback.TracebackException | None] = [summary]
+    while pending:
+        exception = pending.pop()
+        if exception is None or id(exception) in seen:
+            continue
+        seen.add(id(exception))
+        exception.stack[:] = [frame for frame in exception.stack if os.path.dirname(frame.filename) != _OUR_FILES]
+        if isinstance(getattr(exception, "filename", None), str) and exception.text is None and exception.lineno:
+            # Some errors of the compiler come without their line, which it looks for in a file.
+            exception.text = linecache.getline(exception.filename, int(exception.lineno)) or None
+        pending += [exception.__cause__, exception.__context__, *(exception.exceptions or ())]
+
+
+class Sources(dict[str, _Entry]):
+    """``linecache.cache``, which finds the source of the present snippet as well.
+
+    So it need not be there for each snippet, but is found by tracebacks, warnings, ``inspect`` and debuggers.
+    """
+
+    def __missing__(self, name: str) -> _Entry:
+        program: Program | None = PRESENT.program
+        if program is None or name != program.file or program.task.script is not None:
+            raise KeyError(name)
+        source = program.task.arguments
+        self[name] = entry = (len(source), None, _lines(source), name)
+        program.cached = program.touched = True
+        return entry
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            self[name]  # type: ignore[index]  # not in it, whatever it is
+        except KeyError:
+            return False
+        return True
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an entry."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
 
 def _lines(source: str) -> list[str]:
@@ -53,24 +100,49 @@ def _lines(source: str) -> list[str]:
     return io.StringIO(source + "\n", newline=None).readlines()
 
 
-def _tidy(summary: traceback.TracebackException, name: str, lines: list[str]) -> None:
-    """Replace SNIPPET_FILE by ``name`` and leave out fastrun's frames, in all exceptions of a chain.
+def ignored_text(error: BaseException, where: str, thing: object, trace: TracebackType | None = None) -> str:
+    """Return what Python prints of an exception that it cannot raise: ``where`` it came from, which ``thing``."""
+    try:
+        shown = repr(thing)
+    except BaseException:
+        shown = f"<{type(thing).__name__} object: __repr__ failed>"
+    return f"{where}: {shown}\n{traceback_text(error, trace)}"
 
-    ``lines``: of the snippet. Some errors of the compiler come without their line, which it looks for in a file.
-    """
-    seen: set[int] = set()
-    pending: list[traceback.TracebackException | None] = [summary]
-    while pending:
-        exception = pending.pop()
-        if exception is None or id(exception) in seen:
-            continue
-        seen.add(id(exception))
-        exception.stack[:] = [frame for frame in exception.stack if os.path.dirname(frame.filename) != _OUR_FILES]
-        for frame in exception.stack:
-            if frame.filename == SNIPPET_FILE:
-                frame.filename = name
-        if getattr(exception, "filename", None) in (SNIPPET_FILE, name):
-            exception.filename = name
-            if exception.text is None and exception.lineno is not None:
-                exception.text = "".join(lines[int(exception.lineno) - 1 :][:1])
-        pending += [exception.__cause__, exception.__context__, *(exception.exceptions or ())]
+
+# What stands in ``threading`` and ``sys`` while snippets run. Python's own hooks are written in C, and do not find the
+# lines of a snippet.
+
+
+def print_of_thread(args: Any, /) -> None:
+    """Print an exception that has ended a thread, as ``threading.excepthook`` does, or call what is to do that."""
+    hook = threading.excepthook
+    if PRESENT.program is None or hook is not threading.__excepthook__ or args.exc_value is None:
+        hook(args)
+    elif args.exc_type is not SystemExit:
+        name = args.thread.name if args.thread is not None else threading.get_ident()
+        _print(f"Exception in thread {name}:\n{traceback_text(args.exc_value, args.exc_traceback)}")
+
+
+class Unraisable(NamedTuple):
+    """An exception that cannot be raised, as ``sys.UnraisableHookArgs`` has it, which cannot be made by other code."""
+
+    exc_type: type[BaseException]
+    exc_value: BaseException
+    exc_traceback: TracebackType | None
+    err_msg: str
+    object: object
+
+
+def print_unraisable(args: Any, /) -> None:
+    """Print an exception that cannot be raised, as ``sys.unraisablehook`` does, or call what is to do that."""
+    hook = sys.unraisablehook
+    if PRESENT.program is None or hook is not sys.__unraisablehook__ or args.exc_value is None:
+        hook(args)
+    else:
+        _print(ignored_text(args.exc_value, args.err_msg or "Exception ignored in", args.object, args.exc_traceback))
+
+
+def _print(text: str) -> None:
+    """Print on the present snippet's ``sys.stderr``, as far as it has that."""
+    if (stream := getattr(sys, "stderr", None)) is not None:
+        stream.write(text)

@@ -320,9 +320,8 @@ def test_a_child_that_outlives_its_shell_has_the_grace_period_too(tmp_path):
 
 
 def test_a_snippet_that_never_ends_does_not_keep_the_run(tmp_path):
-    source = (
-        "import threading\nthreading.Thread(target=threading.Event().wait).start()\nprint('ready')\nwhile True: pass"
-    )
+    thread = "threading.Thread(target=threading.Event().wait, daemon=True).start()"
+    source = f"import threading\n{thread}\nprint('ready')\nwhile True: pass"
     path = write_json(tmp_path, document(eval_("a", source)))
     with fastrun_process("--grace", "0.1", path, env=unmeasured()) as process:
         lines_until(process, 2)

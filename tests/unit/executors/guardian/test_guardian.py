@@ -26,7 +26,7 @@ from tests.support.processes import LIMIT, alive, environment
 RUNNER = """
 import ctypes, json, os, signal, subprocess, sys
 from fastrun.executors.guardian.guardian import Guardian
-from fastrun.executors.snippets.streams import OUTPUT
+from fastrun.executors.present import PRESENT
 from fastrun.executors.guardian.table import EVAL, EXEC
 
 run_id, scenario = sys.argv[1:]
@@ -192,14 +192,14 @@ def test_a_copy_of_the_runner_does_not_keep_the_guardian_from_noticing():
 
 
 def test_a_copy_that_a_snippet_made_is_a_process_of_its_task():
-    scenario = 'OUTPUT.set((print, 0)); pids["copy"] = copy()'
+    scenario = 'PRESENT.program = object(); pids["copy"] = copy()'
     with Runner(scenario) as runner:
         runner.tell(DEATHS["killed"])
         assert runner.errors() == ["fastrun: fastrun died; ended 1 process of its tasks"]
         assert runner.living() == set()
 
 
-@pytest.mark.parametrize("context", ["", "OUTPUT.set((print, 0))"])
+@pytest.mark.parametrize("context", ["", "PRESENT.program = object()"])
 def test_a_copy_can_neither_stop_the_guardian_nor_change_the_table(context):
     scenario = f"""
 {context}

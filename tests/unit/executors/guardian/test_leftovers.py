@@ -37,7 +37,7 @@ def start():
 def end(grace: float = 60.0, known: frozenset[int] = frozenset()) -> list[str]:
     """End what is left. Returns the warnings."""
     warnings: list[str] = []
-    asyncio.run(end_leftovers(RUN, known, grace, warnings.append))
+    asyncio.run(end_leftovers(RUN, known, grace, warnings.append, set()))
     return warnings
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -12,7 +11,7 @@ import pytest
 from tests.support.amounts import many
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
-from tests.support.processes import LIMIT, environment, fastrun, report_of, unmeasured
+from tests.support.processes import LIMIT, fastrun, report_of, unmeasured
 from tests.support.runs import Evaluated, evaluate, shared
 
 # Each leaves a thread behind that prints on, and all of them compete for the interpreter's lock.
@@ -83,7 +82,7 @@ import shared, threading
 def late():
     shared.gate.wait()
     print('late')
-shared.thread = threading.Thread(target=late)
+shared.thread = threading.Thread(target=late, daemon=True)
 shared.thread.start()
 """
     with shared(gate=threading.Event()) as module:
@@ -101,7 +100,7 @@ import shared, sys, threading
 def late():
     shared.gate.wait()
     sys.stdout.buffer.write(b'\\xff')
-shared.thread = threading.Thread(target=late)
+shared.thread = threading.Thread(target=late, daemon=True)
 shared.thread.start()
 """
     with shared(gate=threading.Event()) as module:
@@ -186,30 +185,6 @@ def test_a_snippet_that_deletes_the_streams_is_reported(tmp_path):
     assert b"/dev/full: No space left on device" in result.stderr
 
 
-@pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_output_past_the_streams_is_not_lost(tmp_path, stream):
-    # A thread that is left has the process end without all that an interpreter does at its end.
-    leaves = "threading.Thread(target=threading.Event().wait).start()"
-    path = write_json(
-        tmp_path, document(eval_("a", f"import sys, threading\nsys.__{stream}__.write('past')\n{leaves}"))
-    )
-    buffered = environment(PYTHONUNBUFFERED="")
-    result = fastrun(path, env=buffered)
-    assert result.returncode == 0
-    assert b"past" in getattr(result, stream)
-
-
-def test_output_past_a_full_stream_is_exit_3(tmp_path):
-    path = write_json(tmp_path, document(eval_("a", "import sys\nsys.__stdout__.write('past')")))
-    command = [sys.executable, "-m", "fastrun", "--json", "-", os.fspath(path)]
-    with open("/dev/full", "wb") as full:
-        # Where that goes then.
-        result = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=full,
-            env=environment(PYTHONUNBUFFERED=""),
-            timeout=LIMIT,
-            check=False,
-        )
-    assert result.returncode == 3
+def test_the_original_streams_belong_to_the_task_as_well():
+    ran = evaluate("import sys\nsys.__stdout__.write('out')\nsys.__stderr__.write('err')")
+    assert (ran.recorder.out("a"), ran.recorder.err("a")) == ("out", "err")

@@ -1,0 +1,337 @@
+"""The end of a snippet, which is a script's end: threads, ``atexit``, child processes, files and temporary objects.
+
+Runs in the snippet's own thread and context, after its code. Knows a program; not what its code was, nor the pool.
+"""
+
+import asyncio
+import concurrent.futures
+import gc
+import io
+import linecache
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType, FunctionType, ModuleType
+from typing import Any
+
+from fastrun.executors.present import PRESENT
+from fastrun.executors.snippets.main import remove_main_file
+from fastrun.executors.snippets.program import DELETED, OWNER, Program
+from fastrun.executors.snippets.tracebacks import Unraisable, print_unraisable, without_our_frames
+
+# The base of all files that are written in C. Unlike ``io.IOBase`` it asks no object what it is.
+_FILE: type = io.IOBase.__base__ or io.IOBase
+
+# Seconds of processor time within which a snippet's objects stay in the young generations, as a rule.
+_SHORT = 0.01
+
+# Most objects that are looked at for files.
+_MOST_LOOKED_AT = 10_000
+
+
+class _Last(threading.local):
+    """When a thread has last cleared a namespace: ``seconds`` of its processor time."""
+
+    seconds = 0.0
+
+
+_last = _Last()
+
+
+def end_program(program: Program) -> bool:
+    """Do what Python does at the end of a script. Return False if output of the program could not be written."""
+    _wait_for_threads(program)
+    _run_exits(program)
+    if program.children or program.finalizers:
+        _end_children(program)
+    flushed = _flush(program)
+    with suppress(Exception):
+        _flush_files(program.namespace)
+    if not (program.threaded and _is_in_use(program)):
+        _clear(program.namespace)
+        _close_streams(program)
+    if program.chose_loop and sys.version_info < (3, 14):
+        # So that it is finalized.
+        asyncio.get_event_loop_policy().set_event_loop(None)
+    if program.cached:
+        linecache.cache.pop(program.file, None)
+    remove_main_file(program)
+    return flushed
+
+
+def living_threads(program: Program) -> list[threading.Thread]:
+    """Return the threads of a program that a script would wait for at its end."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.__dict__.get(OWNER) is program and not thread.daemon and thread.is_alive()
+    ]
+
+
+def _wait_for_threads(program: Program) -> None:
+    while program.threaded and (threads := living_threads(program)):
+        for thread in threads:
+            _shut_pool(thread)
+        for thread in threads:
+            thread.join()
+
+
+def _shut_pool(thread: threading.Thread) -> None:
+    """Shut down the pool of ``concurrent.futures`` that a thread works for, if it does: such a thread waits for ever.
+
+    A script does so for all pools. Source: ``_python_exit`` in Lib/concurrent/futures/thread.py and process.py.
+    """
+    for reference in (*thread.__dict__.get("_args", ())[:1], thread.__dict__.get("executor_reference")):
+        pool = reference() if isinstance(reference, weakref.ref) else None
+        if isinstance(pool, concurrent.futures.Executor):
+            pool.shutdown(wait=False)
+
+
+def _run_exits(program: Program) -> None:
+    """Call the functions that the snippet has registered, the last one first."""
+    # Functions that these register are not called. Source: atexit_callfuncs in CPython's Modules/atexitmodule.c.
+    exits, program.exits = program.exits or (), None
+    for function, arguments, keywords in reversed(exits):
+        try:
+            function(*arguments, **keywords)
+        except BaseException as error:
+            _report(error, "Exception ignored in atexit callback", function)
+
+
+def _end_children(program: Program) -> None:
+    """End and wait for child processes. Source: ``_exit_function`` in Lib/multiprocessing/util.py."""
+    finalizers = [one for one in program.finalizers or () if one.still_active() and one._key[0] is not None]  # noqa: SLF001
+    finalizers.sort(key=lambda one: one._key, reverse=True)  # noqa: SLF001
+    program.finalizers = None
+    for finalizer in finalizers:
+        if finalizer._key[0] >= 0:  # noqa: SLF001
+            _try(finalizer)
+    children, program.children = program.children or (), None
+    for child in children:
+        if child.daemon:
+            # It may have been closed, or be another's child: of the process that this is a copy of.
+            with suppress(ValueError, AssertionError):
+                child.terminate()
+    for child in children:
+        with suppress(ValueError, AssertionError):
+            child.join()
+    for finalizer in finalizers:
+        _try(finalizer)
+
+
+def _try(function: Callable[[], object]) -> None:
+    try:
+        function()
+    except BaseException as error:
+        _report(error, "Exception ignored in", function)
+
+
+def _flush(program: Program) -> bool:
+    """Flush what the program has for standard output and standard error. Return False if that failed."""
+    flushed = True
+    for name in ("stdout", "stderr"):
+        stream = (program.own or {}).get(f"sys.{name}", DELETED)
+        if stream is DELETED or stream is None:
+            continue
+        try:
+            if not getattr(stream, "closed", False):
+                stream.flush()
+        except BaseException as error:
+            flushed = flushed and name != "stdout"
+            _report(error, "Exception ignored in", stream)
+        # What is finalized from here on prints as if they had never been replaced.
+        if program.own is not None:
+            program.own[f"sys.{name}"] = program.own.get(f"sys.__{name}__", stream)
+    return flushed
+
+
+def _is_in_use(program: Program) -> bool:
+    """Return whether another thread, which must be a daemon's, runs code of the snippet."""
+    frames = sys._current_frames()  # noqa: SLF001  # the only way to see what threads run
+    del frames[threading.get_ident()]
+    for top in frames.values():
+        frame: FrameType | None = top
+        while frame is not None:
+            if frame.f_globals is program.namespace:
+                return True
+            frame = frame.f_back
+    return False
+
+
+def _flush_files(namespace: dict[str, Any]) -> None:
+    """Flush the files that are within reach of a namespace.
+
+    Of a file in a cycle the collector may close the lower layer before the upper one is flushed. A class is a cycle.
+    """
+    seen: set[int] = set()
+    pending = list(namespace.values())
+    while pending and len(seen) < _MOST_LOOKED_AT:
+        thing = pending.pop()
+        kind = type(thing)
+        if id(thing) in seen or issubclass(kind, ModuleType):
+            continue
+        seen.add(id(thing))
+        if issubclass(kind, _FILE):
+            with suppress(Exception):
+                thing.flush()
+        elif issubclass(kind, FunctionType):
+            # Not its globals.
+            pending += [*(thing.__closure__ or ()), *(thing.__defaults__ or ())]
+        elif not issubclass(kind, type) or thing.__module__ == "__main__":
+            pending += [one for one in gc.get_referents(thing) if gc.is_tracked(one)]
+
+
+def _clear(namespace: dict[str, Any]) -> None:
+    """Free what only the namespace holds: so files are closed, even where functions make it a cycle.
+
+    In the order of the names, but functions, classes and modules last: ``__del__`` may need them.
+    """
+    names = [name for name, value in namespace.items() if not isinstance(value, (FunctionType, ModuleType, type))]
+    for name in names:
+        if not name.startswith("__"):
+            namespace.pop(name, None)
+    namespace.clear()
+    # What a short snippet has made is in the young generations: all others need not be looked at.
+    now = time.thread_time()
+    gc.collect(1 if now - _last.seconds < _SHORT else 2)
+    _last.seconds = now
+
+
+def _close_streams(program: Program) -> None:
+    own, program.own = program.own, None
+    if own and "sys.__stdin__" in own:
+        with suppress(Exception):
+            own["sys.__stdin__"].close()
+
+
+def _report(error: BaseException, where: str, thing: object) -> None:
+    """Report an exception that cannot be raised. ``where``: what Python says of it. ``thing``: what raised it."""
+    trace = without_our_frames(error.__traceback__)
+    with suppress(BaseException):
+        print_unraisable(Unraisable(type(error), error, trace, where, thing))
+
+
+# What stands in their modules while snippets run.
+
+
+def start_thread(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    """Return ``Thread.start`` as snippets have it: the thread belongs to the program that starts it."""
+
+    def start(self: threading.Thread) -> None:
+        program = PRESENT.program
+        if program is None:
+            original(self)
+            return
+        bootstrap = self._bootstrap  # type: ignore[attr-defined]
+
+        def begin() -> None:
+            PRESENT.program = program
+            bootstrap()
+
+        program.threaded = program.touched = True
+        self.__dict__[OWNER] = program
+        # Not ``run``: its frame would stand in tracebacks.
+        self._bootstrap = begin  # type: ignore[attr-defined]
+        try:
+            original(self)
+        finally:
+            del self._bootstrap  # type: ignore[attr-defined]
+
+    return start
+
+
+def register(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``atexit.register`` as snippets have it: a function that the snippet itself registers runs at its end.
+
+    What a module registers, it registers for all snippets: that runs at the end of the process.
+    """
+
+    def register(function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Callable[..., Any]:
+        program = PRESENT.program
+        if program is None or sys._getframe(1).f_globals is not program.namespace:  # noqa: SLF001
+            return original(function, *arguments, **keywords)  # type: ignore[no-any-return]
+        if not callable(function):
+            raise TypeError("the first argument must be callable")
+        if program.exits is None:
+            program.exits = []
+            program.touched = True
+        program.exits.append((function, arguments, keywords))
+        return function
+
+    return register
+
+
+def unregister(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return ``atexit.unregister`` as snippets have it."""
+
+    def unregister(function: Any, /) -> None:
+        program = PRESENT.program
+        if program is not None and program.exits:
+            program.exits = [entry for entry in program.exits if entry[0] != function]
+        original(function)
+
+    return unregister
+
+
+def watch_processes(module: Any) -> None:
+    """Have ``multiprocessing.process`` note which program starts a process."""
+    original, all_children = module.BaseProcess.start, module.active_children
+
+    def active_children() -> list[Any]:
+        program = PRESENT.program
+        children = all_children()
+        return children if program is None else [child for child in children if child in (program.children or ())]
+
+    def start(self: Any) -> None:
+        original(self)
+        program = PRESENT.program
+        if program is not None:
+            program.children = [*(program.children or ()), self]
+            program.becomes_parent()
+
+    module.BaseProcess.start = start
+    module.active_children = active_children
+
+
+def watch_finalizers(module: Any) -> None:
+    """Have ``multiprocessing.util`` note which program makes what is to be finalized: a pool, a manager."""
+    original = module.Finalize.__init__
+
+    def init(self: Any, obj: object, *arguments: Any, **keywords: Any) -> None:
+        original(self, obj, *arguments, **keywords)
+        program = PRESENT.program
+        # Without an object it is something that all share.
+        if program is not None and obj is not None:
+            program.finalizers = [*(program.finalizers or ()), self]
+            program.touched = True
+
+    module.Finalize.__init__ = init
+
+
+def clear_exits(original: Callable[[], None]) -> Callable[[], None]:
+    """Return ``atexit._clear``, by which multiprocessing has a process begin."""
+
+    def clear() -> None:
+        program = PRESENT.program
+        if program is not None:
+            program.exits = None
+        if program is None or program.is_copy:
+            original()
+
+    return clear
+
+
+def run_exits(original: Callable[[], None]) -> Callable[[], None]:
+    """Return ``atexit._run_exitfuncs``, by which multiprocessing has a process end."""
+
+    def run_exitfuncs() -> None:
+        program = PRESENT.program
+        if program is not None:
+            _run_exits(program)
+        if program is None or program.is_copy:
+            original()
+
+    return run_exitfuncs

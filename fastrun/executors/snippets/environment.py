@@ -1,0 +1,60 @@
+"""``os.environ`` as each snippet has it for itself, and the environment of the processes that it starts."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from fastrun.document.task import Task
+from fastrun.executors.guardian.marks import TASK, encode_name
+from fastrun.executors.present import PRESENT
+from fastrun.protocols import ATTEMPT
+
+
+def environment_class(original: type) -> type:
+    """Return the class of ``os.environ`` while snippets run.
+
+    Each program has a copy of its own, made when it is first asked for, in which its task is named. The environment of
+    the process, which C code and new processes see, gets what each changes.
+    """
+
+    def data(environment: Any) -> dict[bytes, bytes]:
+        program = PRESENT.program
+        if program is None:
+            shared: dict[bytes, bytes] = environment.__dict__["_data"]
+            return shared
+        if program.environment is None:
+            program.environment = {**environment.__dict__["_data"], **program.shared.marks, **_own_marks(program.task)}
+        own: dict[bytes, bytes] = program.environment
+        return own
+
+    def set_data(environment: Any, value: dict[bytes, bytes]) -> None:
+        environment.__dict__["_data"] = value
+
+    return type("_Environ", (original,), {"_data": property(data, set_data)})
+
+
+def _own_marks(task: Task) -> dict[bytes, bytes]:
+    own = {os.fsencode(name): os.fsencode(value) for name, value in (task.env or {}).items()}
+    return {ATTEMPT.encode(): b"1", **own, TASK: encode_name(task.name)}
+
+
+def fork_exec(original: Callable[..., int]) -> Callable[..., int]:
+    """Return what ``subprocess`` starts processes with: without an environment they get the snippet's.
+
+    Here, and not in ``Popen``, no frame of ours stands in the traceback of a command that is not found.
+    """
+
+    def fork_exec(*arguments: Any) -> int:
+        program = PRESENT.program
+        if program is not None:
+            program.becomes_parent()
+            if arguments[_ENVIRONMENT] is None:
+                variables = [name + b"=" + value for name, value in os.environb.items()]
+                arguments = (*arguments[:_ENVIRONMENT], variables, *arguments[_ENVIRONMENT + 1 :])
+        return original(*arguments)
+
+    return fork_exec
+
+
+# The position of the environment among the arguments. Source: fork_exec in CPython's Modules/_posixsubprocess.c.
+_ENVIRONMENT = 5

@@ -1,0 +1,118 @@
+"""Copies of this process that snippets fork off: they begin as plain Python does, and are ended with the run.
+
+A fork copies the thread that calls it, with fastrun's signal handlers and locks. Knows the present program; not what
+the copy does.
+"""
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from fastrun.executors.guardian.marks import encode_name
+from fastrun.executors.guardian.proc import Identity, start_time
+from fastrun.executors.present import PRESENT
+from fastrun.executors.snippets.program import Program, Shared
+from fastrun.executors.snippets.streams import write_descriptor
+
+# The signals that a run handles, see ``runner.signals``.
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP)
+
+# By thread that forks, the signals that it blocked before.
+_blocked: dict[int, set[int | signal.Signals]] = {}
+
+
+class Copies:
+    """The copies that a run's snippets made. Each copy adds itself, and so do the copies of copies."""
+
+    def __init__(self) -> None:
+        self._file: BinaryIO | None = None
+
+    def open(self) -> None:
+        """Prepare for the first copy. The copies inherit the file, the programs that they become do not."""
+        if self._file is None:
+            import tempfile  # 10 ms, and most runs never need it
+
+            self._file = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115  # closed with the run
+
+    def add(self, name: str) -> None:
+        """Add this process, a copy made by the task ``name``."""
+        if self._file is not None:
+            own = os.getpid()
+            self._file.write(b"%d %d %s\n" % (own, start_time(own), encode_name(name).hex().encode()))
+
+    def living(self) -> Iterator[tuple[Identity, bytes]]:
+        """Yield each copy that has not ended, and its task as ``marks.encode_name`` writes it."""
+        if self._file is not None:
+            size = os.fstat(self._file.fileno()).st_size
+            for line in os.pread(self._file.fileno(), size, 0).splitlines():
+                pid, start, *name = line.split()
+                copy = Identity(int(pid), int(start))
+                if copy.lives():
+                    yield copy, bytes.fromhex(b"".join(name).decode())
+
+    def close(self) -> None:
+        """Forget them."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _before() -> None:
+    program: Program | None = PRESENT.program
+    if program is not None:
+        program.shared.copies.open()
+        program.becomes_parent()
+        for lock in _locks():
+            lock.acquire()
+        # A signal that reached the copy before it has its own handlers would be lost.
+        _blocked[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+
+
+def _after_in_parent() -> None:
+    blocked = _blocked.pop(threading.get_ident(), None)
+    if blocked is not None:
+        for lock in _locks():
+            lock.release()
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _after_in_child() -> None:
+    program: Program | None = PRESENT.program
+    if program is None:
+        return
+    signal.set_wakeup_fd(-1)
+    for number in _HANDLED:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    copies = program.shared.copies
+    program.shared = Shared(write_descriptor, program.shared.marks, copies, {})
+    program.is_copy = True
+    program.threaded = False
+    program.children = program.finalizers = None
+    copies.add(program.task.name)
+    _forget_imports_of_others()
+    _after_in_parent()
+
+
+def _locks() -> list[Any]:
+    """Return locks of Python's library that another snippet may hold for a moment: a copy would wait for ever."""
+    tempfile = sys.modules.get("tempfile")
+    return [asyncio.events._lock, *([tempfile._once_lock] if tempfile else [])]  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _forget_imports_of_others() -> None:
+    """Have modules imported anew that another thread was importing, which does not go on in a copy."""
+    locks = importlib._bootstrap._module_locks  # type: ignore[attr-defined]  # noqa: SLF001
+    for name, reference in list(locks.items()):
+        lock = reference()
+        if lock is not None and lock.owner not in (None, threading.get_ident()):
+            del locks[name]
+            sys.modules.pop(name, None)
+
+
+os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -1,0 +1,164 @@
+"""What each snippet has for itself of ``sys``, ``threading``, ``warnings`` and ``asyncio``, as a script has."""
+
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from fastrun.executors.present import PRESENT
+from fastrun.executors.snippets.attributes import Own
+from fastrun.executors.snippets.program import OWNER, Program
+from fastrun.executors.snippets.streams import make_input, make_output
+from fastrun.protocols import STDERR, STDOUT
+
+# Whether the first entry of ``sys.path`` was put there for the program that calls fastrun.
+starts_programs = False
+
+
+def _argv(program: Program) -> list[str]:
+    """Return the arguments of ``python -c``, or of ``python SCRIPT``."""
+    return ["-c" if program.task.script is None else program.task.script]
+
+
+def _path(program: Program) -> list[str]:
+    """Return where modules are looked for: as ``python -c`` does, or ``python SCRIPT``."""
+    path = list(OF_SYS.outside("path"))
+    first = "" if program.task.script is None else os.path.dirname(program.file)
+    if not sys.flags.safe_path:
+        if starts_programs:
+            # The folder of the command ``fastrun``, or the folder in which ``python -m fastrun`` was started.
+            path[:1] = [first]
+        elif first:
+            path.insert(0, first)
+    return path
+
+
+OF_SYS = Own(
+    sys,
+    {
+        "argv": _argv,
+        "path": _path,
+        "excepthook": lambda _: sys.__excepthook__,
+        "unraisablehook": lambda _: sys.__unraisablehook__,
+        "__stdin__": lambda _: make_input(),
+        "__stdout__": lambda program: make_output(program, STDOUT),
+        "__stderr__": lambda program: make_output(program, STDERR),
+        "stdin": lambda _: sys.__stdin__,
+        "stdout": lambda _: sys.__stdout__,
+        "stderr": lambda _: sys.__stderr__,
+    },
+)
+
+OF_THREADING = Own(threading, {"excepthook": lambda _: threading.__excepthook__})
+
+OF_WARNINGS: Own = Own(
+    warnings,
+    {
+        "filters": lambda _: OF_WARNINGS.outside("filters")[:],
+        "onceregistry": lambda _: {},
+        "showwarning": lambda _: OF_WARNINGS.outside("showwarning"),
+        "_showwarnmsg_impl": lambda _: OF_WARNINGS.outside("_showwarnmsg_impl"),
+    },
+)
+
+
+# The functions of ``warnings`` up to Python 3.13 that look at the module's dictionary, where later versions look at
+# its attributes. Each takes the original, and returns the function that snippets call.
+
+
+def add_filter(_: Callable[..., None]) -> Callable[..., None]:
+    """Return what ``filterwarnings`` and ``simplefilter`` add a filter by."""
+
+    def _add_filter(*item: Any, append: bool) -> None:
+        filters: Any = warnings.filters
+        if not append:
+            with suppress(ValueError):
+                filters.remove(item)
+            filters.insert(0, item)
+        elif item not in filters:
+            filters.append(item)
+        warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001
+
+    return _add_filter
+
+
+def reset_warnings(_: Callable[[], None]) -> Callable[[], None]:
+    """Return ``resetwarnings``."""
+
+    def resetwarnings() -> None:
+        warnings.filters[:] = []  # type: ignore[index]
+        warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001
+
+    return resetwarnings
+
+
+def show_warning(_: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return what shows a warning."""
+
+    def _showwarnmsg(message: Any) -> None:
+        show = warnings.showwarning
+        if show is OF_WARNINGS.outside("showwarning"):
+            warnings._showwarnmsg_impl(message)  # type: ignore[attr-defined]  # noqa: SLF001
+        else:
+            show(message.message, message.category, message.filename, message.lineno, message.file, message.line)
+
+    return _showwarnmsg
+
+
+# Frames that a thread of the pool has before a snippet's first, and a script has not.
+FRAMES = 8
+
+# All threads of the process have one limit.
+_limit = sys.getrecursionlimit
+
+
+def get_recursion_limit(original: Callable[[], int]) -> Callable[[], int]:
+    """Return ``sys.getrecursionlimit`` as snippets have it."""
+
+    def getrecursionlimit() -> int:
+        program = PRESENT.program
+        own = None if program is None else program.recursion_limit
+        return original() - FRAMES if own is None else own
+
+    return getrecursionlimit
+
+
+def set_recursion_limit(original: Callable[[int], None]) -> Callable[[int], None]:
+    """Return ``sys.setrecursionlimit`` as snippets have it: it never takes frames from others."""
+
+    def setrecursionlimit(limit: int, /) -> None:
+        program = PRESENT.program
+        if program is None or not isinstance(limit, int) or limit < 1:
+            original(limit)
+        else:
+            program.recursion_limit = limit
+            original(max(limit + FRAMES, _limit()))
+
+    return setrecursionlimit
+
+
+def get_event_loop(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return ``get_event_loop`` of event loop policies as snippets have it: as in the main thread it makes a loop."""
+
+    def get(policy: Any) -> Any:
+        program = PRESENT.program
+        if program is not None and not program.chose_loop and OWNER not in threading.current_thread().__dict__:
+            policy.set_event_loop(policy.new_event_loop())
+        return original(policy)
+
+    return get
+
+
+def set_event_loop(original: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Return ``set_event_loop`` of event loop policies as snippets have it."""
+
+    def set_(policy: Any, loop: Any) -> None:
+        program = PRESENT.program
+        if program is not None:
+            program.chose_loop = True
+        original(policy, loop)
+
+    return set_

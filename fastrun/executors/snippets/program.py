@@ -1,0 +1,116 @@
+"""One snippet as a program: all that it has for itself, as a script has.
+
+Knows a task and its namespace. Does not know how the code is run, nor what the values here are looked up by.
+"""
+
+import builtins
+import sys
+from collections.abc import Callable, Mapping
+from importlib.machinery import BuiltinImporter
+from typing import Any, NamedTuple, Protocol
+
+from fastrun.document.task import Task
+
+# Takes what a task prints: its number, the stream and the bytes. Returns False once the run is over.
+Write = Callable[[int, int, bytes], bool]
+
+# The names that a script finds, see ``python -c 'print(globals())'``.
+_NAMES = {
+    "__name__": "__main__",
+    "__doc__": None,
+    "__package__": None,
+    "__loader__": BuiltinImporter,
+    "__spec__": None,
+    "__builtins__": builtins,
+}
+
+# Whether a script finds an empty ``__annotations__``: later versions make it when it is asked for.
+_HAS_ANNOTATIONS = sys.version_info < (3, 14)
+
+# What a program has in ``own`` for an attribute that it has deleted.
+DELETED = object()
+
+# The name of the attribute of a thread that holds the program by which it was started.
+OWNER = "_fastrun_program"
+
+# Most characters of a name that is surely not too wide to be shown.
+_SHORT = 100
+
+
+class Copies(Protocol):
+    """The copies of this process that snippets fork off, see ``forks``."""
+
+    def open(self) -> None:
+        """Prepare for the first copy."""
+        ...
+
+    def add(self, name: str) -> None:
+        """Add this process, a copy made by the task ``name``."""
+        ...
+
+
+class Shared(NamedTuple):
+    """What all programs of a run share.
+
+    ``write``: see ``Write``. ``marks``: the variables of the run that are in the environment of its tasks.
+    ``parents``: the programs that have started processes, by the number of their task.
+    """
+
+    write: Write
+    marks: Mapping[bytes, bytes]
+    copies: Copies
+    parents: "dict[int, Program]"
+
+
+class Program:
+    """A snippet that runs.
+
+    ``namespace``: its global names. ``file``: the name of its source in tracebacks.
+
+    The class holds what most snippets never change, so that it costs them nothing. ``touched``: whether something else
+    than ``namespace`` has to be tidied up at the end.
+    """
+
+    touched = False
+    # Values of attributes of modules, see ``attributes``.
+    own: dict[str, Any] | None = None
+    # What os.environ holds, encoded.
+    environment: dict[bytes, bytes] | None = None
+    # Functions of ``atexit`` with their arguments.
+    exits: list[tuple[Callable[..., object], tuple[Any, ...], dict[str, Any]]] | None = None
+    # Processes and finalizers of multiprocessing.
+    children: list[Any] | None = None
+    finalizers: list[Any] | None = None
+    # Whether it has started threads; whether this is a copy of it that was forked off.
+    threaded = False
+    is_copy = False
+    # What a copy exits with.
+    exit_status = 0
+    # Whether its source stands in linecache, and the file that other processes import it from.
+    cached = False
+    main_file: str | None = None
+    recursion_limit: int | None = None
+    # Whether it has chosen an event loop for the thread that it runs in.
+    chose_loop = False
+
+    def __init__(self, number: int, task: Task, shared: Shared) -> None:
+        self.number = number
+        self.task = task
+        self.shared = shared
+        name = task.name
+        plain = len(name) <= _SHORT and name.isascii() and name.isprintable() and "#" not in name
+        self.file = f"<task {name}>" if plain else f"<task {task.label}>"
+        namespace: dict[str, Any] = _NAMES.copy()
+        if _HAS_ANNOTATIONS:
+            namespace["__annotations__"] = {}
+        namespace["__file__"] = self.file
+        self.namespace = namespace
+
+    def becomes_parent(self) -> None:
+        """Note that it starts a process."""
+        self.touched = True
+        self.shared.parents[self.number] = self
+
+    def print(self, stream: int, data: bytes) -> bool:
+        """Pass on what it prints. Return False if nothing takes it, as the run is over."""
+        return self.shared.write(self.number, stream, data)

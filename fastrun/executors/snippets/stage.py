@@ -1,0 +1,157 @@
+"""What stands in modules of Python while snippets run, so that each snippet has it for itself.
+
+All runs of a process share it. The functions and classes themselves are in the modules that it names.
+"""
+
+import asyncio
+import atexit
+import importlib
+import linecache
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any, ClassVar, NamedTuple
+
+from fastrun.executors.present import PRESENT
+from fastrun.executors.snippets import ends, environment, forks, main, modules, streams, tracebacks  # noqa: F401  # forks: its hooks
+
+
+class _Change(NamedTuple):
+    """A change of an attribute: ``make`` returns the new value for the original."""
+
+    owner: Any
+    name: str
+    make: Callable[[Any], Any]
+    # Returns the value afterwards for the original.
+    unmake: Callable[[Any], Any] = lambda original: original
+
+
+def _changes() -> list[_Change]:
+    changes = [
+        _Change(threading.Thread, "start", ends.start_thread),
+        _Change(atexit, "register", ends.register),
+        _Change(atexit, "unregister", ends.unregister),
+        _Change(atexit, "_clear", ends.clear_exits),
+        _Change(atexit, "_run_exitfuncs", ends.run_exits),
+        _Change(linecache, "cache", tracebacks.Sources),
+        _Change(subprocess, "_fork_exec", environment.fork_exec),
+        _Change(sys, "getrecursionlimit", modules.get_recursion_limit),
+        _Change(sys, "setrecursionlimit", modules.set_recursion_limit),
+        _Change(os.environ, "__class__", environment.environment_class),
+        _Change(os.environb, "__class__", environment.environment_class),
+    ]
+    if sys.version_info < (3, 14):
+        policy = asyncio.events.BaseDefaultEventLoopPolicy
+        changes += [
+            _Change(policy, "get_event_loop", modules.get_event_loop),
+            _Change(policy, "set_event_loop", modules.set_event_loop),
+            _Change(warnings, "_add_filter", modules.add_filter),
+            _Change(warnings, "resetwarnings", modules.reset_warnings),
+            _Change(warnings, "_showwarnmsg", modules.show_warning),
+        ]
+    return [
+        *changes,
+        *(
+            _Change(own.module, "__class__", own.change, own.change_back)
+            for own in (modules.OF_THREADING, modules.OF_WARNINGS, modules.OF_SYS)
+        ),
+    ]
+
+
+class _Watch:
+    """Finds the modules that are changed as soon as they are imported."""
+
+    _CHANGES: ClassVar = {
+        "multiprocessing.process": ends.watch_processes,
+        "multiprocessing.util": ends.watch_finalizers,
+    }
+
+    def __init__(self) -> None:
+        for name, change in self._CHANGES.items():
+            if name in sys.modules:
+                change(sys.modules[name])
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        change = self._CHANGES.get(name)
+        spec = None if change is None else PathFinder.find_spec(name, path, target)
+        if change is None or spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            change(module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+class _Fresh:
+    """Finds the modules that a task has made just now: the other finders may remember folders as they were."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if PRESENT.program is None:
+            return None
+        importlib.invalidate_caches()
+        return PathFinder.find_spec(name, path, target)
+
+
+_installed = 0
+_kept = False
+_originals: list[tuple[_Change, Any]] = []
+_finders: list[Any] = []
+_main: ModuleType | None = None
+_limit = 0
+
+
+def install() -> None:
+    """Make the changes, unless they are made."""
+    global _installed, _main, _limit
+    _installed += 1
+    if _installed > 1:
+        return
+    for route, name in zip(streams.ROUTES, streams.NAMES, strict=True):
+        route.fallback = getattr(sys, name, None)
+    _limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(_limit + modules.FRAMES)
+    for change in _changes():
+        original = getattr(change.owner, change.name)
+        _originals.append((change, original))
+        setattr(change.owner, change.name, change.make(original))
+    # Behind the classes of the modules, where C code finds them.
+    vars(sys).update(zip(streams.NAMES, streams.ROUTES, strict=True))
+    vars(sys)["unraisablehook"] = tracebacks.print_unraisable
+    vars(threading)["excepthook"] = tracebacks.print_of_thread
+    _main = sys.modules["__main__"]
+    sys.modules["__main__"] = main.Main(_main)
+    _finders[:] = _Watch(), _Fresh()
+    sys.meta_path.insert(0, _finders[0])
+    sys.meta_path.append(_finders[1])
+
+
+def uninstall() -> None:
+    """Take the changes back, once no run needs them."""
+    global _installed
+    _installed -= 1
+    if _installed or _kept:
+        return
+    for finder in _finders:
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+    if _main is not None:
+        sys.modules["__main__"] = _main
+    while _originals:
+        change, original = _originals.pop()
+        setattr(change.owner, change.name, change.unmake(original))
+    sys.setrecursionlimit(_limit)
+
+
+def keep() -> None:
+    """Keep the changes to the end of this process, which was started to run a document."""
+    global _kept
+    _kept = streams.drops_late_output = modules.starts_programs = True
