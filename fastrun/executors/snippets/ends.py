@@ -59,6 +59,7 @@ def end_program(program: Program) -> bool:
     if program.cached:
         linecache.cache.pop(program.file, None)
     remove_main_file(program)
+    program.has_ended = True
     return flushed
 
 
@@ -243,6 +244,21 @@ def start_thread(original: Callable[[threading.Thread], None]) -> Callable[[thre
     return start
 
 
+def start_bare_thread(original: Callable[..., int]) -> Callable[..., int]:
+    """Return ``_thread.start_new_thread`` as snippets have it."""
+
+    def start_new_thread(function: Callable[..., object], /, *arguments: Any) -> int:
+        program = PRESENT.program
+
+        def begin(*inner: Any, **keywords: Any) -> None:
+            PRESENT.program = program
+            function(*inner, **keywords)
+
+        return original(function if program is None else begin, *arguments)
+
+    return start_new_thread
+
+
 def register(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``atexit.register`` as snippets have it: a function that the snippet itself registers runs at its end.
 
@@ -276,14 +292,8 @@ def unregister(original: Callable[[Any], None]) -> Callable[[Any], None]:
     return unregister
 
 
-def watch_processes(module: Any) -> None:
-    """Have ``multiprocessing.process`` note which program starts a process."""
-    original, all_children = module.BaseProcess.start, module.active_children
-
-    def active_children() -> list[Any]:
-        program = PRESENT.program
-        children = all_children()
-        return children if program is None else [child for child in children if child in (program.children or ())]
+def start_child(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return ``BaseProcess.start`` of multiprocessing as snippets have it: the process is its program's child."""
 
     def start(self: Any) -> None:
         original(self)
@@ -292,13 +302,22 @@ def watch_processes(module: Any) -> None:
             program.children = [*(program.children or ()), self]
             program.becomes_parent()
 
-    module.BaseProcess.start = start
-    module.active_children = active_children
+    return start
 
 
-def watch_finalizers(module: Any) -> None:
-    """Have ``multiprocessing.util`` note which program makes what is to be finalized: a pool, a manager."""
-    original = module.Finalize.__init__
+def own_children(original: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
+    """Return ``active_children`` of multiprocessing as snippets have it."""
+
+    def active_children() -> list[Any]:
+        program = PRESENT.program
+        children = original()
+        return children if program is None else [child for child in children if child in (program.children or ())]
+
+    return active_children
+
+
+def make_finalizer(original: Callable[..., None]) -> Callable[..., None]:
+    """Return ``Finalize.__init__`` of multiprocessing as snippets have it: for a pool or a manager of its program."""
 
     def init(self: Any, obj: object, *arguments: Any, **keywords: Any) -> None:
         original(self, obj, *arguments, **keywords)
@@ -308,7 +327,16 @@ def watch_finalizers(module: Any) -> None:
             program.finalizers = [*(program.finalizers or ()), self]
             program.touched = True
 
-    module.Finalize.__init__ = init
+    return init
+
+
+def give_up(program: Program) -> None:
+    """Have multiprocessing forget the children of a program: at the end of this process it would wait for them."""
+    program.is_given_up = True
+    for finalizer in program.finalizers or ():
+        finalizer.cancel()
+    for child in program.children or ():
+        sys.modules["multiprocessing.process"]._children.discard(child)  # noqa: SLF001
 
 
 def clear_exits(original: Callable[[], None]) -> Callable[[], None]:

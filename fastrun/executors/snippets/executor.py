@@ -25,7 +25,7 @@ from fastrun.executors.guardian.leftovers import end_leftovers
 from fastrun.executors.guardian.marks import encode_name
 from fastrun.executors.guardian.table import EVAL
 from fastrun.executors.shortage import Slots
-from fastrun.executors.snippets.ends import living_threads
+from fastrun.executors.snippets.ends import give_up, living_threads
 from fastrun.executors.snippets.snippet import Interpreter
 from fastrun.executors.snippets.stage import install, uninstall
 from fastrun.outcome import FIRST_START, OK, Cause, Outcome, Status
@@ -227,6 +227,9 @@ class SnippetExecutor:
     async def _end_processes(self) -> None:
         """End the processes that snippets left behind, and name their tasks."""
         interpreter = self._interpreter
+        for program in interpreter.parents.values():
+            if not program.has_ended:
+                give_up(program)
         if interpreter.parents:
             guardian = self._guardian
             await end_leftovers(

@@ -4,14 +4,16 @@ A fork copies the thread that calls it, with fastrun's signal handlers and locks
 the copy does.
 """
 
-import asyncio
 import importlib
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from contextlib import suppress
+from operator import attrgetter
+from typing import BinaryIO
 
 from fastrun.executors.guardian.marks import encode_name
 from fastrun.executors.guardian.proc import Identity, start_time
@@ -21,6 +23,9 @@ from fastrun.executors.snippets.streams import write_descriptor
 
 # The signals that a run handles, see ``runner.signals``.
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP)
+
+# Seconds that a thread sleeps which is not to go on.
+_FOREVER = 1e6
 
 # By thread that forks, the signals that it blocked before.
 _blocked: dict[int, set[int | signal.Signals]] = {}
@@ -67,8 +72,9 @@ def _before() -> None:
     if program is not None:
         program.shared.copies.open()
         program.becomes_parent()
-        for lock in _locks():
-            lock.acquire()
+        while program.is_given_up:
+            # Processes that it starts from now on would outlive the run.
+            time.sleep(_FOREVER)
         # A signal that reached the copy before it has its own handlers would be lost.
         _blocked[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
 
@@ -76,8 +82,6 @@ def _before() -> None:
 def _after_in_parent() -> None:
     blocked = _blocked.pop(threading.get_ident(), None)
     if blocked is not None:
-        for lock in _locks():
-            lock.release()
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
@@ -95,14 +99,27 @@ def _after_in_child() -> None:
     program.threaded = False
     program.children = program.finalizers = None
     copies.add(program.task.name)
+    _renew_locks()
     _forget_imports_of_others()
     _after_in_parent()
 
 
-def _locks() -> list[Any]:
-    """Return locks of Python's library that another snippet may hold for a moment: a copy would wait for ever."""
-    tempfile = sys.modules.get("tempfile")
-    return [asyncio.events._lock, *([tempfile._once_lock] if tempfile else [])]  # type: ignore[attr-defined]  # noqa: SLF001
+# Locks of Python's library that another snippet may hold at the moment of a fork: a copy would wait for ever. Others,
+# those of ``logging`` for example, are made new by their own modules.
+_LOCKS = (
+    ("tempfile", "_once_lock"),
+    ("_strptime", "_cache_lock"),
+    ("sysconfig", "_CONFIG_VARS_LOCK"),
+    ("asyncio.events", "_lock"),
+    ("asyncio.mixins", "_global_lock"),
+    ("multiprocessing.resource_tracker", "_resource_tracker._lock"),
+)
+
+
+def _renew_locks() -> None:
+    for module, name in _LOCKS:
+        with suppress(KeyError, AttributeError):
+            attrgetter(f"{name}._at_fork_reinit")(sys.modules[module])()
 
 
 def _forget_imports_of_others() -> None:

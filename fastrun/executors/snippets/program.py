@@ -84,6 +84,9 @@ class Program:
     # Whether it has started threads; whether this is a copy of it that was forked off.
     threaded = False
     is_copy = False
+    # Whether its end was told; whether the run has given up on it.
+    has_ended = False
+    is_given_up = False
     # What a copy exits with.
     exit_status = 0
     # Whether its source stands in linecache, and the file that other processes import it from.

@@ -3,6 +3,7 @@
 All runs of a process share it. The functions and classes themselves are in the modules that it names.
 """
 
+import _thread
 import asyncio
 import atexit
 import importlib
@@ -12,10 +13,10 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets import ends, environment, forks, main, modules, streams, tracebacks  # noqa: F401  # forks: its hooks
@@ -34,6 +35,7 @@ class _Change(NamedTuple):
 def _changes() -> list[_Change]:
     changes = [
         _Change(threading.Thread, "start", ends.start_thread),
+        _Change(_thread, "start_new_thread", ends.start_bare_thread),
         _Change(atexit, "register", ends.register),
         _Change(atexit, "unregister", ends.unregister),
         _Change(atexit, "_clear", ends.clear_exits),
@@ -63,29 +65,34 @@ def _changes() -> list[_Change]:
     ]
 
 
+def _changes_of_processes(module: Any) -> list[_Change]:
+    return [
+        _Change(module.BaseProcess, "start", ends.start_child),
+        _Change(module, "active_children", ends.own_children),
+    ]
+
+
+def _changes_of_finalizers(module: Any) -> list[_Change]:
+    return [_Change(module.Finalize, "__init__", ends.make_finalizer)]
+
+
+# The changes of modules that most runs do not import.
+_LATER = {"multiprocessing.process": _changes_of_processes, "multiprocessing.util": _changes_of_finalizers}
+
+
 class _Watch:
     """Finds the modules that are changed as soon as they are imported."""
 
-    _CHANGES: ClassVar = {
-        "multiprocessing.process": ends.watch_processes,
-        "multiprocessing.util": ends.watch_finalizers,
-    }
-
-    def __init__(self) -> None:
-        for name, change in self._CHANGES.items():
-            if name in sys.modules:
-                change(sys.modules[name])
-
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        change = self._CHANGES.get(name)
-        spec = None if change is None else PathFinder.find_spec(name, path, target)
-        if change is None or spec is None or spec.loader is None:
+        changes = _LATER.get(name)
+        spec = None if changes is None else PathFinder.find_spec(name, path, target)
+        if changes is None or spec is None or spec.loader is None:
             return None
         execute = spec.loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            change(module)
+            _apply(changes(module))
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
@@ -119,10 +126,10 @@ def install() -> None:
         route.fallback = getattr(sys, name, None)
     _limit = sys.getrecursionlimit()
     sys.setrecursionlimit(_limit + modules.FRAMES)
-    for change in _changes():
-        original = getattr(change.owner, change.name)
-        _originals.append((change, original))
-        setattr(change.owner, change.name, change.make(original))
+    for name, changes in _LATER.items():
+        if name in sys.modules:
+            _apply(changes(sys.modules[name]))
+    _apply(_changes())
     # Behind the classes of the modules, where C code finds them.
     vars(sys).update(zip(streams.NAMES, streams.ROUTES, strict=True))
     vars(sys)["unraisablehook"] = tracebacks.print_unraisable
@@ -132,6 +139,13 @@ def install() -> None:
     _finders[:] = _Watch(), _Fresh()
     sys.meta_path.insert(0, _finders[0])
     sys.meta_path.append(_finders[1])
+
+
+def _apply(changes: Iterable[_Change]) -> None:
+    for change in changes:
+        original = getattr(change.owner, change.name)
+        _originals.append((change, original))
+        setattr(change.owner, change.name, change.make(original))
 
 
 def uninstall() -> None:
