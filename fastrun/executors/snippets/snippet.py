@@ -84,9 +84,10 @@ class Interpreter:
             return _script_code(program, task.script)
         source = task.arguments
         code = compile(source, program.file, "exec", dont_inherit=True)
-        # The name in the code of a function cannot be replaced so easily.
+        # A script has no source here. The name in the code of a function cannot be replaced so easily.
         if (
-            len(self._codes) < _CODES_KEPT
+            source
+            and len(self._codes) < _CODES_KEPT
             and len(source) <= _LONGEST_KEPT
             and not any(isinstance(constant, CodeType) for constant in code.co_consts)
         ):
