@@ -16,8 +16,8 @@ from fastrun.document.parse import parse, read
 from fastrun.document.task import Document, Task
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.present import end_with_run
 from fastrun.executors.snippets.executor import SnippetExecutor
-from fastrun.executors.snippets.stage import keep
 from fastrun.outcome import Report
 from fastrun.plan.graph import Graph, build
 from fastrun.plan.lanes import lanes_of
@@ -197,7 +197,7 @@ class Prepared(NamedTuple):
                 self.setup.abandon()
                 raise
         if signals is not None:
-            keep()
+            end_with_run()
             signals.handle()
         try:
             return await self.run.run()

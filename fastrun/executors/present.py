@@ -1,4 +1,4 @@
-"""The snippet whose code a thread runs."""
+"""The snippet whose code a thread runs, and whether this process is there for one run."""
 
 import threading
 from typing import Any
@@ -14,3 +14,12 @@ class _Present(threading.local):
 
 
 PRESENT = _Present()
+
+# Whether this process was started to run a document, and ends with that run.
+ends_with_run = False
+
+
+def end_with_run() -> None:
+    """Note that this process ends with its run."""
+    global ends_with_run
+    ends_with_run = True

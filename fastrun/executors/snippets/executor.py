@@ -13,25 +13,23 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastrun.document.task import Task
 from fastrun.executors.guardian.guardian import Guardian
-from fastrun.executors.guardian.leftovers import end_leftovers
-from fastrun.executors.guardian.marks import encode_name
 from fastrun.executors.guardian.table import EVAL
 from fastrun.executors.shortage import Slots
-from fastrun.executors.snippets.ends import give_up, living_threads
-from fastrun.executors.snippets.snippet import Interpreter
-from fastrun.executors.snippets.stage import install, uninstall
 from fastrun.outcome import FIRST_START, OK, Cause, Outcome, Status
 from fastrun.protocols import CHAIN_SECONDS, Chain, Events, Job
 from fastrun.settings import DEFAULTS, RunSettings
 from fastrun.text import printable
+
+if TYPE_CHECKING:
+    from fastrun.executors.snippets.snippet import Interpreter
 
 # Seconds that snippets wait, with every thread busy, before threads are added. A chain of small snippets takes four
 # times as long with 32 threads as with one: the idle threads fight for the interpreter's lock.
@@ -91,7 +89,8 @@ class SnippetExecutor:
         # Whether a failure in one thread keeps all threads from starting snippets, until the run has said whether more
         # may start.
         self._fail_fast = settings.keep_going > 0
-        self._interpreter = Interpreter(guardian.run_id, self._print, self._recall_for if self._fail_fast else None)
+        # Made for the first snippet.
+        self._interpreter: Interpreter | None = None
         # How often snippets that had not started were to go back, and how many of these times the loop knows of.
         self._recalls = 0
         self._known_recalls = 0
@@ -99,8 +98,6 @@ class SnippetExecutor:
         self._undescribed: set[int] = set()
         # With ``fail_fast``, by the head of a chain: the recalls known when the loop handed the chain over.
         self._handed_over: dict[int, int] = {}
-        # Whether Python's modules are changed for snippets.
-        self._installed = False
         self._grace = settings.grace
         self._interrupted = False
         # Whether snippets may still run once this is closed.
@@ -125,10 +122,8 @@ class SnippetExecutor:
             for number in heads:
                 self._events.task_ended(number, None)
             return
-        if not self._installed:
-            # Before the threads: they take the changes for what they are used to.
-            self._installed = True
-            install()
+        if self._interpreter is None:
+            self._interpreter = self._make_interpreter()
         if not self._threads and not self._add_thread():
             outcome = Outcome(Status.FAILED, Cause.NO_THREAD)
             failed = self._slots.refused(self._events, 0, outcome.reason)
@@ -214,42 +209,24 @@ class SnippetExecutor:
         self._closed = True
         for number, task in self._abandoned.items():
             self._gave_up = True
-            self._events.warning(f"{task.label}: {self._still_runs(number)} after its time; it ends with this process")
+            name = self._interpreter.name_thread(number) if self._interpreter is not None else ""
+            runs = f"its thread {printable(name)} still runs" if name else "still runs"
+            self._events.warning(f"{task.label}: {runs} after its time; it ends with this process")
         for _ in self._threads:
             self._jobs.put(None)
         if not self._gave_up:
             for thread in self._threads:
                 thread.join()
-        await self._end_processes()
-        if self._installed:
-            uninstall()
-
-    async def _end_processes(self) -> None:
-        """End the processes that snippets left behind, and name their tasks."""
-        interpreter = self._interpreter
-        for program in interpreter.parents.values():
-            if not program.has_ended:
-                give_up(program)
-        if interpreter.parents:
-            guardian = self._guardian
-            await end_leftovers(
-                guardian.run_id,
-                (),
-                0.0 if self._gave_up else self._grace,
-                self._events.warning,
-                guardian.named,
-                of={encode_name(program.task.name) for program in interpreter.parents.values()},
-                more=interpreter.living_processes,
-            )
-            interpreter.copies.close()
-
-    def _still_runs(self, number: int) -> str:
-        """Return what of a task that was given up on still runs."""
-        program = self._interpreter.ending.get(number)
-        names = [] if program is None else [thread.name for thread in living_threads(program)]
-        return f"its thread {printable(names[0])} still runs" if names else "still runs"
+        if self._interpreter is not None:
+            grace = 0.0 if self._gave_up else self._grace
+            await self._interpreter.close(self._guardian, grace, self._events.warning)
 
     # In the loop's thread
+
+    def _make_interpreter(self) -> "Interpreter":
+        from fastrun.executors.snippets.snippet import Interpreter  # 2 ms, which a run of commands does not need
+
+        return Interpreter(self._guardian.run_id, self._print, self._recall_for if self._fail_fast else None)
 
     def _add_thread(self) -> bool:
         thread = threading.Thread(target=self._work, name="fastrun-eval", daemon=True)
@@ -332,15 +309,18 @@ class SnippetExecutor:
 
     def _work(self) -> None:
         row = self._table.reserve()
+        if self._interpreter is None:
+            return
+        run = self._interpreter.run
         # Threads that a snippet starts inherit it, and are a script's: it waits for them. That this thread is not
         # waited for at the end of the process was decided when it was started.
         threading.current_thread()._daemonic = False  # type: ignore[attr-defined]  # noqa: SLF001
         while (chain := self._jobs.get()) is not None:
-            self._run_chain(chain, row)
+            self._run_chain(chain, row, run)
             # The tasks are not held while the thread waits for the next chain.
             del chain
 
-    def _run_chain(self, chain: Chain, row: int) -> None:
+    def _run_chain(self, chain: Chain, row: int, run: Callable[[int, Task], Outcome]) -> None:
         news = self._news
         last = len(chain) - 1
         until = time.monotonic() + CHAIN_SECONDS if last else 0.0
@@ -354,7 +334,7 @@ class SnippetExecutor:
                 self._wake()
             self._table.write(row, EVAL, 0, task.name)
             # A context of its own: variables that a snippet sets do not reach the next on this thread.
-            outcome = Context().run(self._interpreter.run, number, task)
+            outcome = Context().run(run, number, task)
             self._table.clear(row)
             if outcome is not OK:
                 self._tell_failure(number, outcome)

@@ -8,14 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from fastrun.executors import present
 from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets.attributes import Own
 from fastrun.executors.snippets.program import OWNER, Program
 from fastrun.executors.snippets.streams import make_input, make_output
 from fastrun.protocols import STDERR, STDOUT
-
-# Whether the first entry of ``sys.path`` was put there for the program that calls fastrun.
-starts_programs = False
 
 
 def _argv(program: Program) -> list[str]:
@@ -28,7 +26,7 @@ def _path(program: Program) -> list[str]:
     path = list(OF_SYS.outside("path"))
     first = "" if program.task.script is None else os.path.dirname(program.file)
     if not sys.flags.safe_path:
-        if starts_programs:
+        if present.ends_with_run:
             # The folder of the command ``fastrun``, or the folder in which ``python -m fastrun`` was started.
             path[:1] = [first]
         elif first:
@@ -108,8 +106,9 @@ def show_warning(_: Callable[[Any], None]) -> Callable[[Any], None]:
     return _showwarnmsg
 
 
-# Frames that a thread of the pool has before a snippet's first, and a script has not.
-FRAMES = 8
+# Frames that a thread of the pool has before a snippet's first, and a script has not. Measured: Python 3.11 counts two
+# calls of C code as well.
+FRAMES = 8 if sys.version_info < (3, 12) else 6
 
 # All threads of the process have one limit.
 _limit = sys.getrecursionlimit

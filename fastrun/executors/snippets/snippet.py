@@ -1,6 +1,6 @@
 """One snippet: its code, its namespace and its failure.
 
-Runs a snippet in the thread that calls it. Does not know the pool, chains nor the loop.
+Runs a snippet in the thread that calls it. Does not know the pool nor chains.
 """
 
 import os
@@ -11,12 +11,15 @@ from sys import getrefcount
 from types import CodeType
 
 from fastrun.document.task import Task
+from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.guardian.leftovers import end_leftovers
 from fastrun.executors.guardian.marks import encode_name, variables
 from fastrun.executors.guardian.proc import Identity, start_time
 from fastrun.executors.present import PRESENT
-from fastrun.executors.snippets.ends import end_program
+from fastrun.executors.snippets.ends import end_program, give_up, living_threads
 from fastrun.executors.snippets.forks import Copies
 from fastrun.executors.snippets.program import Program, Shared, Write
+from fastrun.executors.snippets.stage import install, uninstall
 from fastrun.executors.snippets.tracebacks import safe_text, traceback_text, without_our_frames
 from fastrun.outcome import OK, Cause, Outcome, Status
 from fastrun.protocols import STDERR
@@ -40,14 +43,13 @@ class Interpreter:
         ``on_failure``: told the number of a task as soon as it has failed. Its failure is described only afterwards,
         which takes a while.
         """
-        self.copies = Copies()
+        self._copies = Copies()
         # By number, the snippets whose code has ended, and whose threads or processes may not have.
-        self.ending: dict[int, Program] = {}
-        # By number, the snippets that have started processes.
-        self.parents: dict[int, Program] = {}
-        self._shared = Shared(write, variables(run_id), self.copies, self.parents)
+        self._ending: dict[int, Program] = {}
+        self._shared = Shared(write, variables(run_id), self._copies, {})
         self._on_failure = on_failure
         self._codes: dict[str, CodeType] = {}
+        install()
 
     def run(self, number: int, task: Task) -> Outcome:
         """Run a snippet in the present context, which must be one of its own. Any exception is a failure."""
@@ -69,10 +71,28 @@ class Interpreter:
         program.namespace.clear()
         return outcome
 
-    def living_processes(self) -> Iterator[tuple[Identity, bytes]]:
+    def name_thread(self, number: int) -> str:
+        """Return the name of a thread that a task waits for at its end, empty if it does not."""
+        program = self._ending.get(number)
+        return "" if program is None else next((thread.name for thread in living_threads(program)), "")
+
+    async def close(self, guardian: Guardian, grace: float, warn: Callable[[str], None]) -> None:
+        """End the processes that snippets left behind, and take back the changes of Python's modules."""
+        programs = self._shared.parents.values()
+        for program in programs:
+            if not program.has_ended:
+                give_up(program)
+        if programs:
+            of = {encode_name(program.task.name) for program in programs}
+            more = self._living_processes
+            await end_leftovers(guardian.run_id, (), grace, warn, guardian.named, of=of, more=more)
+            self._copies.close()
+        uninstall()
+
+    def _living_processes(self) -> Iterator[tuple[Identity, bytes]]:
         """Yield the processes without a mark that snippets have left, and their tasks as marks name them."""
-        yield from self.copies.living()
-        for program in list(self.parents.values()):
+        yield from self._copies.living()
+        for program in list(self._shared.parents.values()):
             for child in program.children or ():
                 if child.pid and (start := start_time(child.pid)):
                     yield Identity(child.pid, start), encode_name(program.task.name)
@@ -111,10 +131,10 @@ class Interpreter:
                 end_program(program)
             finally:
                 os._exit(program.exit_status)
-        self.ending[program.number] = program
+        self._ending[program.number] = program
         if not end_program(program) and outcome is OK:
             outcome = Outcome(Status.FAILED, Cause.EXIT, _NOT_FLUSHED)
-        del self.ending[program.number]
+        del self._ending[program.number]
         return outcome
 
 

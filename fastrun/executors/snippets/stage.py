@@ -18,6 +18,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from fastrun.executors import present
 from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets import ends, environment, forks, main, modules, streams, tracebacks  # noqa: F401  # forks: its hooks
 
@@ -109,7 +110,6 @@ class _Fresh:
 
 
 _installed = 0
-_kept = False
 _originals: list[tuple[_Change, Any]] = []
 _finders: list[Any] = []
 _main: ModuleType | None = None
@@ -152,7 +152,7 @@ def uninstall() -> None:
     """Take the changes back, once no run needs them."""
     global _installed
     _installed -= 1
-    if _installed or _kept:
+    if _installed or present.ends_with_run:
         return
     for finder in _finders:
         if finder in sys.meta_path:
@@ -163,9 +163,3 @@ def uninstall() -> None:
         change, original = _originals.pop()
         setattr(change.owner, change.name, change.unmake(original))
     sys.setrecursionlimit(_limit)
-
-
-def keep() -> None:
-    """Keep the changes to the end of this process, which was started to run a document."""
-    global _kept
-    _kept = streams.drops_late_output = modules.starts_programs = True

@@ -12,6 +12,7 @@ import os
 import sys
 from typing import Any, TextIO
 
+from fastrun.executors import present
 from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets.program import DELETED, Program
 from fastrun.protocols import STDERR, STDOUT
@@ -155,13 +156,11 @@ class Route(io.TextIOBase):
 # and a snippet's thread may be in it when the streams are put back. Source: builtin_print in Python/bltinmodule.c.
 ROUTES = tuple(Route(stream) for stream in range(len(NAMES)))
 
-# Whether output of snippets' threads after the run is dropped: it would stand among the lines of the report.
-drops_late_output = False
-
 
 def _pass_on(program: Program, stream: int, data: bytes) -> None:
     """Pass data on to a program's task or, when its run is over, to the original stream."""
-    if data and not program.print(stream, data) and not drops_late_output:
+    # In a process that ends with its run, late output of a thread would stand among the lines of the report.
+    if data and not program.print(stream, data) and not present.ends_with_run:
         fallback = ROUTES[stream].fallback
         buffer = getattr(fallback, "buffer", None)
         if buffer is not None:
