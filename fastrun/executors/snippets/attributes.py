@@ -6,7 +6,7 @@ what stands in the module's dictionary. Knows programs and modules; not what the
 
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets.program import DELETED, Program
@@ -36,7 +36,9 @@ class Own(NamedTuple):
         present = vars(self.module)
         _outside.update((self.key(attribute), present[attribute]) for attribute in self.make if attribute in present)
         properties = {attribute: _Property(self.key(attribute), make) for attribute, make in self.make.items()}
-        return type("module", (original,), properties)
+        # A module without ``__getattr__`` has its attributes read past the properties by code that has run often.
+        # Source: specialize_module_load_attr in CPython's Python/specialize.c, from 3.14 on.
+        return type("module", (original,), {**properties, "__getattr__": _raise_missing})
 
     def change_back(self, original: type) -> type:
         """Give the module the values that its attributes have by now outside of snippets. Return its class then."""
@@ -47,6 +49,10 @@ class Own(NamedTuple):
             else:
                 vars(self.module)[attribute] = value
         return original
+
+
+def _raise_missing(module: ModuleType, name: str) -> NoReturn:
+    raise AttributeError(f"module '{module.__name__}' has no attribute '{name}'")
 
 
 # By key, values outside of snippets.
@@ -70,7 +76,7 @@ class _Property:
             if value is _MISSING:
                 value = values[self._key] = self._make(program)
         if value is DELETED:
-            raise AttributeError(f"module '{module.__name__}' has no attribute '{self._key.rpartition('.')[2]}'")
+            _raise_missing(module, self._key.rpartition(".")[2])
         return value
 
     def __set__(self, module: ModuleType, value: Any) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets.main import remove_main_file
 from fastrun.executors.snippets.program import DELETED, OWNER, Program
-from fastrun.executors.snippets.tracebacks import Unraisable, print_unraisable, without_our_frames
+from fastrun.executors.snippets.tracebacks import Unraisable, print_unraisable, safe_repr, without_our_frames
 
 # The base of all files that are written in C. Unlike ``io.IOBase`` it asks no object what it is.
 _FILE: type = io.IOBase.__base__ or io.IOBase
@@ -99,7 +99,11 @@ def _run_exits(program: Program) -> None:
         try:
             function(*arguments, **keywords)
         except BaseException as error:
-            _report(error, "Exception ignored in atexit callback", function)
+            where = "Exception ignored in atexit callback"
+            if sys.version_info >= (3, 13):
+                _report(error, f"{where} {safe_repr(function)}", None)
+            else:
+                _report(error, where, function)
 
 
 def _end_children(program: Program) -> None:

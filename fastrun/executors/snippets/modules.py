@@ -1,6 +1,7 @@
 """What each snippet has for itself of ``sys``, ``threading``, ``warnings`` and ``asyncio``, as a script has."""
 
 import os
+import re
 import sys
 import threading
 import warnings
@@ -52,10 +53,13 @@ OF_SYS = Own(
 
 OF_THREADING = Own(threading, {"excepthook": lambda _: threading.__excepthook__})
 
+# From Python 3.12 on a fork beside threads is warned of. A script has no others, and fastrun takes care of its own.
+_FORKS_BESIDE_THREADS = ("ignore", re.compile(".*is multi-threaded, use of fork"), DeprecationWarning, None, 0)
+
 OF_WARNINGS: Own = Own(
     warnings,
     {
-        "filters": lambda _: OF_WARNINGS.outside("filters")[:],
+        "filters": lambda _: [_FORKS_BESIDE_THREADS, *OF_WARNINGS.outside("filters")],
         "onceregistry": lambda _: {},
         "showwarning": lambda _: OF_WARNINGS.outside("showwarning"),
         "_showwarnmsg_impl": lambda _: OF_WARNINGS.outside("_showwarnmsg_impl"),

@@ -6,7 +6,6 @@ All runs of a process share it. The functions and classes themselves are in the 
 import _thread
 import asyncio
 import atexit
-import importlib
 import linecache
 import os
 import subprocess
@@ -105,7 +104,12 @@ class _Fresh:
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if PRESENT.program is None:
             return None
-        importlib.invalidate_caches()
+        # As ``importlib.invalidate_caches`` does, which may import modules itself, some of which are optional.
+        for folder, finder in list(sys.path_importer_cache.items()):
+            if finder is None:
+                sys.path_importer_cache.pop(folder, None)
+            elif hasattr(finder, "invalidate_caches"):
+                finder.invalidate_caches()
         return PathFinder.find_spec(name, path, target)
 
 

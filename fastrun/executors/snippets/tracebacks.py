@@ -27,6 +27,14 @@ def safe_text(value: object) -> str:
         return "<no text: __str__ failed>"
 
 
+def safe_repr(thing: object) -> str:
+    """Return ``repr(thing)``, or a text that says that it raised."""
+    try:
+        return "".join(repr(thing))
+    except BaseException:
+        return f"<{type(thing).__name__} object: __repr__ failed>"
+
+
 def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
     """Return a traceback from the snippet's first frame on."""
     while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == _OUR_FILES:
@@ -102,11 +110,10 @@ def _lines(source: str) -> list[str]:
 
 def ignored_text(error: BaseException, where: str, thing: object, trace: TracebackType | None = None) -> str:
     """Return what Python prints of an exception that it cannot raise: ``where`` it came from, which ``thing``."""
-    try:
-        shown = repr(thing)
-    except BaseException:
-        shown = f"<{type(thing).__name__} object: __repr__ failed>"
-    return f"{where}: {shown}\n{traceback_text(error, trace)}"
+    if thing is None:
+        # Later versions of Python name it in ``where``.
+        return f"{where}:\n{traceback_text(error, trace)}"
+    return f"{where}: {safe_repr(thing)}\n{traceback_text(error, trace)}"
 
 
 # What stands in ``threading`` and ``sys`` while snippets run. Python's own hooks are written in C, and do not find the
