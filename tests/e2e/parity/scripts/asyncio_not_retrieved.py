@@ -1,0 +1,16 @@
+"""The exception of a task that nothing waits for is logged."""
+
+import asyncio
+
+
+async def fail():
+    raise ValueError("not retrieved")
+
+
+async def main():
+    asyncio.create_task(fail())
+    await asyncio.sleep(0.01)
+    print("goes on")
+
+
+asyncio.run(main())

@@ -1,0 +1,7 @@
+"""A script sees no variable that another one sets."""
+
+import os
+import time
+
+time.sleep(0.05)
+print(sorted(name for name in os.environ if name.startswith("ENVIRON_")))

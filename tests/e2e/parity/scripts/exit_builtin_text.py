@@ -1,0 +1,3 @@
+"""``quit`` takes a text, as ``sys.exit`` does."""
+
+quit("quits")

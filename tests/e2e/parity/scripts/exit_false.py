@@ -1,0 +1,5 @@
+"""``sys.exit(False)`` is 0."""
+
+import sys
+
+sys.exit(False)

@@ -1,0 +1,5 @@
+"""``sys.exit()`` ends a script well."""
+
+import sys
+
+sys.exit()

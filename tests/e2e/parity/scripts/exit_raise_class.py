@@ -1,0 +1,3 @@
+"""``raise SystemExit`` without a call."""
+
+raise SystemExit

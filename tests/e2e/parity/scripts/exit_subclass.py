@@ -1,0 +1,8 @@
+"""A subclass of SystemExit counts as one, with its ``code``."""
+
+
+class Leave(SystemExit):
+    pass
+
+
+raise Leave(4)

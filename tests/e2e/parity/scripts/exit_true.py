@@ -1,0 +1,5 @@
+"""``sys.exit(True)`` is 1."""
+
+import sys
+
+sys.exit(True)

@@ -1,0 +1,5 @@
+"""``sys.exit`` of a tuple prints it."""
+
+import sys
+
+sys.exit((1, 2))

@@ -1,0 +1,14 @@
+"""Two scripts that import modules of the same name from folders of their own get their own: the first."""
+
+import os
+import sys
+import time
+
+os.mkdir("imports_path_first")
+with open("imports_path_first/parity_settings.py", "w") as file:
+    file.write("value = 'first'\n")
+sys.path.insert(0, os.path.abspath("imports_path_first"))
+time.sleep(0.05)
+import parity_settings
+
+print(parity_settings.value)

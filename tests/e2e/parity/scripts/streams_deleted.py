@@ -1,0 +1,6 @@
+"""Without ``sys.stdout`` print raises RuntimeError."""
+
+import sys
+
+del sys.stdout
+print("lost")

@@ -1,0 +1,5 @@
+"""Standard output cannot be read."""
+
+import sys
+
+sys.stdout.read()

@@ -1,0 +1,5 @@
+"""A command that does not exist."""
+
+import subprocess
+
+subprocess.run(["/nonexistent/command"])

@@ -1,0 +1,3 @@
+"""A warning of the compiler names the script's line."""
+
+print(() is 0)

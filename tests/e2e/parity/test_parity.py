@@ -1,0 +1,69 @@
+"""A snippet does what its text does as ``python FILE``: prints, writes, leaves behind and returns the same.
+
+The scripts of a topic run one after the other in one document, and all scripts at once in another. Scripts that change
+what belongs to a whole process are in ``process_only``.
+"""
+
+from __future__ import annotations
+
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import LIMIT
+from tools.parity import WHERE, Interpreter, Result, differences, scripts_of
+
+FOLDER = Path(__file__).parent
+SCRIPTS = scripts_of(FOLDER / "scripts")
+PROCESS_ONLY = scripts_of(FOLDER / "process_only")
+
+# Most scripts of a topic in one document: a failure takes no longer to be found, and a run costs little beside them.
+_MOST = 12
+
+python = Interpreter(timeout=LIMIT / 4)
+
+
+def topics(scripts: list[Path]) -> dict[str, list[Path]]:
+    """Return the scripts by the first word of their names; large topics in several parts."""
+    found = {}
+    for topic, group in groupby(scripts, lambda script: script.stem.partition("_")[0]):
+        members = list(group)
+        for start in range(0, len(members), _MOST):
+            found[f"{topic}-{start // _MOST + 1}" if start else topic] = members[start : start + _MOST]
+    return found
+
+
+@functools.cache
+def as_script(script: Path) -> Result:
+    return python.script(script)
+
+
+def assert_same(scripts: list[Path], results: list[Result], *, together: bool = False) -> None:
+    found = {
+        script.stem: lines
+        for script, result in zip(scripts, results, strict=True)
+        if (lines := differences(as_script(script), result, together=together))
+    }
+    if found:
+        text = "\n".join("\n    ".join([f"{name}:", *lines]) for name, lines in found.items())
+        pytest.fail(f"{len(found)} of {len(scripts)} scripts differ:\n{text}", pytrace=False)
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("scripts", topics(SCRIPTS).values(), ids=topics(SCRIPTS))
+def test_snippet_does_what_its_script_does(scripts, where):
+    assert_same(scripts, python.in_turn(scripts, where))
+
+
+@pytest.mark.parametrize("scripts", topics(PROCESS_ONLY).values(), ids=topics(PROCESS_ONLY))
+def test_snippet_in_a_process_changes_what_belongs_to_a_process(scripts):
+    assert_same(scripts, python.in_turn(scripts, "process"))
+
+
+def test_snippets_side_by_side_do_what_their_scripts_do():
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(as_script, SCRIPTS))
+    assert_same(SCRIPTS, python.side_by_side(SCRIPTS, "thread"), together=True)
