@@ -8,7 +8,7 @@ async def fail():
 
 
 async def main():
-    asyncio.create_task(fail())
+    asyncio.create_task(fail(), name="failing")
     await asyncio.sleep(0.01)
     print("goes on")
 

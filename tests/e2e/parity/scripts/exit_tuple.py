@@ -1,5 +1,5 @@
-"""``sys.exit`` of an empty tuple prints it and ends the script badly."""
+"""``sys.exit`` of a tuple prints it."""
 
 import sys
 
-sys.exit(())
+sys.exit((1, 2))

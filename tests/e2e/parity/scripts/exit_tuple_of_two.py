@@ -1,5 +1,0 @@
-"""``sys.exit`` of a tuple prints it."""
-
-import sys
-
-sys.exit((1, 2))
