@@ -6,21 +6,26 @@ what belongs to a whole process are in ``process_only``.
 
 from __future__ import annotations
 
-import functools
+import os
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.processes import LIMIT
 from tools.parity import WHERE, Interpreter, Result, differences, scripts_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 FOLDER = Path(__file__).parent
 SCRIPTS = scripts_of(FOLDER / "scripts")
 PROCESS_ONLY = scripts_of(FOLDER / "process_only")
 
-# Most scripts of a topic in one document: a failure takes no longer to be found, and a run costs little beside them.
+# Most scripts in one document. More of them would share the start of fastrun, and fail together if it ends.
 _MOST = 12
 
 python = Interpreter(timeout=LIMIT / 4)
@@ -36,34 +41,50 @@ def topics(scripts: list[Path]) -> dict[str, list[Path]]:
     return found
 
 
-@functools.cache
-def as_script(script: Path) -> Result:
-    return python.script(script)
+class Expected:
+    """What scripts do as ``python FILE``. All processes of a test run share it in a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __call__(self, script: Path) -> Result:
+        file = self.folder / f"{script.parent.name}-{script.stem}.pickle"
+        if not file.exists():
+            part = file.with_suffix(f".{os.getpid()}")
+            part.write_bytes(pickle.dumps(python.script(script)))
+            part.replace(file)
+        result: Result = pickle.loads(file.read_bytes())
+        return result
+
+    def assert_same(self, scripts: list[Path], results: Iterable[Result], *, together: bool = False) -> None:
+        found = {
+            script.stem: lines
+            for script, result in zip(scripts, results, strict=True)
+            if (lines := differences(self(script), result, together=together))
+        }
+        if found:
+            text = "\n".join("\n    ".join([f"{name}:", *lines]) for name, lines in found.items())
+            pytest.fail(f"{len(found)} of {len(scripts)} scripts differ:\n{text}", pytrace=False)
 
 
-def assert_same(scripts: list[Path], results: list[Result], *, together: bool = False) -> None:
-    found = {
-        script.stem: lines
-        for script, result in zip(scripts, results, strict=True)
-        if (lines := differences(as_script(script), result, together=together))
-    }
-    if found:
-        text = "\n".join("\n    ".join([f"{name}:", *lines]) for name, lines in found.items())
-        pytest.fail(f"{len(found)} of {len(scripts)} scripts differ:\n{text}", pytrace=False)
+@pytest.fixture(scope="session")
+def expected(tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp()
+    return Expected(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
+def test_snippets_side_by_side_do_what_their_scripts_do(expected):
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(expected, SCRIPTS))
+    expected.assert_same(SCRIPTS, python.side_by_side(SCRIPTS, "thread"), together=True)
 
 
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("scripts", topics(SCRIPTS).values(), ids=topics(SCRIPTS))
-def test_snippet_does_what_its_script_does(scripts, where):
-    assert_same(scripts, python.in_turn(scripts, where))
+def test_snippet_does_what_its_script_does(expected, scripts, where):
+    expected.assert_same(scripts, python.in_turn(scripts, where))
 
 
 @pytest.mark.parametrize("scripts", topics(PROCESS_ONLY).values(), ids=topics(PROCESS_ONLY))
-def test_snippet_in_a_process_changes_what_belongs_to_a_process(scripts):
-    assert_same(scripts, python.in_turn(scripts, "process"))
-
-
-def test_snippets_side_by_side_do_what_their_scripts_do():
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(as_script, SCRIPTS))
-    assert_same(SCRIPTS, python.side_by_side(SCRIPTS, "thread"), together=True)
+def test_snippet_in_a_process_changes_what_belongs_to_a_process(expected, scripts):
+    expected.assert_same(scripts, python.in_turn(scripts, "process"))
