@@ -105,8 +105,11 @@ class Interpreter(NamedTuple):
             tasks = [_task(script, where) for script in scripts]
             ended, stdout, _, reasons = self._fastrun(tasks, work, 1, "--output", "group", "--eval-threads", "1000")
             files = _files(work)
+            # The block of a task stands before its last line, behind the first or last line of any task.
+            pieces = re.split(rb"^(?:Started: .*|Ended : (.*))\n", stdout, flags=re.MULTILINE)
+            blocks = dict(zip(pieces[1::2], pieces[::2], strict=False))
             return [
-                Result(reasons.get(script.stem, ended), _between(stdout, script.stem)[0], b"", files)
+                Result(reasons.get(script.stem, ended), blocks.get(script.stem.encode(), b""), b"", files)
                 for script in scripts
             ]
 
