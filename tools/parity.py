@@ -131,7 +131,8 @@ class Interpreter(NamedTuple):
                     timed_out = event["cause"] == "timeout"
                     reasons[event["name"]] = "timed out" if timed_out else event["status"]
         ended = "fastrun was killed: it did not end" if code is None else f"fastrun ended with {code}"
-        return ended, stdout, stderr, reasons
+        last_line = b"".join((stderr or stdout).splitlines()[-1:]).decode("utf-8", "backslashreplace")
+        return f"{ended}: {last_line}", stdout, stderr, reasons
 
     def _call(
         self, arguments: list[str], work: Path, timeout: float, *, merged: bool = False
@@ -174,6 +175,8 @@ def differences(expected: Result, result: Result, *, together: bool = False) -> 
     lines = []
     if expected.status != result.status:
         lines.append(f"status: {result.status}, not {expected.status}")
+        if result.status not in ("ok", "failed", "timed out"):
+            return lines
     if together:
         both = [b"".join(sorted(text.splitlines(True))) for text in (expected.stdout + expected.stderr, result.stdout)]
         lines += _diff("output", *both)
