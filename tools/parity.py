@@ -2,8 +2,8 @@
 
 Each ``*.py`` file of a folder runs as ``python FILE``, as a snippet in a thread of fastrun, and as a snippet in a
 process of its own. What differs is printed: whether it ended well, standard output, standard error, and the files that
-it left. Each run has a fresh working directory with a copy of all that is in the folder beside the scripts, an empty
-standard input and the same environment.
+it left. Each run has a fresh working directory with a copy of the script and of all that is no script in its folder, an
+empty standard input and the same environment.
 
 What is not compared, and no more:
 
@@ -21,18 +21,19 @@ import difflib
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import tokenize
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import chain, pairwise
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 WHERE = ("thread", "process")
@@ -74,26 +75,25 @@ class Interpreter(NamedTuple):
 
     def in_turn(self, scripts: Sequence[Path], where: str) -> list[Result]:
         """Run scripts of one folder as the tasks of one document, one after the other."""
-        with _copy(scripts[0].parent) as work, _copy(scripts[0].parent) as original:
-            left = work.parent / "left"
-            left.mkdir()
+        with _copy(scripts[0].parent) as work:
+            shutil.copytree(work, work.parent / "original")
+            shutil.copy(scripts[0], work)
             tasks = []
-            for number, script in enumerate(scripts):
+            for number, (script, following) in enumerate(zip(scripts, [*scripts[1:], scripts[-1]], strict=True)):
                 mark = (
-                    f"cp -R . {shlex.quote(str(left / str(number)))}; find . -mindepth 1 -delete; "
-                    f"cp -R {shlex.quote(str(original))}/. .; echo {shlex.quote(_MARK.format(number))} >&2"
+                    f"rm -f {quote(script.name)}; cp -R . ../left-{number}; find . -mindepth 1 -delete; "
+                    f"cp -R ../original/. {quote(str(following))} .; echo '{_MARK.format(number)}' >&2"
                 )
                 tasks += [_task(script, where), {"name": f"after {number}", "type": "exec", "arguments": mark}]
             for before, task in pairwise(tasks):
                 task |= {"dependencies": [before["name"]], "when": "always"}
             ended, stdout, stderr, reasons = self._fastrun(tasks, work, len(scripts))
-            results = []
+            results, printed = [], _blocks(stdout)
             for number, script in enumerate(scripts):
-                printed, stdout = _between(stdout, script.stem)
-                written, mark_found, stderr = stderr.partition(f"{_MARK.format(number)}\n".encode())
-                files = _files(left / str(number))
-                results.append(Result(reasons.get(script.stem, ended), printed, written, files))
-                if not mark_found:
+                written, found, stderr = stderr.partition(f"{_MARK.format(number)}\n".encode())
+                files = _files(work.parent / f"left-{number}")
+                results.append(Result(reasons.get(script.stem, ended), printed[script.stem], written, files))
+                if not found:
                     stderr, ended = b"", "not run"
             # What fastrun says at its end.
             results[-1] = results[-1]._replace(stderr=results[-1].stderr + stderr)
@@ -104,14 +104,8 @@ class Interpreter(NamedTuple):
         with _copy(scripts[0].parent) as work:
             tasks = [_task(script, where) for script in scripts]
             ended, stdout, _, reasons = self._fastrun(tasks, work, 1, "--output", "group", "--eval-threads", "1000")
-            files = _files(work)
-            # The block of a task stands before its last line, behind the first or last line of any task.
-            pieces = re.split(rb"^(?:Started: .*|Ended : (.*))\n", stdout, flags=re.MULTILINE)
-            blocks = dict(zip(pieces[1::2], pieces[::2], strict=False))
-            return [
-                Result(reasons.get(script.stem, ended), blocks.get(script.stem.encode(), b""), b"", files)
-                for script in scripts
-            ]
+            printed, files = _blocks(stdout), _files(work)
+            return [Result(reasons.get(name, ended), printed[name], b"", files) for name in (s.stem for s in scripts)]
 
     def _fastrun(
         self, tasks: list[dict[str, Any]], work: Path, rounds: int, *options: str
@@ -121,8 +115,7 @@ class Interpreter(NamedTuple):
         document.write_text(json.dumps({"tasks": tasks}))
         command = ["-m", "fastrun", str(document), "--json", str(events), "--report", "none", "--status", "never"]
         command += ["--timeout", str(self.timeout), "--grace", "1", *options]
-        merged = "group" in options
-        code, stdout, stderr = self._call(command, work, self.timeout * rounds + _GRACE, merged=merged)
+        code, stdout, stderr = self._call(command, work, self.timeout * rounds + _GRACE)
         reasons = {}
         with suppress(FileNotFoundError):
             for line in events.read_bytes().splitlines():
@@ -131,12 +124,12 @@ class Interpreter(NamedTuple):
                     timed_out = event["cause"] == "timeout"
                     reasons[event["name"]] = "timed out" if timed_out else event["status"]
         ended = "fastrun was killed: it did not end" if code is None else f"fastrun ended with {code}"
-        last_line = b"".join((stderr or stdout).splitlines()[-1:]).decode("utf-8", "backslashreplace")
-        return f"{ended}: {last_line}", stdout, stderr, reasons
+        ended += b": ".join([b"", *(stderr or stdout).splitlines()[-1:]]).decode("utf-8", "backslashreplace")
+        if code not in (0, 1):
+            reasons[[task["name"] for task in tasks if task["type"] == "eval"][-1]] = ended
+        return ended, stdout, stderr, reasons
 
-    def _call(
-        self, arguments: list[str], work: Path, timeout: float, *, merged: bool = False
-    ) -> tuple[int | None, bytes, bytes]:
+    def _call(self, arguments: list[str], work: Path, timeout: float) -> tuple[int | None, bytes, bytes]:
         """Run Python and end all that it leaves in its session. Return its exit status, None for one that was killed.
 
         Its output goes to files: processes that it leaves behind may hold a pipe open for ever.
@@ -150,7 +143,7 @@ class Interpreter(NamedTuple):
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
-                stderr=subprocess.STDOUT if merged else stderr,
+                stderr=subprocess.STDOUT if "group" in arguments else stderr,
                 start_new_session=True,
             ) as process,
         ):
@@ -198,27 +191,23 @@ def scripts_of(folder: Path) -> list[Path]:
 
 
 def _diff(what: str, expected: bytes, found: bytes) -> Iterator[str]:
-    first, second = (_neutral(text).decode("utf-8", "backslashreplace").splitlines() for text in (expected, found))
+    for pattern, replacement in _NEUTRAL:
+        expected, found = (re.sub(pattern, replacement, text) for text in (expected, found))
+    first, second = (text.decode("utf-8", "backslashreplace").splitlines() for text in (expected, found))
     for line in difflib.unified_diff(first, second, f"{what} of python FILE", f"{what} of the task", "", "", 2, ""):
         # Control characters that a script prints belong to no terminal.
         yield re.sub(r"[^\t -~]", lambda match: ascii(match[0])[1:-1], line)
-
-
-def _neutral(text: bytes) -> bytes:
-    for pattern, replacement in _NEUTRAL:
-        text = re.sub(pattern, replacement, text)
-    return text
 
 
 def _ended(text: bytes) -> bytes:
     return text if not text or text.endswith(b"\n") else text + b"\n"
 
 
-def _between(stdout: bytes, name: str) -> tuple[bytes, bytes]:
-    """Return what stands between the first and the last line of a task, and what follows."""
-    _, _, rest = stdout.partition(f"Started: {name}\n".encode())
-    printed, found, rest = rest.partition(f"Ended : {name}\n".encode())
-    return (printed, rest) if found else (printed, stdout)
+def _blocks(stdout: bytes) -> defaultdict[str, bytes]:
+    """Return what the tasks have printed: it stands before the last line of a task, behind the line before of any."""
+    pieces = re.split(rb"^(?:Started: .*|Ended : (.*))\n", stdout, flags=re.MULTILINE)
+    blocks = zip(pieces[1::2], pieces[::2], strict=False)
+    return defaultdict(bytes, ((name.decode(), text) for name, text in blocks if name))
 
 
 def _task(script: Path, where: str) -> dict[str, Any]:
