@@ -57,34 +57,36 @@ class Result(NamedTuple):
 
 
 class Interpreter(NamedTuple):
-    """The Python that runs the scripts, and fastrun. ``timeout``: most seconds of a script."""
+    """The Python that runs the scripts, and fastrun.
+
+    ``timeout``: most seconds of a script. ``by_path``: a task has the path of its script instead of the text.
+    """
 
     python: str = sys.executable
     timeout: float = 60.0
+    by_path: bool = False
 
     def script(self, script: Path) -> Result:
         """Run ``python FILE``."""
-        with _copy(script.parent) as work:
-            path = shutil.copy(script, work)
+        with _copy([script]) as work:
             code, stdout, stderr = self._call([script.name], work, self.timeout)
-            os.unlink(path)
             status = {None: "timed out", 0: "ok"}.get(code, "failed")
-            name = f"<task {script.stem}>".encode()
-            stdout, stderr = (_ended(stream.replace(os.fsencode(path), name)) for stream in (stdout, stderr))
-            return Result(status, stdout, stderr, _files(work))
+            path = work / script.name
+            path.unlink(missing_ok=True)
+            return Result(status, _ended(_named(stdout, path)), _ended(_named(stderr, path)), _files(work))
 
     def in_turn(self, scripts: Sequence[Path], where: str) -> list[Result]:
         """Run scripts of one folder as the tasks of one document, one after the other."""
-        with _copy(scripts[0].parent) as work:
+        with _copy(scripts) as work:
             shutil.copytree(work, work.parent / "original")
-            shutil.copy(scripts[0], work)
+            names = " ".join(quote(script.name) for script in scripts)
             tasks = []
-            for number, (script, following) in enumerate(zip(scripts, [*scripts[1:], scripts[-1]], strict=True)):
+            for number, script in enumerate(scripts):
                 mark = (
-                    f"rm -f {quote(script.name)}; cp -R . ../left-{number}; find . -mindepth 1 -delete; "
-                    f"cp -R ../original/. {quote(str(following))} .; echo '{_MARK.format(number)}' >&2"
+                    f"rm -f {names}; cp -R . ../left-{number}; find . -mindepth 1 -delete; "
+                    f"cp -R ../original/. .; echo '{_MARK.format(number)}' >&2"
                 )
-                tasks += [_task(script, where), {"name": f"after {number}", "type": "exec", "arguments": mark}]
+                tasks += [self._task(script, where), {"name": f"after {number}", "type": "exec", "arguments": mark}]
             for before, task in pairwise(tasks):
                 task |= {"dependencies": [before["name"]], "when": "always"}
             ended, stdout, stderr, reasons = self._fastrun(tasks, work, len(scripts))
@@ -101,11 +103,15 @@ class Interpreter(NamedTuple):
 
     def side_by_side(self, scripts: Sequence[Path], where: str) -> list[Result]:
         """Run scripts of one folder as the tasks of one document, all at once. ``stdout`` has both streams."""
-        with _copy(scripts[0].parent) as work:
-            tasks = [_task(script, where) for script in scripts]
+        with _copy(scripts) as work:
+            tasks = [self._task(script, where) for script in scripts]
             ended, stdout, _, reasons = self._fastrun(tasks, work, 1, "--output", "group", "--eval-threads", "1000")
             printed, files = _blocks(stdout), _files(work)
             return [Result(reasons.get(name, ended), printed[name], b"", files) for name in (s.stem for s in scripts)]
+
+    def _task(self, script: Path, where: str) -> dict[str, Any]:
+        source = {"script": script.name} if self.by_path else {"arguments": _source(script)}
+        return {"name": script.stem, "type": "eval", "where": where, **source}
 
     def _fastrun(
         self, tasks: list[dict[str, Any]], work: Path, rounds: int, *options: str
@@ -127,6 +133,9 @@ class Interpreter(NamedTuple):
         ended += b": ".join([b"", *(stderr or stdout).splitlines()[-1:]]).decode("utf-8", "backslashreplace")
         if code not in (0, 1):
             reasons[[task["name"] for task in tasks if task["type"] == "eval"][-1]] = ended
+        for task in tasks:
+            path = work / f"{task['name']}.py"
+            stdout, stderr = _named(stdout, path), _named(stderr, path)
         return ended, stdout, stderr, reasons
 
     def _call(self, arguments: list[str], work: Path, timeout: float) -> tuple[int | None, bytes, bytes]:
@@ -199,6 +208,10 @@ def _diff(what: str, expected: bytes, found: bytes) -> Iterator[str]:
         yield re.sub(r"[^\t -~]", lambda match: ascii(match[0])[1:-1], line)
 
 
+def _named(text: bytes, path: Path) -> bytes:
+    return text.replace(os.fsencode(path), f"<task {path.stem}>".encode())
+
+
 def _ended(text: bytes) -> bytes:
     return text if not text or text.endswith(b"\n") else text + b"\n"
 
@@ -208,11 +221,6 @@ def _blocks(stdout: bytes) -> defaultdict[str, bytes]:
     pieces = re.split(rb"^(?:Started: .*|Ended : (.*))\n", stdout, flags=re.MULTILINE)
     blocks = zip(pieces[1::2], pieces[::2], strict=False)
     return defaultdict(bytes, ((name.decode(), text) for name, text in blocks if name))
-
-
-def _task(script: Path, where: str) -> dict[str, Any]:
-    task = {"name": script.stem, "type": "eval", "arguments": _source(script)}
-    return task if where == "thread" else {**task, "where": where}
 
 
 def _source(script: Path) -> str:
@@ -229,12 +237,13 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def _copy(folder: Path) -> Iterator[Path]:
-    """Make a copy of a folder without its scripts, in a temporary folder of its own."""
+def _copy(scripts: Sequence[Path]) -> Iterator[Path]:
+    """Copy scripts, and all that is no script in their folder, to a temporary folder."""
+    folder = scripts[0].parent
+    others = {script.name for script in scripts_of(folder)}.difference(script.name for script in scripts)
     with tempfile.TemporaryDirectory(prefix="fastrun-parity-", ignore_cleanup_errors=True) as temporary:
         work = Path(temporary).resolve() / "work"
-        scripts = {script.name for script in scripts_of(folder)}
-        shutil.copytree(folder, work, symlinks=True, ignore=lambda path, _: scripts if Path(path) == folder else ())
+        shutil.copytree(folder, work, symlinks=True, ignore=lambda path, _: others if Path(path) == folder else ())
         yield work
 
 
@@ -272,12 +281,13 @@ def main() -> int:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--side-by-side", action="store_true", help="all scripts of a folder at once, in one document")
     parser.add_argument("--where", action="append", choices=WHERE, help="compare only these (default: both)")
+    parser.add_argument("--by-path", action="store_true", help="give tasks the scripts' paths, not their texts")
     parser.add_argument("--timeout", type=float, default=60.0, help="most seconds of a script (default: 60)")
     parser.add_argument("--python", default=sys.executable, help="the interpreter (default: this one)")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), help="scripts compared at the same time")
     parser.add_argument("-v", "--verbose", action="store_true", help="name what does not differ, too")
     options = parser.parse_args()
-    interpreter, where = Interpreter(options.python, options.timeout), options.where or WHERE
+    interpreter, where = Interpreter(options.python, options.timeout, options.by_path), options.where or WHERE
     differing = 0
     with ThreadPoolExecutor(options.jobs) as pool:
         if options.side_by_side:
