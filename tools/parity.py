@@ -71,9 +71,8 @@ class Interpreter(NamedTuple):
         with _copy([script]) as work:
             code, stdout, stderr = self._call([script.name], work, self.timeout)
             status = {None: "timed out", 0: "ok"}.get(code, "failed")
-            path = work / script.name
-            path.unlink(missing_ok=True)
-            return Result(status, _ended(_named(stdout, path)), _ended(_named(stderr, path)), _files(work))
+            (path := work / script.name).unlink(missing_ok=True)
+            return Result(status, _tidy(stdout, path), _tidy(stderr, path), _files(work))
 
     def in_turn(self, scripts: Sequence[Path], where: str) -> list[Result]:
         """Run scripts of one folder as the tasks of one document, one after the other."""
@@ -123,19 +122,16 @@ class Interpreter(NamedTuple):
         command += ["--timeout", str(self.timeout), "--grace", "1", *options]
         code, stdout, stderr = self._call(command, work, self.timeout * rounds + _GRACE)
         reasons = {}
-        with suppress(FileNotFoundError):
-            for line in events.read_bytes().splitlines():
-                event = json.loads(line)
-                if event["type"] == "task_ended":
-                    timed_out = event["cause"] == "timeout"
-                    reasons[event["name"]] = "timed out" if timed_out else event["status"]
-        ended = "fastrun was killed: it did not end" if code is None else f"fastrun ended with {code}"
+        for line in events.read_bytes().splitlines() if events.exists() else ():
+            event = json.loads(line)
+            if event["type"] == "task_ended":
+                reasons[event["name"]] = "timed out" if event["cause"] == "timeout" else event["status"]
+        ended = "fastrun did not end" if code is None else f"fastrun ended with {code}"
         ended += b": ".join([b"", *(stderr or stdout).splitlines()[-1:]]).decode("utf-8", "backslashreplace")
         if code not in (0, 1):
             reasons[[task["name"] for task in tasks if task["type"] == "eval"][-1]] = ended
         for task in tasks:
-            path = work / f"{task['name']}.py"
-            stdout, stderr = _named(stdout, path), _named(stderr, path)
+            stdout, stderr = (_tidy(text, work / f"{task['name']}.py") for text in (stdout, stderr))
         return ended, stdout, stderr, reasons
 
     def _call(self, arguments: list[str], work: Path, timeout: float) -> tuple[int | None, bytes, bytes]:
@@ -144,8 +140,8 @@ class Interpreter(NamedTuple):
         Its output goes to files: processes that it leaves behind may hold a pipe open for ever.
         """
         with (
-            open(work.parent / "stdout", "w+b") as stdout,
-            open(work.parent / "stderr", "w+b") as stderr,
+            open(work.parent / "stdout", "wb") as stdout,
+            open(work.parent / "stderr", "wb") as stderr,
             subprocess.Popen(
                 [self.python, *arguments],
                 cwd=work,
@@ -167,9 +163,7 @@ class Interpreter(NamedTuple):
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-            stdout.seek(0)
-            stderr.seek(0)
-            return code, stdout.read(), stderr.read()
+        return code, (work.parent / "stdout").read_bytes(), (work.parent / "stderr").read_bytes()
 
 
 def differences(expected: Result, result: Result, *, together: bool = False) -> list[str]:
@@ -208,11 +202,8 @@ def _diff(what: str, expected: bytes, found: bytes) -> Iterator[str]:
         yield re.sub(r"[^\t -~]", lambda match: ascii(match[0])[1:-1], line)
 
 
-def _named(text: bytes, path: Path) -> bytes:
-    return text.replace(os.fsencode(path), f"<task {path.stem}>".encode())
-
-
-def _ended(text: bytes) -> bytes:
+def _tidy(text: bytes, path: Path) -> bytes:
+    text = text.replace(os.fsencode(path), f"<task {path.stem}>".encode())
     return text if not text or text.endswith(b"\n") else text + b"\n"
 
 
