@@ -85,6 +85,15 @@ def test_snippet_does_what_its_script_does(expected, scripts, where):
     expected.assert_same(scripts, python.in_turn(scripts, where))
 
 
+# Scripts for which it matters that they have a path.
+_OF_PATHS = [s for s in SCRIPTS if s.stem.startswith(("argv", "imports", "main", "multiprocessing_pool"))]
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_script_by_its_path_does_the_same(expected, where):
+    expected.assert_same(_OF_PATHS, python._replace(by_path=True).in_turn(_OF_PATHS, where))
+
+
 @pytest.mark.parametrize("scripts", topics(PROCESS_ONLY).values(), ids=topics(PROCESS_ONLY))
 def test_snippet_in_a_process_changes_what_belongs_to_a_process(expected, scripts):
     expected.assert_same(scripts, python.in_turn(scripts, "process"))
