@@ -1,6 +1,9 @@
-"""The old way to get a loop, as far as this version of Python allows it."""
+"""The old way to get a loop, and what scripts do where this version of Python no longer allows it."""
 
 import asyncio
+import warnings
+
+warnings.simplefilter("ignore", DeprecationWarning)
 
 
 async def main():
@@ -8,6 +11,11 @@ async def main():
     return "result"
 
 
-loop = asyncio.get_event_loop()
-print(loop.run_until_complete(main()))
+try:
+    loop = asyncio.get_event_loop()
+except RuntimeError:
+    print("no loop")
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+print(loop.run_until_complete(main()), asyncio.get_event_loop() is loop)
 loop.close()
