@@ -64,6 +64,31 @@ def show(
     stderr.flush()
 
 
+def show_unraisable(own: "Callable[..., Any]", arguments: "Any") -> None:
+    """Print what ``own``, Python's own hook for exceptions that cannot be raised, prints, with the snippet's lines."""
+    import traceback
+
+    stderr = sys.stderr
+    sys.stderr = io.StringIO()
+    try:
+        own(arguments)
+        text = sys.stderr.getvalue()
+    finally:
+        sys.stderr = stderr
+    before, title, behind = text.partition("Traceback (most recent call last):\n")
+    if title:
+        shown = behind.splitlines(keepends=True)
+        while shown and shown[0].startswith("  "):
+            del shown[0]
+        frames = traceback.format_tb(arguments.exc_traceback)
+        if sys.version_info >= (3, 13):
+            # Without marks below the lines.
+            frames = ["".join(frame.splitlines(keepends=True)[:2]) for frame in frames]
+        text = "".join([before, title, *frames, *shown])
+    stderr.write(text)
+    stderr.flush()
+
+
 def show_in_thread(arguments: "Any") -> None:
     """Print what Python's own hook for threads prints, with the lines that are in linecache."""
     if arguments.exc_type is not SystemExit and sys.stderr is not None:
