@@ -1,6 +1,6 @@
 """How a process that runs a snippet shows the snippet's lines: in tracebacks, warnings and for ``inspect``.
 
-Read by ``boot`` in that process, when it is needed. Imports nothing of fastrun.
+Read by ``importlib_bootstrap`` in that process, when it is needed. Imports nothing of fastrun.
 """
 
 import io

@@ -72,6 +72,8 @@ thread.join()
     "hook called": "import sys\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    sys.excepthook(*sys.exc_info())",
     "print_exc": "import traceback\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    traceback.print_exc()",
     "warns": "def f():\n    import warnings\n    warnings.warn('hm', stacklevel=2)\nf()",
+    "warns its caller": "import warnings\nwarnings.warn('a', stacklevel=2)\nwarnings.warn('b', stacklevel=5)",
+    "limit": "import sys\nprint(sys.getrecursionlimit())\nsys.setrecursionlimit(500)\ndef f():\n    f()\nf()",
     "logs": "import logging\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    logging.exception('failed')",
     "source": "from inspect import *\ndef f():\n    return 1\nclass A:\n    x = 1\nprint(getsource(f), getsource(A))",
     "pickles": "import pickle\nclass A:\n    pass\nprint(type(pickle.loads(pickle.dumps(A()))) is A)",

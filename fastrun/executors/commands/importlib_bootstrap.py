@@ -2,6 +2,9 @@
 
 Nothing else of fastrun is imported, and of Python only what every process has loaded by then. What few snippets need is
 in ``boot_hooks``, which is read when it is needed: a process starts two milliseconds later than one of ``python -c``.
+
+Warnings pass over frames of files with such a name, as those of an import: a warning for the caller of a script, which
+has none, is not for this file. Source: ``_is_internal_filename`` in CPython's Lib/warnings.py.
 """
 
 import _thread
@@ -42,8 +45,7 @@ def boot(name: str, path: str, entries: list[str], hooks: str) -> None:
     sys.path[:] = entries if sys.flags.safe_path else ["", *entries]
     namespace = _new_main(path)
     _show_lines(name, source, late)
-    # As deep as a script may go.
-    sys.setrecursionlimit(sys.getrecursionlimit() + _DEPTH)
+    _go_deeper()
     try:
         exec(_compiled(source, name), namespace)
     except BaseException as error:
@@ -79,6 +81,14 @@ def _new_main(path: str) -> "dict[str, Any]":
     if sys.version_info < (3, 15):
         namespace["__cached__"] = None
     return namespace
+
+
+def _go_deeper() -> None:
+    """Let the snippet call as many functions as a script may."""
+    get, set_ = sys.getrecursionlimit, sys.setrecursionlimit
+    set_(get() + _DEPTH)
+    sys.getrecursionlimit = lambda: get() - _DEPTH
+    sys.setrecursionlimit = lambda limit, /: set_(limit + _DEPTH)
 
 
 def _show_lines(name: str, source: str, late: "Callable[[], dict[str, Any]]") -> None:
