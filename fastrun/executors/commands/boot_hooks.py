@@ -1,6 +1,6 @@
 """How a process that runs a snippet shows the snippet's lines: in tracebacks, warnings and for ``inspect``.
 
-Read by ``boot`` in that process, when it is needed. Imports nothing of fastrun.
+Read by ``importlib_bootstrap`` in that process, when it is needed. Imports nothing of fastrun.
 """
 
 import io
@@ -61,6 +61,31 @@ def show(
         if found:
             texts[-1] = last + meant
     stderr.write("".join(texts))
+    stderr.flush()
+
+
+def show_unraisable(own: "Callable[..., Any]", arguments: "Any") -> None:
+    """Print what ``own``, Python's own hook for exceptions that cannot be raised, prints, with the snippet's lines."""
+    import traceback
+
+    stderr = sys.stderr
+    sys.stderr = io.StringIO()
+    try:
+        own(arguments)
+        text = sys.stderr.getvalue()
+    finally:
+        sys.stderr = stderr
+    before, title, behind = text.partition("Traceback (most recent call last):\n")
+    if title:
+        shown = behind.splitlines(keepends=True)
+        while shown and shown[0].startswith("  "):
+            del shown[0]
+        frames = traceback.format_tb(arguments.exc_traceback)
+        if sys.version_info >= (3, 13):
+            # Without marks below the lines.
+            frames = ["".join(frame.splitlines(keepends=True)[:2]) for frame in frames]
+        text = "".join([before, title, *frames, *shown])
+    stderr.write(text)
     stderr.flush()
 
 

@@ -24,7 +24,7 @@ class Python:
         # An empty entry comes first, as for python -c.
         self._entries = [entry for entry in entries if isinstance(entry, str) and entry]
         self._directory = directory
-        self._program = compiled(os.path.join(_FOLDER, "boot.py"))
+        self._program = compiled(os.path.join(_FOLDER, "importlib_bootstrap.py"))
         self._hooks = os.path.join(_FOLDER, "boot_hooks.py")
 
     def command(self, task: Task) -> tuple[list[str | bytes], str | None]:
