@@ -5,6 +5,7 @@ which then does not say which line of the snippet failed. Knows the text of Pyth
 itself too; does not know the reader of the end.
 """
 
+import os.path
 import re
 
 from fastrun.document.task import Task
@@ -43,10 +44,13 @@ def last_lines(output: bytes, most: int, task: Task) -> list[bytes]:
 
 def _frames(output: bytes, end: int, task: Task, most: int) -> bytes:
     """Return the last frames of the task's own code in ``output[:end]``, at most ``most`` bytes, and a line of dots."""
-    file = f"<task {task.label}>".encode()
+    # A script's frames have its full path.
+    name = f"<task {task.label}>" if task.script is None else os.path.basename(task.script)
+    file = name.encode(errors="replace")
     if task.type == "exec" or output.find(file + b'", line ', 0, end) < 0:
         return b""
-    frames = [frame for frame in re.finditer(_FRAME, output[:end]) if frame[2] == file][-_FRAMES:]
+    found = re.finditer(_FRAME, output[:end])
+    frames = [frame for frame in found if (b"/" + frame[2]).endswith(b"/" + file)][-_FRAMES:]
     while sum(len(frame[0]) for frame in frames) > most:
         del frames[0]
     if not frames:

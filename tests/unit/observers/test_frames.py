@@ -73,6 +73,13 @@ def test_other_frames_do_not_stay(task):
     assert last_lines(OWN + DEEP, 1, task) == [b"    g500()"]
 
 
+def test_frames_of_a_script_have_its_path():
+    own = b'  File "/work/a/run.py", line 3, in f\n    g()\n'
+    other = b'  File "/work/a/other_run.py", line 3, in f\n    h()\n'
+    script = Task("a", "eval", "", script="../a/run.py")
+    assert last_lines(own + other + DEEP, 1, script) == [*own.splitlines(), b"...", b"    g500()"]
+
+
 def test_lines_that_only_look_like_frames_do_not_stay():
     assert last_lines(b'x File "<task a>", line 1\nFile "<task a>", line x\n' + DEEP, 1, A) == [b"    g500()"]
 
@@ -84,20 +91,34 @@ LIBRARY += f"def f{DEPTH}():\n    raise KeyError(1)\n"
 LIBRARY += "def chain():\n    try: f0()\n    except KeyError: f0()\n"
 LIBRARY += "def group():\n    try: f0()\n    except KeyError as e: raise ExceptionGroup('g', [e]) from None\n"
 
+PRINTED = """
+try: import deep; deep.f0()
+except KeyError: __import__("traceback").print_exc()
+raise SystemExit(3)
+"""
+
 # By name, snippets that fail in their second line.
 SNIPPETS = {
     "deep": "import deep\ndeep.f0()",
     "chain": "import deep\ndeep.chain()",
     "group": "import deep\ndeep.group()",
+    "printed": PRINTED,
     "long": "import deep\nraise ValueError('line\\n' * 5000)",
 }
 
 
 def test_each_report_of_a_failure_shows_the_line_of_the_snippet(tmp_path):
     (tmp_path / "deep.py").write_text(LIBRARY)
-    path = write_json(tmp_path, document(*(eval_(name, source) for name, source in SNIPPETS.items())))
-    files = ["--junit", tmp_path / "junit.xml", "--html", tmp_path / "page.html"]
-    stdout = fastrun("--output", "quiet", *files, path, env=environment(PYTHONPATH=str(tmp_path))).stdout.decode()
+    (tmp_path / "script.py").write_text(SNIPPETS["deep"])
+    tasks = [eval_(name, source) for name, source in SNIPPETS.items()]
+    tasks.append(eval_("process", SNIPPETS["chain"], where="process"))
+    files = {task["name"]: f"<task {task['name']}>" for task in tasks}
+    for where in ("thread", "process"):
+        tasks.append({"name": f"script-in-{where}", "type": "eval", "script": "script.py", "where": where})
+        files[f"script-in-{where}"] = str(tmp_path / "script.py")
+    path = write_json(tmp_path, document(*tasks))
+    options = ["-C", tmp_path, "--output", "quiet", "--junit", tmp_path / "junit.xml", "--html", tmp_path / "page.html"]
+    stdout = fastrun(*options, path, env=environment(PYTHONPATH=str(tmp_path))).stdout.decode()
 
     console: dict[str, list[str]] = {}
     for line in stdout.partition("Failures:\n")[2].partition("Report:\n")[0].splitlines():
@@ -112,9 +133,9 @@ def test_each_report_of_a_failure_shows_the_line_of_the_snippet(tmp_path):
     html = {names[failure["row"]]: failure["output"].splitlines() for failure in page["failures"]}
 
     for report in (console, junit, html):
-        assert report.keys() == SNIPPETS.keys()
+        assert report.keys() == files.keys()
         for name, lines in report.items():
-            assert any(f'File "<task {name}>", line 2, in <module>' in line for line in lines)
+            assert any(f'File "{files[name]}", line 2, in <module>' in line for line in lines)
     for lines in (console["deep"], junit["deep"]):
         told = [line for line in lines if set(line) - set(" ~^")]
         assert told[:3] == ['  File "<task deep>", line 2, in <module>', "    deep.f0()", "..."]
