@@ -48,7 +48,9 @@ def show(
     stderr = sys.stderr
     if stderr is None:
         return
-    texts = traceback.format_exception(kind, error, trace)
+    limit = getattr(sys, "tracebacklimit", None)
+    # Python's own hook shows the last frames, where this function would show the first.
+    texts = traceback.format_exception(kind, error, trace, limit=limit and -limit)
     if sys.version_info < (3, 12):
         # Only Python's own hook knows the names that may have been meant.
         sys.stderr = io.StringIO()

@@ -320,6 +320,23 @@ def own_children(original: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
     return active_children
 
 
+def own_start_method(original: type) -> type:
+    """Return the class of multiprocessing's default context: each snippet may set its start method, as it is fresh."""
+
+    def get(context: Any) -> Any:
+        program = PRESENT.program
+        return context.__dict__["_actual_context"] if program is None else program.start_method
+
+    def set_(context: Any, value: Any) -> None:
+        program = PRESENT.program
+        if program is None:
+            context.__dict__["_actual_context"] = value
+        else:
+            program.start_method = value
+
+    return type(original.__name__, (original,), {"_actual_context": property(get, set_)})
+
+
 def make_finalizer(original: Callable[..., None]) -> Callable[..., None]:
     """Return ``Finalize.__init__`` of multiprocessing as snippets have it: for a pool or a manager of its program."""
 

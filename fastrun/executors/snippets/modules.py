@@ -12,7 +12,7 @@ from typing import Any
 from fastrun.executors import present
 from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets.attributes import Own
-from fastrun.executors.snippets.program import OWNER, Program
+from fastrun.executors.snippets.program import DELETED, OWNER, Program
 from fastrun.executors.snippets.streams import make_input, make_output
 from fastrun.protocols import STDERR, STDOUT
 
@@ -42,6 +42,7 @@ OF_SYS = Own(
         "path": _path,
         "excepthook": lambda _: sys.__excepthook__,
         "unraisablehook": lambda _: sys.__unraisablehook__,
+        "tracebacklimit": lambda _: DELETED,
         "__stdin__": lambda _: make_input(),
         "__stdout__": lambda program: make_output(program, STDOUT),
         "__stderr__": lambda program: make_output(program, STDERR),

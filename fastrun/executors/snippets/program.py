@@ -27,6 +27,9 @@ _NAMES = {
 # Whether a script finds an empty ``__annotations__``: later versions make it when it is asked for.
 _HAS_ANNOTATIONS = sys.version_info < (3, 14)
 
+# How many names a namespace begins with.
+GIVEN_NAMES = len(_NAMES) + _HAS_ANNOTATIONS + len(["__file__"])
+
 # What a program has in ``own`` for an attribute that it has deleted.
 DELETED = object()
 
@@ -81,6 +84,8 @@ class Program:
     # Processes and finalizers of multiprocessing.
     children: list[Any] | None = None
     finalizers: list[Any] | None = None
+    # The context of multiprocessing that it has set as the default.
+    start_method: Any = None
     # Whether it has started threads; whether this is a copy of it that was forked off.
     threaded = False
     is_copy = False

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from importlib.machinery import SourceFileLoader
-from sys import getrefcount
+from itertools import islice
 from types import CodeType
 
 from fastrun.document.task import Task
@@ -18,7 +18,7 @@ from fastrun.executors.guardian.proc import Identity, start_time
 from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets.ends import end_program, give_up, living_threads
 from fastrun.executors.snippets.forks import Copies
-from fastrun.executors.snippets.program import Program, Shared, Write
+from fastrun.executors.snippets.program import GIVEN_NAMES, Program, Shared, Write
 from fastrun.executors.snippets.stage import install, uninstall
 from fastrun.executors.snippets.tracebacks import safe_text, traceback_text, without_our_frames
 from fastrun.outcome import OK, Cause, Outcome, Status
@@ -29,6 +29,9 @@ from fastrun.text import printable
 # Replacing old ones would cost each of many different snippets 0.4 us.
 _CODES_KEPT = 1024
 _LONGEST_KEPT = 1 << 14
+
+# Types of values that refer to nothing: a snippet that has made only these leaves nothing to tidy up.
+_PLAIN = frozenset([int, str, float, bool, bytes, type(None)])
 
 # What a script exits with if its standard output cannot be flushed. Source: Py_RunMain in CPython's Modules/main.c.
 _NOT_FLUSHED = 120
@@ -65,11 +68,14 @@ class Interpreter:
         if failure is not None:
             outcome = self._failed(program, failure)
             failure = None
-        # With a further reference, that of a function's globals for example, it may be part of a cycle.
-        if program.touched or getrefcount(program.namespace) > _ALONE:
-            return self._end(program, outcome)
-        program.namespace.clear()
-        return outcome
+        if not program.touched:
+            for value in islice(program.namespace.values(), GIVEN_NAMES, None):
+                if type(value) not in _PLAIN:
+                    break
+            else:
+                program.namespace.clear()
+                return outcome
+        return self._end(program, outcome)
 
     def name_thread(self, number: int) -> str:
         """Return the name of a thread that a task waits for at its end, empty if it does not."""
@@ -198,12 +204,3 @@ def _print_error(program: Program, text: str) -> None:
         else:
             return
     program.print(STDERR, text.encode("utf-8", "backslashreplace"))
-
-
-def _alone() -> int:
-    """Return how many references to a namespace there are that its program alone holds."""
-    program = Program(0, Task("", "eval", ""), Shared(lambda *_: True, {}, Copies(), {}))
-    return getrefcount(program.namespace)
-
-
-_ALONE = _alone()

@@ -76,8 +76,16 @@ def _changes_of_finalizers(module: Any) -> list[_Change]:
     return [_Change(module.Finalize, "__init__", ends.make_finalizer)]
 
 
+def _changes_of_start_methods(module: Any) -> list[_Change]:
+    return [_Change(module._default_context, "__class__", ends.own_start_method)]  # noqa: SLF001
+
+
 # The changes of modules that most runs do not import.
-_LATER = {"multiprocessing.process": _changes_of_processes, "multiprocessing.util": _changes_of_finalizers}
+_LATER = {
+    "multiprocessing.process": _changes_of_processes,
+    "multiprocessing.context": _changes_of_start_methods,
+    "multiprocessing.util": _changes_of_finalizers,
+}
 
 
 class _Watch:

@@ -45,13 +45,32 @@ def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
 def traceback_text(error: BaseException, trace: TracebackType | None = None) -> str:
     """Return the traceback of an exception that a snippet has raised, in the snippet's context."""
     try:
-        summary = traceback.TracebackException(type(error), error, trace or error.__traceback__)
+        limit = getattr(sys, "tracebacklimit", None)
+        # The interpreter shows the last frames, where the functions of ``traceback`` would show the first.
+        summary = traceback.TracebackException(type(error), error, trace or error.__traceback__, limit=limit and -limit)
         _tidy(summary)
-        return "".join(summary.format())
+        text = "".join(summary.format())
+        return text if sys.version_info >= (3, 12) else _with_suggestion(text, error)
     except BaseException as second:
         # The exception nests too deeply, or one of its methods raises.
         program: Program = PRESENT.program
         return f"{program.file}: {type(error).__name__} (its traceback cannot be printed: {type(second).__name__})\n"
+
+
+def _with_suggestion(text: str, error: BaseException) -> str:
+    """Return a traceback with what Python 3.11 suggests for a wrong name, which only the interpreter itself prints."""
+    program: Program | None = PRESENT.program
+    if program is None or not isinstance(error, (NameError, AttributeError)):
+        return text
+    printed = io.StringIO()
+    own = program.own
+    program.own = {"sys.stderr": printed}
+    try:
+        sys.__excepthook__(type(error), error, None)
+    finally:
+        program.own = own
+    last, suggested = text.rstrip("\n").rpartition("\n")[2], printed.getvalue().rstrip("\n").rpartition("\n")[2]
+    return text.removesuffix(f"{last}\n") + f"{suggested}\n" if suggested.startswith(f"{last}. Did you") else text
 
 
 def _tidy(summary: traceback.TracebackException) -> None:

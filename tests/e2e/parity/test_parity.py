@@ -1,7 +1,9 @@
 """A snippet does what its text does as ``python FILE``: prints, writes, leaves behind and returns the same.
 
-The scripts of a topic run one after the other in one document, and all scripts at once in another. Scripts that change
-what belongs to a whole process are in ``process_only``.
+The scripts of a topic run one after the other in one document, and all scripts at once in another. Scripts in
+``alone`` have a document each: they use what all snippets share, the state of ``logging`` for example. Scripts that
+change what belongs to a whole process are in ``process_only``, and so are those whose forked children print: in a
+thread that is the output of no task.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 SCRIPTS = scripts_of(FOLDER / "scripts")
+ALONE = scripts_of(FOLDER / "alone")
 PROCESS_ONLY = scripts_of(FOLDER / "process_only")
 
 # Most scripts in one document. More of them would share the start of fastrun, and fail together if it ends.
@@ -83,6 +86,12 @@ def test_snippets_side_by_side_do_what_their_scripts_do(expected):
 @pytest.mark.parametrize("scripts", topics(SCRIPTS).values(), ids=topics(SCRIPTS))
 def test_snippet_does_what_its_script_does(expected, scripts, where):
     expected.assert_same(scripts, python.in_turn(scripts, where))
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("script", ALONE, ids=lambda script: script.stem)
+def test_snippet_alone_does_what_its_script_does(expected, script, where):
+    expected.assert_same([script], python.in_turn([script], where))
 
 
 # Scripts for which it matters that they have a path.
