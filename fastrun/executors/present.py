@@ -11,6 +11,8 @@ class _Present(threading.local):
     """
 
     program: Any = None
+    # What ``sys.gettrace`` and ``sys.getprofile`` returned before the first snippet.
+    hooks: tuple[Any, Any] = (None, None)
 
 
 PRESENT = _Present()

@@ -15,12 +15,14 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from fastrun.executors.present import PRESENT
+from fastrun.executors.snippets.children import end_children
 from fastrun.executors.snippets.main import remove_main_file
-from fastrun.executors.snippets.program import DELETED, OWNER, Program
-from fastrun.executors.snippets.tracebacks import Unraisable, print_unraisable, safe_repr, without_our_frames
+from fastrun.executors.snippets.program import DELETED, Program
+from fastrun.executors.snippets.threads import living_threads
+from fastrun.executors.snippets.tracebacks import report_ignored, safe_repr
 
 # The base of all files that are written in C. Unlike ``io.IOBase`` it asks no object what it is.
 _FILE: type = io.IOBase.__base__ or io.IOBase
@@ -46,8 +48,9 @@ def end_program(program: Program) -> bool:
     _wait_for_threads(program)
     _run_exits(program)
     if program.children or program.finalizers:
-        _end_children(program)
+        end_children(program)
     flushed = _flush(program)
+    _unset_hooks()
     with suppress(Exception):
         _flush_files(program.namespace)
     if not (program.threaded and _is_in_use(program)):
@@ -61,15 +64,6 @@ def end_program(program: Program) -> bool:
     remove_main_file(program)
     program.has_ended = True
     return flushed
-
-
-def living_threads(program: Program) -> list[threading.Thread]:
-    """Return the threads of a program that a script would wait for at its end."""
-    return [
-        thread
-        for thread in threading.enumerate()
-        if thread.__dict__.get(OWNER) is program and not thread.daemon and thread.is_alive()
-    ]
 
 
 def _wait_for_threads(program: Program) -> None:
@@ -101,37 +95,9 @@ def _run_exits(program: Program) -> None:
         except BaseException as error:
             where = "Exception ignored in atexit callback"
             if sys.version_info >= (3, 13):
-                _report(error, f"{where} {safe_repr(function)}", None)
+                report_ignored(error, f"{where} {safe_repr(function)}", None)
             else:
-                _report(error, where, function)
-
-
-def _end_children(program: Program) -> None:
-    """End and wait for child processes. Source: ``_exit_function`` in Lib/multiprocessing/util.py."""
-    finalizers = [one for one in program.finalizers or () if one.still_active() and one._key[0] is not None]  # noqa: SLF001
-    finalizers.sort(key=lambda one: one._key, reverse=True)  # noqa: SLF001
-    program.finalizers = None
-    for finalizer in finalizers:
-        if finalizer._key[0] >= 0:  # noqa: SLF001
-            _try(finalizer)
-    children, program.children = program.children or (), None
-    for child in children:
-        if child.daemon:
-            # It may have been closed, or be another's child: of the process that this is a copy of.
-            with suppress(ValueError, AssertionError):
-                child.terminate()
-    for child in children:
-        with suppress(ValueError, AssertionError):
-            child.join()
-    for finalizer in finalizers:
-        _try(finalizer)
-
-
-def _try(function: Callable[[], object]) -> None:
-    try:
-        function()
-    except BaseException as error:
-        _report(error, "Exception ignored in", function)
+                report_ignored(error, where, function)
 
 
 def _flush(program: Program) -> bool:
@@ -146,11 +112,20 @@ def _flush(program: Program) -> bool:
                 stream.flush()
         except BaseException as error:
             flushed = flushed and name != "stdout"
-            _report(error, "Exception ignored in", stream)
+            report_ignored(error, "Exception ignored in", stream)
         # What is finalized from here on prints as if they had never been replaced.
         if program.own is not None:
             program.own[f"sys.{name}"] = program.own.get(f"sys.__{name}__", stream)
     return flushed
+
+
+def _unset_hooks() -> None:
+    """Unset what a debugger or a profiler has set: it would be called in fastrun's own code, without its names."""
+    trace, profile = PRESENT.hooks
+    if sys.gettrace() is not trace:
+        sys.settrace(trace)
+    if sys.getprofile() is not profile:
+        sys.setprofile(profile)
 
 
 def _is_in_use(program: Program) -> bool:
@@ -212,55 +187,7 @@ def _close_streams(program: Program) -> None:
             own["sys.__stdin__"].close()
 
 
-def _report(error: BaseException, where: str, thing: object) -> None:
-    """Report an exception that cannot be raised. ``where``: what Python says of it. ``thing``: what raised it."""
-    trace = without_our_frames(error.__traceback__)
-    with suppress(BaseException):
-        print_unraisable(Unraisable(type(error), error, trace, where, thing))
-
-
 # What stands in their modules while snippets run.
-
-
-def start_thread(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
-    """Return ``Thread.start`` as snippets have it: the thread belongs to the program that starts it."""
-
-    def start(self: threading.Thread) -> None:
-        program = PRESENT.program
-        if program is None:
-            original(self)
-            return
-        bootstrap = self._bootstrap  # type: ignore[attr-defined]
-
-        def begin() -> None:
-            PRESENT.program = program
-            bootstrap()
-
-        program.threaded = program.touched = True
-        self.__dict__[OWNER] = program
-        # Not ``run``: its frame would stand in tracebacks.
-        self._bootstrap = begin  # type: ignore[attr-defined]
-        try:
-            original(self)
-        finally:
-            del self._bootstrap  # type: ignore[attr-defined]
-
-    return start
-
-
-def start_bare_thread(original: Callable[..., int]) -> Callable[..., int]:
-    """Return ``_thread.start_new_thread`` as snippets have it."""
-
-    def start_new_thread(function: Callable[..., object], /, *arguments: Any) -> int:
-        program = PRESENT.program
-
-        def begin(*inner: Any, **keywords: Any) -> None:
-            PRESENT.program = program
-            function(*inner, **keywords)
-
-        return original(function if program is None else begin, *arguments)
-
-    return start_new_thread
 
 
 def register(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -296,70 +223,6 @@ def unregister(original: Callable[[Any], None]) -> Callable[[Any], None]:
     return unregister
 
 
-def start_child(original: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return ``BaseProcess.start`` of multiprocessing as snippets have it: the process is its program's child."""
-
-    def start(self: Any) -> None:
-        original(self)
-        program = PRESENT.program
-        if program is not None:
-            program.children = [*(program.children or ()), self]
-            program.becomes_parent()
-
-    return start
-
-
-def own_children(original: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
-    """Return ``active_children`` of multiprocessing as snippets have it."""
-
-    def active_children() -> list[Any]:
-        program = PRESENT.program
-        children = original()
-        return children if program is None else [child for child in children if child in (program.children or ())]
-
-    return active_children
-
-
-def own_start_method(original: type) -> type:
-    """Return the class of multiprocessing's default context: each snippet may set its start method, as it is fresh."""
-
-    def get(context: Any) -> Any:
-        program = PRESENT.program
-        return context.__dict__["_actual_context"] if program is None else program.start_method
-
-    def set_(context: Any, value: Any) -> None:
-        program = PRESENT.program
-        if program is None:
-            context.__dict__["_actual_context"] = value
-        else:
-            program.start_method = value
-
-    return type(original.__name__, (original,), {"_actual_context": property(get, set_)})
-
-
-def make_finalizer(original: Callable[..., None]) -> Callable[..., None]:
-    """Return ``Finalize.__init__`` of multiprocessing as snippets have it: for a pool or a manager of its program."""
-
-    def init(self: Any, obj: object, *arguments: Any, **keywords: Any) -> None:
-        original(self, obj, *arguments, **keywords)
-        program = PRESENT.program
-        # Without an object it is something that all share.
-        if program is not None and obj is not None:
-            program.finalizers = [*(program.finalizers or ()), self]
-            program.touched = True
-
-    return init
-
-
-def give_up(program: Program) -> None:
-    """Have multiprocessing forget the children of a program: at the end of this process it would wait for them."""
-    program.is_given_up = True
-    for finalizer in program.finalizers or ():
-        finalizer.cancel()
-    for child in program.children or ():
-        sys.modules["multiprocessing.process"]._children.discard(child)  # noqa: SLF001
-
-
 def clear_exits(original: Callable[[], None]) -> Callable[[], None]:
     """Return ``atexit._clear``, by which multiprocessing has a process begin."""
 
@@ -384,3 +247,13 @@ def run_exits(original: Callable[[], None]) -> Callable[[], None]:
             original()
 
     return run_exitfuncs
+
+
+def leave_process(original: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
+    """Return ``os._exit`` as snippets have it: it ends the whole run, which is then not a success."""
+
+    def _exit(status: int) -> NoReturn:
+        program = PRESENT.program
+        original(status if program is None or program.is_copy else status or 1)
+
+    return _exit

@@ -10,6 +10,7 @@ that has piled up::
 """
 
 import asyncio
+import sys
 import threading
 import time
 from collections import deque
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from fastrun.document.task import Task
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.table import EVAL
+from fastrun.executors.present import PRESENT
 from fastrun.executors.shortage import Slots
 from fastrun.outcome import FIRST_START, OK, Cause, Outcome, Status
 from fastrun.protocols import CHAIN_SECONDS, Chain, Events, Job
@@ -312,6 +314,7 @@ class SnippetExecutor:
         if self._interpreter is None:
             return
         run = self._interpreter.run
+        PRESENT.hooks = sys.gettrace(), sys.getprofile()
         # Threads that a snippet starts inherit it, and are a script's: it waits for them. That this thread is not
         # waited for at the end of the process was decided when it was started.
         threading.current_thread()._daemonic = False  # type: ignore[attr-defined]  # noqa: SLF001

@@ -5,6 +5,7 @@ Knows a task and its namespace. Does not know how the code is run, nor what the 
 
 import builtins
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from importlib.machinery import BuiltinImporter
 from typing import Any, NamedTuple, Protocol
@@ -86,6 +87,8 @@ class Program:
     finalizers: list[Any] | None = None
     # The context of multiprocessing that it has set as the default.
     start_method: Any = None
+    # The thread that runs its code, once it has started others.
+    thread: threading.Thread | None = None
     # Whether it has started threads; whether this is a copy of it that was forked off.
     threaded = False
     is_copy = False

@@ -16,10 +16,12 @@ from fastrun.executors.guardian.leftovers import end_leftovers
 from fastrun.executors.guardian.marks import encode_name, variables
 from fastrun.executors.guardian.proc import Identity, start_time
 from fastrun.executors.present import PRESENT
-from fastrun.executors.snippets.ends import end_program, give_up, living_threads
+from fastrun.executors.snippets.children import give_up
+from fastrun.executors.snippets.ends import end_program
 from fastrun.executors.snippets.forks import Copies
 from fastrun.executors.snippets.program import GIVEN_NAMES, Program, Shared, Write
 from fastrun.executors.snippets.stage import install, uninstall
+from fastrun.executors.snippets.threads import living_threads
 from fastrun.executors.snippets.tracebacks import safe_text, traceback_text, without_our_frames
 from fastrun.outcome import OK, Cause, Outcome, Status
 from fastrun.protocols import STDERR

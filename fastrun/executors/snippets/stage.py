@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from fastrun.executors import present
 from fastrun.executors.present import PRESENT
-from fastrun.executors.snippets import ends, environment, forks, main, modules, streams, tracebacks  # noqa: F401  # forks: its hooks
+from fastrun.executors.snippets import children, ends, environment, forks, main, modules, streams, threads, tracebacks  # noqa: F401  # forks: its hooks
 
 
 class _Change(NamedTuple):
@@ -34,8 +34,12 @@ class _Change(NamedTuple):
 
 def _changes() -> list[_Change]:
     changes = [
-        _Change(threading.Thread, "start", ends.start_thread),
-        _Change(_thread, "start_new_thread", ends.start_bare_thread),
+        _Change(threading.Thread, "start", threads.start_thread),
+        _Change(threading, "enumerate", threads.list_threads),
+        _Change(threading, "active_count", threads.count_threads),
+        _Change(threading, "main_thread", threads.main_thread),
+        _Change(_thread, "start_new_thread", threads.start_bare_thread),
+        _Change(os, "_exit", ends.leave_process),
         _Change(atexit, "register", ends.register),
         _Change(atexit, "unregister", ends.unregister),
         _Change(atexit, "_clear", ends.clear_exits),
@@ -67,17 +71,17 @@ def _changes() -> list[_Change]:
 
 def _changes_of_processes(module: Any) -> list[_Change]:
     return [
-        _Change(module.BaseProcess, "start", ends.start_child),
-        _Change(module, "active_children", ends.own_children),
+        _Change(module.BaseProcess, "start", children.start_child),
+        _Change(module, "active_children", children.own_children),
     ]
 
 
 def _changes_of_finalizers(module: Any) -> list[_Change]:
-    return [_Change(module.Finalize, "__init__", ends.make_finalizer)]
+    return [_Change(module.Finalize, "__init__", children.make_finalizer)]
 
 
 def _changes_of_start_methods(module: Any) -> list[_Change]:
-    return [_Change(module._default_context, "__class__", ends.own_start_method)]  # noqa: SLF001
+    return [_Change(module._default_context, "__class__", children.own_start_method)]  # noqa: SLF001
 
 
 # The changes of modules that most runs do not import.

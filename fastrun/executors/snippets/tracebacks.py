@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -166,6 +167,13 @@ def print_unraisable(args: Any, /) -> None:
         hook(args)
     else:
         _print(ignored_text(args.exc_value, args.err_msg or "Exception ignored in", args.object, args.exc_traceback))
+
+
+def report_ignored(error: BaseException, where: str, thing: object) -> None:
+    """Report an exception that cannot be raised. ``where``: what Python says of it. ``thing``: what raised it."""
+    trace = without_our_frames(error.__traceback__)
+    with suppress(BaseException):
+        print_unraisable(Unraisable(type(error), error, trace, where, thing))
 
 
 def _print(text: str) -> None:
