@@ -110,6 +110,8 @@ def find(module: str, path: "Any", target: "Any", on_load: "Callable[[ModuleType
         load = loader.exec_module
 
         def exec_module(loaded: ModuleType) -> None:
+            # The loader of modules that are frozen into Python, which linecache is from 3.15 on, is one for all.
+            loader.exec_module = load
             load(loaded)
             on_load(loaded)
 

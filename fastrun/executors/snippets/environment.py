@@ -56,5 +56,18 @@ def fork_exec(original: Callable[..., int]) -> Callable[..., int]:
     return fork_exec
 
 
+def posix_spawn(original: Callable[..., int]) -> Callable[..., int]:
+    """Return ``os.posix_spawn`` as snippets have it, which ``subprocess`` calls where it can."""
+
+    def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
+        program = PRESENT.program
+        if program is not None:
+            program.becomes_parent()
+            env = os.environ if env is None else env
+        return original(path, argv, env, **options)
+
+    return posix_spawn
+
+
 # The position of the environment among the arguments. Source: fork_exec in CPython's Modules/_posixsubprocess.c.
 _ENVIRONMENT = 5
