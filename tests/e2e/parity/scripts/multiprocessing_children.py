@@ -4,14 +4,16 @@ import multiprocessing
 import time
 
 
-def write():
-    time.sleep(0.1)
+def write(go):
+    go.wait()
     with open("multiprocessing_children.txt", "w") as file:
         file.write("written at the end")
 
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("fork")
-    context.Process(target=write).start()
+    go = context.Event()
+    context.Process(target=write, args=(go,)).start()
     context.Process(target=time.sleep, args=(100,), daemon=True).start()
     print(len(multiprocessing.active_children()))
+    go.set()

@@ -3,9 +3,12 @@
 import threading
 import time
 
+go = threading.Event()
+
 
 def work():
-    time.sleep(0.1)
+    go.wait()
+    time.sleep(0.05)
     print("the thread")
     with open("threads_not_joined.txt", "w") as file:
         file.write("written by the thread")
@@ -13,3 +16,4 @@ def work():
 
 threading.Thread(target=work).start()
 print("the script")
+go.set()

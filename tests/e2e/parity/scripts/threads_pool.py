@@ -1,11 +1,13 @@
 """Work of a pool that is not shut down is done before the script ends."""
 
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
+
+go = threading.Event()
 
 
 def work(number):
-    time.sleep(0.01)
+    go.wait()
     print("work", number)
 
 
@@ -13,3 +15,4 @@ pool = ThreadPoolExecutor(1)
 for number in range(4):
     pool.submit(work, number)
 print("the script ends")
+go.set()
