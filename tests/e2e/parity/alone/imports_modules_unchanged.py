@@ -1,4 +1,4 @@
-"""A script finds the modules of Python as they are, and none that another one has invented."""
+"""A script finds the modules of Python as they are, and none that another script has invented."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A script that changes its arguments changes nobody else's."""
+"""A script that changes its own arguments leaves the arguments of other scripts alone."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""A script that replaces its list of arguments changes nobody else's."""
+"""A script that replaces its list of arguments leaves the arguments of other scripts alone."""
 
 import getopt
 import sys

@@ -1,4 +1,4 @@
-"""A script sees no variable that another one sets."""
+"""A script sees no variable that another script sets."""
 
 import os
 import time
