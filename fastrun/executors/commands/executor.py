@@ -56,6 +56,9 @@ _CAUSE_COLUMNS = COLUMNS_SHOWN - len("cannot start: ")
 # die.
 _LOOKS_AFTER_KILL = 200
 
+# Most looks at processes that snippets' processes have left, half a second in all.
+_LOOKS_AT_HELPERS = 100
+
 # Most processes started before the loop looks at exits, output and signals again. Each takes 0.1 to 0.4 ms, so a Ctrl-C
 # waits for 6 ms at the most.
 _STARTS_PER_TURN = 16
@@ -218,6 +221,8 @@ class ProcessExecutor:
 
     async def close(self) -> None:
         """End the processes that commands left behind, after reading what they print until then."""
+        if not self._interrupted:
+            await self._wait_for_helpers()
         timer = None if self._interrupted else self._end_rest()
         if self._started_any:
             known = {process.pid for process in self._all()}
@@ -233,6 +238,14 @@ class ProcessExecutor:
         self._spawner.close()
         if self._gates is not None:
             self._gates.close()
+
+    async def _wait_for_helpers(self) -> None:
+        """Give multiprocessing's own processes a moment: they end once the snippet's has, and keep its pipes open."""
+        looks_left = _LOOKS_AT_HELPERS
+        while looks_left and any(process.pipes and process.task.type == "eval" for process in self._all()):
+            await asyncio.sleep(PAUSE)
+            self._watch.look()
+            looks_left -= 1
 
     def _end_rest(self) -> asyncio.TimerHandle | None:
         """Name the processes that keep their output open, and tell them to end. Return the timer that kills them."""

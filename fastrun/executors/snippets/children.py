@@ -47,6 +47,8 @@ def start_child(original: Callable[[Any], None]) -> Callable[[Any], None]:
         if program is not None:
             program.children = [*(program.children or ()), self]
             program.becomes_parent()
+            if program.is_given_up:
+                give_up(program)
 
     return start
 
@@ -89,6 +91,8 @@ def make_finalizer(original: Callable[..., None]) -> Callable[..., None]:
         if program is not None and obj is not None:
             program.finalizers = [*(program.finalizers or ()), self]
             program.touched = True
+            if program.is_given_up:
+                self.cancel()
 
     return init
 

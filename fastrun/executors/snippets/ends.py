@@ -14,18 +14,25 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType, FunctionType, ModuleType
+from itertools import islice
+from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets.children import end_children
 from fastrun.executors.snippets.main import remove_main_file
-from fastrun.executors.snippets.program import DELETED, Program
-from fastrun.executors.snippets.threads import living_threads
+from fastrun.executors.snippets.program import DELETED, GIVEN_NAMES, Program
+from fastrun.executors.snippets.threads import living_threads, own_threads
 from fastrun.executors.snippets.tracebacks import report_ignored, safe_repr
 
 # The base of all files that are written in C. Unlike ``io.IOBase`` it asks no object what it is.
 _FILE: type = io.IOBase.__base__ or io.IOBase
+
+# Types of the most common values that lead to no file, or to those of others.
+_WITHOUT_FILES = frozenset([ModuleType, BuiltinFunctionType, FrameType, str, bytes, int, float, bool, type(None)])
+
+# The modules of types whose objects may lead to a file of the snippet.
+_FOLLOWED = frozenset(["__main__", "builtins", "collections", "_csv"])
 
 # Seconds of processor time within which a snippet's objects stay in the young generations, as a rule.
 _SHORT = 0.01
@@ -52,7 +59,7 @@ def end_program(program: Program) -> bool:
     flushed = _flush(program)
     _unset_hooks()
     with suppress(Exception):
-        _flush_files(program.namespace)
+        _flush_files(program)
     if not (program.threaded and _is_in_use(program)):
         _clear(program.namespace)
         _close_streams(program)
@@ -79,7 +86,7 @@ def _shut_pool(thread: threading.Thread) -> None:
 
     A script does so for all pools. Source: ``_python_exit`` in Lib/concurrent/futures/thread.py and process.py.
     """
-    for reference in (*thread.__dict__.get("_args", ())[:1], thread.__dict__.get("executor_reference")):
+    for reference in (*getattr(thread, "_args", ())[:1], getattr(thread, "executor_reference", None)):
         pool = reference() if isinstance(reference, weakref.ref) else None
         if isinstance(pool, concurrent.futures.Executor):
             pool.shutdown(wait=False)
@@ -129,11 +136,21 @@ def _unset_hooks() -> None:
 
 
 def _is_in_use(program: Program) -> bool:
-    """Return whether another thread, which must be a daemon's, runs code of the snippet."""
-    frames = sys._current_frames()  # noqa: SLF001  # the only way to see what threads run
-    del frames[threading.get_ident()]
-    for top in frames.values():
-        frame: FrameType | None = top
+    """Return whether a daemon thread runs code of the snippet."""
+    daemons = {thread.ident for thread in own_threads(program) if thread.is_alive()}
+    if not daemons:
+        return False
+    enabled = gc.isenabled()
+    # A collection within this call could wait for ever for a thread that is about to start, up to Python 3.11: the call
+    # holds the lock of all threads' states. Source: _PyThread_CurrentFrames in CPython's Python/pystate.c.
+    gc.disable()
+    try:
+        frames = sys._current_frames()  # noqa: SLF001  # the only way to see what threads run
+    finally:
+        if enabled:
+            gc.enable()
+    for ident, top in frames.items():
+        frame: FrameType | None = top if ident in daemons else None
         while frame is not None:
             if frame.f_globals is program.namespace:
                 return True
@@ -141,27 +158,29 @@ def _is_in_use(program: Program) -> bool:
     return False
 
 
-def _flush_files(namespace: dict[str, Any]) -> None:
-    """Flush the files that are within reach of a namespace.
+def _flush_files(program: Program) -> None:
+    """Flush the files that are within reach of a program's namespace.
 
     Of a file in a cycle the collector may close the lower layer before the upper one is flushed. A class is a cycle.
+    Objects of most libraries are passed over: from there on everything is within reach.
     """
+    namespace = program.namespace
     seen: set[int] = set()
-    pending = list(namespace.values())
+    pending = list(islice(namespace.values(), GIVEN_NAMES, None))
     while pending and len(seen) < _MOST_LOOKED_AT:
         thing = pending.pop()
         kind = type(thing)
-        if id(thing) in seen or issubclass(kind, ModuleType):
-            continue
-        seen.add(id(thing))
         if issubclass(kind, _FILE):
             with suppress(Exception):
                 thing.flush()
-        elif issubclass(kind, FunctionType):
-            # Not its globals.
-            pending += [*(thing.__closure__ or ()), *(thing.__defaults__ or ())]
+        elif kind in _WITHOUT_FILES or kind.__module__ not in _FOLLOWED or id(thing) in seen:
+            continue
+        elif kind is FunctionType:
+            if thing.__globals__ is namespace:
+                pending += [*(thing.__closure__ or ()), *(thing.__defaults__ or ())]
         elif not issubclass(kind, type) or thing.__module__ == "__main__":
-            pending += [one for one in gc.get_referents(thing) if gc.is_tracked(one)]
+            seen.add(id(thing))
+            pending += gc.get_referents(thing)
 
 
 def _clear(namespace: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ the copy does.
 
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -55,10 +56,10 @@ class Copies:
         if self._file is not None:
             size = os.fstat(self._file.fileno()).st_size
             for line in os.pread(self._file.fileno(), size, 0).splitlines():
-                pid, start, *name = line.split()
-                copy = Identity(int(pid), int(start))
-                if copy.lives():
-                    yield copy, bytes.fromhex(b"".join(name).decode())
+                # A snippet that has closed descriptors may have written into the file.
+                entry = re.fullmatch(rb"(\d+) (\d+) ([0-9a-f]*)", line)
+                if entry is not None and (copy := Identity(int(entry[1]), int(entry[2]))).lives():
+                    yield copy, bytes.fromhex(entry[3].decode())
 
     def close(self) -> None:
         """Forget them."""

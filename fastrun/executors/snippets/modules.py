@@ -149,7 +149,7 @@ def get_event_loop(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def get(policy: Any) -> Any:
         program = PRESENT.program
-        if program is not None and not program.chose_loop and OWNER not in threading.current_thread().__dict__:
+        if program is not None and not program.chose_loop and not hasattr(threading.current_thread(), OWNER):
             policy.set_event_loop(policy.new_event_loop())
         return original(policy)
 

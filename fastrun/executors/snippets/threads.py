@@ -14,18 +14,22 @@ _all_threads = threading.enumerate
 
 def living_threads(program: Program) -> list[threading.Thread]:
     """Return the threads of a program that a script would wait for at its end."""
-    return [thread for thread in _own_threads(program) if not thread.daemon and thread.is_alive()]
+    return [thread for thread in own_threads(program) if not thread.daemon and thread.is_alive()]
 
 
-def _own_threads(program: Program) -> list[threading.Thread]:
-    return [thread for thread in _all_threads() if thread.__dict__.get(OWNER) is program]
+def own_threads(program: Program) -> list[threading.Thread]:
+    """Return the threads that a program has started and that have not ended.
+
+    Does not ask for ``__dict__``: with Python 3.11 the collector then crashed now and then, while threads started.
+    """
+    return [thread for thread in _all_threads() if getattr(thread, OWNER, None) is program]
 
 
 def _main_thread(program: Program) -> threading.Thread:
     """Return the thread that runs the code of a program."""
     thread = threading.current_thread()
     # A program has other threads only after the first has started one.
-    return program.thread or thread if OWNER in thread.__dict__ else thread
+    return program.thread or thread if hasattr(thread, OWNER) else thread
 
 
 def start_thread(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
@@ -45,7 +49,7 @@ def start_thread(original: Callable[[threading.Thread], None]) -> Callable[[thre
         if program.thread is None:
             program.thread = threading.current_thread()
         program.threaded = program.touched = True
-        self.__dict__[OWNER] = program
+        setattr(self, OWNER, program)
         # Not ``run``: its frame would stand in tracebacks.
         self._bootstrap = begin  # type: ignore[attr-defined]
         try:
@@ -76,7 +80,7 @@ def list_threads(original: Callable[[], list[threading.Thread]]) -> Callable[[],
 
     def enumerate() -> list[threading.Thread]:  # noqa: A001  # the name that it has there
         program = PRESENT.program
-        return original() if program is None else [_main_thread(program), *_own_threads(program)]
+        return original() if program is None else [_main_thread(program), *own_threads(program)]
 
     return enumerate
 
