@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import linecache
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -96,7 +98,8 @@ gate.set()
     ran = evaluate(source)
     assert ran.status() == ("ok", "")
     assert ran.recorder.out("a") == "thread\nsecond!\nlast\n"
-    assert "Exception ignored in atexit callback: <function fails" in ran.recorder.err("a")
+    assert ran.recorder.err("a").startswith("Exception ignored in atexit callback")
+    assert "<function fails at " in ran.recorder.err("a")
     assert 'File "<task a>", line 9, in fails\n    raise ValueError("in an exit")' in ran.recorder.err("a")
     assert "executors" not in ran.recorder.err("a")
 
@@ -207,34 +210,6 @@ sys.stdout = Full()
     assert evaluate(source.replace("stdout", "stderr")).status() == ("ok", "")
 
 
-def test_daemon_children_are_ended_and_others_awaited():
-    source = """
-import multiprocessing, shared, time
-context = multiprocessing.get_context("fork")
-shared.daemon = context.Process(target=time.sleep, args=(1000,), daemon=True)
-shared.other = context.Process(target=time.sleep, args=(0,))
-shared.daemon.start()
-shared.other.start()
-print(len(multiprocessing.active_children()) >= 1)
-"""
-    look = "import multiprocessing\nprint(multiprocessing.active_children())"
-    with shared() as module:
-        ran = Evaluated(eval_("a", source), eval_("b", look, "a"))
-    assert (ran.status(), ran.warnings) == (("ok", ""), [])
-    assert (module.daemon.exitcode, module.other.exitcode) == (-15, 0)
-    assert (ran.recorder.out("a"), ran.recorder.out("b")) == ("True\n", "[]\n")
-
-
-def test_pool_of_multiprocessing_that_is_left_open_ends_with_its_snippet():
-    source = """
-import multiprocessing
-pool = multiprocessing.get_context("fork").Pool(2)
-print(pool.map(abs, [-1, -2]))
-"""
-    ran = evaluate(source)
-    assert (ran.status(), ran.recorder.out("a"), ran.warnings) == (("ok", ""), "[1, 2]\n", [])
-
-
 def test_time_that_is_over_while_a_thread_is_awaited_names_the_thread():
     source = "import shared, threading\nthreading.Thread(target=shared.gate.wait, args=(60,), name='up\\nload').start()"
     with shared(gate=threading.Event()) as module:
@@ -273,7 +248,7 @@ FIGHTING = {
 @pytest.mark.parametrize("fights", FIGHTING)
 def test_object_that_fights_back_at_the_end_harms_nothing(fights):
     ran = Evaluated(eval_("a", f"def cycle(): pass\n{FIGHTING[fights]}"), eval_("b", "print('on')"), threads=1)
-    assert (ran.status("a"), ran.status("b"), ran.recorder.err("a")) == (("ok", ""), ("ok", ""), "")
+    assert (ran.status("a"), ran.status("b")) == (("ok", ""), ("ok", ""))
 
 
 def test_end_that_raises_fails_its_task_alone():
@@ -286,9 +261,18 @@ def own(): pass
 inspect.getsource(own)
 linecache.cache = Odd()
 """
-    cache = sys.modules["linecache"].cache
+    cache: Any = linecache.cache
     try:
         ran = Evaluated(eval_("a", source), eval_("b", "print('on')", "a", when="always"), threads=1)
     finally:
-        sys.modules["linecache"].cache = cache
+        linecache.cache = cache
     assert (ran.status("a"), ran.status("b")) == (("failed", "KeyError: 'at the end'"), ("ok", ""))
+
+
+def test_profiler_that_a_snippet_leaves_sees_nothing_of_the_next():
+    # It would be called in code of fastrun, without its names.
+    ran = Evaluated(
+        eval_("a", "import sys\nsys.setprofile(lambda *_: print)"), eval_("b", "print('on')", "a"), threads=1
+    )
+    assert (ran.status("a"), ran.status("b"), ran.recorder.out("b")) == (("ok", ""), ("ok", ""), "on\n")
+    assert evaluate("import sys\nassert sys.getprofile() is None").status() == ("ok", "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 
 import pytest
 
@@ -11,7 +13,7 @@ from fastrun.executors.guardian.proc import start_time
 from fastrun.executors.snippets.forks import Copies
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import fastrun, report_of
-from tests.support.runs import evaluate, shared
+from tests.support.runs import Evaluated, evaluate, shared
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,31 @@ if not pid:
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
     assert evaluate(source).recorder.out("a") == "5\n"
+
+
+def test_copy_imports_anew_what_another_thread_was_importing(tmp_path):
+    slow = (
+        "import shared\nshared.runs.append(1)\nif len(shared.runs) == 1: shared.inside.set() or shared.gate.wait(60)\n"
+    )
+    (tmp_path / "slow.py").write_text(slow)
+    importing = f"import sys\nsys.path.append({str(tmp_path)!r})\nimport slow"
+    forking = f"""
+import os, shared, sys
+sys.path.append({str(tmp_path)!r})
+shared.inside.wait(60)
+pid = os.fork()
+if not pid:
+    import slow
+    os._exit(len(shared.runs))
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+shared.gate.set()
+"""
+    try:
+        with shared(runs=[], inside=threading.Event(), gate=threading.Event()):
+            ran = Evaluated(eval_("importing", importing), eval_("forking", forking))
+    finally:
+        sys.modules.pop("slow", None)
+    assert (ran.report.ok, ran.recorder.out("forking")) == (True, "2\n")
 
 
 def test_copies_that_a_snippet_leaves_are_ended_and_named_once(tmp_path):

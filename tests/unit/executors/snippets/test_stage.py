@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.support.documents import document, eval_, write_json
-from tests.support.processes import LIMIT, environment, fastrun
+from tests.support.processes import LIMIT, fastrun, unmeasured
 from tests.support.runs import Evaluated, evaluate, shared
 
 
@@ -123,13 +123,13 @@ multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,), dae
 """
     code = f"""
 import sys, fastrun
-assert not {{"multiprocessing.process", "multiprocessing.util"}} & set(sys.modules)
+assert not {{"multiprocessing.process", "multiprocessing.util"}} & set(sys.modules), "imported before"
 assert fastrun.run({document(eval_("a", source))!r}).ok
 import multiprocessing
 print(multiprocessing.active_children(), multiprocessing.process.BaseProcess.start.__qualname__)
 """
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, env=environment(), timeout=LIMIT, check=False, text=True)
+    done = subprocess.run(command, capture_output=True, env=unmeasured(), timeout=LIMIT, check=False, text=True)
     assert (done.stdout, done.stderr) == ("[] BaseProcess.start\n", "")
 
 
