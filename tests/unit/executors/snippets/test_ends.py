@@ -118,7 +118,7 @@ FILES = {
     "a name, and a cycle": """
 file = open(shared.path, "w")
 def cycle(): pass
-file.write(text)
+for line in lines: file.write(line)
 """,
     "an object": """
 import csv
@@ -133,30 +133,30 @@ def make():
     file = open(shared.path, "w")
     return lambda text: file.write(text)
 write = make()
-write(text)
+for line in lines: write(line)
 """,
     "a default": """
 def write(text, file=open(shared.path, "w")): file.write(text)
-write(text)
+for line in lines: write(line)
 """,
     "a class": """
 class Log:
     file = open(shared.path, "w")
-Log.file.write(text)
+for line in lines: Log.file.write(line)
 """,
     "a list in itself": """
 def cycle(): pass
 items = [open(shared.path, "w")]
 items.append(items)
-items[0].write(text)
+for line in lines: items[0].write(line)
 """,
 }
 
 
 @pytest.mark.parametrize("held", FILES)
 def test_file_that_is_left_open_is_whole(tmp_path, held):
-    with shared(path=str(tmp_path / "file"), text="line\n" * 3000):
-        ran = evaluate(f"import shared\nfrom shared import text\n{FILES[held]}")
+    with shared(path=str(tmp_path / "file"), lines=["line\n"] * 3000):
+        ran = evaluate(f"import shared\nfrom shared import lines\n{FILES[held]}")
     assert ran.status() == ("ok", "")
     assert (tmp_path / "file").read_text().split() == ["line"] * 3000
 
