@@ -84,10 +84,10 @@ class Attempts:
             yield number, outcome
 
     def job(self, number: int) -> Job:
-        """Return a task as its next attempt runs it: a second or later attempt at a process has ATTEMPT set."""
+        """Return a task as its next attempt runs it: a second or later attempt has ATTEMPT set."""
         task = self._tasks[number]
         attempt = self._numbers.get(number)
-        if attempt is not None and runs_in_process(task, self._settings):
+        if attempt is not None:
             task = task._replace(env={**(task.env or {}), ATTEMPT: str(attempt)})
         return number, task
 

@@ -26,6 +26,7 @@ BURNT = "burnt-toast.json"
 BUILD = "c-build/build.json"
 SALES = "data-pipeline/sales.json"
 CLEANUP = "cleanup/cleanup.json"
+ORDERS = "shared-values/orders.json"
 
 SALES_TABLE = """\
 product  revenue
@@ -37,8 +38,9 @@ total     416.75
 
 
 def copied_to(folder: Path) -> Path:
-    """A copy of the examples, without what they made where somebody ran them."""
-    return Path(shutil.copytree(EXAMPLES, folder / "examples", ignore=shutil.ignore_patterns("build", "out")))
+    """A copy of the examples, without what they made where they were run."""
+    ignored = shutil.ignore_patterns("build", "out", "__pycache__")
+    return Path(shutil.copytree(EXAMPLES, folder / "examples", ignore=ignored))
 
 
 @pytest.fixture
@@ -102,7 +104,9 @@ def assert_dependencies_kept(path: Path, done: CompletedProcess[bytes]) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_document_is_accepted_without_a_warning(document):
-    done = fastrun("--dry-run", EXAMPLES / document)
+    # From their own folder, in which scripts are found.
+    path = EXAMPLES / document
+    done = fastrun("--dry-run", path, cwd=path.parent)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
@@ -227,6 +231,25 @@ def test_data_pipeline_takes_nothing_from_an_earlier_run(examples):
     for path in (examples / "data-pipeline/out").iterdir():
         path.write_text("stale")
     assert output_of_last(run(examples / SALES), "table") == SALES_TABLE
+
+
+BARS = """\
+Cy   ######### 9.90
+Ada  ################### 19.80
+Bo   ######################### 25.00
+all  ###################################################### 54.70
+"""
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_shared_values_reach_the_drawing(examples, inside):
+    done = run(examples / ORDERS, inside=inside, PYTHONDONTWRITEBYTECODE="1")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert set(statuses(done).values()) == {"ok"}
+    assert_dependencies_kept(examples / ORDERS, done)
+    assert b"5 orders\n" in done.stdout
+    assert output_of_last(done, "draw") == BARS
+    assert [path.name for path in (examples / "shared-values/out").iterdir()] == ["totals.json"]
 
 
 @pytest.mark.parametrize("inside", [True, False])

@@ -58,7 +58,7 @@ def end_program(program: Program) -> bool:
         end_children(program)
     flushed = _flush(program)
     _unset_hooks()
-    with suppress(Exception):
+    with suppress(BaseException):
         _flush_files(program)
     if not (program.threaded and _is_in_use(program)):
         _clear(program.namespace)
@@ -78,7 +78,8 @@ def _wait_for_threads(program: Program) -> None:
         for thread in threads:
             _shut_pool(thread)
         for thread in threads:
-            thread.join()
+            # A class of the snippet may have a method of that name that raises what the thread has raised.
+            threading.Thread.join(thread)
 
 
 def _shut_pool(thread: threading.Thread) -> None:
@@ -171,7 +172,7 @@ def _flush_files(program: Program) -> None:
         thing = pending.pop()
         kind = type(thing)
         if issubclass(kind, _FILE):
-            with suppress(Exception):
+            with suppress(BaseException):
                 thing.flush()
         elif kind in _WITHOUT_FILES or kind.__module__ not in _FOLLOWED or id(thing) in seen:
             continue
@@ -188,14 +189,22 @@ def _clear(namespace: dict[str, Any]) -> None:
 
     In the order of the names, but functions, classes and modules last: ``__del__`` may need them.
     """
-    names = [name for name, value in namespace.items() if not isinstance(value, (FunctionType, ModuleType, type))]
-    for name in names:
-        if not name.startswith("__"):
+    # By type, as an object can make anything of its ``__class__``.
+    last = (FunctionType, ModuleType, type)
+    for name in [name for name, value in namespace.items() if not issubclass(type(value), last)]:
+        if not str(name).startswith("__"):
             namespace.pop(name, None)
-    namespace.clear()
     # What a short snippet has made is in the young generations: all others need not be looked at.
     now = time.thread_time()
-    gc.collect(1 if now - _last.seconds < _SHORT else 2)
+    generation = 1 if now - _last.seconds < _SHORT else 2
+    if any(
+        issubclass(type(value), type) and "__del__" in type.__dict__["__dict__"].__get__(value)
+        for value in namespace.values()
+    ):
+        # Objects in cycles are finalized while the functions that they call are still there.
+        gc.collect(generation)
+    namespace.clear()
+    gc.collect(generation)
     _last.seconds = now
 
 

@@ -91,9 +91,10 @@ def _after_in_child() -> None:
     if program is None:
         return
     signal.set_wakeup_fd(-1)
+    interruptible = callable(signal.getsignal(signal.SIGINT))
     for number in _HANDLED:
         if callable(signal.getsignal(number)):
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            signal.signal(number, signal.SIG_DFL)
     copies = program.shared.copies
     program.shared = Shared(write_descriptor, program.shared.marks, copies, {})
     program.is_copy = True
@@ -102,7 +103,10 @@ def _after_in_child() -> None:
     copies.add(program.task.name)
     _renew_locks()
     _forget_imports_of_others()
+    # A signal that has come meanwhile ends the copy here. A KeyboardInterrupt would be lost: hooks raise nothing.
     _after_in_parent()
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Locks of Python's library that another snippet may hold at the moment of a fork: a copy would wait for ever. Others,

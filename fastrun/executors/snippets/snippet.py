@@ -140,8 +140,13 @@ class Interpreter:
             finally:
                 os._exit(program.exit_status)
         self._ending[program.number] = program
-        if not end_program(program) and outcome is OK:
-            outcome = Outcome(Status.FAILED, Cause.EXIT, _NOT_FLUSHED)
+        try:
+            if not end_program(program) and outcome is OK:
+                outcome = Outcome(Status.FAILED, Cause.EXIT, _NOT_FLUSHED)
+        except BaseException as error:
+            # Methods of the snippet's own objects run there as well.
+            failed = self._failed(program, error)
+            outcome = failed if outcome is OK else outcome
         del self._ending[program.number]
         return outcome
 

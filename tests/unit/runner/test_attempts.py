@@ -303,3 +303,15 @@ def test_keys_that_others_use_for_ours_are_errors(tmp_path):
     assert result.returncode == 2
     for ours in ("retries", "allow_failure", "pool"):
         assert f'did you mean "{ours}"?' in result.stderr.decode()
+
+
+@pytest.mark.parametrize("where", ["thread", "process"])
+def test_snippet_is_told_the_number_of_its_attempt(tmp_path, where):
+    source = "import os; number = os.environ['FASTRUN_ATTEMPT']; print('attempt', number); assert number == '3'"
+    result, report = run(tmp_path, eval_("a", source, retries=3, retry_delay=0, where=where))
+    assert report["a"] == ("ok", "attempt 3 of 4")
+    assert [line for line in result.stdout.decode().splitlines() if line.startswith("attempt")] == [
+        "attempt 1",
+        "attempt 2",
+        "attempt 3",
+    ]

@@ -1,0 +1,83 @@
+"""Processes of multiprocessing that snippets start."""
+
+from __future__ import annotations
+
+from tests.support.documents import document, eval_, write_json
+from tests.support.processes import fastrun, report_of
+from tests.support.runs import Evaluated, evaluate, shared
+
+
+def test_daemon_children_are_ended_and_others_awaited():
+    source = """
+import multiprocessing, shared, time
+context = multiprocessing.get_context("fork")
+shared.daemon = context.Process(target=time.sleep, args=(1000,), daemon=True)
+shared.other = context.Process(target=time.sleep, args=(0,))
+shared.daemon.start()
+shared.other.start()
+print(len(multiprocessing.active_children()) >= 1)
+"""
+    look = "import multiprocessing\nprint(multiprocessing.active_children())"
+    with shared() as module:
+        ran = Evaluated(eval_("a", source), eval_("b", look, "a"))
+    assert (ran.status(), ran.warnings) == (("ok", ""), [])
+    assert (module.daemon.exitcode, module.other.exitcode) == (-15, 0)
+    assert (ran.recorder.out("a"), ran.recorder.out("b")) == ("True\n", "[]\n")
+
+
+def test_pool_of_multiprocessing_that_is_left_open_ends_with_its_snippet():
+    source = """
+import multiprocessing
+pool = multiprocessing.get_context("fork").Pool(2)
+print(pool.map(abs, [-1, -2]))
+"""
+    ran = evaluate(source)
+    assert (ran.status(), ran.recorder.out("a"), ran.warnings) == (("ok", ""), "[1, 2]\n", [])
+
+
+def test_start_method_is_the_snippets():
+    set_ = "import multiprocessing\nmultiprocessing.set_start_method('{0}')\nprint(multiprocessing.get_start_method())"
+    ran = Evaluated(*(eval_(method, set_.format(method)) for method in ("fork", "spawn", "forkserver")))
+    for method in ("fork", "spawn", "forkserver"):
+        assert (ran.status(method), ran.recorder.out(method)) == (("ok", ""), f"{method}\n")
+
+
+def test_exits_of_a_snippet_do_not_run_in_its_children(tmp_path):
+    source = """
+import atexit, multiprocessing, shared
+def tell(text):
+    with open(shared.path, "a") as file:
+        file.write(text)
+atexit.register(tell, "parent ")
+child = multiprocessing.get_context("fork").Process(target=tell, args=("child ",))
+child.start()
+child.join()
+"""
+    with shared(path=str(tmp_path / "told")):
+        assert evaluate(source).status() == ("ok", "")
+    assert (tmp_path / "told").read_text() == "child parent "
+
+
+def test_finalizer_that_raises_keeps_no_other_from_running():
+    source = """
+import multiprocessing.util
+class Owner: pass
+owner = Owner()
+def fails(): raise KeyError("finalizer")
+multiprocessing.util.Finalize(owner, fails, exitpriority=5)
+multiprocessing.util.Finalize(owner, print, ("other",), exitpriority=1)
+"""
+    ran = evaluate(source)
+    assert (ran.status(), ran.recorder.out("a")) == (("ok", ""), "other\n")
+    assert "KeyError: 'finalizer'" in ran.recorder.err("a")
+
+
+def test_run_that_gives_up_on_a_snippet_ends_its_children(tmp_path):
+    source = """
+import multiprocessing, time
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    pool.map(time.sleep, [1000, 1000])
+"""
+    done = fastrun(write_json(tmp_path, document(eval_("a", source, timeout=1))))
+    assert done.returncode == 1
+    assert report_of(done.stdout) == {"a": ("failed", "timed out after 1 s")}

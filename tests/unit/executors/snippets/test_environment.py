@@ -1,0 +1,59 @@
+"""``os.environ`` of a snippet, and the environment of the processes that it starts."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.support.documents import document, eval_, write_json
+from tests.support.processes import fastrun
+from tests.support.runs import Evaluated, evaluate
+
+MARKS = """
+import os, subprocess
+shell = 'echo "$FASTRUN_TASK $FASTRUN_ATTEMPT ${FASTRUN_RUN_ID:+known}"'
+print(os.environ["FASTRUN_TASK"], os.environ["FASTRUN_ATTEMPT"], "known" if os.environ["FASTRUN_RUN_ID"] else "")
+print(subprocess.run(["sh", "-c", shell], capture_output=True, text=True).stdout, end="")
+"""
+
+
+@pytest.mark.parametrize("name", ["a", "two words", "n\u00e9"])
+def test_snippet_and_its_processes_are_told_their_task(name):
+    ran = Evaluated(eval_(name, MARKS), eval_("other", MARKS))
+    assert ran.recorder.out(name) == f"{name} 1 known\n" * 2
+    assert ran.recorder.out("other") == "other 1 known\n" * 2
+    assert "FASTRUN_TASK" not in os.environ
+
+
+def test_variables_that_a_snippet_sets_are_its_own_and_its_processes():
+    source = """
+import os, subprocess
+os.environ["OWN_VARIABLE"] = "mine"
+del os.environ["HOME_OF_TEST"]
+show = ["sh", "-c", "echo ${OWN_VARIABLE-none} ${HOME_OF_TEST-none}"]
+print(subprocess.check_output(show, text=True), end="")
+print(subprocess.check_output(show, text=True, env={"OWN_VARIABLE": "given"}), end="")
+"""
+    look = "import os\nprint(os.environ.get('OWN_VARIABLE'), os.getenv('HOME_OF_TEST'), os.environb[b'HOME_OF_TEST'])"
+    os.environ["HOME_OF_TEST"] = "here"
+    try:
+        ran = Evaluated(eval_("a", source), eval_("b", look, "a"))
+    finally:
+        del os.environ["HOME_OF_TEST"]
+    assert ran.recorder.out("a") == "mine none\ngiven none\n"
+    assert ran.recorder.out("b") == "None here b'here'\n"
+    assert "OWN_VARIABLE" not in os.environ
+
+
+def test_command_that_is_not_found_shows_no_frame_of_ours():
+    ran = evaluate("import subprocess\nsubprocess.run(['/no/such/program'])")
+    assert ran.status() == ("failed", "FileNotFoundError: [Errno 2] No such file or directory: '/no/such/program'")
+    assert "environment.py" not in ran.recorder.err("a")
+
+
+def test_processes_that_a_snippet_leaves_are_ended_and_named_once(tmp_path):
+    source = "import subprocess\nfor _ in range(3): subprocess.Popen(['sleep', '1000'], start_new_session=True)"
+    done = fastrun(write_json(tmp_path, document(eval_("a", source))))
+    assert done.returncode == 0
+    assert done.stderr == b"fastrun: warning: a: left a process behind; it is ended\n"

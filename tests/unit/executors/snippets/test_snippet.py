@@ -1,0 +1,107 @@
+"""One snippet: its code, how it leaves, and what its failure is called."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.documents import document, eval_, write_json
+from tests.support.processes import LIMIT, environment, fastrun, report_of
+from tests.support.runs import Evaluated, evaluate
+
+LEAVES = {
+    "pass": "ok",
+    "import sys; sys.exit()": "ok",
+    "import sys; sys.exit(0)": "ok",
+    "import sys; sys.exit(False)": "ok",
+    "raise SystemExit(None)": "ok",
+    "import sys; sys.exit(1)": "failed",
+    "import sys; sys.exit(256)": "failed",
+    "import sys; sys.exit(-1)": "failed",
+    "import sys; sys.exit(1.0)": "failed",
+    "import sys; sys.exit('')": "failed",
+    "import sys; sys.exit([])": "failed",
+    "class E(SystemExit): pass\nraise E(0)": "ok",
+    "class N(int):\n    def __eq__(self, other): return True\n    __hash__ = None\nraise SystemExit(N(3))": "failed",
+    "raise SystemExit(1, 2)": "failed",
+    "import sys\nsys.excepthook = lambda *_: sys.exit(0)\n1 / 0": "ok",
+    "import sys\nsys.excepthook = lambda *_: sys.exit(4)\n1 / 0": "failed",
+    "import sys\nsys.excepthook = lambda *_: 1 / 0\nint('x')": "failed",
+}
+
+
+@pytest.mark.parametrize("source", LEAVES)
+def test_snippet_is_ok_where_its_script_exits_with_0(source):
+    ran = evaluate(source)
+    assert ran.status()[0] == LEAVES[source]
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, timeout=LIMIT, check=False)
+    # A status of which the lowest eight bits are 0 is 0 to other processes; the snippet said another number.
+    assert (done.returncode == 0) == (LEAVES[source] == "ok" or "256" in source)
+
+
+@pytest.mark.parametrize(("value", "shown"), [("'gone'", "gone\n"), ("[1]", "[1]\n"), ("1.5", "1.5\n"), ("3", "")])
+def test_value_that_is_no_number_is_printed(value, shown):
+    assert evaluate(f"raise SystemExit({value})").recorder.err("a") == shown
+
+
+def test_hook_that_fails_is_shown_with_what_it_was_to_show():
+    text = evaluate("import sys\ndef hook(*_): raise KeyError('hook')\nsys.excepthook = hook\nint('x')").recorder.err(
+        "a"
+    )
+    assert text.startswith("Error in sys.excepthook:\nTraceback")
+    assert text.index("KeyError: 'hook'") < text.index("Original exception was:") < text.index("ValueError: invalid")
+    assert "executors" not in text
+
+
+@pytest.mark.parametrize(
+    "change", ["sys.stderr = io.StringIO()", "sys.stderr.close()", "sys.stderr = None", "del sys.stderr"]
+)
+def test_traceback_goes_to_what_the_snippet_has_for_its_standard_error(change):
+    ran = evaluate(f"import io, sys\n{change}\n1 / 0")
+    assert ran.status() == ("failed", "ZeroDivisionError: division by zero")
+    assert ran.recorder.err("a").endswith("ZeroDivisionError: division by zero\n") == ("StringIO" not in change)
+
+
+def test_equal_sources_share_code_under_the_names_of_their_tasks():
+    ran = Evaluated(*(eval_(name, "x = 1\n1 / 0") for name in "abc"), threads=1)
+    for name in "abc":
+        assert f'File "<task {name}>", line 2, in <module>' in ran.recorder.err(name)
+
+
+def test_functions_of_equal_sources_have_the_names_of_their_tasks():
+    source = "def fails(): 1 / 0\nfails()"
+    ran = Evaluated(*(eval_(name, source) for name in "ab"), threads=1)
+    for name in "ab":
+        assert ran.recorder.err(name).count(f'File "<task {name}>"') == 2
+
+
+@pytest.mark.parametrize("where", ["thread", "process"])
+def test_script_is_what_python_runs_of_the_same_file(tmp_path, where):
+    (tmp_path / "tool.py").write_text(
+        "import os, sys\nprint(sys.argv, os.path.basename(__file__), __name__, __loader__.name)\nraise KeyError(5)\n"
+    )
+    write_json(tmp_path, document({"name": "a", "type": "eval", "script": "tool.py", "where": where}))
+    done = fastrun("--report", "none", "tasks.json", cwd=tmp_path)
+    script = [sys.executable, tmp_path / "tool.py"]
+    plain = subprocess.run(script, cwd=tmp_path, env=environment(), capture_output=True, timeout=LIMIT, check=False)
+    out = plain.stdout.replace(bytes(tmp_path / "tool.py"), b"tool.py")
+    assert done.stdout.startswith(b"Started: a\n%sEnded : a\n" % out)
+    full = bytes(tmp_path / "tool.py")
+    assert done.stderr.replace(full, b"tool.py") == plain.stderr.replace(full, b"tool.py")
+
+
+def test_script_that_is_gone_or_does_not_compile_fails_its_task(tmp_path):
+    (tmp_path / "gone.py").write_text("")
+    (tmp_path / "bad.py").write_text("x = 1\ny = = 2\n")
+    remove = eval_("remove", "import os\nos.unlink('gone.py')")
+    scripts = [
+        {"name": name, "type": "eval", "script": f"{name}.py", "dependencies": ["remove"]} for name in ("gone", "bad")
+    ]
+    write_json(tmp_path, document(remove, *scripts))
+    done = fastrun("tasks.json", cwd=tmp_path)
+    report = report_of(done.stdout)
+    assert report["gone"][1].startswith("FileNotFoundError: ")
+    assert report["bad"][1].startswith("SyntaxError: invalid syntax")
+    assert b"y = = 2" in done.stderr

@@ -1,0 +1,146 @@
+"""What stands in Python's modules while snippets run, and that it is as before afterwards."""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import atexit
+import linecache
+import multiprocessing.process
+import multiprocessing.util
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from typing import Any
+
+import pytest
+
+from tests.support.documents import document, eval_, write_json
+from tests.support.processes import LIMIT, fastrun, unmeasured
+from tests.support.runs import Evaluated, evaluate, shared
+
+
+def stage() -> list[Any]:
+    """Return all that a run changes."""
+    owners: list[Any] = [sys, threading, warnings, os.environ, os.environb]
+    values: list[Any] = [
+        sys.modules["__main__"],
+        sys.getrecursionlimit(),
+        sys.getrecursionlimit,
+        sys.setrecursionlimit,
+        list(sys.meta_path),
+        threading.Thread.start,
+        threading.excepthook,
+        _thread.start_new_thread,
+        atexit.register,
+        atexit.unregister,
+        linecache.cache,
+        subprocess._fork_exec,  # type: ignore[attr-defined]
+        multiprocessing.process.BaseProcess.start,
+        multiprocessing.active_children,
+        multiprocessing.process.active_children,
+        multiprocessing.util.Finalize.__init__,
+        warnings.filters,
+        warnings.showwarning,
+        dict(os.environ),
+    ]
+    if sys.version_info < (3, 14):
+        policy = asyncio.events.BaseDefaultEventLoopPolicy
+        values += [policy.get_event_loop, policy.set_event_loop]
+    return [
+        *map(type, owners),
+        *[getattr(sys, name) for name in ("stdin", "stdout", "stderr", "path", "argv")],
+        *values,
+    ]
+
+
+ALL = """
+import atexit, multiprocessing, os, sys, threading, warnings
+atexit.register(print)
+threading.Thread(target=print).start()
+warnings.simplefilter("error")
+os.environ["X"] = "x"
+sys.argv[:] = []
+sys.path.clear()
+sys.setrecursionlimit(5000)
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    pool.map(abs, [1])
+"""
+
+
+@pytest.mark.parametrize("source", ["pass", "1 / 0", ALL], ids=["nothing", "failure", "all"])
+def test_library_run_leaves_python_as_it_was(source):
+    before = stage()
+    evaluate(source)
+    assert stage() == before
+
+
+def test_last_of_several_runs_puts_all_back():
+    before = stage()
+    with shared(meet=threading.Barrier(2, timeout=LIMIT)):
+
+        async def main() -> None:
+            from fastrun import run_async
+
+            tasks = document(eval_("a", "import shared, sys\nshared.meet.wait()\nassert sys.argv == ['-c']"))
+            await asyncio.gather(run_async(tasks), run_async(tasks))
+
+        asyncio.run(main())
+    assert stage() == before
+
+
+def test_module_that_an_import_has_missed_is_found_once_a_task_has_made_it(tmp_path):
+    source = f"""
+import pathlib, sys
+sys.path.insert(0, {str(tmp_path)!r})
+try:
+    import made_by_a_task
+except ImportError:
+    pathlib.Path({str(tmp_path)!r}, "made_by_a_task.py").write_text("value = 3")
+import made_by_a_task
+print(made_by_a_task.value)
+"""
+    try:
+        assert evaluate(source).recorder.out("a") == "3\n"
+    finally:
+        sys.modules.pop("made_by_a_task", None)
+
+
+def test_modules_are_shared_by_all_snippets_of_a_run(tmp_path):
+    (tmp_path / "basket.py").write_text("print('imported')\nfruit = []\n")
+    put = "import basket\nbasket.fruit.append('plum')"
+    tasks = eval_("a", put), eval_("b", "import basket\nprint(basket.fruit)", "a")
+    done = fastrun(write_json(tmp_path, document(*tasks)), cwd=tmp_path)
+    assert done.stdout.startswith(b"Started: a\nimported\nEnded : a\nStarted: b\n['plum']\nEnded : b\n")
+
+
+def test_multiprocessing_that_a_snippet_imports_first_is_changed_and_changed_back():
+    source = """
+import multiprocessing, time
+multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,), daemon=True).start()
+"""
+    code = f"""
+import sys, fastrun
+assert not {{"multiprocessing.process", "multiprocessing.util"}} & set(sys.modules), "imported before"
+assert fastrun.run({document(eval_("a", source))!r}).ok
+import multiprocessing
+print(multiprocessing.active_children(), multiprocessing.process.BaseProcess.start.__qualname__)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, env=unmeasured(), timeout=LIMIT, check=False, text=True)
+    assert (done.stdout, done.stderr) == ("[] BaseProcess.start\n", "")
+
+
+def test_source_of_a_snippet_is_found_while_it_runs_and_forgotten_then():
+    source = """
+import inspect, linecache
+def own():
+    return "own"
+print(inspect.getsource(own), linecache.getline(__file__, 3), "<task other>" in linecache.cache, end="")
+"""
+    ran = Evaluated(eval_("a", source), eval_("b", source))
+    for name in "ab":
+        assert ran.recorder.out(name) == 'def own():\n    return "own"\n def own():\n False'
+    assert not [name for name in linecache.cache if name.startswith("<task ")]
