@@ -44,16 +44,23 @@ def last_lines(output: bytes, most: int, task: Task) -> list[bytes]:
 
 def _frames(output: bytes, end: int, task: Task, most: int) -> bytes:
     """Return the last frames of the task's own code in ``output[:end]``, at most ``most`` bytes, and a line of dots."""
+    if task.type == "exec":
+        return b""
     # A script's frames have its full path.
     name = f"<task {task.label}>" if task.script is None else os.path.basename(task.script)
     file = name.encode(errors="replace")
-    if task.type == "exec" or output.find(file + b'", line ', 0, end) < 0:
-        return b""
-    found = re.finditer(_FRAME, output[:end])
-    frames = [frame for frame in found if (b"/" + frame[2]).endswith(b"/" + file)][-_FRAMES:]
+    # Backwards: most of a long output need not be looked at closely.
+    begin = end
+    for _ in range(_FRAMES):
+        found = output.rfind(file + b'", line ', 0, begin)
+        if found < 0:
+            break
+        begin = found
+    begin = output.rfind(b"\n", 0, begin) + 1
+    frames = [frame for frame in re.finditer(_FRAME, output[begin:end]) if (b"/" + frame[2]).endswith(b"/" + file)]
     while sum(len(frame[0]) for frame in frames) > most:
         del frames[0]
     if not frames:
         return b""
-    gap = b"" if frames[-1].end() == end else b"...\n"
+    gap = b"" if frames[-1].end() == end - begin else b"...\n"
     return b"".join([*(frame[0] for frame in frames), gap])
