@@ -320,6 +320,9 @@ class SnippetExecutor:
         threading.current_thread()._daemonic = False  # type: ignore[attr-defined]  # noqa: SLF001
         while (chain := self._jobs.get()) is not None:
             self._run_chain(chain, row, run)
+            if self._jobs.empty():
+                # Else the next snippet is listed in an instant, instead of the last.
+                self._table.clear(row)
             # The tasks are not held while the thread waits for the next chain.
             del chain
 
@@ -338,7 +341,6 @@ class SnippetExecutor:
             self._table.write(row, EVAL, 0, task.name)
             # A context of its own: variables that a snippet sets do not reach the next on this thread.
             outcome = Context().run(run, number, task)
-            self._table.clear(row)
             if outcome is not OK:
                 self._tell_failure(number, outcome)
                 return

@@ -109,12 +109,13 @@ class Program:
         self.task = task
         self.shared = shared
         name = task.name
-        plain = len(name) <= _SHORT and name.isascii() and name.isprintable() and "#" not in name
-        self.file = f"<task {name}>" if plain else f"<task {task.label}>"
+        # An identifier needs no escapes, which is found out in a tenth of the time of ``label``.
+        shown = name if name.isidentifier() and len(name) <= _SHORT else task.label
+        self.file = file = f"<task {shown}>"
         namespace: dict[str, Any] = _NAMES.copy()
         if _HAS_ANNOTATIONS:
             namespace["__annotations__"] = {}
-        namespace["__file__"] = self.file
+        namespace["__file__"] = file
         self.namespace = namespace
 
     def becomes_parent(self) -> None:

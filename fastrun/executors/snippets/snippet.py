@@ -60,22 +60,23 @@ class Interpreter:
         """Run a snippet in the present context, which must be one of its own. Any exception is a failure."""
         program = Program(number, task, self._shared)
         PRESENT.program = program
+        namespace = program.namespace
         outcome = OK
         failure = None
         try:
             code = self._codes.get(task.arguments)
-            exec(self._compile(program) if code is None else code.replace(co_filename=program.file), program.namespace)
+            exec(self._compile(program) if code is None else code.replace(co_filename=program.file), namespace)
         except BaseException as error:
             failure = error
         if failure is not None:
             outcome = self._failed(program, failure)
             failure = None
         if not program.touched:
-            for value in islice(program.namespace.values(), GIVEN_NAMES, None):
+            for value in islice(namespace.values(), GIVEN_NAMES, None):
                 if type(value) not in _PLAIN:
                     break
             else:
-                program.namespace.clear()
+                namespace.clear()
                 return outcome
         return self._end(program, outcome)
 
