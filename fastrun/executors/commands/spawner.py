@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from fastrun.document.task import Task
 from fastrun.executors.commands.files import write_private
 from fastrun.executors.guardian.marks import DETACH, PART, TASK, encode_name, variables
+from fastrun.executors.present import entries_of_snippets
 from fastrun.protocols import ATTEMPT
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Spawner:
         self._directory_identity = _identity(".")
         self._umask = os.umask(0o077)
         os.umask(self._umask)
-        self._interpreter = sys.executable, sys.path[:]
+        self._interpreter = sys.executable, entries_of_snippets(sys.path)
         self._python: Python | None = None
 
     def close(self) -> None:

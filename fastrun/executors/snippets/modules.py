@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from fastrun.executors import present
-from fastrun.executors.present import PRESENT
+from fastrun.executors.present import PRESENT, entries_of_snippets
 from fastrun.executors.snippets.attributes import Own
 from fastrun.executors.snippets.program import DELETED, OWNER, Program
 from fastrun.executors.snippets.streams import make_input, make_output
@@ -24,14 +24,11 @@ def _argv(program: Program) -> list[str]:
 
 def _path(program: Program) -> list[str]:
     """Return where modules are looked for: as ``python -c`` does, or ``python SCRIPT``."""
-    path = list(OF_SYS.outside("path"))
+    path = entries_of_snippets(OF_SYS.outside("path"))
     first = "" if program.task.script is None else os.path.dirname(program.file)
-    if not sys.flags.safe_path:
-        if present.ends_with_run:
-            # The folder of the command ``fastrun``, or the folder in which ``python -m fastrun`` was started.
-            path[:1] = [first]
-        elif first:
-            path.insert(0, first)
+    # In a host of the library the first entry is the host's own, behind which modules beside it are found.
+    if not sys.flags.safe_path and (first or present.ends_with_run):
+        path.insert(0, first)
     return path
 
 

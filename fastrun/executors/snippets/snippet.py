@@ -64,7 +64,7 @@ class Interpreter:
         outcome = OK
         failure = None
         try:
-            code = self._codes.get(task.arguments)
+            code = None if task.script is not None else self._codes.get(task.arguments)
             exec(self._compile(program) if code is None else code.replace(co_filename=program.file), namespace)
         except BaseException as error:
             failure = error
@@ -110,13 +110,12 @@ class Interpreter:
         """Return what a program runs, with the program's file name in it."""
         task = program.task
         if task.script is not None:
-            return _script_code(program, task.script)
+            return _script_code(program, task.script, task.arguments)
         source = task.arguments
         code = compile(source, program.file, "exec", dont_inherit=True)
-        # A script has no source here. The name in the code of a function cannot be replaced so easily.
+        # The name in the code of a function cannot be replaced so easily.
         if (
-            source
-            and len(self._codes) < _CODES_KEPT
+            len(self._codes) < _CODES_KEPT
             and len(source) <= _LONGEST_KEPT
             and not any(isinstance(constant, CodeType) for constant in code.co_consts)
         ):
@@ -152,11 +151,16 @@ class Interpreter:
         return outcome
 
 
-def _script_code(program: Program, script: str) -> CodeType:
-    """Return the code of a script, and name it in the namespace. Raises OSError, SyntaxError and others."""
+def _script_code(program: Program, script: str, source: str) -> CodeType:
+    """Return the code of a script, and name it in the namespace. Raises OSError, SyntaxError and others.
+
+    ``source``: its text where its file is on another machine, else empty.
+    """
     program.file = os.path.abspath(script)
     program.namespace.update(__file__=program.file, __cached__=None)
     program.namespace["__loader__"] = SourceFileLoader("__main__", program.file)
+    if source:
+        return compile(source, program.file, "exec", dont_inherit=True)
     with open(program.file, "rb") as file:
         return compile(file.read(), program.file, "exec", dont_inherit=True)
 

@@ -98,7 +98,8 @@ class Sources(dict[str, _Entry]):
 
     def __missing__(self, name: str) -> _Entry:
         program: Program | None = PRESENT.program
-        if program is None or name != program.file or program.task.script is not None:
+        # The source of a script is in its file, unless that is on another machine.
+        if program is None or name != program.file or not program.task.arguments:
             raise KeyError(name)
         source = program.task.arguments
         self[name] = entry = (len(source), None, _lines(source), name)

@@ -335,3 +335,18 @@ def test_plots_that_processes_draw_are_those_of_scripts(tmp_path):
         plain = [sys.executable, "-c", PLOT.format(n, f"script{n}.png")]
         subprocess.run(plain, cwd=tmp_path, env=environment(), timeout=LIMIT, check=True)
         assert (tmp_path / f"task{n}.png").read_bytes() == (tmp_path / f"script{n}.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "command", [[sys.executable, "-m", "fastrun"], [str(Path(sys.executable).with_name("fastrun"))]]
+)
+def test_modules_are_looked_for_as_by_python_c(tmp_path, command):
+    source = "import sys; print(sys.argv, sys.path)"
+    path = write_json(tmp_path, document(eval_("thread", source), eval_("process", source, where="process")))
+    expected = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, env=environment(), cwd=tmp_path, timeout=LIMIT, check=True
+    )
+    done = subprocess.run(
+        [*command, path], capture_output=True, env=environment(), cwd=tmp_path, timeout=LIMIT, check=True
+    )
+    assert done.stdout.count(expected.stdout) == 2

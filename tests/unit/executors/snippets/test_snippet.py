@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import subprocess
 import sys
 
 import pytest
 
+from fastrun import Task
+from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.snippets.snippet import Interpreter
+from fastrun.outcome import OK
 from tests.support.documents import document, eval_, write_json
 from tests.support.processes import LIMIT, environment, fastrun, report_of
 from tests.support.runs import Evaluated, evaluate
@@ -105,3 +111,22 @@ def test_script_that_is_gone_or_does_not_compile_fails_its_task(tmp_path):
     assert report["gone"][1].startswith("FileNotFoundError: ")
     assert report["bad"][1].startswith("SyntaxError: invalid syntax")
     assert b"y = = 2" in done.stderr
+
+
+def test_script_of_another_machine_runs_from_its_text():
+    printed: list[bytes] = []
+
+    def write(_number, _stream, data) -> bool:
+        printed.append(data)
+        return True
+
+    interpreter, guardian = Interpreter("run", write, None), Guardian("run", wanted=False)
+    try:
+        # Its text is that of another task as well, whose code is kept.
+        for script in (None, "/missing/a.py"):
+            task = Task("a", "eval", "print(__file__)\nprint(1)", script=script)
+            assert contextvars.Context().run(interpreter.run, 0, task) is OK
+    finally:
+        asyncio.run(interpreter.close(guardian, 0.0, print))
+        guardian.stop()
+    assert b"".join(printed) == b"<task a>\n1\n/missing/a.py\n1\n"
