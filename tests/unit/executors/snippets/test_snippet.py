@@ -11,6 +11,7 @@ import pytest
 
 from fastrun import Task
 from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets.snippet import Interpreter
 from fastrun.outcome import OK
 from tests.support.documents import document, eval_, write_json
@@ -127,6 +128,7 @@ def test_script_of_another_machine_runs_from_its_text():
             task = Task("a", "eval", "print(__file__)\nprint(1)", script=script)
             assert contextvars.Context().run(interpreter.run, 0, task) is OK
     finally:
+        PRESENT.program = None
         asyncio.run(interpreter.close(guardian, 0.0, print))
         guardian.stop()
     assert b"".join(printed) == b"<task a>\n1\n/missing/a.py\n1\n"
