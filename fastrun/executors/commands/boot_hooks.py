@@ -83,7 +83,7 @@ def show_unraisable(own: "Callable[..., Any]", arguments: "Any") -> None:
         while shown and shown[0].startswith("  "):
             del shown[0]
         frames = traceback.format_tb(arguments.exc_traceback)
-        if sys.version_info >= (3, 13):
+        if (3, 13) <= sys.version_info < (3, 15):
             # Without marks below the lines.
             frames = ["".join(frame.splitlines(keepends=True)[:2]) for frame in frames]
         text = "".join([before, title, *frames, *shown])

@@ -7,8 +7,8 @@ Warnings pass over frames of files with such a name, as those of an import: a wa
 has none, is not for this file. Source: ``_is_internal_filename`` in CPython's Lib/warnings.py.
 """
 
+import _io
 import _thread
-import io
 import sys
 from _frozen_importlib_external import SourceFileLoader
 
@@ -56,7 +56,7 @@ def boot(name: str, path: str, entries: list[str], hooks: str) -> None:
 
 def _compiled(source: str, name: str) -> "CodeType":
     """Return the code of a source. Warnings of the compiler are shown with their lines."""
-    stderr, sys.stderr = sys.stderr, io.StringIO()
+    stderr, sys.stderr = sys.stderr, _io.StringIO()
     try:
         code = compile(source, name, "exec", dont_inherit=True)
         warned = sys.stderr.tell()
