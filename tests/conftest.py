@@ -28,6 +28,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(f"{count:>8,}  {what}")
 
 
+@pytest.fixture
+def unmeasured_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no process measured that a test starts: those that multiprocessing spawns fail then, again and again."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS")]:
+        monkeypatch.delenv(name)
+
+
 # How fast the machine is decides no test.
 settings.register_profile("fastrun", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fastrun")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
 # Seconds that a snippet waits for what must come, before it says that it has not come.
+pytestmark = pytest.mark.usefixtures("unmeasured_processes")
+
 PATIENCE = 60
 
 

@@ -15,6 +15,8 @@ from tests.support.documents import eval_
 from tests.support.processes import LIMIT
 from tests.support.runs import Ran
 
+pytestmark = pytest.mark.usefixtures("unmeasured_processes")
+
 SOURCES = {
     "nothing": "",
     "prints": "import sys\nprint('out')\nprint('err', file=sys.stderr)",

@@ -15,6 +15,8 @@ from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import fastrun, report_of
 from tests.support.runs import Evaluated, evaluate, shared
 
+pytestmark = pytest.mark.usefixtures("unmeasured_processes")
+
 
 @pytest.mark.parametrize(
     ("name", "ends"),

@@ -11,6 +11,8 @@ from tests.support.documents import document, eval_, write_json
 from tests.support.processes import environment, fastrun
 from tests.support.runs import Evaluated, evaluate
 
+pytestmark = pytest.mark.usefixtures("unmeasured_processes")
+
 
 def test_main_is_the_namespace_of_the_snippet_that_asks():
     source = """
