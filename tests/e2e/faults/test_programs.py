@@ -15,9 +15,9 @@ from tests.support.processes import LIMIT, environment, fastrun, report_of
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
-# Seconds that a snippet waits for what must come, before it says that it has not come.
 pytestmark = pytest.mark.usefixtures("unmeasured_processes")
 
+# Seconds that a snippet waits for what must come, before it says that it has not come.
 PATIENCE = 60
 
 

@@ -10,8 +10,6 @@ from tests.support.runs import Evaluated, evaluate, shared
 def test_daemon_children_are_ended_and_others_awaited():
     source = """
 import multiprocessing, shared, time
-pytestmark = pytest.mark.usefixtures("unmeasured_processes")
-
 context = multiprocessing.get_context("fork")
 shared.daemon = context.Process(target=time.sleep, args=(1000,), daemon=True)
 shared.other = context.Process(target=time.sleep, args=(0,))
