@@ -87,7 +87,8 @@ class Interpreter:
 
     async def close(self, guardian: Guardian, grace: float, warn: Callable[[str], None]) -> None:
         """End the processes that snippets left behind, and take back the changes of Python's modules."""
-        programs = self._shared.parents.values()
+        # A snippet that the run gave up on may add itself meanwhile.
+        programs = list(self._shared.parents.values())
         for program in programs:
             if not program.has_ended:
                 give_up(program)

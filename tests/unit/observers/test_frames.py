@@ -74,8 +74,8 @@ def test_other_frames_do_not_stay(task):
 
 
 def test_frames_of_a_script_have_its_path():
-    own = b'  File "/work/a/run.py", line 3, in f\n    g()\n'
-    other = b'  File "/work/a/other_run.py", line 3, in f\n    h()\n'
+    own = b'  File "/project/a/run.py", line 3, in f\n    g()\n'
+    other = b'  File "/project/a/other_run.py", line 3, in f\n    h()\n'
     script = Task("a", "eval", "", script="../a/run.py")
     assert last_lines(own + other + DEEP, 1, script) == [*own.splitlines(), b"...", b"    g500()"]
 
