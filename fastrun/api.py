@@ -18,7 +18,7 @@ from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.present import end_with_run
 from fastrun.executors.snippets.executor import SnippetExecutor
-from fastrun.outcome import Report
+from fastrun.outcome import Cause, Report
 from fastrun.plan.graph import Graph, build
 from fastrun.plan.lanes import lanes_of
 from fastrun.protocols import Executor, Observer
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fastrun.journal.resume import Plan
     from fastrun.plan.selection import Selection
     from fastrun.runner.signals import Signals
+    from fastrun.uptodate.executor import Decisions
 
 # A path, a parsed document or tasks.
 Input = str | os.PathLike[str] | Mapping[str, Any] | Iterable[Task]
@@ -170,7 +171,12 @@ def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Grap
         document = _read(source)
         for line in document.warnings:
             (warn or _warn)(line)
-        return build(document)
+        graph = build(document)
+    if any(graph.tasks[number].has_files for number in graph.special):
+        from fastrun.uptodate.problems import check  # few documents need it
+
+        check(graph)
+    return graph
 
 
 def new_run_id() -> str:
@@ -214,6 +220,7 @@ class Setup(NamedTuple):
     """What a run needs before it is known what watches it: ``watched_by`` makes the run.
 
     ``gates``: closed by the run itself, unless that is broken off. ``plan``: with a journal, what is not run again.
+    ``decisions``: where tasks name their files.
     """
 
     graph: Graph
@@ -223,6 +230,7 @@ class Setup(NamedTuple):
     gates: "Gates | None" = None
     journal: "RunJournal | None" = None
     plan: "Plan | None" = None
+    decisions: "Decisions | None" = None
 
     def watched_by(self, observers: Iterable[Observer], before_stop: Callable[[], object] | None = None) -> Prepared:
         """Return the run, which can be started. ``before_stop``: called before SIGTSTP stops this process.
@@ -244,6 +252,11 @@ class Setup(NamedTuple):
 
                 cluster = DaskCluster(settings.cluster, settings, self.guardian.run_id, measured=measured)
                 lane_of = add_lanes(executors, self.graph.tasks, cluster, settings)
+            decisions = self.decisions
+            if decisions is not None:
+                from fastrun.uptodate.executor import UpToDateExecutor
+
+                executors = {lane: UpToDateExecutor(executor, decisions) for lane, executor in executors.items()}
         except BaseException:
             self.abandon()
             raise
@@ -254,6 +267,8 @@ class Setup(NamedTuple):
             settings,
             journal=self.journal,
             reused=self.plan.reused if self.plan is not None else (),
+            reused_as=Cause.UP_TO_DATE if settings.update else Cause.FROM_JOURNAL,
+            why=self.plan.why if self.plan is not None and (settings.resume or settings.update) else None,
             lane_of=lane_of,
             before_stop=before_stop,
             warn=self.warn,
@@ -290,8 +305,12 @@ def set_up(graph: Graph, settings: RunSettings, warn: Callable[[str], None], run
         if settings.journal is not None:
             from fastrun.journal.recovery import begin  # which a run without a journal does not need
 
-            journal, plan = begin(graph, os.fspath(settings.journal), settings, guardian.run_id, warn)
-            setup = setup._replace(journal=journal, plan=plan)
+            beginning = begin(graph, os.fspath(settings.journal), settings, guardian.run_id, warn)
+            setup = setup._replace(**beginning._asdict())
+        elif any(graph.tasks[number].has_files for number in graph.special):
+            from fastrun.uptodate.executor import unrecorded
+
+            setup = setup._replace(decisions=unrecorded(graph))
     except BaseException:
         setup.give_back()
         raise

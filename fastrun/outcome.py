@@ -64,6 +64,10 @@ class Cause(Enum):
     TOO_MANY_FAILURES = "too many failures"
     NO_JOURNAL = "no journal"
     FROM_JOURNAL = "from the journal"
+    UP_TO_DATE = "up to date"
+    NO_INPUT = "no input"
+    NO_OUTPUT = "no output"
+    DEPFILE = "depfile"
 
 
 # Sentences by cause. The braces stand for the outcome's ``detail``.
@@ -85,6 +89,10 @@ _SENTENCES = {
     Cause.TOO_MANY_FAILURES: "stopped after {} failures",
     Cause.NO_JOURNAL: "stopped without a journal",
     Cause.FROM_JOURNAL: "from the journal",
+    Cause.UP_TO_DATE: "up to date",
+    Cause.NO_INPUT: "its input {} is missing",
+    Cause.NO_OUTPUT: "did not make {}",
+    Cause.DEPFILE: "depfile {}",
 }
 
 
@@ -152,7 +160,7 @@ class Start(NamedTuple):
     in a thread, and on a cluster, where it would be an id on the worker. ``held_by``: what the task waited for once its
     dependencies had ended, if it had to wait: ``"slot"``, ``"pool"``, ``"load"``, ``"memory"`` or ``"jobserver"``.
     ``worker``: on a cluster, the name of the worker that it runs on, in one line. ``ago``: seconds between the start
-    and the news of it, where that came late.
+    and the news of it, where that came late. ``why``: why the task runs, where some do not, in a few words.
     """
 
     attempt: int = 1
@@ -161,6 +169,7 @@ class Start(NamedTuple):
     held_by: str = "slot"
     worker: str | None = None
     ago: float = 0.0
+    why: str = ""
 
 
 # The start of nearly every snippet, shared to avoid an allocation.
@@ -178,7 +187,8 @@ class Result(NamedTuple):
 class Report:
     """How a run ended.
 
-    ``counts``: tasks by status. ``reused``: how many ok tasks did not run because a journal says that they had.
+    ``counts``: tasks by status. ``reused``: how many ok tasks did not run because a journal says that they had;
+    ``reused_as``: their cause.
     ``allowed``: how many failed tasks were allowed to fail. ``not_needed``: how many tasks were skipped because no task
     failed that they are meant to follow.
     ``seconds``: wall time. ``signal``: the number of the signal that interrupted the run, or None. ``recorded``: False
@@ -194,6 +204,7 @@ class Report:
         seconds: float,
         signal_number: int | None = None,
         reused: int = 0,
+        reused_as: Cause = Cause.FROM_JOURNAL,
         allowed: int = 0,
         not_needed: int = 0,
     ) -> None:
@@ -206,6 +217,7 @@ class Report:
         self.seconds = seconds
         self.signal = signal_number
         self.reused = reused
+        self.reused_as = reused_as
         self.allowed = allowed
         self.not_needed = not_needed
         self.recorded = True
@@ -227,7 +239,7 @@ class Report:
     def summary(self) -> str:
         """Return the last line of the printed report: ``9 tasks: 7 ok, 1 failed, 1 skipped in 7.02 s``."""
         notes = {
-            Status.OK: (self.reused, "from the journal"),
+            Status.OK: (self.reused, self.reused_as.value),
             Status.FAILED: (self.allowed, "allowed"),
             Status.SKIPPED: (self.not_needed, "not needed"),
         }

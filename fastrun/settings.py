@@ -33,6 +33,7 @@ class Options(TypedDict, total=False):
     guardian: bool
     journal: str | PathLike[str] | None
     resume: bool
+    update: bool
     rerun: Collection[str]
     durable: bool
     cluster: str | None
@@ -53,8 +54,9 @@ class RunSettings(NamedTuple):
     ``jobserver``: share the limit ``jobs`` (or the number of processors) with make and others that commands call, by
     one of JOBSERVERS. A run that make has started, without ``jobs``, shares make's limit.
     ``guardian``: have a small process end the tasks' processes if this one is killed.
-    ``journal``: a file that the run is recorded in, and that no run was recorded in before unless with ``resume``: then
-    tasks that it has as ok, and that have not changed since, are ok without running, unless ``rerun`` names them.
+    ``journal``: a file that the run is recorded in, and that no run was recorded in before unless with ``resume`` or
+    ``update``. With ``resume`` tasks that it has as ok, and that have not changed since, are ok without running; with
+    ``update`` only those of them that name their files. ``rerun``: names of tasks that run in any case.
     ``durable``: nothing starts before what it depends on is recorded on the disk.
     ``cluster``: run commands there: the address of a Dask scheduler, its file, or ``local`` or ``local:N`` for N
     processes on this machine. ``worker_retries``: how often a task runs again whose worker was lost.
@@ -74,6 +76,7 @@ class RunSettings(NamedTuple):
     guardian: bool = True
     journal: str | PathLike[str] | None = None
     resume: bool = False
+    update: bool = False
     rerun: Collection[str] = ()
     durable: bool = False
     cluster: str | None = None
@@ -96,8 +99,10 @@ class RunSettings(NamedTuple):
             raise ValueError(f"eval_where must be one of {', '.join(EVAL_WHERES)}, not {self.eval_where}")
         if self.jobserver is not None and self.jobserver not in JOBSERVERS:
             raise ValueError(f"jobserver must be one of {', '.join(JOBSERVERS)}, not {self.jobserver}")
-        if self.journal is None and (self.resume or self.rerun or self.durable):
-            raise ValueError("resume, rerun and durable need a journal")
+        if self.journal is None and (self.resume or self.update or self.rerun or self.durable):
+            raise ValueError("resume, update, rerun and durable need a journal")
+        if self.resume and self.update:
+            raise ValueError("resume and update do not go together")
 
 
 # By setting that is a number: its least value, whether the value must be more than that, and its most.

@@ -4,9 +4,11 @@ Knows the options of a part and of a journal. Does not know what is done with th
 """
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from fastrun.api import load_graph
+from fastrun.cli.options import JOURNALS
 from fastrun.cli.say import EXIT_USAGE, Exit, say, usage_error
 from fastrun.document.problems import SpecError
 from fastrun.plan.graph import Graph
@@ -41,19 +43,30 @@ def load(options: argparse.Namespace) -> Graph:
 
 def journal_error(options: argparse.Namespace, error: OSError | ValueError) -> Exception:
     """Return what an error becomes that is raised where a journal or a cluster is taken into use."""
+    if isinstance(error, SpecError):
+        return Exit(EXIT_USAGE, str(error))
     if isinstance(error, OSError) and error.errno is not None:
         named = error.filename is not None and error.filename == options.journal
         return usage_error(f"{options.journal}: {error.strerror}") if named else error
     return usage_error(str(error))
 
 
-def say_plan(graph: Graph, plan: "Plan", options: argparse.Namespace) -> None:
-    """Say what is not run again and, if asked for, why each task is or is not."""
-    if not options.resume:
+def make_journal_folder(options: argparse.Namespace) -> None:
+    """Make the folder of a journal that no option names. Git passes over it, as over the caches of other tools."""
+    folder = os.path.dirname(options.journal or "")
+    if not options.update or os.path.basename(folder) != JOURNALS or os.path.isdir(folder):
         return
-    if options.verbose:
-        for number in plan.reused:
-            say(f"fastrun: {graph.tasks[number].label}: ok in the journal")
-        for number, why in plan.why.items():
-            say(f"fastrun: {graph.tasks[number].label}: runs: {why}")
-    say(f"fastrun: {printable(options.journal)}: {len(plan.reused)} of {len(graph)} tasks are ok, {len(plan.why)} run")
+    try:
+        os.mkdir(folder)
+        with open(os.path.join(folder, ".gitignore"), "w", encoding="ascii") as file:
+            file.write("*\n")
+    except OSError as error:
+        raise usage_error(f"{folder}: {error.strerror}") from None
+
+
+def say_plan(graph: Graph, plan: "Plan", options: argparse.Namespace) -> None:
+    """Say how much is not run again."""
+    if options.resume:
+        may = f", {len(plan.undecided)} may" if plan.undecided else ""
+        counts = f"{len(plan.reused)} of {len(graph)} tasks are ok, {len(plan.why)} run{may}"
+        say(f"fastrun: {printable(options.journal)}: {counts}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from fastrun.cli.options import LOOKING, WRITING, parser
+from fastrun.cli.options import JOURNALS, LOOKING, WRITING, parser
 from fastrun.cli.parser import Parser
 from fastrun.cli.say import Exit, exit_code, say, starting, usage_error
 from fastrun.text import printable
@@ -87,14 +87,26 @@ def _check(made: Parser, options: argparse.Namespace) -> None:
     """Leave with an error if options do not go together."""
     if options.file is None:
         made.error("a FILE is needed ('-' for standard input)")
+    if options.resume and options.update:
+        made.error("--resume and --update: one at a time")
+    if options.update and options.journal is None:
+        if options.file == "-":
+            made.error("--update of standard input needs --journal FILE")
+        options.journal = journal_beside(options.file)
     for option in ("resume", "rerun", "durable", "what_if"):
         if getattr(options, option) not in (None, False, []) and options.journal is None:
             made.error(f"--{option.replace('_', '-')} needs --journal FILE")
-    if options.rerun and not options.resume:
-        made.error("--rerun needs --resume")
+    if options.rerun and not (options.resume or options.update):
+        made.error("--rerun needs --resume or --update")
     looks = [f"--{option.replace('_', '-')}" for option in LOOKING if getattr(options, option) not in (None, False)]
     if len(looks) > 1:
         made.error(f"{' and '.join(looks)}: one at a time")
+
+
+def journal_beside(document: str) -> str:
+    """Return the path of the journal that a document has where none is named."""
+    folder, name = os.path.split(document)
+    return os.path.join(folder, JOURNALS, f"{os.path.splitext(name)[0]}.journal")
 
 
 def _check_files(made: Parser, options: argparse.Namespace) -> None:

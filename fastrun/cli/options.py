@@ -20,6 +20,9 @@ WRITING = ("json", "trace", "junit", "html")
 # The options that print something about the document, instead of running it.
 LOOKING = ("dry_run", "list", "graph", "explain", "what_if")
 
+# The folder for journals that no option names, beside the document.
+JOURNALS = ".fastrun"
+
 # What there is a schema of.
 SCHEMAS = ("document", "events")
 
@@ -38,8 +41,9 @@ examples:
   fastrun build.json test 'lint-*'
                                run these tasks and what they need
   generate | fastrun -j 8 -    run a document from a pipe, at most 8 commands at once
+  fastrun -u build.json        run what is not up to date, as make does
   fastrun --journal build.journal --resume build.json
-                               run what is not done yet, and note what is
+                               go on with a run that was cut off
 """
 
 
@@ -62,7 +66,7 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
     _add_running(running)
     _add_cluster(made.section("running on a cluster"))
     _add_selecting(made.section("running a part", one_run=True))
-    _add_journal(made.section("going on from where a run ended", one_run=True))
+    _add_journal(made.section("running what is not done yet", one_run=True))
     _add_output(made.section("output"))
     _add_files(made.section("files for other tools", one_run=True))
     _add_looking(made.section("looking, without running", one_run=True))
@@ -213,12 +217,19 @@ def _add_selecting(section: Section) -> None:
 
 
 def _add_journal(section: Section) -> None:
+    section.add_flag(
+        "-u",
+        "--update",
+        help="run only tasks whose files or variables, named in the document, changed since they were ok, and "
+        "tasks that name none (journal: .fastrun/NAME.journal beside the document, unless --journal names one)",
+    )
     section.add("--journal", metavar="FILE", help="record the run in FILE, from which another run can go on")
     section.add_flag("--resume", help="run only tasks that are not ok in the journal or have changed since")
     section.add_repeatable(
         "--rerun",
         metavar="NAME",
-        help="with --resume: run NAME, a name or a pattern, and all that depends on it in any case (may be repeated)",
+        help="with --resume or --update: run NAME, a name or a pattern, and all that depends on it in any case (may be "
+        "repeated)",
     )
     section.add_flag("--durable", help="start no task before the end of its dependencies is recorded on the disk")
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 import uvloop
 
 from fastrun.api import Prepared, new_run_id, set_up
-from fastrun.cli.load import journal_error, load, say_plan
+from fastrun.cli.load import journal_error, load, make_journal_folder, say_plan
 from fastrun.cli.options import is_watched, settings_of, shows_times
 from fastrun.cli.say import EXIT_OUTPUT, EXIT_USAGE, leave, refusal_of, say, starting, usage_error
 from fastrun.observers.terminal.console import Console
@@ -105,6 +105,7 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
         except OSError as error:
             raise usage_error(f"{error.filename}: {error.strerror}") from None
     try:
+        make_journal_folder(options)
         setup = set_up(graph, settings_of(options), console.warn, run_id)
         status = None
         if terminal is not None:

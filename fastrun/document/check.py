@@ -41,6 +41,9 @@ _ELSEWHERE = {
     "pool": ("lock", "mutex", "queue"),
     "pools": ("locks",),
     "arguments": ("cmd", "command", "run"),
+    "inputs": ("input", "sources", "srcs"),
+    "outputs": ("artifacts", "generates", "output", "produces", "targets"),
+    "env_inputs": ("envinputs", "passenv"),
 }
 
 # The keys on whose values it depends which others are allowed. Where they are wrong themselves, that is not known.

@@ -38,6 +38,9 @@ class Task(NamedTuple):
     ``resources``: names and amounts that its worker must have free, or None.
     ``script``: eval only, a path relative to the run's own working directory, where the source is read when the task
     runs; or None.
+    ``inputs``, ``outputs``: files, folders and patterns, relative to the working directory of the task.
+    ``depfile``: a file in the syntax of make that it writes, whose prerequisites are further inputs; or None.
+    ``env_inputs``: names of variables whose values count as inputs.
     """
 
     name: str
@@ -58,6 +61,15 @@ class Task(NamedTuple):
     where: str | None = None
     resources: Mapping[str, float] | None = None
     script: str | None = None
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+    depfile: str | None = None
+    env_inputs: Sequence[str] = ()
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it says which files it reads or makes, so that it can be up to date."""
+        return bool(self.inputs or self.outputs or self.depfile)
 
     @property
     def label(self) -> str:
@@ -91,7 +103,7 @@ class Document(NamedTuple):
     ``warnings``: lines about keys that are ignored.
     ``pools``: by name, how many tasks of a pool may run at once.
     ``special``: the numbers of tasks with keys that bear on how others run, or on how often the task itself does, of
-    tasks with a script, and of snippets that run in a process of their own.
+    tasks with a script or with files, and of snippets that run in a process of their own.
     """
 
     source: Source

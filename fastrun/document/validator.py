@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 # Digest of the schema.json from which this was made.
-SCHEMA_SHA256 = "5282c4cf4518b9cfc76ec19d96ee1beddd9756c9b09aed4b3b8d902f56c9d23b"
+SCHEMA_SHA256 = "afe03c80e41c1ad80bf85f1130f86948656c40d758b55b914ee122e63b31d60b"
 
 # Keys of a task in the schema.
-KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'description', 'detach', 'env', 'name', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'tags', 'timeout', 'type', 'when', 'where'])
+KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'tags', 'timeout', 'type', 'when', 'where'])
 
 
 class Invalid(Exception):
@@ -301,6 +301,52 @@ def validate(data: Any) -> Any:
             data__pool = data['pool']
             if not isinstance(data__pool, str):
                 raise Invalid
+        if 'inputs' in data_keys:
+            data__inputs = data['inputs']
+            if not isinstance(data__inputs, (list, tuple)):
+                raise Invalid
+            data__inputs_is_list = isinstance(data__inputs, (list, tuple))
+            if data__inputs_is_list:
+                data__inputs_len = len(data__inputs)
+                for data__inputs_x, data__inputs_item in enumerate(data__inputs):
+                    if not isinstance(data__inputs_item, str):
+                        raise Invalid
+                    if isinstance(data__inputs_item, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__inputs_item):
+                            raise Invalid
+        if 'outputs' in data_keys:
+            data__outputs = data['outputs']
+            if not isinstance(data__outputs, (list, tuple)):
+                raise Invalid
+            data__outputs_is_list = isinstance(data__outputs, (list, tuple))
+            if data__outputs_is_list:
+                data__outputs_len = len(data__outputs)
+                for data__outputs_x, data__outputs_item in enumerate(data__outputs):
+                    if not isinstance(data__outputs_item, str):
+                        raise Invalid
+                    if isinstance(data__outputs_item, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__outputs_item):
+                            raise Invalid
+        if 'depfile' in data_keys:
+            data__depfile = data['depfile']
+            if not isinstance(data__depfile, str):
+                raise Invalid
+            if isinstance(data__depfile, str):
+                if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__depfile):
+                    raise Invalid
+        if 'env_inputs' in data_keys:
+            data__envinputs = data['env_inputs']
+            if not isinstance(data__envinputs, (list, tuple)):
+                raise Invalid
+            data__envinputs_is_list = isinstance(data__envinputs, (list, tuple))
+            if data__envinputs_is_list:
+                data__envinputs_len = len(data__envinputs)
+                for data__envinputs_x, data__envinputs_item in enumerate(data__envinputs):
+                    if not isinstance(data__envinputs_item, str):
+                        raise Invalid
+                    if isinstance(data__envinputs_item, str):
+                        if not REGEX_PATTERNS['^[^=\\u0000]+$'].search(data__envinputs_item):
+                            raise Invalid
         if 'description' in data_keys:
             data__description = data['description']
             if not isinstance(data__description, str):

@@ -16,7 +16,8 @@ def task_keys(graph: Graph) -> list[str]:
 
     Equal keys mean the same work on results of the same work. Positions and the order of dependencies do not matter.
     What is in a script is part of what a task does. Where the task runs is not: a snippet does the same in a thread and
-    in a process. In a part of a graph a task has the key that it has in the whole, as it depends on the same tasks, run
+    in a process. The key of a task that names its files is without its dependencies' keys: what it reads is looked at
+    itself. In a part of a graph a task has the key that it has in the whole, as it depends on the same tasks, run
     or not.
     """
     if graph.whole is not None:
@@ -31,14 +32,18 @@ def task_keys(graph: Graph) -> list[str]:
     with collector_off():
         for number in graph.order:
             # The key holds what the task does, not when and how often it is tried.
-            name, type_, arguments, _dependencies, cwd, env, _timeout, detach, *_how, script = graph.tasks[number]
+            task = graph.tasks[number]
+            name, type_, arguments, _dependencies, cwd, env, _timeout, detach, *_ = task
+            script = task.script
             variables = sorted(env.items()) if env else None
             # ascii quotes and escapes, so that no two tuples look alike. Unlike repr it is the same in all versions of
             # Python.
             source = arguments if script is None else (script, digest_of(script))
             text = ascii((name, type_, source, cwd, variables, detach)).encode()
+            if task.depfile is not None:
+                text += ascii(task.depfile).encode()
             below = found.pop(number, None)
-            if below:
+            if below and not task.has_files:
                 below.sort()
                 text += b"".join(below)
             digest = digests[number] = blake2b(text, digest_size=16).digest()

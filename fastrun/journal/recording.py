@@ -4,15 +4,28 @@ Knows tasks by their numbers, and the file. Does not know how a later run uses t
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 
 from fastrun.document.task import Task
 from fastrun.journal.file import JournalFile
 from fastrun.journal.machine import ticks_now
-from fastrun.journal.records import done_record, end_record, redo_record, run_record, skip_record, start_record
-from fastrun.outcome import Outcome, Report, Start, Status
+from fastrun.journal.records import (
+    done_record,
+    end_record,
+    files_field,
+    redo_record,
+    run_record,
+    seen_records,
+    skip_record,
+    start_record,
+)
+from fastrun.outcome import Cause, Outcome, Report, Start, Status
+from fastrun.uptodate.facts import Made, Seen
+
+# Causes of tasks that are ok without running.
+_NOT_RUN = (Cause.FROM_JOURNAL, Cause.UP_TO_DATE)
 
 
 class RunJournal:
@@ -24,6 +37,8 @@ class RunJournal:
         self._tasks = tasks
         self._keys = keys
         self._durable = durable
+        # By task that has ended, what it has read and made, until its end is noted.
+        self._made: dict[int, Made] = {}
         self._began: dict[int, float] = {}
 
     def begin(self, run_id: str, redone: Iterable[str]) -> None:
@@ -33,8 +48,7 @@ class RunJournal:
         """
         document = blake2b("".join(self._keys).encode(), digest_size=16).hexdigest()
         self._file.append(run_record(run_id, document))
-        for name in redone:
-            self._file.append(redo_record(name))
+        self.redo(redone)
 
     def open(self, on_change: Callable[[], object]) -> None:
         """Let the file call ``on_change``, in its thread, when more is written than ``flush`` returned, or it fails."""
@@ -55,15 +69,36 @@ class RunJournal:
         ticks = None if start.pid is None else ticks_now()
         self._file.append(start_record(name, key, start.attempt, start.pid, ticks))
 
+    def redo(self, names: Iterable[str]) -> None:
+        """Note that tasks are to run again, in this run or a later one, whatever was recorded of them before."""
+        for name in names:
+            self._file.append(redo_record(name))
+
+    def task_made(self, number: int, made: Made) -> None:
+        """Note what a task has read and made. It is recorded with its end, which comes next."""
+        self._made[number] = made
+
+    def files_seen(self, seen: Mapping[str, Seen]) -> None:
+        """Note how files looked, so that no later run need read them."""
+        for record in seen_records(seen):
+            self._file.append(record)
+
     def task_ended(self, number: int, outcome: Outcome) -> int:
         """Note how an attempt or a task has ended. Return the number of the record, see ``flush``."""
         name = self._tasks[number].name
+        if outcome.cause in _NOT_RUN:
+            # What was recorded before holds.
+            return 0
         if outcome.status is Status.SKIPPED:
             return self._file.append(skip_record(name, outcome.reason))
         # An attempt that could not start has no time.
         now = time.monotonic()
         seconds = now - self._began.pop(number, now)
-        return self._file.append(end_record(name, self._keys[number], outcome, round(seconds, 6)))
+        record = end_record(name, self._keys[number], outcome, round(seconds, 6))
+        made = self._made.pop(number, None)
+        if made is not None:
+            record["files"] = files_field(made, self._file.recorded.versions)
+        return self._file.append(record)
 
     def flush(self) -> int:
         """Write what was noted. Return the number of the last record that is written. Raise OSError on failure."""

@@ -8,9 +8,13 @@ record is always a ``run``. A reader skips kinds that it does not know::
     run    format, fastrun, id, boot, pid, pid_start, input, time
     redo   name
     start  name, key, attempt, pid, ticks         (null for snippets)
-    end    name, key, attempt, status, reason, seconds
+    end    name, key, attempt, status, reason, seconds, and files of a task that names its files and is ok
     skip   name, reason
+    seen   files
     done   counts, exit_code
+
+``files`` holds ``Facts``, and in ``new`` the versions of files that no record before has: paths and digests. Versions
+are numbered from 0 as they appear. ``seen``: how files looked when they were read, to save reading them again.
 
 A journal does not contain what a task does, and never its environment: both are only part of the hash that is the
 task's key.
@@ -18,8 +22,9 @@ task's key.
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from types import NoneType
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -30,6 +35,7 @@ from fastrun import __version__
 from fastrun.collector import collector_off
 from fastrun.journal.machine import boot_id, process_start_time
 from fastrun.outcome import Outcome, Status
+from fastrun.uptodate.facts import Facts, Made, Seen, Versions
 
 FORMAT = 1
 
@@ -37,6 +43,9 @@ FORMAT = 1
 _HEAD = b'{"record":"run",'
 _SUM = 9
 HEAD_LENGTH = _SUM + len(_HEAD)
+
+# Most files in one record: a line of half a megabyte.
+_SEEN_AT_ONCE = 4096
 
 # Types of the fields of each kind of record. Other fields are allowed.
 _NUMBER_OR_NULL = (int, NoneType)
@@ -60,6 +69,7 @@ _SHAPES: dict[str, tuple[tuple[str, type | tuple[type, ...]], ...]] = {
     ),
     "redo": (("name", str),),
     "skip": (("name", str), ("reason", str)),
+    "seen": (("files", list),),
     "done": (("counts", dict), ("exit_code", int)),
 }
 
@@ -85,11 +95,15 @@ class RunRecord(NamedTuple):
 
 
 class Success(NamedTuple):
-    """The recorded end of a task that is ok. ``seconds``: how long the task ran."""
+    """The recorded end of a task that is ok.
+
+    ``seconds``: how long the task ran. ``facts``: about its files, None if it names none.
+    """
 
     key: str
     reason: str
     seconds: float
+    facts: Facts | None = None
 
 
 class Unfinished(NamedTuple):
@@ -116,6 +130,7 @@ class Recorded:
     ``not_ok``: the status with which a task last ended, where that status is not ok.
     ``outdated``: the names of tasks that were ok and that a later run meant to run again.
     ``seconds``: how long the task ran when it was last ok.
+    ``versions``: of files. ``seen``: by path, how files looked when they were read.
     ``unfinished``: the newest start of a task, where it has no end. Older starts of the same task are not kept: the
     run that starts a task again has first ended what was left of it.
     ``length``: bytes up to the end of the last good record. ``damaged``: bytes after them.
@@ -128,6 +143,8 @@ class Recorded:
         self.not_ok: dict[str, str] = {}
         self.outdated: set[str] = set()
         self.seconds: dict[str, float] = {}
+        self.versions = Versions()
+        self.seen: dict[str, Seen] = {}
         self.unfinished: dict[str, Unfinished] = {}
         self.length = 0
         self.damaged = 0
@@ -137,6 +154,7 @@ class Recorded:
             "start": self._start,
             "end": self._end,
             "skip": self._skip,
+            "seen": self._see,
             "done": self._done,
         }
 
@@ -159,7 +177,11 @@ class Recorded:
                 return False
         apply = self._kinds.get(kind)
         if apply is not None:
-            apply(record)
+            try:
+                apply(record)
+            except (KeyError, TypeError, ValueError):
+                # What is in a list or an object has the wrong shape.
+                return False
         return True
 
     def _run(self, record: dict[str, Any]) -> None:
@@ -172,6 +194,19 @@ class Recorded:
 
     def _skip(self, record: dict[str, Any]) -> None:
         self.not_ok[record["name"]] = Status.SKIPPED.label
+
+    def _see(self, record: dict[str, Any]) -> None:
+        self.seen.update([(path, Seen._make(looks)) for path, *looks in record["files"]])
+
+    def _facts(self, files: dict[str, Any]) -> Facts:
+        """Return the facts in an end. Raises KeyError, TypeError or ValueError for a wrong shape."""
+        versions = self.versions
+        versions.list += [(path, digest) for path, digest in files["new"]]
+        facts = Facts._make([files[field] for field in Facts._fields])
+        numbers = [*facts.inputs, *facts.found, *facts.outputs]
+        if numbers and not 0 <= min(numbers) <= max(numbers) < len(versions.list):
+            raise ValueError("no such version")
+        return facts
 
     def _done(self, record: dict[str, Any]) -> None:
         self.exit_code = record["exit_code"]
@@ -190,7 +225,9 @@ class Recorded:
         if started is not None and started.attempt == record["attempt"]:
             del self.unfinished[name]
         if record["status"] == Status.OK.label:
-            self.ok[name] = Success(record["key"], record["reason"], record["seconds"])
+            files = record.get("files")
+            facts = None if files is None else self._facts(files)
+            self.ok[name] = Success(record["key"], record["reason"], record["seconds"], facts)
             self.seconds[name] = record["seconds"]
             self.not_ok.pop(name, None)
         else:
@@ -246,7 +283,10 @@ def start_record(name: str, key: str, attempt: int, pid: int | None = None, tick
 
 
 def end_record(name: str, key: str, outcome: Outcome, seconds: float) -> dict[str, Any]:
-    """Return the record of how an attempt at a task ended. ``seconds``: how long it ran."""
+    """Return the record of how an attempt at a task ended. ``seconds``: how long it ran.
+
+    What its files are is added with ``files_field``.
+    """
     return {
         "record": "end",
         "name": name,
@@ -256,6 +296,21 @@ def end_record(name: str, key: str, outcome: Outcome, seconds: float) -> dict[st
         "reason": outcome.reason,
         "seconds": seconds,
     }
+
+
+def files_field(made: Made, versions: Versions) -> dict[str, Any]:
+    """Return the field ``files`` of the end of a task. ``versions``: those recorded before; new ones are added."""
+    first = len(versions.list)
+    inputs, found, outputs = map(versions.numbers_of, (made.inputs, made.found, made.outputs))
+    facts = Facts(inputs, found, outputs, made.variables, made.changed)
+    return {"new": versions.list[first:], **facts._asdict()}
+
+
+def seen_records(seen: Mapping[str, Seen]) -> Iterator[dict[str, Any]]:
+    """Yield the records of how files looked, each of a bounded size."""
+    rows = iter(seen.items())
+    while files := [(path, *looks) for path, looks in islice(rows, _SEEN_AT_ONCE)]:
+        yield {"record": "seen", "files": files}
 
 
 def skip_record(name: str, reason: str) -> dict[str, Any]:

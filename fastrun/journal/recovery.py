@@ -4,8 +4,9 @@ Connects the journal and the processes, which know nothing of each other. A run 
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastrun.executors.guardian.emergency import Runner, Survivors
 from fastrun.executors.guardian.proc import process_ids
@@ -14,49 +15,156 @@ from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id
 from fastrun.journal.recording import RunJournal
 from fastrun.journal.records import JournalError, Recorded, read_journal
-from fastrun.journal.resume import Plan, make_plan, outdated, survivors
+from fastrun.journal.resume import Plan, followers, make_plan, outdated, survivors
+from fastrun.outcome import Cause
 from fastrun.plan.graph import Graph
 from fastrun.plan.selection import matching
 from fastrun.settings import RunSettings
 from fastrun.text import printable
+from fastrun.uptodate.facts import Facts
+from fastrun.uptodate.problems import check_inputs
+
+if TYPE_CHECKING:
+    from fastrun.uptodate.examiner import Examiner
+    from fastrun.uptodate.executor import Decisions
 
 
-def begin(
-    graph: Graph, path: str, settings: RunSettings, run_id: str, warn: Callable[[str], None]
-) -> tuple[RunJournal, Plan]:
-    """Open a journal for a run of a graph. Return it with the plan of what need not run again.
+class Beginning(NamedTuple):
+    """What a run with a journal begins with. ``decisions``: None where no task names its files."""
+
+    journal: RunJournal
+    plan: Plan
+    decisions: "Decisions | None"
+
+
+def begin(graph: Graph, path: str, settings: RunSettings, run_id: str, warn: Callable[[str], None]) -> Beginning:
+    """Open a journal for a run of a graph, and decide what need not run again.
 
     ``run_id``: the mark of the run's processes. ``warn``: called with each line for the user.
 
-    Raises JournalError or OSError if the journal cannot be used, ValueError for names that no task has.
+    Raises JournalError or OSError if the journal cannot be used, ValueError for names that no task has, SpecError for
+    inputs that are missing.
     """
     forced = _forced(graph, settings.rerun)
     with _named(path):
-        file = JournalFile.open(path, settings.resume)
+        file = JournalFile.open(path, settings.resume or settings.update)
         try:
             for note in file.notes:
                 warn(note)
-            _end_survivors(file.recorded, printable(path), warn)
+            recorded = file.recorded
+            _end_survivors(recorded, printable(path), warn)
             keys = task_keys(graph)
-            graph.rank_by(file.recorded.seconds)
-            plan = make_plan(graph, keys, file.recorded, forced)
+            graph.rank_by(recorded.seconds)
+            examiner = _examiner(graph, recorded)
+            plan = _plan(graph, keys, recorded, forced, settings, examiner)
             journal = RunJournal(file, graph.tasks, keys, durable=settings.durable)
             redone = [graph.tasks[number].name for number in plan.redone]
-            journal.begin(run_id, [*redone, *(name for name in outdated(graph, plan) if name in file.recorded.ok)])
+            journal.begin(run_id, [*redone, *(name for name in outdated(graph, plan) if name in recorded.ok)])
         except BaseException:
             file.close()
             raise
-    return journal, plan
+    if examiner is None:
+        return Beginning(journal, plan, None)
+    from fastrun.uptodate.executor import Decisions
+
+    cause = Cause.UP_TO_DATE if settings.update else Cause.FROM_JOURNAL
+    notes = _Notes(graph, plan, recorded, journal)
+    return Beginning(journal, plan, Decisions(examiner, plan.undecided, plan.why, _dependencies(graph), cause, notes))
+
+
+class _Notes:
+    """Records what becomes known of tasks while they run."""
+
+    def __init__(self, graph: Graph, plan: Plan, recorded: Recorded, journal: RunJournal) -> None:
+        self._whole, self._numbers = graph.whole or (graph, range(len(graph)))
+        self._recorded = recorded
+        self._journal = journal
+        # Tasks of the whole whose success does not count any more.
+        self._outdated = {self._numbers[number] for number in plan.why}
+        self._outdated |= followers(self._whole, self._outdated)
+        self.task_made = journal.task_made
+        self.files_seen = journal.files_seen
+
+    def runs(self, number: int) -> None:
+        """Note that what follows a task is to run again, should this run come to no end."""
+        after = sorted(followers(self._whole, [self._numbers[number]], self._outdated))
+        self._outdated.update(after)
+        names = (self._whole.tasks[number].name for number in after)
+        self._journal.redo(name for name in names if name in self._recorded.ok)
 
 
 def foresee(graph: Graph, path: str, settings: RunSettings) -> Plan:
-    """Return the plan that a run would follow, without a lock or a change to any file. Raises what ``begin`` does."""
+    """Return the plan that a run would follow, without a lock or a change to any file. Raises what ``begin`` does.
+
+    In its ``why`` are also the tasks that may run, because a dependency does.
+    """
     forced = _forced(graph, settings.rerun)
     recorded = read(path)
-    if recorded.runs and not settings.resume:
+    if recorded.runs and not (settings.resume or settings.update):
         raise JournalError(f"{printable(path)}: already holds a run; --resume continues it")
     graph.rank_by(recorded.seconds)
-    return make_plan(graph, task_keys(graph), recorded, forced)
+    examiner = _examiner(graph, recorded)
+    plan = _plan(graph, task_keys(graph), recorded, forced, settings, examiner)
+    dependencies = _dependencies(graph)
+    for number in graph.order if plan.undecided else ():
+        if number not in plan.undecided:
+            continue
+        task = graph.tasks[number]
+        why = examiner.look(task).difference if examiner is not None and task.has_files else ""
+        before = next((other for other in dependencies(number) if other in plan.why), None)
+        if not why and before is not None:
+            may = "may run: " * task.has_files
+            why = f"{may}{graph.tasks[before].label} runs"
+        if why:
+            plan.why[number] = why
+        else:
+            plan.reused.append(number)
+    return plan
+
+
+def _examiner(graph: Graph, recorded: Recorded) -> "Examiner | None":
+    """Return what compares files with the records, None if no task names its files."""
+    if not any(graph.tasks[number].has_files for number in graph.special):
+        return None
+    from fastrun.uptodate.contents import Contents
+    from fastrun.uptodate.examiner import Examiner
+
+    def facts(name: str) -> Facts | None:
+        success = recorded.ok.get(name)
+        return None if success is None else success.facts
+
+    return Examiner(Contents(recorded.seen, os.getcwd()), recorded.versions, facts)
+
+
+def _plan(
+    graph: Graph,
+    keys: list[str],
+    recorded: Recorded,
+    forced: Collection[str],
+    settings: RunSettings,
+    examiner: "Examiner | None",
+) -> Plan:
+    """Decide what runs. Raises SpecError for inputs that are missing."""
+    if examiner is None:
+        return make_plan(graph, keys, recorded, forced, update=settings.update)
+    from fastrun.uptodate.glance import Glance
+
+    is_up_to_date = Glance(examiner).is_up_to_date
+    plan = make_plan(graph, keys, recorded, forced, update=settings.update, is_up_to_date=is_up_to_date)
+    check_inputs(graph, sorted([*plan.why, *plan.undecided]))
+    return plan
+
+
+def _dependencies(graph: Graph) -> Callable[[int], Sequence[int]]:
+    """Return what returns the dependencies of a task; the graph is turned round when it is first asked."""
+    needed: list[Graph] = []
+
+    def of(number: int) -> Sequence[int]:
+        if not needed:
+            needed.append(graph.reverse())
+        return needed[0].dependents_of(number)
+
+    return of
 
 
 def read(path: str) -> Recorded:

@@ -1,13 +1,14 @@
 """The decision which tasks need not run again, made from the records.
 
-A task is reused if it is recorded as ok with its present key and all its dependencies are reused. Knows the graph and
-the records; no file and no process.
+A task is reused if it is recorded as ok with its present key and all its dependencies are reused. A task that names its
+files is reused if they are what they were. Knows the graph and the records; no file and no process.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from fastrun.collector import collector_off
+from fastrun.document.task import Task
 from fastrun.journal.machine import process_start_time
 from fastrun.journal.records import Recorded, Unfinished
 from fastrun.plan.graph import Graph
@@ -17,49 +18,83 @@ class Plan(NamedTuple):
     """What to do with the tasks of a document. Tasks are given by their numbers.
 
     ``reused``: tasks that are ok already, each after its dependencies. ``redone``: tasks that are recorded as ok and
-    run again all the same. ``why``: for each task that runs, the reason in a few words. ``seconds``: by name, how long
-    the task ran when it was last ok.
+    run again all the same. ``why``: for each task that runs, the reason in a few words. ``undecided``: tasks that
+    may be up to date, which is known only once their dependencies have ended, or after files are read. ``seconds``: by
+    name, how long the task ran when it was last ok.
     """
 
     reused: list[int]
     redone: list[int]
     why: dict[int, str]
+    undecided: set[int]
     seconds: Mapping[str, float]
 
 
-def make_plan(graph: Graph, keys: list[str], recorded: Recorded, forced: Collection[str] = ()) -> Plan:
-    """Decide for each task whether it runs. ``keys``: one per task. ``forced``: names of tasks that run in any case."""
+def make_plan(
+    graph: Graph,
+    keys: list[str],
+    recorded: Recorded,
+    forced: Collection[str] = (),
+    *,
+    update: bool = False,
+    is_up_to_date: Callable[[Task], bool] = lambda _: False,
+) -> Plan:
+    """Decide for each task whether it runs. ``keys``: one per task. ``forced``: names of tasks that run in any case.
+
+    A task that names its files runs if they changed, whatever its dependencies do; another task runs if one of its
+    dependencies does and, with ``update``, always. ``is_up_to_date``: whether the files of a task, which has some, are
+    surely as they were when it was last ok.
+    """
     tasks = graph.tasks
-    plan = Plan([], [], {}, recorded.seconds)
+    plan = Plan([], [], {}, set(), recorded.seconds)
     # For each task the first of its dependencies that runs.
     blockers: dict[int, int] = {}
+    # Tasks with a dependency that may run, and tasks that depend on one that is forced.
+    unsure: set[int] = set()
+    insisted: set[int] = set()
     with collector_off():
         for number in graph.order:
-            name = tasks[number].name
+            task = tasks[number]
+            name = task.name
             blocker = blockers.pop(number, None)
             if name in forced:
+                insisted.add(number)
                 why = "asked for"
-            elif blocker is not None and name in recorded.ok:
+            elif update and not task.has_files:
+                why = "names no files"
+            elif blocker is not None and (number in insisted or (name in recorded.ok and not task.has_files)):
                 # Whether or not its key has changed along with that of the dependency.
                 why = f"{tasks[blocker].label} runs"
             else:
-                why = _changed(name, keys[number], recorded)
-            if not why:
-                plan.reused.append(number)
-            else:
-                plan.why[number] = why
-                if name in recorded.ok:
-                    plan.redone.append(number)
+                why = _changed(task, keys[number], recorded)
+            if why:
+                _add_running(plan, number, why, redone=name in recorded.ok)
                 for dependent in graph.dependents_of(number):
                     blockers.setdefault(dependent, number)
+                if number in insisted:
+                    insisted.update(graph.dependents_of(number))
+            elif blocker is None and number not in unsure and (not task.has_files or is_up_to_date(task)):
+                plan.reused.append(number)
+            else:
+                plan.undecided.add(number)
+                unsure.update(graph.dependents_of(number))
     return plan
 
 
-def _changed(name: str, key: str, recorded: Recorded) -> str:
-    """Return why a task has to run even if its dependencies do not, empty if it does not have to."""
+def _add_running(plan: Plan, number: int, why: str, *, redone: bool) -> None:
+    plan.why[number] = why
+    if redone:
+        plan.redone.append(number)
+
+
+def _changed(task: Task, key: str, recorded: Recorded) -> str:
+    """Return why a task has to run whatever its dependencies and files are, empty if it does not have to."""
+    name = task.name
     success = recorded.ok.get(name)
     if success is not None:
-        return "" if success.key == key else "changed"
+        if success.key == key:
+            return ""
+        return f"the {'command' if task.type == 'exec' else 'snippet'} changed" if task.has_files else "changed"
     if name in recorded.unfinished:
         return "its end is not recorded"
     if name in recorded.outdated:
@@ -68,15 +103,30 @@ def _changed(name: str, key: str, recorded: Recorded) -> str:
     return "not recorded" if status is None else f"{status} the last time"
 
 
+def followers(graph: Graph, numbers: Iterable[int], known: Collection[int] = ()) -> set[int]:
+    """Return the tasks that run because one of some tasks does, but for ``known`` ones and what they lead to.
+
+    These are dependents that name no files, and theirs.
+    """
+    found: set[int] = set()
+    stack = list(numbers)
+    while stack:
+        for dependent in graph.dependents_of(stack.pop()):
+            if dependent not in found and dependent not in known and not graph.tasks[dependent].has_files:
+                found.add(dependent)
+                stack.append(dependent)
+    return found
+
+
 def outdated(graph: Graph, plan: Plan) -> Iterator[str]:
-    """Yield the names of tasks outside the selected part of a graph that depend on tasks that run.
+    """Yield the names of tasks outside the selected part of a graph that are to run because tasks of the part do.
 
     Their recorded success no longer counts.
     """
     if graph.whole is None:
         return
     whole, numbers = graph.whole
-    for number in sorted(whole.reached(numbers[number] for number in plan.why).difference(numbers)):
+    for number in sorted(followers(whole, [numbers[number] for number in plan.why]).difference(numbers)):
         yield whole.tasks[number].name
 
 

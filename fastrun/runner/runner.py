@@ -17,7 +17,7 @@ import asyncio
 import functools
 import math
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -51,6 +51,8 @@ class Run:
         *,
         journal: Journal | None = None,
         reused: Sequence[int] = (),
+        reused_as: Cause = Cause.FROM_JOURNAL,
+        why: Mapping[int, str] | None = None,
         lane_of: Callable[[Task], str] | None = None,
         before_stop: Callable[[], object] | None = None,
         warn: Callable[[str], None],
@@ -58,12 +60,14 @@ class Run:
         """``executors``: by lane. ``lane_of``: gives the lane of a task; without it, that is the task's type.
 
         ``journal``: records what happens. ``reused``: tasks that are ok and need not run, each behind all that it
-        depends on. ``before_stop``: called before this process stops itself for a SIGTSTP. ``warn``: takes one line.
+        depends on, and ``reused_as`` the cause. ``why``: by task that runs, the reason, where some do not; it may grow.
+        ``before_stop``: called before this process stops itself for a SIGTSTP. ``warn``: takes one line.
         """
         names = {name: lane for lane, name in enumerate(executors)}
         lanes = bytes([names[task.type if lane_of is None else lane_of(task)] for task in graph.tasks])
-        # In a chain the next task runs before the end of the last is recorded.
-        longest = LONGEST_CHAIN if journal is None else 1
+        # In a chain the next task runs before the end of the last is recorded, or its files are looked at.
+        chains = journal is None and not any(graph.tasks[number].has_files for number in graph.special)
+        longest = LONGEST_CHAIN if chains else 1
         self._tasks = graph.tasks
         self._lanes = lanes
         self._executors = list(executors.values())
@@ -72,6 +76,10 @@ class Run:
             graph, lanes, len(executors), self._keep_going, reused=reused, longest_chain=longest
         )
         self._reused = reused
+        self._reused_as = reused_as
+        # How many tasks are ok without running.
+        self._reused_count = len(reused)
+        self._why = why
         self._journal = journal
         self._journal_error: OSError | None = None
         self._unrecorded = Unrecorded(lanes, len(executors))
@@ -106,7 +114,7 @@ class Run:
         if self._journal is not None:
             self._journal.open(functools.partial(self._loop.call_soon_threadsafe, self._drain_soon))
         self._hooks.call("run_started", self._tasks)
-        self._note(self._reused, untried(Status.OK, Cause.FROM_JOURNAL))
+        self._note(self._reused, untried(Status.OK, self._reused_as))
         self._skip(self._scheduler.unneeded)
         for executor in self._executors:
             executor.open(self)
@@ -124,7 +132,8 @@ class Run:
             self._outcomes,
             self._loop.time() - start,
             self._signal,
-            len(self._reused),
+            self._reused_count,
+            self._reused_as,
             self._scheduler.allowed,
             self._scheduler.not_needed,
         )
@@ -184,6 +193,8 @@ class Run:
             start = self._attempts.started(number, start)
             if number in self._scheduler.pooled:
                 start = start._replace(held_by="pool")
+        if self._why is not None and start.attempt == 1:
+            start = start._replace(why=self._why.get(number, ""))
         if self._journal is not None:
             self._journal.task_started(number, start)
             self._drain_soon()
@@ -209,7 +220,7 @@ class Run:
         if outcome.status is _FAILED and scheduler.phase is Phase.RUNNING:
             self._numbers = self._numbers or outcome.lost
             delay = self._attempts.delay(number, outcome)
-        if self._numbers:
+        if self._numbers and outcome.attempt:
             outcome = self._attempts.ended(number, outcome)
         if delay is not None:
             self._hold(number, outcome, delay)
@@ -248,6 +259,7 @@ class Run:
             outcome = outcome._replace(allowed=True)
         if outcome.cause is not None or outcome.attempt > 1:
             self._outcomes[number] = outcome
+            self._reused_count += outcome.cause is self._reused_as
         skipped = scheduler.task_ended(number, outcome.status)
         # Not within a chain: the scheduler counts its next task as running already.
         if scheduler.has_work or self._attempts.any_held:

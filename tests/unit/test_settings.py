@@ -38,8 +38,8 @@ def test_options_have_the_defaults_of_the_settings():
         ("eval_where", "fork", "eval_where must be one of thread, process, not fork"),
         ("eval_where", None, "eval_where must be one of thread, process, not None"),
         ("jobserver", "pipes", "jobserver must be one of auto, fifo, pipe, not pipes"),
-        ("resume", True, "resume, rerun and durable need a journal"),
-        ("rerun", ["a"], "resume, rerun and durable need a journal"),
+        ("resume", True, "resume, update, rerun and durable need a journal"),
+        ("rerun", ["a"], "resume, update, rerun and durable need a journal"),
     ],
 )
 def test_each_setting_has_a_message_of_its_own(name, value, message):

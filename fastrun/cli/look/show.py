@@ -4,7 +4,7 @@ Knows the graph. Runs nothing. A plain run does not import it.
 """
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import orjson
 
@@ -39,11 +39,14 @@ def list_lines(graph: Graph) -> Iterator[str]:
         yield f"{task.label:<{width}}  {printable(what.strip())}{tags}".rstrip()
 
 
-def order_lines(graph: Graph, numbers: Iterable[int], *, verbose: bool) -> Iterator[str]:
-    """Yield the names of these tasks in the order given, with ``verbose`` each followed by its arguments."""
+def order_lines(graph: Graph, numbers: Iterable[int], why: Mapping[int, str], *, verbose: bool) -> Iterator[str]:
+    """Yield the names of these tasks in the order given, with ``verbose`` each followed by its arguments.
+
+    ``why``: the reasons that stand behind names.
+    """
     for number in numbers:
         task = graph.tasks[number]
-        yield task.label
+        yield f"{task.label}  {why[number]}" if number in why else task.label
         for line in task.text.splitlines() if verbose else ():
             yield f"    {task.type}: {printable(line)}"
 

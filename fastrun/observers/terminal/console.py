@@ -113,6 +113,8 @@ class Console(Observer):
     def task_started(self, number: int, task: Task, start: Start) -> None:
         """Print the ``Started`` line, before its first attempt."""
         if self._verbose:
+            if start.why:
+                self._put((STDERR, f"fastrun: {task.label}: runs: {start.why}\n".encode()))
             self._put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.text)}\n".encode()))
         if start.attempt > 1:
             return

@@ -258,7 +258,7 @@ def test_options_about_one_run_are_not_passed_on():
     assert names == {
         *("cluster", "directory", "shuffle"),
         *("only", "from", "tag", "exclude"),
-        *("journal", "resume", "rerun", "durable"),
+        *("journal", "update", "resume", "rerun", "durable"),
         *("json", "trace", "html", "junit"),
         *("dry_run", "list", "graph", "explain", "what_if", "print_completion", "schema"),
     }

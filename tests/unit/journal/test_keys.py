@@ -37,10 +37,12 @@ OTHER: dict[str, Any] = {
     "env": {"X": "2"},
     "detach": True,
     "script": "other.py",
+    "depfile": "other.d",
 }
 
 
 # When, where, how often and how long a task may run is no part of what it does, nor what is said of it beside its name.
+# What its files and variables are is compared by itself.
 IGNORED: dict[str, Any] = {
     "timeout": 5.0,
     "retries": 2,
@@ -52,6 +54,9 @@ IGNORED: dict[str, Any] = {
     "tags": ["t"],
     "where": "cluster",
     "resources": {"GPU": 1},
+    "inputs": ["a"],
+    "outputs": ["b"],
+    "env_inputs": ["C"],
 }
 
 

@@ -15,6 +15,7 @@ from fastrun.journal.file import JournalFile
 from fastrun.journal.machine import boot_id, process_start_time
 from fastrun.journal.records import (
     JournalError,
+    Success,
     end_record,
     read_journal,
     redo_record,
@@ -30,7 +31,7 @@ def test_records_are_read_as_they_were_written(written):
     [run] = recorded.runs
     assert run[:5] == ("run-1", boot_id(), os.getpid(), process_start_time(os.getpid()), "hash-1")
     assert abs(time.time() - time.mktime(time.strptime(run.time, "%Y-%m-%dT%H:%M:%SZ")) + time.timezone) < LIMIT
-    assert recorded.ok == {"a": ("key-a", "", 1.5), "é\n": ("key-c", "", 0.25)}
+    assert recorded.ok == {"a": Success("key-a", "", 1.5), "é\n": Success("key-c", "", 0.25)}
     assert recorded.seconds == {"a": 1.5, "é\n": 0.25}
     assert recorded.unfinished == {"b": ("b", "key-b", 2, 11, 1001, run)}
     assert recorded.exit_code == 1
@@ -161,7 +162,7 @@ def test_task_that_was_started_again_is_not_ok_until_it_is_again(path, written):
         journal.append(start_record("a", "key-a2", 1, 30, 3000))
         journal.append(end_record("a", "key-a2", OK, 4.0))
     recorded = read_journal(path.read_bytes())
-    assert recorded.ok["a"] == ("key-a2", "", 4.0)
+    assert recorded.ok["a"] == Success("key-a2", "", 4.0)
     assert set(recorded.unfinished) == {"b"}
 
 
@@ -202,7 +203,7 @@ def test_any_name_is_read_as_it_was_written(tmp_path_factory, name, reason):
         journal.append(run_record("r", "h"))
         journal.append(start_record(name, "key", 1))
         journal.append(end_record(name, "key", Outcome(Status.OK, Cause.EXCEPTION, reason), 1.0))
-    assert read_journal(path.read_bytes()).ok == {name: ("key", reason, 1.0)}
+    assert read_journal(path.read_bytes()).ok == {name: Success("key", reason, 1.0)}
 
 
 def test_end_record_of_an_unknown_status_is_no_success(tmp_path):

@@ -102,6 +102,7 @@ class Facts:
             "tasks": len(report),
             "counts": {status.label: count for status, count in report.counts.items()},
             "reused": report.reused,
+            "reusedAs": report.reused_as.value,
             "allowed": report.allowed,
             "notNeeded": report.not_needed,
             "most": timeline.most,

@@ -28,7 +28,7 @@ function showHead() {
   badge.className = verdict;
   badge.textContent = { ok: "All is well", failed: "Failed", interrupted: "Interrupted" }[verdict];
   const parts = STATUSES.filter((status) => run.counts[status]).map((status) => {
-    const extra = { ok: [run.reused, "from the journal"], failed: [run.allowed, "allowed"],
+    const extra = { ok: [run.reused, run.reusedAs], failed: [run.allowed, "allowed"],
       skipped: [run.notNeeded, "not needed"] }[status];
     const note = extra && extra[0] ? ` (${number.format(extra[0])} ${extra[1]})` : "";
     return `${number.format(run.counts[status])} ${status}${note}`;

@@ -1,0 +1,187 @@
+"""The comparison of what tasks declare with what is recorded of them.
+
+Knows tasks, facts and the contents of files. Does not know when a task runs, nor where facts are written.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from hashlib import blake2b
+from itertools import chain
+from typing import NamedTuple
+
+from fastrun.document.task import Task
+from fastrun.outcome import Cause
+from fastrun.text import printable
+from fastrun.uptodate.contents import ABSENT, UNREADABLE, Contents, kernel_time
+from fastrun.uptodate.declared import Declared, covers, declared, is_pattern, path_from, values
+from fastrun.uptodate.depfile import DepfileError, prerequisites
+from fastrun.uptodate.facts import Facts, Made, Version, Versions
+
+# Most columns of the path in a sentence.
+_COLUMNS = 120
+
+
+class Look(NamedTuple):
+    """What a task would read if it started now.
+
+    ``difference``: the first one to what is recorded, empty if there is none: then the task is up to date.
+    ``missing``: a declared input that is not there, or an empty text. ``inputs``, ``found``: as in ``Facts``, but as
+    versions. ``time``: of the look, see ``kernel_time``.
+    """
+
+    difference: str
+    missing: str
+    inputs: list[Version]
+    found: list[Version]
+    variables: dict[str, str | None]
+    time: int
+
+
+class Wrong(NamedTuple):
+    """Why a task that was ok has failed all the same."""
+
+    cause: Cause
+    detail: str
+
+
+class Examiner:
+    """Tells whether tasks are up to date. Any thread may call ``look`` and ``end``."""
+
+    def __init__(
+        self,
+        contents: Contents,
+        versions: Versions,
+        facts: Callable[[str], Facts | None],
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """``facts``: returns what is recorded of the files of the task of a name, None if it was not ok."""
+        self.contents = contents
+        self.versions = versions
+        self.facts = facts
+        self._environ = dict(environ)
+        # By path, the digests of what tasks have made in this run.
+        self._made: dict[str, str] = {}
+
+    def look(self, task: Task) -> Look:
+        """Look at all that a task reads, and compare it with what is recorded."""
+        time = kernel_time()
+        what = declared(task)
+        inputs = self.contents.versions(self.inputs(what))
+        missing = next((path for path, digest in inputs if digest == ABSENT and path in what.inputs), "")
+        variables = self.variables(task)
+        facts = self.facts(task.name)
+        if facts is None:
+            return Look("not recorded", missing, inputs, [], variables, time)
+        found = self.contents.versions(path for path, _ in self.versions.of(facts.found))
+        difference = self._difference(facts, what, inputs, found, variables)
+        return Look(difference, missing, inputs, found, variables, time)
+
+    def make_folders(self, task: Task) -> None:
+        """Make the folders of what a task makes, as ninja does. If that fails, the task fails by itself."""
+        what = declared(task)
+        for path in (*what.outputs, *([] if what.depfile is None else [what.depfile])):
+            if not is_pattern(path):
+                with suppress(OSError, ValueError):
+                    os.makedirs(os.path.dirname(self.contents.full(path)), exist_ok=True)
+
+    def end(self, task: Task, look: Look | None) -> Made | Wrong | None:
+        """Look at what a task has made that is ok. ``look``: from before its start, None if nothing is recorded."""
+        what = declared(task)
+        found: list[str] = []
+        if what.depfile is not None:
+            try:
+                found = self._prerequisites(what.depfile, task.cwd)
+            except (OSError, DepfileError) as error:
+                text = error.strerror if isinstance(error, OSError) else str(error)
+                separator = ": " if isinstance(error, OSError) else ":"
+                return Wrong(Cause.DEPFILE, f"{shown(what.depfile)}{separator}{text}")
+        outputs = self.contents.expand(what.outputs)
+        for declaration in what.outputs:
+            if not self._is_made(declaration, outputs):
+                return Wrong(Cause.NO_OUTPUT, shown(declaration))
+        if look is None:
+            return None
+        before = dict(look.inputs)
+        found = [path for path in found if path not in before and not any(covers(own, path) for own in what.outputs)]
+        versions = self.contents.versions(found)
+        changed = self._changed_meanwhile(what, look, versions)
+        made = self.contents.versions(outputs)
+        self._made.update(made)
+        return Made(look.inputs, versions, made, look.variables, changed)
+
+    def inputs(self, what: Declared) -> list[str]:
+        """Return the paths of the declared inputs. What the task makes itself is not one of them."""
+        paths = self.contents.expand(what.inputs)
+        if paths == list(what.inputs) and not set(paths) & set(what.outputs):
+            return paths
+        return [path for path in paths if not any(covers(own, path) for own in what.outputs)]
+
+    def variables(self, task: Task) -> dict[str, str | None]:
+        """Return the digests of a task's ``env_inputs``, None for a variable that is not set."""
+        found = values(task.env_inputs, task.env, self._environ)
+        return {
+            name: None if value is None else blake2b(value.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+            for name, value in found.items()
+        }
+
+    def _prerequisites(self, depfile: str, cwd: str | None) -> list[str]:
+        with open(self.contents.full(depfile), encoding="utf-8", errors="surrogateescape") as file:
+            names = prerequisites(file.read())
+        return list(dict.fromkeys(path_from(cwd, name) for name in names))
+
+    def _is_made(self, declaration: str, outputs: Iterable[str]) -> bool:
+        if is_pattern(declaration):
+            return any(covers(declaration, path) for path in outputs)
+        return os.path.lexists(self.contents.full(declaration))
+
+    def _changed_meanwhile(self, what: Declared, look: Look, found: Iterable[Version]) -> str:
+        """Return an input that changed while the task ran, or an empty text."""
+        before = dict(look.inputs)
+        for path in self.inputs(what):
+            if path not in before or self.contents.digest(path) != before[path]:
+                return path
+        before = {**self._made, **dict(look.found)}
+        for path, digest in found:
+            if path in before:
+                changed = digest != before[path]
+            else:
+                changed = digest != ABSENT and self.contents.changed_since(path, look.time)
+            if changed:
+                return path
+        return ""
+
+    def _difference(
+        self,
+        facts: Facts,
+        what: Declared,
+        inputs: list[Version],
+        found: list[Version],
+        variables: Mapping[str, str | None],
+    ) -> str:
+        """Return the first difference between what is recorded and what is there, empty for none."""
+        if facts.changed:
+            return f"{shown(facts.changed)} changed while it ran"
+        for name in {**facts.variables, **variables}:
+            if facts.variables.get(name) != variables.get(name):
+                return f"{printable(name)} changed"
+        before = dict(self.versions.of(facts.inputs))
+        now = dict(inputs)
+        for path in {**before, **now}:
+            if path not in now:
+                return f"{shown(path)} is {'no longer an input' if self.contents.known(path) != ABSENT else 'gone'}"
+            if path not in before:
+                return f"{shown(path)} is new"
+        now.update(found)
+        for path, digest in chain(before.items(), self.versions.of([*facts.found, *facts.outputs])):
+            current = now[path] if path in now else self.contents.digest(path)
+            if current != digest or current == UNREADABLE:
+                return f"{shown(path)} {'is gone' if current == ABSENT else 'changed'}"
+        made = [path for path, _ in self.versions.of(facts.outputs)]
+        new = (declaration for declaration in what.outputs if not any(covers(declaration, path) for path in made))
+        return next((f"{shown(declaration)} is a new output" for declaration in new), "")
+
+
+def shown(path: str) -> str:
+    """Return a path for a sentence."""
+    return printable(path, _COLUMNS)
