@@ -89,6 +89,14 @@ class Contents:
             os.close(descriptor)
         return digest
 
+    def written_at(self, path: str) -> int:
+        """Return when a file was last written, in nanoseconds since 1970; 0 for a folder, or if there is nothing."""
+        try:
+            found = os.stat(self.full(path))
+        except (OSError, ValueError):
+            return 0
+        return 0 if stat.S_ISDIR(found.st_mode) else found.st_mtime_ns
+
     def changed_since(self, path: str, time_: int) -> bool:
         """Return whether what is at a path may have changed since a time, see ``kernel_time``."""
         try:

@@ -27,7 +27,7 @@ class Look(NamedTuple):
 
     ``difference``: the first one to what is recorded, empty if there is none: then the task is up to date.
     ``missing``: a declared input that is not there, or an empty text. ``inputs``, ``found``: as in ``Facts``, but as
-    versions. ``time``: of the look, see ``kernel_time``.
+    versions. ``times``: by path, when they were last written. ``time``: of the look, see ``kernel_time``.
     """
 
     difference: str
@@ -35,6 +35,7 @@ class Look(NamedTuple):
     inputs: list[Version]
     found: list[Version]
     variables: dict[str, str | None]
+    times: dict[str, int]
     time: int
 
 
@@ -67,15 +68,20 @@ class Examiner:
         """Look at all that a task reads, and compare it with what is recorded."""
         time = kernel_time()
         what = declared(task)
-        inputs = self.contents.versions(self.inputs(what))
+        paths = self.inputs(what)
+        # Before they are read.
+        times = {path: self.contents.written_at(path) for path in paths}
+        inputs = self.contents.versions(paths)
         missing = next((path for path, digest in inputs if digest == ABSENT and path in what.inputs), "")
         variables = self.variables(task)
         facts = self.facts(task.name)
         if facts is None:
-            return Look("not recorded", missing, inputs, [], variables, time)
-        found = self.contents.versions(path for path, _ in self.versions.of(facts.found))
+            return Look("not recorded", missing, inputs, [], variables, times, time)
+        paths = [path for path, _ in self.versions.of(facts.found)]
+        times.update((path, self.contents.written_at(path)) for path in paths)
+        found = self.contents.versions(paths)
         difference = self._difference(facts, what, inputs, found, variables)
-        return Look(difference, missing, inputs, found, variables, time)
+        return Look(difference, missing, inputs, found, variables, times, time)
 
     def make_folders(self, task: Task) -> None:
         """Make the folders of what a task makes, as ninja does. If that fails, the task fails by itself."""
@@ -138,13 +144,17 @@ class Examiner:
     def _changed_meanwhile(self, what: Declared, look: Look, found: Iterable[Version]) -> str:
         """Return an input that changed while the task ran, or an empty text."""
         before = dict(look.inputs)
-        for path in self.inputs(what):
-            if path not in before or self.contents.digest(path) != before[path]:
-                return path
-        before = {**self._made, **dict(look.found)}
-        for path, digest in found:
-            if path in before:
-                changed = digest != before[path]
+        declared_now = self.contents.versions(self.inputs(what))
+        gone = before.keys() - dict(declared_now).keys()
+        if gone:
+            return min(gone)
+        before.update(look.found)
+        for path, digest in (*declared_now, *found):
+            if path in look.times:
+                # The same content may be that of a file that changed and was changed back.
+                changed = digest != before[path] or self.contents.written_at(path) != look.times[path]
+            elif path in self._made:
+                changed = digest != self._made[path]
             else:
                 changed = digest != ABSENT and self.contents.changed_since(path, look.time)
             if changed:
