@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -15,8 +16,9 @@ from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets.snippet import Interpreter
 from fastrun.outcome import OK
 from tests.support.documents import document, eval_, write_json
+from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT, environment, fastrun, report_of
-from tests.support.runs import Evaluated, evaluate
+from tests.support.runs import Evaluated, evaluate, shared
 
 LEAVES = {
     "pass": "ok",
@@ -132,3 +134,46 @@ def test_script_of_another_machine_runs_from_its_text():
         asyncio.run(interpreter.close(guardian, 0.0, print))
         guardian.stop()
     assert b"".join(printed) == b"<task a>\n1\n/missing/a.py\n1\n"
+
+
+def test_a_snippet_that_was_given_up_on_may_start_a_process_while_the_run_closes():
+    class InterruptsBoth(Recorder):
+        def task_output(self, number, task, stream, data) -> None:
+            super().task_output(number, task, stream, data)
+            if self.out("parent") == self.out("late") == "ready\n":
+                self.run.interrupt()
+                self.run.interrupt()
+
+    # The run cancels the finalizers of programs that have started processes. This one waits for the other program.
+    parent = """
+import multiprocessing.util, shared, subprocess
+class Finalizer(multiprocessing.util.Finalize):
+    def cancel(self):
+        shared.closing.set()
+        assert shared.started.wait(60)
+        super().cancel()
+class Owner: pass
+owner = Owner()
+finalizer = Finalizer(owner, print)
+subprocess.run(["true"])
+print("ready")
+shared.release.wait(60)
+"""
+    late = """
+import shared, subprocess
+print("ready")
+assert shared.closing.wait(60)
+subprocess.run(["true"])
+shared.started.set()
+shared.release.wait(60)
+"""
+    with shared(**{name: threading.Event() for name in ("closing", "started", "release")}) as module:
+        try:
+            ran = Evaluated(eval_("parent", parent), eval_("late", late), recorder=InterruptsBoth())
+        finally:
+            module.release.set()
+            for thread in threading.enumerate():
+                if thread.name == "fastrun-eval":
+                    thread.join(LIMIT)
+    assert module.started.is_set()
+    assert [ran.status(name) for name in ("parent", "late")] == [("interrupted", ""), ("interrupted", "")]
