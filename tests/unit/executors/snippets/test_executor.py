@@ -15,7 +15,9 @@ import fastrun as library
 from fastrun import Status, Task
 from fastrun.executors import shortage
 from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.snippets import crew
 from fastrun.executors.snippets import executor as snippets
+from fastrun.executors.snippets.crew import ENDED, FAILED
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.settings import RunSettings
 from tests.support.documents import document, eval_, exec_, write_json
@@ -126,14 +128,14 @@ def test_no_thread_starts_a_snippet_once_a_failure_is_known_in_another(chained):
         wait_for(module.runs.is_set)
         await executor.start(chains[1:])
         executor._add_thread()
-        wait_for(lambda: any(what == snippets._FAILED for _, what, _ in list(executor._news)))
+        wait_for(lambda: any(what == FAILED for _, what, _ in list(executor._crew._news)))
         module.told.set()
-        wait_for(lambda: len([news for news in list(executor._news) if news[1] == snippets._ENDED]) == 3)
+        wait_for(lambda: len([news for news in list(executor._crew._news) if news[1] == ENDED]) == 3)
         await asyncio.sleep(0)
         executor._collect()
         # The loop has heard of the failure, and lets the others start.
         await executor.start([[jobs[3]]])
-        wait_for(lambda: any(news[:2] == (3, snippets._ENDED) for news in list(executor._news)))
+        wait_for(lambda: any(news[:2] == (3, ENDED) for news in list(executor._crew._news)))
         await executor.close()
 
     with shared(runs=threading.Event(), told=threading.Event()) as module:
@@ -303,7 +305,7 @@ class LetsGo(Recorder):
             asyncio.get_running_loop().call_soon(self.look)
 
     def look(self) -> None:
-        if self.executor._jobs.qsize():
+        if self.executor._crew.jobs.qsize():
             asyncio.get_running_loop().call_later(0.001, self.look)
         else:
             self.go.set()
@@ -344,7 +346,7 @@ def test_a_chain_of_snippets_runs_on_one_thread_with_events_for_each_task():
 
 
 def test_a_chain_of_snippets_that_take_long_goes_back_into_the_queue(monkeypatch):
-    monkeypatch.setattr(snippets, "CHAIN_SECONDS", -1.0)
+    monkeypatch.setattr(crew, "CHAIN_SECONDS", -1.0)
     ran = Evaluated(*chain_of(*["pass"] * 5))
     assert ran.report.ok
     assert [event[1] for event in ran.recorder.events if event[0] == "task_started"] == ["0", "1", "2", "3", "4"]
@@ -400,7 +402,7 @@ def test_a_snippet_whose_time_is_over_has_failed_and_its_slot_is_replaced():
 
 
 def test_a_snippet_that_ends_after_its_time_goes_on_with_nothing_and_is_not_named(monkeypatch):
-    monkeypatch.setattr(snippets, "CHAIN_SECONDS", 1e9)
+    monkeypatch.setattr(crew, "CHAIN_SECONDS", 1e9)
 
     class Releases(Recorder):
         def task_ended(self, number, task, outcome) -> None:
@@ -410,7 +412,7 @@ def test_a_snippet_that_ends_after_its_time_goes_on_with_nothing_and_is_not_name
                 asyncio.get_running_loop().call_soon(self.look)
 
         def look(self) -> None:
-            if self.executor._abandoned:
+            if self.executor._crew.abandoned:
                 asyncio.get_running_loop().call_later(0.001, self.look)
             else:
                 known.set()

@@ -1,0 +1,249 @@
+"""The threads that run snippets, and all that they and the loop hand each other.
+
+Knows chains and how threads share state. Does not know slots, nor what the loop makes of the news.
+
+Chains go to the threads through one queue. News comes back through one deque, in order, and wakes the loop once for all
+that has piled up::
+
+    hand_over (loop) --jobs--> work (threads): started, output, ended --news--> take_news (loop)
+"""
+
+import asyncio
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import Context, copy_context
+from enum import Enum, auto
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from fastrun.document.task import Task
+from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.guardian.table import EVAL
+from fastrun.executors.present import PRESENT
+from fastrun.outcome import OK, Outcome
+from fastrun.protocols import CHAIN_SECONDS, Chain, Events, Job
+
+if TYPE_CHECKING:
+    from fastrun.executors.snippets.snippet import Interpreter
+
+# Most bytes printed and not collected before snippets that print have to wait, and seconds between two checks of that.
+_UNCOLLECTED = 1 << 20
+_PAUSE = 0.002
+
+_ENDED_OK = (OK,)
+_NOT_STARTED = (None,)
+
+
+class Step(Enum):
+    """News of a task other than its output. FAILED: it counts as a recall as well."""
+
+    STARTED = auto()
+    ENDED = auto()
+    FAILED = auto()
+
+
+# Looked up once, not for each snippet.
+STARTED, ENDED, FAILED = Step
+
+# A task's number; a stream or a Step; the bytes, or for ENDED the outcome (None if it never started) and, where the
+# thread goes on with the task's chain, the next job; for FAILED the outcome.
+News = tuple[int, Any, Any]
+
+
+class Crew:
+    """What the threads of the pool do. Only the loop's thread calls the methods between ``open`` and ``recall``.
+
+    ``jobs``: chains that wait for a thread; None ends a thread. ``interpreter``: made for the first snippet.
+    ``abandoned``: by number, the tasks that were given up on and whose snippets still run.
+
+    ``interrupted``, ``closed``, ``gave_up``: set by the loop. No thread goes on with its chain; the run is over, and
+    nothing takes news; snippets may still run then.
+    """
+
+    def __init__(self, guardian: Guardian, *, fail_fast: bool) -> None:
+        """``fail_fast``: a failure in one thread keeps all from starting snippets, until the run has allowed more."""
+        self.jobs: SimpleQueue[Chain | None] = SimpleQueue()
+        self.interpreter: Interpreter | None = None
+        self.abandoned: dict[int, Task] = {}
+        self.interrupted = False
+        self.closed = False
+        self.gave_up = False
+        self._run_id = guardian.run_id
+        self._table = guardian.table
+        self._fail_fast = fail_fast
+        self._news: deque[News] = deque()
+        # Whether the loop is to look at the news.
+        self._awake = False
+        self._lock = threading.Lock()
+        # How often snippets that had not started were to go back.
+        self._recalls = 0
+        # Tasks whose failure counts as a recall already, and of which there is no news yet.
+        self._undescribed: set[int] = set()
+        # With ``fail_fast``, by the head of a chain: the recalls that the loop knew of when it handed the chain over.
+        self._handed_over: dict[int, int] = {}
+        self._uncollected = 0
+
+    def open(self, events: Events, collect: Callable[[], None]) -> None:
+        """Begin. ``collect``: called in the loop once there is news."""
+        self._events = events
+        self._collect = collect
+        self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
+
+    def prepare(self) -> None:
+        """Make the interpreter, unless it is made."""
+        if self.interpreter is None:
+            from fastrun.executors.snippets.snippet import Interpreter  # 2 ms, which a run of commands does not need
+
+            self.interpreter = Interpreter(self._run_id, self._print, self._recall_for if self._fail_fast else None)
+
+    def hand_over(self, chains: Sequence[Chain], recalls: int) -> None:
+        """Queue chains for the threads. ``recalls``: how many the loop knows of."""
+        if self._fail_fast:
+            self._handed_over.update([(chain[0][0], recalls) for chain in chains])
+        for chain in chains:
+            self.jobs.put(chain)
+
+    def take_back(self) -> Iterator[Chain]:
+        """Yield the chains that wait for a thread, which no thread gets any more. Not once threads are to end."""
+        while True:
+            try:
+                chain = self.jobs.get_nowait()
+            except Empty:
+                return
+            if chain is not None:
+                self._handed_over.pop(chain[0][0], None)
+                yield chain
+
+    def take_news(self) -> deque[News]:
+        """Return the news, to be emptied. Later news wakes the loop again."""
+        self._awake = False
+        return self._news
+
+    def collected(self, length: int) -> None:
+        """Note how many bytes of the output in the news have been passed on."""
+        with self._lock:
+            self._uncollected -= length
+
+    def abandon(self, number: int, task: Task) -> None:
+        """Have a task's thread end with it. If it has gone on with the task's chain already, the news says so."""
+        with self._lock:
+            self.abandoned[number] = task
+
+    def recall(self) -> None:
+        """With ``fail_fast``, keep all threads from starting what was handed over."""
+        with self._lock:
+            self._recalls += 1
+
+    # In the pool's threads
+
+    def work(self) -> None:
+        """Run chains, until None comes instead of one."""
+        row = self._table.reserve()
+        if self.interpreter is None:
+            return
+        run = self.interpreter.run
+        PRESENT.hooks = sys.gettrace(), sys.getprofile()
+        # Threads that a snippet starts inherit it, and are a script's: it waits for them. That this thread is not
+        # waited for at the end of the process was decided when it was started.
+        threading.current_thread()._daemonic = False  # type: ignore[attr-defined]  # noqa: SLF001
+        while (chain := self.jobs.get()) is not None:
+            self._run_chain(chain, row, run)
+            if self.jobs.empty():
+                # Else the next snippet is listed in an instant, instead of the last.
+                self._table.clear(row)
+            # The tasks are not held while the thread waits for the next chain.
+            del chain
+
+    def _run_chain(self, chain: Chain, row: int, run: Callable[[int, Task], Outcome]) -> None:
+        news = self._news
+        last = len(chain) - 1
+        until = time.monotonic() + CHAIN_SECONDS if last else 0.0
+        recalls = self._handed_over.pop(chain[0][0]) if self._fail_fast else None
+        for position, (number, task) in enumerate(chain):
+            if recalls is None:
+                news.append((number, STARTED, None))
+            elif not self._begin(number, recalls):
+                return
+            if not self._awake:
+                self._wake()
+            self._table.write(row, EVAL, 0, task.name)
+            # A context of its own: variables that a snippet sets do not reach the next on this thread.
+            outcome = Context().run(run, number, task)
+            if outcome is not OK:
+                self._tell_failure(number, outcome)
+                return
+            if position == last:
+                news.append((number, ENDED, _ENDED_OK))
+            elif not self._go_on(number, chain[position + 1], until):
+                return
+            if not self._awake:
+                self._wake()
+
+    def _begin(self, number: int, recalls: int) -> bool:
+        """Tell that a snippet starts, or goes back after a recall since its chain was handed over. Return which."""
+        with self._lock:
+            starts = recalls == self._recalls
+            self._news.append((number, STARTED, None) if starts else (number, ENDED, _NOT_STARTED))
+        if not starts:
+            self._wake()
+        return starts
+
+    def _go_on(self, number: int, following: Job, until: float) -> bool:
+        """Tell that a snippet is ok. Return whether its thread goes on with the next one."""
+        goes_on = not self.interrupted and time.monotonic() <= until
+        with self._lock:
+            if number in self.abandoned:
+                goes_on = False
+                self._news.append((number, ENDED, _ENDED_OK))
+            else:
+                self._news.append((number, ENDED, (OK, following)))
+                if not goes_on:
+                    self._news.append((following[0], ENDED, _NOT_STARTED))
+        if not goes_on:
+            self._wake()
+        return goes_on
+
+    def _tell_failure(self, number: int, outcome: Outcome) -> None:
+        if self._fail_fast:
+            with self._lock:
+                self._recalls += number not in self._undescribed
+                self._undescribed.discard(number)
+                self._news.append((number, FAILED, outcome))
+        else:
+            self._news.append((number, ENDED, (outcome,)))
+        self._wake()
+
+    def _recall_for(self, number: int) -> None:
+        """Keep all threads from starting snippets, as a task has failed whose failure is not described yet."""
+        with self._lock:
+            self._recalls += 1
+            self._undescribed.add(number)
+
+    def _print(self, number: int, stream: int, data: bytes) -> bool:
+        """Pass on what a task prints, no faster than observers take it. Return False once the run is over."""
+        while (self._uncollected > _UNCOLLECTED or self._events.congested) and not self.closed:
+            time.sleep(_PAUSE)
+        if self.closed:
+            # Nothing reads what a thread prints after a run that gave up on it.
+            return self.gave_up
+        if data:
+            with self._lock:
+                self._uncollected += len(data)
+            self._news.append((number, stream, data))
+            self._wake()
+        return True
+
+    def _wake(self) -> None:
+        """Have the loop look at the news."""
+        if not self._awake and not self.closed:
+            self._awake = True
+            try:
+                # In the run's own context: in the snippet's, what an observer prints would be the task's.
+                self._loop.call_soon_threadsafe(self._collect, context=self._context)
+            except RuntimeError:
+                # The loop is closed: the run gave up on this thread.
+                self.closed = True
