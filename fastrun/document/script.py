@@ -12,6 +12,11 @@ def script_path(script: str) -> bytes:
     return script.encode("utf-8", "surrogateescape")
 
 
+def script_name(script: str) -> str:
+    """Return the path of a script as Python names it in this locale: ``open`` finds the bytes of the document."""
+    return os.fsdecode(script_path(script))
+
+
 def script_fault(script: str) -> str:
     """Return why a script cannot be read, an empty text if it can. It is not opened: it may be a pipe."""
     try:

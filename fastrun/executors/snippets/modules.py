@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from fastrun.document.script import script_name
 from fastrun.executors import present
 from fastrun.executors.present import PRESENT, entries_of_snippets
 from fastrun.executors.snippets.attributes import Own
@@ -19,7 +20,7 @@ from fastrun.protocols import STDERR, STDOUT
 
 def _argv(program: Program) -> list[str]:
     """Return the arguments of ``python -c``, or of ``python SCRIPT``."""
-    return ["-c" if program.task.script is None else program.task.script]
+    return ["-c" if program.task.script is None else script_name(program.task.script)]
 
 
 def _path(program: Program) -> list[str]:
@@ -112,7 +113,7 @@ def show_warning(_: Callable[[Any], None]) -> Callable[[Any], None]:
 # calls of C code as well.
 FRAMES = 8 if sys.version_info < (3, 12) else 6
 
-# All threads of the process have one limit.
+# Before it is changed: the limit of the process, which all threads share.
 _limit = sys.getrecursionlimit
 
 

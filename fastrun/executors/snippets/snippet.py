@@ -10,6 +10,7 @@ from importlib.machinery import SourceFileLoader
 from itertools import islice
 from types import CodeType
 
+from fastrun.document.script import script_name
 from fastrun.document.task import Task
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.leftovers import end_leftovers
@@ -157,7 +158,7 @@ def _script_code(program: Program, script: str, source: str) -> CodeType:
 
     ``source``: its text where its file is on another machine, else empty.
     """
-    program.file = os.path.abspath(script)
+    program.file = os.path.abspath(script_name(script))
     program.namespace.update(__file__=program.file, __cached__=None)
     program.namespace["__loader__"] = SourceFileLoader("__main__", program.file)
     if source:

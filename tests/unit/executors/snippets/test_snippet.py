@@ -101,6 +101,17 @@ def test_script_is_what_python_runs_of_the_same_file(tmp_path, where):
     assert done.stderr.replace(full, b"tool.py") == plain.stderr.replace(full, b"tool.py")
 
 
+@pytest.mark.parametrize("where", ["thread", "process"])
+def test_name_of_a_script_is_the_bytes_of_the_document_in_any_locale(tmp_path, where):
+    (tmp_path / "pr\u00fcfen.py").write_text("import os, sys\nprint(os.fsencode(sys.argv[0]), os.fsencode(__file__))")
+    write_json(tmp_path, document({"name": "a", "type": "eval", "script": "pr\u00fcfen.py", "where": where}))
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = fastrun("tasks.json", cwd=tmp_path, env=environment(**plain))
+    name = "pr\u00fcfen.py".encode()
+    assert str(name).encode() in done.stdout, done
+    assert done.returncode == 0
+
+
 def test_script_that_is_gone_or_does_not_compile_fails_its_task(tmp_path):
     (tmp_path / "gone.py").write_text("")
     (tmp_path / "bad.py").write_text("x = 1\ny = = 2\n")
