@@ -133,12 +133,31 @@ _main: ModuleType | None = None
 _limit = 0
 
 
+# Held while changes are made or taken back: runs may begin and end in several threads.
+_lock = threading.Lock()
+os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
 def install() -> None:
     """Make the changes, unless they are made."""
-    global _installed, _main, _limit
-    _installed += 1
-    if _installed > 1:
-        return
+    global _installed
+    with _lock:
+        _installed += 1
+        if _installed == 1:
+            _make_changes()
+
+
+def uninstall() -> None:
+    """Take the changes back, once no run needs them."""
+    global _installed
+    with _lock:
+        _installed -= 1
+        if not (_installed or present.ends_with_run):
+            _undo_changes()
+
+
+def _make_changes() -> None:
+    global _main, _limit
     for route, name in zip(streams.ROUTES, streams.NAMES, strict=True):
         route.fallback = getattr(sys, name, None)
     _limit = sys.getrecursionlimit()
@@ -165,12 +184,7 @@ def _apply(changes: Iterable[_Change]) -> None:
         setattr(change.owner, change.name, change.make(original))
 
 
-def uninstall() -> None:
-    """Take the changes back, once no run needs them."""
-    global _installed
-    _installed -= 1
-    if _installed or present.ends_with_run:
-        return
+def _undo_changes() -> None:
     for finder in _finders:
         if finder in sys.meta_path:
             sys.meta_path.remove(finder)

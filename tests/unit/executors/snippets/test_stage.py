@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from fastrun.executors.snippets import stage as stage_module
+from fastrun.executors.snippets.main import Main
 from tests.support.documents import document, eval_, write_json
 from tests.support.processes import LIMIT, fastrun, unmeasured
 from tests.support.runs import Evaluated, evaluate, shared
@@ -88,6 +90,30 @@ def test_last_of_several_runs_puts_all_back():
             await asyncio.gather(run_async(tasks), run_async(tasks))
 
         asyncio.run(main())
+    assert stage() == before
+
+
+def test_run_in_another_thread_waits_until_all_is_changed(monkeypatch):
+    before, seen = stage(), []
+    changes = stage_module._changes
+
+    def other_run() -> None:
+        stage_module.install()
+        seen.append(type(sys.modules["__main__"]))
+        stage_module.uninstall()
+
+    def slow_changes() -> list[Any]:
+        other.start()
+        # Time for the other to go on, if it does not wait. It decides nothing if it does.
+        other.join(0.2)
+        return changes()
+
+    monkeypatch.setattr(stage_module, "_changes", slow_changes)
+    other = threading.Thread(target=other_run)
+    stage_module.install()
+    other.join(LIMIT)
+    stage_module.uninstall()
+    assert seen == [Main]
     assert stage() == before
 
 
