@@ -13,8 +13,8 @@ from fastrun.protocols import ATTEMPT
 def environment_class(original: type) -> type:
     """Return the class of ``os.environ`` while snippets run.
 
-    Each program has a copy of its own, made when it is first asked for, in which its task is named. The environment of
-    the process, which C code and new processes see, gets what each changes.
+    Each program has a copy of its own, made when it is first asked for, in which its task is named. What a program
+    changes in its copy is changed in the environment of the process as well, which C code and its processes see.
     """
 
     def data(environment: Any) -> dict[bytes, bytes]:
@@ -57,7 +57,7 @@ def fork_exec(original: Callable[..., int]) -> Callable[..., int]:
 
 
 def posix_spawn(original: Callable[..., int]) -> Callable[..., int]:
-    """Return ``os.posix_spawn`` as snippets have it, which ``subprocess`` calls where it can."""
+    """Return ``os.posix_spawn`` or ``os.posix_spawnp`` as snippets have it. ``subprocess`` calls the first."""
 
     def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
         program = PRESENT.program

@@ -92,7 +92,7 @@ class Program:
     # Whether it has started threads; whether this is a copy of it that was forked off.
     threaded = False
     is_copy = False
-    # Whether its end was told; whether the run has given up on it.
+    # Whether its end is over; whether the run has given up on it.
     has_ended = False
     is_given_up = False
     # What a copy exits with.

@@ -47,6 +47,7 @@ def _changes() -> list[_Change]:
         _Change(linecache, "cache", tracebacks.Sources),
         _Change(subprocess, "_fork_exec", environment.fork_exec),
         _Change(os, "posix_spawn", environment.posix_spawn),
+        _Change(os, "posix_spawnp", environment.posix_spawn),
         _Change(sys, "getrecursionlimit", modules.get_recursion_limit),
         _Change(sys, "setrecursionlimit", modules.set_recursion_limit),
         _Change(os.environ, "__class__", environment.environment_class),

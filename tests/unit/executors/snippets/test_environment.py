@@ -52,8 +52,16 @@ def test_command_that_is_not_found_shows_no_frame_of_ours():
     assert "environment.py" not in ran.recorder.err("a")
 
 
-def test_processes_that_a_snippet_leaves_are_ended_and_named_once(tmp_path):
-    source = "import subprocess\nfor _ in range(3): subprocess.Popen(['sleep', '1000'], start_new_session=True)"
+@pytest.mark.parametrize(
+    "start",
+    [
+        "subprocess.Popen(['sleep', '1000'], start_new_session=True)",
+        "os.posix_spawn('/bin/sh', ['sh', '-c', 'sleep 1000'], os.environ)",
+        "os.posix_spawnp('sleep', ['sleep', '1000'], os.environ)",
+    ],
+)
+def test_processes_that_a_snippet_leaves_are_ended_and_named_once(tmp_path, start):
+    source = f"import os, subprocess\nfor _ in range(3): {start}"
     done = fastrun(write_json(tmp_path, document(eval_("a", source))))
     assert done.returncode == 0
     assert done.stderr == b"fastrun: warning: a: left a process behind; it is ended\n"
