@@ -202,7 +202,6 @@ def _print_exception(program: Program, error: BaseException) -> SystemExit | Non
     except SystemExit as leaving:
         return leaving
     except BaseException as second:
-        second.__traceback__ = without_our_frames(second.__traceback__)
         text = f"Error in sys.excepthook:\n{traceback_text(second)}\nOriginal exception was:\n{traceback_text(error)}"
         _print_error(program, text)
     return None

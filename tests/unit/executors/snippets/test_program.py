@@ -9,6 +9,7 @@ import pytest
 from fastrun.document.task import Task
 from fastrun.executors.snippets.forks import Copies
 from fastrun.executors.snippets.program import Program, Shared
+from fastrun.text import printable
 
 
 def program(name: str, **shared: Any) -> Program:
@@ -18,7 +19,12 @@ def program(name: str, **shared: Any) -> Program:
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [("plain", "<task plain>"), ("two words", "<task two words>"), ("a\nb", "<task a\\nb>")],
+    [
+        ("plain", "<task plain>"),
+        ("two words", "<task two words>"),
+        ("a\nb", "<task a\\nb>"),
+        ("a" * 300, f"<task {printable('a' * 300)}>"),
+    ],
 )
 def test_file_names_the_task_as_it_is_shown(name, file):
     made = program(name)

@@ -7,6 +7,7 @@ import contextvars
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -127,24 +128,74 @@ def test_script_that_is_gone_or_does_not_compile_fails_its_task(tmp_path):
     assert b"y = = 2" in done.stderr
 
 
-def test_script_of_another_machine_runs_from_its_text():
-    printed: list[bytes] = []
+def interpreted(*tasks: Task, on_failure=None) -> list[Any]:
+    """Run tasks as numbers 0, 1 and so on. Return what they printed and their outcomes, in order."""
+    told: list[Any] = []
 
     def write(_number, _stream, data) -> bool:
-        printed.append(data)
+        told.append(data)
         return True
 
-    interpreter, guardian = Interpreter("run", write, None), Guardian("run", wanted=False)
+    interpreter, guardian = Interpreter("run", write, on_failure), Guardian("run", wanted=False)
     try:
-        # Its text is that of another task as well, whose code is kept.
-        for script in (None, "/missing/a.py"):
-            task = Task("a", "eval", "print(__file__)\nprint(1)", script=script)
-            assert contextvars.Context().run(interpreter.run, 0, task) is OK
+        for number, task in enumerate(tasks):
+            told.append(contextvars.Context().run(interpreter.run, number, task))
     finally:
         PRESENT.program = None
         asyncio.run(interpreter.close(guardian, 0.0, print))
         guardian.stop()
-    assert b"".join(printed) == b"<task a>\n1\n/missing/a.py\n1\n"
+    return told
+
+
+def test_script_of_another_machine_runs_from_its_text():
+    # Its text is that of another task as well, whose code is kept.
+    source = "print(__file__, end='')"
+    tasks = [Task("a", "eval", source, script=script) for script in (None, "/missing/a.py")]
+    assert interpreted(*tasks) == [b"<task a>", OK, b"/missing/a.py", OK]
+
+
+def test_failure_is_told_before_it_is_described():
+    told: list[int] = []
+    source = (
+        "class E(Exception):\n    def __str__(self):\n        import shared\n        return str(shared.told)\nraise E"
+    )
+    with shared(told=told):
+        outcome = interpreted(Task("a", "eval", source), on_failure=told.append)[-1]
+    assert outcome.detail == "E: [0]"
+
+
+def test_exit_and_a_failure_of_a_copy_are_not_told(tmp_path):
+    path = tmp_path / "told"
+    copy = "import os\nif os.fork() == 0: raise KeyError\nprint(os.waitstatus_to_exitcode(os.wait()[1]), end='')"
+    tasks = [Task("exit", "eval", "raise SystemExit(0)"), Task("copy", "eval", copy)]
+    assert interpreted(*tasks, on_failure=lambda number: path.write_text(str(number))) == [OK, b"1", OK]
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("code", [3, -1, 256, (1 << 40) + 5])
+def test_copy_exits_with_the_status_of_a_script(code):
+    source = f"""
+import os, sys
+if os.fork() == 0: sys.exit({code})
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    plain = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=LIMIT, check=True)
+    assert evaluate(source).recorder.out("a") == plain.stdout
+
+
+@pytest.mark.parametrize(("source", "reason"), [("pass", "KeyError: 'alive'"), ("int('x')", "ValueError: ")])
+def test_end_that_fails_is_told_unless_the_code_has_failed(source, reason):
+    begin = """
+import shared, threading
+class Thread(threading.Thread):
+    def is_alive(self):
+        shared.go.set()
+        raise KeyError("alive")
+Thread(target=shared.go.wait).start()
+"""
+    with shared(go=threading.Event()):
+        ran = evaluate(begin + source)
+    assert ran.status()[1].startswith(reason)
 
 
 def test_a_snippet_that_was_given_up_on_may_start_a_process_while_the_run_closes():

@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets import stage as stage_module
 from fastrun.executors.snippets.main import Main
 from tests.support.documents import document, eval_, write_json
+from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT, fastrun, unmeasured
 from tests.support.runs import Evaluated, evaluate, shared
 
@@ -117,14 +119,17 @@ def test_run_in_another_thread_waits_until_all_is_changed(monkeypatch):
     assert stage() == before
 
 
-def test_module_that_an_import_has_missed_is_found_once_a_task_has_made_it(tmp_path):
+@pytest.mark.parametrize("folder", [".", "made/with/it"])
+def test_module_that_an_import_has_missed_is_found_once_a_task_has_made_it(tmp_path, folder):
     source = f"""
 import pathlib, sys
-sys.path.insert(0, {str(tmp_path)!r})
+folder = pathlib.Path({str(tmp_path / folder)!r})
+sys.path.insert(0, str(folder))
 try:
     import made_by_a_task
 except ImportError:
-    pathlib.Path({str(tmp_path)!r}, "made_by_a_task.py").write_text("value = 3")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "made_by_a_task.py").write_text("value = 3")
 import made_by_a_task
 print(made_by_a_task.value)
 """
@@ -132,6 +137,29 @@ print(made_by_a_task.value)
         assert evaluate(source).recorder.out("a") == "3\n"
     finally:
         sys.modules.pop("made_by_a_task", None)
+
+
+def test_imports_outside_of_snippets_look_at_no_folder_anew(monkeypatch):
+    class Finder:
+        def find_spec(self, *_):
+            return None
+
+        def invalidate_caches(self) -> None:
+            forgotten.append("here" if PRESENT.program is None else "in the snippet")
+
+    forgotten: list[str] = []
+    monkeypatch.setitem(sys.path_importer_cache, "/no/folder", Finder())
+    missing = "try: import missing_module\nexcept ImportError: pass"
+
+    class Imports(Recorder):
+        def task_started(self, number, task, start) -> None:
+            super().task_started(number, task, start)
+            exec(missing)
+            shared_.go.set()
+
+    with shared(go=threading.Event()) as shared_:
+        ran = evaluate(f"import shared\nshared.go.wait()\n{missing}", recorder=Imports())
+    assert (ran.status(), forgotten) == (("ok", ""), ["in the snippet"])
 
 
 def test_modules_are_shared_by_all_snippets_of_a_run(tmp_path):
