@@ -340,15 +340,18 @@ def test_plots_that_processes_draw_are_those_of_scripts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [[sys.executable, "-m", "fastrun"], [str(Path(sys.executable).with_name("fastrun"))]]
+    ("command", "option"),
+    [
+        ([sys.executable, "-m", "fastrun"], "-B"),
+        ([sys.executable, "-P", "-m", "fastrun"], "-P"),
+        ([str(Path(sys.executable).with_name("fastrun"))], "-B"),
+    ],
 )
-def test_modules_are_looked_for_as_by_python_c(tmp_path, command):
+def test_modules_are_looked_for_as_by_python_c(tmp_path, command, option):
     source = "import sys; print(sys.argv, sys.path)"
     path = write_json(tmp_path, document(eval_("thread", source), eval_("process", source, where="process")))
-    expected = subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, env=environment(), cwd=tmp_path, timeout=LIMIT, check=True
-    )
-    done = subprocess.run(
-        [*command, path], capture_output=True, env=environment(), cwd=tmp_path, timeout=LIMIT, check=True
+    expected, done = (
+        subprocess.run(call, capture_output=True, env=environment(), cwd=tmp_path, timeout=LIMIT, check=True)
+        for call in ([sys.executable, option, "-c", source], [*command, path])
     )
     assert done.stdout.count(expected.stdout) == 2

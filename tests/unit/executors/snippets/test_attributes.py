@@ -82,3 +82,16 @@ def test_value_that_is_set_outside_of_snippets_in_a_run_stays():
         assert sys.excepthook is hook
     finally:
         sys.excepthook = before
+
+
+def test_value_that_is_deleted_outside_of_snippets_in_a_run_stays_away():
+    class Deletes(Recorder):
+        def task_started(self, number, task, start) -> None:
+            del sys.tracebacklimit
+
+    sys.tracebacklimit = 100
+    try:
+        evaluate("pass", recorder=Deletes())
+        assert not hasattr(sys, "tracebacklimit")
+    finally:
+        vars(sys).pop("tracebacklimit", None)

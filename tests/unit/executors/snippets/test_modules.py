@@ -83,6 +83,23 @@ warnings.warn("shown")
     assert (done.stdout.splitlines()[1:3], done.stderr) == ([b"['caught']", b"own shown"], b"")
 
 
+def test_filter_is_added_once_and_each_snippet_warns_once(tmp_path):
+    # Warnings that were shown once are forgotten when a filter is added, so both add theirs before.
+    source = """
+import meeting, warnings
+for _ in range(2):
+    warnings.simplefilter("once", append=True)
+    warnings.simplefilter("once")
+print(len([entry for entry in warnings.filters if entry[0] == "once"]))
+meeting.meet.wait()
+for _ in range(2):
+    warnings.warn("seen")
+"""
+    (tmp_path / "meeting.py").write_text(f"import threading\nmeet = threading.Barrier(2, timeout={LIMIT})\n")
+    done = fastrun(write_json(tmp_path, document(*(eval_(name, source) for name in "ab"))), cwd=tmp_path)
+    assert (done.stdout.count(b"1\n"), done.stderr.count(b"UserWarning: seen")) == (2, 2)
+
+
 def test_limit_of_recursion_is_what_the_snippet_says_and_takes_nothing_from_others():
     before = sys.getrecursionlimit()
     source = """
@@ -121,5 +138,15 @@ loop.close()
     if sys.version_info < (3, 14):
         made = "import asyncio, warnings\nwarnings.simplefilter('ignore')\nasyncio.get_event_loop().close()"
         assert evaluate(made).status() == ("ok", "")
+    in_thread = """
+import asyncio, threading
+def work():
+    try:
+        asyncio.get_event_loop()
+    except RuntimeError:
+        print("no loop")
+threading.Thread(target=work).start()
+"""
+    assert evaluate(in_thread).recorder.out("a") == "no loop\n"
     with asyncio.Runner() as runner:
         assert runner.run(asyncio.sleep(0, 1)) == 1

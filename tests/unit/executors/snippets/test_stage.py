@@ -74,7 +74,11 @@ with multiprocessing.get_context("fork").Pool(1) as pool:
 """
 
 
-@pytest.mark.parametrize("source", ["pass", "1 / 0", ALL], ids=["nothing", "failure", "all"])
+# The finders of a run are the first and the last.
+FINDERS = "import sys\ndel sys.meta_path[0], sys.meta_path[-1]"
+
+
+@pytest.mark.parametrize("source", ["pass", "1 / 0", FINDERS, ALL], ids=["nothing", "failure", "finders", "all"])
 def test_library_run_leaves_python_as_it_was(source):
     before = stage()
     evaluate(source)
