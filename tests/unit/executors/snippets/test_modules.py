@@ -93,7 +93,7 @@ for _ in range(2):
 print(len([entry for entry in warnings.filters if entry[0] == "once"]))
 meeting.meet.wait()
 for _ in range(2):
-    warnings.warn("seen")
+    warnings.warn_explicit("seen", UserWarning, "file", 1)
 """
     (tmp_path / "meeting.py").write_text(f"import threading\nmeet = threading.Barrier(2, timeout={LIMIT})\n")
     done = fastrun(write_json(tmp_path, document(*(eval_(name, source) for name in "ab"))), cwd=tmp_path)
