@@ -73,7 +73,7 @@ def main_file(program: Program) -> str:
         import tempfile  # as in ``forks``
 
         descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=".py")
-        with open(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
+        with open(descriptor, "w", encoding="utf-8") as file:
             file.write(program.task.arguments)
         program.main_file = path
         program.touched = True

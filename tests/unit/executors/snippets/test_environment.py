@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -46,10 +47,31 @@ print(subprocess.check_output(show, text=True, env={"OWN_VARIABLE": "given"}), e
     assert "OWN_VARIABLE" not in os.environ
 
 
-def test_command_that_is_not_found_shows_no_frame_of_ours():
-    ran = evaluate("import subprocess\nsubprocess.run(['/no/such/program'])")
-    assert ran.status() == ("failed", "FileNotFoundError: [Errno 2] No such file or directory: '/no/such/program'")
+@pytest.mark.parametrize(
+    "start", ["subprocess.run(['/no/program'])", "os.posix_spawn('/no/program', ['x'], os.environ)"]
+)
+@pytest.mark.parametrize(
+    "failure",
+    ["raise", "raise KeyError from error", "raise KeyError", "raise ExceptionGroup('all', [error]) from None"],
+)
+def test_command_that_is_not_found_shows_no_frame_of_ours(start, failure):
+    ran = evaluate(f"import os, subprocess\ntry: {start}\nexcept OSError as error: {failure}")
+    assert ran.status()[0] == "failed"
+    assert "FileNotFoundError: [Errno 2] No such file or directory: '/no/program'" in ran.recorder.err("a")
     assert "environment.py" not in ran.recorder.err("a")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="an environment has to be given")
+def test_process_without_an_environment_of_its_own_gets_the_snippets():
+    source = """
+import os
+read, write = os.pipe()
+command = ["sh", "-c", f"echo $FASTRUN_TASK >&{write}"]
+os.set_inheritable(write, True)
+os.waitpid(os.posix_spawn("/bin/sh", command, None), 0)
+print(os.read(read, 100))
+"""
+    assert evaluate(source).recorder.out("a") == "b'a\\n'\n"
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import sys
 
 import pytest
 
+from fastrun.document.task import Task
+from fastrun.executors.snippets.forks import Copies
+from fastrun.executors.snippets.main import main_file, remove_main_file
+from fastrun.executors.snippets.program import Program, Shared
 from tests.support.documents import document, eval_, write_json
 from tests.support.processes import environment, fastrun
 from tests.support.runs import Evaluated, evaluate
@@ -53,6 +58,17 @@ def test_namespace_is_that_of_a_script():
         expected.insert(0, "__annotations__")
     ran = evaluate("print(sorted(globals()), __name__, __file__)")
     assert ran.recorder.out("a") == f"{sorted(expected)} __main__ <task a>\n"
+
+
+def test_copy_leaves_the_file_to_the_program_that_it_is_a_copy_of():
+    made = Program(0, Task("a", "eval", "x = 1"), Shared(lambda *_: True, {}, Copies(), {}))
+    path = main_file(made)
+    made.is_copy = True
+    remove_main_file(made)
+    assert pathlib.Path(path).read_text() == "x = 1"
+    made.is_copy = False
+    remove_main_file(made)
+    assert not os.path.exists(path)
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])

@@ -11,7 +11,7 @@ import pytest
 from tests.support.amounts import many
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
-from tests.support.processes import LIMIT, fastrun, report_of, unmeasured
+from tests.support.processes import LIMIT, environment, fastrun, report_of, unmeasured
 from tests.support.runs import Evaluated, evaluate, shared
 
 # Each leaves a thread behind that prints on, and all of them compete for the interpreter's lock.
@@ -188,3 +188,14 @@ def test_a_snippet_that_deletes_the_streams_is_reported(tmp_path):
 def test_the_original_streams_belong_to_the_task_as_well():
     ran = evaluate("import sys\nsys.__stdout__.write('out')\nsys.__stderr__.write('err')")
     assert (ran.recorder.out("a"), ran.recorder.err("a")) == ("out", "err")
+
+
+def test_a_closed_stream_takes_no_bytes():
+    ran = evaluate("import sys\nbuffer = sys.stdout.buffer\nsys.stdout.close()\nbuffer.write(b'lost')")
+    assert (ran.status()[1][:11], ran.recorder.out("a")) == ("ValueError:", "")
+
+
+def test_standard_input_is_closed_at_the_end(tmp_path):
+    path = write_json(tmp_path, document(eval_("a", "import sys\nprint(repr(sys.stdin.read()))")))
+    done = fastrun(path, env=environment(PYTHONWARNINGS="always"))
+    assert (done.stdout.splitlines()[1], done.stderr) == (b"''", b"")
