@@ -9,6 +9,9 @@ from fastrun.executors.guardian.marks import TASK, encode_name
 from fastrun.executors.present import PRESENT
 from fastrun.protocols import ATTEMPT
 
+# What ``os.environ`` and ``os.environb`` hold outside of snippets.
+_SHARED: dict[bytes, bytes] = vars(os.environ)["_data"]
+
 
 def environment_class(original: type) -> type:
     """Return the class of ``os.environ`` while snippets run.
@@ -19,18 +22,19 @@ def environment_class(original: type) -> type:
 
     def data(environment: Any) -> dict[bytes, bytes]:
         program = PRESENT.program
-        if program is None:
-            shared: dict[bytes, bytes] = environment.__dict__["_data"]
-            return shared
+        values: dict[bytes, bytes] = environment.__dict__["_data"]
+        # A copy that a snippet makes by ``copy.deepcopy`` holds its own values.
+        if program is None or values is not _SHARED:
+            return values
         if program.environment is None:
-            program.environment = {**environment.__dict__["_data"], **program.shared.marks, **_own_marks(program.task)}
+            program.environment = {**values, **program.shared.marks, **_own_marks(program.task)}
         own: dict[bytes, bytes] = program.environment
         return own
 
-    def set_data(environment: Any, value: dict[bytes, bytes]) -> None:
-        environment.__dict__["_data"] = value
+    def state(environment: Any) -> dict[str, Any]:
+        return {**vars(environment), "_data": data(environment)}
 
-    return type("_Environ", (original,), {"_data": property(data, set_data)})
+    return type("_Environ", (original,), {"_data": property(data), "__getstate__": state})
 
 
 def _own_marks(task: Task) -> dict[bytes, bytes]:

@@ -47,6 +47,19 @@ print(subprocess.check_output(show, text=True, env={"OWN_VARIABLE": "given"}), e
     assert "OWN_VARIABLE" not in os.environ
 
 
+def test_copy_of_the_environment_has_values_of_its_own():
+    source = """
+import copy, os
+saved = copy.deepcopy(os.environ)
+saved["OWN_COPY"] = "1"
+print("OWN_COPY" in os.environ, saved["OWN_COPY"], saved["FASTRUN_TASK"], copy.copy(os.environ) == os.environ)
+"""
+    try:
+        assert evaluate(source).recorder.out("a") == "False 1 a True\n"
+    finally:
+        os.unsetenv("OWN_COPY")
+
+
 @pytest.mark.parametrize(
     "start", ["subprocess.run(['/no/program'])", "os.posix_spawn('/no/program', ['x'], os.environ)"]
 )
@@ -78,7 +91,7 @@ print(os.read(read, 100))
     "start",
     [
         "subprocess.Popen(['sleep', '1000'], start_new_session=True)",
-        "os.posix_spawn('/bin/sh', ['sh', '-c', 'sleep 1000'], os.environ)",
+        "os.posix_spawn('/bin/sh', ['sh', '-c', 'exec sleep 1000'], os.environ)",
         "os.posix_spawnp('sleep', ['sleep', '1000'], os.environ)",
     ],
 )
