@@ -109,14 +109,14 @@ def _add_limits(section: Section) -> None:
         type=limit("eval_threads", whole),
         default=DEFAULTS.eval_threads,
         metavar="N",
-        help=f"at most N snippets at once (default: {DEFAULTS.eval_threads})",
+        help=f"at most N snippets in threads at once (default: {DEFAULTS.eval_threads})",
     )
     add(
         "--eval-where",
         choices=EVAL_WHERES,
         default=DEFAULTS.eval_where,
         help="thread: run snippets in threads of fastrun's process (default); process: each in a Python process of its "
-        "own, within the limit of -j. A task's 'where' comes first",
+        "own, within the limit of -j. A task's own 'where' overrides this",
     )
     add(
         "-l",

@@ -103,7 +103,7 @@ def _show_lines(name: str, source: str, late: "Callable[[], dict[str, Any]]") ->
     if "linecache" in sys.modules:
         keep_lines(sys.modules["linecache"])
     else:
-        # Later, as the import takes 7 ms.
+        # Later, because the import takes 7 ms.
         sys.meta_path.insert(0, _Finder(lambda *where: late()["find"](*where, keep_lines)))
     _replace_hooks(late)
 

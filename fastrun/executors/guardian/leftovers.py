@@ -45,7 +45,9 @@ async def end_leftovers(
     of: Collection[bytes] | None = None,
     more: Callable[[], Iterable[tuple[Identity, bytes]]] = tuple,
 ) -> None:
-    """Name them, send TERM and CONT, and KILL after ``grace`` seconds; return when none is left.
+    """End the processes that tasks of a run have left.
+
+    Name the tasks, send TERM and CONT, and KILL after ``grace`` seconds. Return when no such process is left.
 
     ``run_id``: their mark. ``known``: process groups that the caller ends. ``warn``: takes one line. ``named``: tasks
     that are not named again, to which those that are named are added. ``of``: the only tasks whose processes are

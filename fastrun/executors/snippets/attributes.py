@@ -64,6 +64,7 @@ class _Property:
 
     def __init__(self, key: str, make: Callable[[Program], Any]) -> None:
         self._key = key
+        self._name = key.rpartition(".")[2]
         self._make = make
 
     def __get__(self, module: ModuleType, _: type | None = None) -> Any:
@@ -76,12 +77,12 @@ class _Property:
             if value is _MISSING:
                 value = values[self._key] = self._make(program)
         if value is DELETED:
-            _raise_missing(module, self._key.rpartition(".")[2])
+            _raise_missing(module, self._name)
         return value
 
     def __set__(self, module: ModuleType, value: Any) -> None:
         program = PRESENT.program
-        if program is not None and value is vars(module).get(self._key.rpartition(".")[2]):
+        if program is not None and value is vars(module).get(self._name):
             # What C code finds, which ``unittest.mock`` takes for the original and puts back.
             _values(program).pop(self._key, None)
         else:

@@ -54,17 +54,21 @@ News = tuple[int, Any, Any]
 
 
 class Crew:
-    """What the threads of the pool do. Only the loop's thread calls the methods between ``open`` and ``recall``.
+    """The threads of one run.
 
     ``jobs``: chains that wait for a thread; None ends a thread. ``interpreter``: made for the first snippet.
     ``abandoned``: by number, the tasks that were given up on and whose snippets still run.
 
-    ``interrupted``, ``closed``, ``gave_up``: set by the loop. No thread goes on with its chain; the run is over, and
-    nothing takes news; snippets may still run then.
+    The loop sets the rest. ``interrupted``: no thread goes on with its chain. ``closed``: nothing takes news any more.
+    ``gave_up``: snippets may still run once this is closed.
     """
 
     def __init__(self, guardian: Guardian, *, fail_fast: bool) -> None:
-        """``fail_fast``: a failure in one thread keeps all from starting snippets, until the run has allowed more."""
+        """``guardian``: is told what runs.
+
+        ``fail_fast``: a failure in one thread keeps all threads from starting snippets, until the run has said whether
+        more may start.
+        """
         self.jobs: SimpleQueue[Chain | None] = SimpleQueue()
         self.interpreter: Interpreter | None = None
         self.abandoned: dict[int, Task] = {}
@@ -85,6 +89,8 @@ class Crew:
         # With ``fail_fast``, by the head of a chain: the recalls that the loop knew of when it handed the chain over.
         self._handed_over: dict[int, int] = {}
         self._uncollected = 0
+
+    # In the loop's thread
 
     def open(self, events: Events, collect: Callable[[], None]) -> None:
         """Begin. ``collect``: called in the loop once there is news."""
@@ -108,7 +114,10 @@ class Crew:
             self.jobs.put(chain)
 
     def take_back(self) -> Iterator[Chain]:
-        """Yield the chains that wait for a thread, which no thread gets any more. Not once threads are to end."""
+        """Take the chains that wait for a thread out of the queue, and yield them.
+
+        Not to be called once the queue tells threads to end.
+        """
         while True:
             try:
                 chain = self.jobs.get_nowait()
@@ -218,7 +227,7 @@ class Crew:
         self._wake()
 
     def _recall_for(self, number: int) -> None:
-        """Keep all threads from starting snippets, as a task has failed whose failure is not described yet."""
+        """Keep all threads from starting snippets: a task has failed. Its failure is described later."""
         with self._lock:
             self._recalls += 1
             self._undescribed.add(number)

@@ -189,7 +189,7 @@ def _clear(namespace: dict[str, Any]) -> None:
 
     In the order of the names, but functions, classes and modules last: ``__del__`` may need them.
     """
-    # By type, as an object can make anything of its ``__class__``.
+    # By type: an object can make anything of its ``__class__``.
     last = (FunctionType, ModuleType, type)
     for name in [name for name, value in namespace.items() if not issubclass(type(value), last)]:
         if not str(name).startswith("__"):

@@ -141,7 +141,7 @@ class SnippetExecutor:
         """End the threads and put the streams back. Threads whose snippets still run end with this process."""
         self._collect()
         crew, interpreter = self._crew, self._crew.interpreter
-        # Before the crew is closed: what a thread prints then depends on it.
+        # Before it is closed: where a thread prints then depends on it.
         crew.gave_up = crew.gave_up or bool(crew.abandoned)
         crew.closed = True
         for number, task in crew.abandoned.items():

@@ -124,5 +124,5 @@ class Program:
         self.shared.parents[self.number] = self
 
     def print(self, stream: int, data: bytes) -> bool:
-        """Pass on what it prints. Return False if nothing takes it, as the run is over."""
+        """Pass on what it prints. Return False if nothing takes it because the run is over."""
         return self.shared.write(self.number, stream, data)

@@ -118,7 +118,7 @@ class _Fresh:
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if PRESENT.program is None:
             return None
-        # As ``importlib.invalidate_caches`` does, which may import modules itself, some of which are optional.
+        # Not by ``importlib.invalidate_caches``: it may import modules, some of which need not be there.
         for folder, finder in list(sys.path_importer_cache.items()):
             if finder is None:
                 sys.path_importer_cache.pop(folder, None)
