@@ -60,7 +60,6 @@ class Crew:
     ``abandoned``: by number, the tasks that were given up on and whose snippets still run.
 
     The loop sets the rest. ``interrupted``: no thread goes on with its chain. ``closed``: nothing takes news any more.
-    ``gave_up``: snippets may still run once this is closed.
     """
 
     def __init__(self, guardian: Guardian, *, fail_fast: bool) -> None:
@@ -74,7 +73,6 @@ class Crew:
         self.abandoned: dict[int, Task] = {}
         self.interrupted = False
         self.closed = False
-        self.gave_up = False
         self._run_id = guardian.run_id
         self._table = guardian.table
         self._fail_fast = fail_fast
@@ -237,8 +235,7 @@ class Crew:
         while (self._uncollected > _UNCOLLECTED or self._events.congested) and not self.closed:
             time.sleep(_PAUSE)
         if self.closed:
-            # Nothing reads what a thread prints after a run that gave up on it.
-            return self.gave_up
+            return False
         if data:
             with self._lock:
                 self._uncollected += len(data)
@@ -251,7 +248,7 @@ class Crew:
         if not self._awake and not self.closed:
             self._awake = True
             try:
-                # In the run's own context: in the snippet's, what an observer prints would be the task's.
+                # In the run's own context: in the snippet's, observers would find the variables that it has set.
                 self._loop.call_soon_threadsafe(self._collect, context=self._context)
             except RuntimeError:
                 # The loop is closed: the run gave up on this thread.

@@ -50,6 +50,8 @@ class SnippetExecutor:
         # How many recalls the loop knows of, of those that the crew counts.
         self._known_recalls = 0
         self._grace = settings.grace
+        # Whether snippets may still run once this is closed.
+        self._gave_up = False
 
     @property
     def slots(self) -> int:
@@ -110,7 +112,7 @@ class SnippetExecutor:
         self._take_back()
         if force:
             self._collect()
-            self._crew.gave_up = bool(self._unfinished)
+            self._gave_up = bool(self._unfinished)
             for number in list(self._unfinished):
                 self._end(number, Outcome(Status.INTERRUPTED))
 
@@ -141,20 +143,19 @@ class SnippetExecutor:
         """End the threads and put the streams back. Threads whose snippets still run end with this process."""
         self._collect()
         crew, interpreter = self._crew, self._crew.interpreter
-        # Before it is closed: where a thread prints then depends on it.
-        crew.gave_up = crew.gave_up or bool(crew.abandoned)
         crew.closed = True
         for number, task in crew.abandoned.items():
+            self._gave_up = True
             name = interpreter.name_thread(number) if interpreter is not None else ""
             runs = f"its thread {printable(name)} still runs" if name else "still runs"
             self._events.warning(f"{task.label}: {runs} after its time; it ends with this process")
         for _ in self._threads:
             crew.jobs.put(None)
-        if not crew.gave_up:
+        if not self._gave_up:
             for thread in self._threads:
                 thread.join()
         if interpreter is not None:
-            grace = 0.0 if crew.gave_up else self._grace
+            grace = 0.0 if self._gave_up else self._grace
             await interpreter.close(self._guardian, grace, self._events.warning)
 
     def _add_thread(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import decimal
 import os
 import subprocess
 import sys
@@ -191,18 +192,53 @@ def test_an_interrupt_lets_running_snippets_end_and_starts_none_that_waits():
     assert started == {result.name for result in ran.report if result.status is Status.OK}
 
 
-def test_a_second_interrupt_gives_up_on_a_snippet_that_does_not_end():
-    source = "import shared; print('x'); shared.gate.wait(); print('late')"
+def test_a_second_interrupt_gives_up_on_a_snippet_that_does_not_end(capfd):
+    source = (
+        "import shared, sys; out = sys.stdout; print('x'); shared.gate.wait(); print('late'); print('later', file=out)"
+    )
     with shared(gate=threading.Event()) as module:
         try:
             ran = evaluate(source, recorder=InterruptAt(False, True))
+            # It takes nothing from the queue, which tells the threads to end.
+            ran.executor.interrupt(force=False)
+            ran.executor.recall()
         finally:
             module.gate.set()
             for thread in threading.enumerate():
                 if thread.name == "fastrun-eval":
                     thread.join(LIMIT)
+    assert not any(thread.is_alive() for thread in ran.executor._threads)
     assert ran.status() == ("interrupted", "")
-    assert ran.recorder.out("a") == "x\n"
+    assert (ran.recorder.out("a"), capfd.readouterr().out) == ("x\n", "late\nlater\n")
+
+
+def test_observers_find_no_variable_that_a_snippet_has_set():
+    seen: list[int] = []
+
+    class Looks(Recorder):
+        def task_output(self, number, task, stream, data) -> None:
+            super().task_output(number, task, stream, data)
+            seen.append(decimal.getcontext().prec)
+
+        def task_started(self, number, task, start) -> None:
+            module.started.set()
+
+    # What it prints wakes the loop only once the news of its start is taken.
+    source = "import decimal, shared\nshared.started.wait(60)\ndecimal.getcontext().prec = 3\nprint('x')"
+    with shared(started=threading.Event()) as module:
+        evaluate(source, recorder=Looks())
+    assert set(seen) == {28}
+
+
+def test_hooks_that_the_process_sets_for_all_threads_stay():
+    look = "import shared, sys\nassert sys.getprofile() is shared.profile\nsys.setprofile(None)\nclass Touched: pass"
+    threading.setprofile(profile := lambda *_: None)
+    try:
+        with shared(profile=profile):
+            ran = Evaluated(eval_("a", look), eval_("b", look, "a"), threads=1)
+    finally:
+        threading.setprofile(None)
+    assert ran.report.ok
 
 
 def test_no_thread_to_be_had_fails_the_task_in_the_end(monkeypatch):
