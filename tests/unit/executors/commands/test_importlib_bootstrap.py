@@ -28,6 +28,12 @@ SOURCES = {
     "bytes mark": "\ufeffprint('\u00e9')",
     "returns": "print('a')\r\nprint('''b\r\nc''')\r\n",
     "exit 3": "import sys; sys.exit(3)",
+    "hook at an exit": """
+import atexit, sys
+hook = sys.excepthook
+atexit.register(lambda: print(sys.excepthook is hook))
+exit(3)
+""",
     "exit None": "import sys; sys.exit()",
     "exit True": "import sys; sys.exit(True)",
     "exit text": "import sys; sys.exit('wrong')",

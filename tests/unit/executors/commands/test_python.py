@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import pathlib
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from fastrun.executors.commands.python import compiled
+from fastrun import Task
+from fastrun.executors.commands.python import Python, compiled
 from tests.support.documents import eval_, exec_
 from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT, alive, environment
@@ -24,6 +28,14 @@ def process(name, source, *dependencies, **more):
 
 def script(name, path, **more):
     return {"name": name, "type": "eval", "script": str(path), "where": "process", **more}
+
+
+def test_entries_of_the_path_that_no_process_can_have_are_left_out():
+    entries: list[Any] = ["", pathlib.Path("/other"), "/folder", 5]
+    command, path = Python(sys.executable, entries, "/").command(Task("a", "eval", "pass"))
+    assert path is not None
+    os.unlink(path)
+    assert ast.literal_eval(str(command[-1]))[2] == ["/folder"]
 
 
 def test_a_snippet_has_its_directory_and_its_variables(portable, tmp_path):

@@ -16,6 +16,7 @@ import fastrun as library
 from fastrun import Status, Task
 from fastrun.executors import shortage
 from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.guardian.table import EVAL, Row, read_rows
 from fastrun.executors.snippets import crew
 from fastrun.executors.snippets import executor as snippets
 from fastrun.executors.snippets.crew import ENDED, FAILED
@@ -228,6 +229,19 @@ def test_observers_find_no_variable_that_a_snippet_has_set():
     with shared(started=threading.Event()) as module:
         evaluate(source, recorder=Looks())
     assert set(seen) == {28}
+
+
+def test_thread_that_waits_for_work_lists_no_snippet():
+    class Looks(Recorder):
+        def task_started(self, number, task, start) -> None:
+            assert read_rows(self.executor._guardian.table.descriptor) == [Row(EVAL, 0, "a")]
+            module.go.set()
+
+        def task_ended(self, number, task, outcome) -> None:
+            wait_for(lambda: not read_rows(self.executor._guardian.table.descriptor))
+
+    with shared(go=threading.Event()) as module:
+        assert evaluate("import shared\nshared.go.wait(60)", recorder=Looks()).report.ok
 
 
 def test_hooks_that_the_process_sets_for_all_threads_stay():
