@@ -9,8 +9,10 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-# The flag of a thread that is in the middle of exit(2). Source: PF_EXITING in Linux' include/linux/sched.h.
-_EXITING = 0x4
+# The flags of a thread that dies of a signal, and of one that is in the middle of exit(2). The first is set as soon as
+# the signal is no longer pending. Source: PF_SIGNALED and PF_EXITING in Linux' include/linux/sched.h, get_signal in
+# kernel/signal.c.
+_DYING = 0x400 | 0x4
 
 # The bit of SIGKILL among pending signals. The kernel sets it for every thread as soon as a signal is sent of which
 # the process will die, whichever signal that is. Source: complete_signal in Linux' kernel/signal.c.
@@ -118,7 +120,7 @@ def _goes_on(pid: int) -> bool:
 
 
 def _is_dying(thread: Stat) -> bool:
-    return bool(thread.flags & _EXITING or thread.signal & _KILL_PENDING)
+    return bool(thread.flags & _DYING or thread.signal & _KILL_PENDING)
 
 
 def file_identity(pid: int, descriptor: int) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from fastrun.executors.guardian import groups
+from fastrun.executors.guardian import groups, proc
 from fastrun.executors.guardian.proc import Identity, environment, goes_on, process_ids, read_stat, start_time
 from tests.support.processes import WITHOUT_FIRST_THREAD, wait_for
 
@@ -87,3 +87,11 @@ def test_a_process_that_does_not_exist_has_nothing():
     assert start_time(process.pid) == 0
     assert environment(process.pid) == b""
     assert not goes_on(process.pid)
+
+
+def test_process_that_has_taken_its_deadly_signal_does_not_go_on():
+    # For a moment, which may be long on a busy machine, the signal is no longer pending and the exit has not begun.
+    own = proc.read_stat(os.getpid())
+    assert own is not None
+    assert not proc._is_dying(own)
+    assert proc._is_dying(own._replace(flags=own.flags | 0x400))
