@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from fastrun.executors.present import PRESENT
+from fastrun.executors.snippets.descriptors import reopen
 from fastrun.executors.snippets.program import Program
 from fastrun.executors.snippets.tracebacks import report_ignored
 
@@ -42,15 +43,32 @@ def start_child(original: Callable[[Any], None]) -> Callable[[Any], None]:
     """Return ``BaseProcess.start`` of multiprocessing as snippets have it: the process is its program's child."""
 
     def start(self: Any) -> None:
-        original(self)
         program = PRESENT.program
-        if program is not None:
+        if program is None:
+            original(self)
+            return
+        parents = program.shared.parents
+        parents.begin(program)
+        try:
+            original(self)
             program.children = [*(program.children or ()), self]
-            program.becomes_parent()
-            if program.is_given_up:
-                give_up(program)
+        finally:
+            parents.end()
 
     return start
+
+
+def start_tracker(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what starts multiprocessing's tracker of resources where none runs, as all use it.
+
+    The tracker closes its standard input and output, and ends at once if one of these numbers is its pipe's.
+    """
+
+    def ensure_running(*arguments: Any, **keywords: Any) -> Any:
+        reopen()
+        return original(*arguments, **keywords)
+
+    return ensure_running
 
 
 def own_children(original: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
@@ -99,7 +117,6 @@ def make_finalizer(original: Callable[..., None]) -> Callable[..., None]:
 
 def give_up(program: Program) -> None:
     """Have multiprocessing forget the children of a program: at the end of this process it would wait for them."""
-    program.is_given_up = True
     for finalizer in program.finalizers or ():
         finalizer.cancel()
     for child in program.children or ():

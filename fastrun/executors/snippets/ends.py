@@ -69,7 +69,8 @@ def end_program(program: Program) -> bool:
     if program.cached:
         linecache.cache.pop(program.file, None)
     remove_main_file(program)
-    program.has_ended = True
+    # Once the run has given up on it, it stays given up.
+    program.has_ended = not program.shared.parents.closed
     return flushed
 
 

@@ -50,12 +50,17 @@ def fork_exec(original: Callable[..., int]) -> Callable[..., int]:
 
     def fork_exec(*arguments: Any) -> int:
         program = PRESENT.program
-        if program is not None:
-            program.becomes_parent()
-            if arguments[_ENVIRONMENT] is None:
-                variables = [name + b"=" + value for name, value in os.environb.items()]
-                arguments = (*arguments[:_ENVIRONMENT], variables, *arguments[_ENVIRONMENT + 1 :])
-        return original(*arguments)
+        if program is None:
+            return original(*arguments)
+        if arguments[_ENVIRONMENT] is None:
+            variables = [name + b"=" + value for name, value in os.environb.items()]
+            arguments = (*arguments[:_ENVIRONMENT], variables, *arguments[_ENVIRONMENT + 1 :])
+        parents = program.shared.parents
+        parents.begin(program)
+        try:
+            return original(*arguments)
+        finally:
+            parents.end()
 
     return fork_exec
 
@@ -65,10 +70,14 @@ def posix_spawn(original: Callable[..., int]) -> Callable[..., int]:
 
     def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
         program = PRESENT.program
-        if program is not None:
-            program.becomes_parent()
-            env = os.environ if env is None else env
-        return original(path, argv, env, **options)
+        if program is None:
+            return original(path, argv, env, **options)
+        parents = program.shared.parents
+        parents.begin(program)
+        try:
+            return original(path, argv, os.environ if env is None else env, **options)
+        finally:
+            parents.end()
 
     return posix_spawn
 

@@ -14,6 +14,7 @@ from fastrun.document.task import Task
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.shortage import Slots
 from fastrun.executors.snippets.crew import ENDED, FAILED, STARTED, Crew
+from fastrun.executors.snippets.descriptors import reopen
 from fastrun.outcome import FIRST_START, Cause, Outcome, Status
 from fastrun.protocols import Chain, Events, Job
 from fastrun.settings import DEFAULTS, RunSettings
@@ -220,6 +221,7 @@ class SnippetExecutor:
             now = time.monotonic()
             self._ahead = _AHEAD if now - self._last_end < ended * _SHORT else 0
             self._last_end = now
+            reopen()
 
     def _end(self, number: int, outcome: Outcome | None, following: Job | None = None) -> None:
         """End a task; None if it never started. ``following``: the next of its chain, which its thread runs now."""

@@ -10,7 +10,6 @@ import re
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from operator import attrgetter
@@ -19,14 +18,12 @@ from typing import BinaryIO
 from fastrun.executors.guardian.marks import encode_name
 from fastrun.executors.guardian.proc import Identity, start_time
 from fastrun.executors.present import PRESENT
-from fastrun.executors.snippets.program import Program, Shared
+from fastrun.executors.snippets.descriptors import duplicate, forget
+from fastrun.executors.snippets.program import Parents, Program, Shared
 from fastrun.executors.snippets.streams import write_descriptor
 
 # The signals that a run handles, see ``runner.signals``.
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP)
-
-# Seconds that a thread sleeps which is not to go on.
-_FOREVER = 1e6
 
 # By thread that forks, the signals that it blocked before.
 _blocked: dict[int, set[int | signal.Signals]] = {}
@@ -37,32 +34,58 @@ class Copies:
 
     def __init__(self) -> None:
         self._file: BinaryIO | None = None
+        self._opening = threading.Lock()
+        # An entry for each copy that this process has made. No number: two threads could add to it at once.
+        self._made: list[None] = []
 
     def open(self) -> None:
         """Prepare for the first copy. The copies inherit the file, the programs that they become do not."""
-        if self._file is None:
-            import tempfile  # 10 ms, and most runs never need it
+        if self._file is not None:
+            return
+        import tempfile  # 10 ms, and most runs never need it
 
-            self._file = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115  # closed with the run
+        with self._opening:
+            # Another thread may have been here meanwhile, and made a copy that has added itself.
+            if self._file is None:
+                with tempfile.TemporaryFile("ab+", buffering=0) as made:
+                    self._file = open(duplicate(made.fileno()), "ab+", buffering=0)  # noqa: SIM115  # closed with the run
 
     def add(self, name: str) -> None:
         """Add this process, a copy made by the task ``name``."""
+        self._made.clear()
         if self._file is not None:
             own = os.getpid()
-            self._file.write(b"%d %d %s\n" % (own, start_time(own), encode_name(name).hex().encode()))
+            entry = own, start_time(own), os.getppid(), encode_name(name).hex().encode()
+            self._file.write(b"%d %d %d %s\n" % entry)
+
+    def made(self) -> None:
+        """Note that this process has made a copy, which adds itself in a moment."""
+        self._made.append(None)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a copy that this process has made has not yet added itself. One that was killed before never does."""
+        own = b"%d" % os.getpid()
+        added = sum(bool(entry[3] == own) for entry in self._entries())
+        return added < len(self._made)
 
     def living(self) -> Iterator[tuple[Identity, bytes]]:
         """Yield each copy that has not ended, and its task as ``marks.encode_name`` writes it."""
+        for entry in self._entries():
+            if (copy := Identity(int(entry[1]), int(entry[2]))).lives():
+                yield copy, bytes.fromhex(entry[4].decode())
+
+    def _entries(self) -> Iterator[re.Match[bytes]]:
         if self._file is not None:
             size = os.fstat(self._file.fileno()).st_size
             for line in os.pread(self._file.fileno(), size, 0).splitlines():
                 # A snippet that has closed descriptors may have written into the file.
-                entry = re.fullmatch(rb"(\d+) (\d+) ([0-9a-f]*)", line)
-                if entry is not None and (copy := Identity(int(entry[1]), int(entry[2]))).lives():
-                    yield copy, bytes.fromhex(entry[3].decode())
+                if entry := re.fullmatch(rb"(\d+) (\d+) (\d+) ([0-9a-f]*)", line):
+                    yield entry
 
     def close(self) -> None:
         """Forget them."""
+        self._made.clear()
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -72,41 +95,59 @@ def _before() -> None:
     program: Program | None = PRESENT.program
     if program is not None:
         program.shared.copies.open()
-        program.becomes_parent()
-        while program.is_given_up:
-            # Processes that it starts from now on would outlive the run.
-            time.sleep(_FOREVER)
+        program.shared.parents.begin(program)
         # A signal that reached the copy before it has its own handlers would be lost.
         _blocked[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
 
 
 def _after_in_parent() -> None:
+    program: Program | None = PRESENT.program
+    if program is not None and _unblock():
+        program.shared.copies.made()
+        program.shared.parents.end()
+
+
+def _unblock() -> bool:
+    """Put back the signals that this thread blocked before. Return False if ``_before`` has failed."""
     blocked = _blocked.pop(threading.get_ident(), None)
-    if blocked is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    if blocked is None:
+        return False
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    return True
 
 
 def _after_in_child() -> None:
     program: Program | None = PRESENT.program
     if program is None:
         return
+    try:
+        interruptible = _begin_copy(program)
+    finally:
+        # A signal that has come meanwhile ends the copy here. A KeyboardInterrupt would be lost: hooks raise nothing.
+        _unblock()
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _begin_copy(program: Program) -> bool:
+    """Give a copy what a program of its own has. Return whether SIGINT is to interrupt it."""
     signal.set_wakeup_fd(-1)
     interruptible = callable(signal.getsignal(signal.SIGINT))
     for number in _HANDLED:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
+    # It may close them for good.
+    forget()
     copies = program.shared.copies
-    program.shared = Shared(write_descriptor, program.shared.marks, copies, {})
+    program.shared = Shared(write_descriptor, program.shared.marks, copies, Parents())
     program.is_copy = True
     program.threaded = False
     program.children = program.finalizers = None
-    copies.add(program.task.name)
     _renew_locks()
     _forget_imports_of_others()
-    # A signal that has come meanwhile ends the copy here. A KeyboardInterrupt would be lost: hooks raise nothing.
-    _after_in_parent()
-    if interruptible:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Last: it fails if the snippet has closed the file.
+    copies.add(program.task.name)
+    return interruptible
 
 
 # Locks of Python's library that another snippet may hold at the moment of a fork: a copy would wait for ever. Others,

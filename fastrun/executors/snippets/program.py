@@ -6,7 +6,8 @@ Knows a task and its namespace. Does not know how the code is run, nor what the 
 import builtins
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from importlib.machinery import BuiltinImporter
 from typing import Any, NamedTuple, Protocol
 
@@ -37,6 +38,9 @@ DELETED = object()
 # The name of the attribute of a thread that holds the program by which it was started.
 OWNER = "_fastrun_program"
 
+# Seconds that a thread sleeps which is not to go on.
+_FOREVER = 1e6
+
 # Most characters of a name that is surely not too wide to be shown.
 _SHORT = 100
 
@@ -52,18 +56,62 @@ class Copies(Protocol):
         """Add this process, a copy made by the task ``name``."""
         ...
 
+    def made(self) -> None:
+        """Note that this process has made a copy, which adds itself in a moment."""
+        ...
+
 
 class Shared(NamedTuple):
     """What all programs of a run share.
 
     ``write``: see ``Write``. ``marks``: the variables of the run that are in the environment of its tasks.
-    ``parents``: the programs that have started processes, by the number of their task.
+    ``parents``: the programs that have started processes.
     """
 
     write: Write
     marks: Mapping[bytes, bytes]
     copies: Copies
-    parents: "dict[int, Program]"
+    parents: "Parents"
+
+
+class Parents:
+    """The programs of a run that have started processes.
+
+    ``closed``: whether the run ends, and has given up on all programs that have not ended. From then on these start no
+    process: it would outlive the run.
+    """
+
+    def __init__(self) -> None:
+        self.closed = False
+        # By the number of their task.
+        self._programs: dict[int, Program] = {}
+        # The threads that are about to start a process, one entry for each call of ``begin``.
+        self._starting: list[int] = []
+
+    def __iter__(self) -> "Iterator[Program]":
+        # A thread may add another program at any time.
+        return iter(list(self._programs.values()))
+
+    @property
+    def starting(self) -> bool:
+        """Whether a program is about to start a process."""
+        return bool(self._starting)
+
+    def begin(self, program: "Program") -> None:
+        """Note that a program starts a process. Does not return if the run has given up on the program."""
+        thread = threading.get_ident()
+        program.touched = True
+        self._programs[program.number] = program
+        # Before the look at ``closed``: the run closes first, and looks at ``starting`` then.
+        self._starting.append(thread)
+        while program.is_given_up:
+            while thread in self._starting:
+                self._starting.remove(thread)
+            time.sleep(_FOREVER)
+
+    def end(self) -> None:
+        """Note that the process that this thread was about to start has started, or could not."""
+        self._starting.remove(threading.get_ident())
 
 
 class Program:
@@ -92,9 +140,8 @@ class Program:
     # Whether it has started threads; whether this is a copy of it that was forked off.
     threaded = False
     is_copy = False
-    # Whether its end is over; whether the run has given up on it.
+    # Whether it has ended, and before its run.
     has_ended = False
-    is_given_up = False
     # What a copy exits with.
     exit_status = 0
     # Whether its source stands in linecache, and the file that other processes import it from.
@@ -118,10 +165,10 @@ class Program:
         namespace["__file__"] = file
         self.namespace = namespace
 
-    def becomes_parent(self) -> None:
-        """Note that it starts a process."""
-        self.touched = True
-        self.shared.parents[self.number] = self
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the run has ended before it."""
+        return self.shared.parents.closed and not self.has_ended
 
     def print(self, stream: int, data: bytes) -> bool:
         """Pass on what it prints. Return False if nothing takes it because the run is over."""

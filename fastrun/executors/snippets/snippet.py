@@ -3,8 +3,10 @@
 Runs a snippet in the thread that calls it. Does not know the pool nor chains.
 """
 
+import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib.machinery import SourceFileLoader
 from itertools import islice
@@ -20,7 +22,7 @@ from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets.children import give_up
 from fastrun.executors.snippets.ends import end_program
 from fastrun.executors.snippets.forks import Copies
-from fastrun.executors.snippets.program import GIVEN_NAMES, Program, Shared, Write
+from fastrun.executors.snippets.program import GIVEN_NAMES, Parents, Program, Shared, Write
 from fastrun.executors.snippets.stage import install, uninstall
 from fastrun.executors.snippets.threads import living_threads
 from fastrun.executors.snippets.tracebacks import safe_text, traceback_text, without_our_frames
@@ -35,6 +37,10 @@ _LONGEST_KEPT = 1 << 14
 
 # Types of values that refer to nothing: a snippet that has made only these leaves nothing to tidy up.
 _PLAIN = frozenset([int, str, float, bool, bytes, type(None)])
+
+# Most seconds that the end of a run waits for processes that are about to start, and seconds between two looks.
+_STARTING = 1.0
+_PAUSE = 0.001
 
 # What a script exits with if its standard output cannot be flushed. Source: Py_RunMain in CPython's Modules/main.c.
 _NOT_FLUSHED = 120
@@ -52,7 +58,7 @@ class Interpreter:
         self._copies = Copies()
         # By number, the snippets whose code has ended, and whose threads or processes may not have.
         self._ending: dict[int, Program] = {}
-        self._shared = Shared(write, variables(run_id), self._copies, {})
+        self._shared = Shared(write, variables(run_id), self._copies, Parents())
         self._on_failure = on_failure
         self._codes: dict[str, CodeType] = {}
         install()
@@ -88,8 +94,12 @@ class Interpreter:
 
     async def close(self, guardian: Guardian, grace: float, warn: Callable[[str], None]) -> None:
         """End the processes that snippets left behind, and take back the changes of Python's modules."""
-        # A snippet that the run gave up on may add itself meanwhile.
-        programs = list(self._shared.parents.values())
+        parents = self._shared.parents
+        parents.closed = True
+        until = time.monotonic() + _STARTING
+        while (parents.starting or self._copies.incomplete) and time.monotonic() < until:  # noqa: ASYNC110  # threads
+            await asyncio.sleep(_PAUSE)
+        programs = list(parents)
         for program in programs:
             if not program.has_ended:
                 give_up(program)
@@ -103,7 +113,7 @@ class Interpreter:
     def _living_processes(self) -> Iterator[tuple[Identity, bytes]]:
         """Yield the processes without a mark that snippets have left, and their tasks as marks name them."""
         yield from self._copies.living()
-        for program in list(self._shared.parents.values()):
+        for program in self._shared.parents:
             for child in program.children or ():
                 if child.pid and (start := start_time(child.pid)):
                     yield Identity(child.pid, start), encode_name(program.task.name)

@@ -19,7 +19,18 @@ from typing import Any, NamedTuple
 
 from fastrun.executors import present
 from fastrun.executors.present import PRESENT
-from fastrun.executors.snippets import children, ends, environment, forks, main, modules, streams, threads, tracebacks  # noqa: F401  # forks: its hooks
+from fastrun.executors.snippets import (
+    children,
+    descriptors,
+    ends,
+    environment,
+    forks,  # noqa: F401  # for its hooks
+    main,
+    modules,
+    streams,
+    threads,
+    tracebacks,
+)
 
 
 class _Change(NamedTuple):
@@ -82,6 +93,14 @@ def _changes_of_finalizers(module: Any) -> list[_Change]:
     return [_Change(module.Finalize, "__init__", children.make_finalizer)]
 
 
+def _changes_of_trackers(module: Any) -> list[_Change]:
+    tracker = module.ResourceTracker
+    if hasattr(tracker, "_ensure_running_and_write"):
+        # Python 3.14.
+        return [_Change(tracker, "_ensure_running_and_write", children.start_tracker)]
+    return [_Change(owner, "ensure_running", children.start_tracker) for owner in (tracker, module)]
+
+
 def _changes_of_start_methods(module: Any) -> list[_Change]:
     return [_Change(module._default_context, "__class__", children.own_start_method)]  # noqa: SLF001
 
@@ -91,6 +110,7 @@ _LATER = {
     "multiprocessing.process": _changes_of_processes,
     "multiprocessing.context": _changes_of_start_methods,
     "multiprocessing.util": _changes_of_finalizers,
+    "multiprocessing.resource_tracker": _changes_of_trackers,
 }
 
 
@@ -153,12 +173,16 @@ def uninstall() -> None:
     global _installed
     with _lock:
         _installed -= 1
-        if not (_installed or present.ends_with_run):
+        if _installed:
+            return
+        descriptors.release()
+        if not present.ends_with_run:
             _undo_changes()
 
 
 def _make_changes() -> None:
     global _main, _limit
+    descriptors.keep()
     for route, name in zip(streams.ROUTES, streams.NAMES, strict=True):
         route.fallback = getattr(sys, name, None)
     _limit = sys.getrecursionlimit()

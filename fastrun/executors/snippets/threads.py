@@ -65,12 +65,15 @@ def start_bare_thread(original: Callable[..., int]) -> Callable[..., int]:
 
     def start_new_thread(function: Callable[..., object], /, *arguments: Any) -> int:
         program = PRESENT.program
+        if program is None:
+            return original(function, *arguments)
 
         def begin(*inner: Any, **keywords: Any) -> None:
             PRESENT.program = program
             function(*inner, **keywords)
 
-        return original(function if program is None else begin, *arguments)
+        program.touched = True
+        return original(begin, *arguments)
 
     return start_new_thread
 

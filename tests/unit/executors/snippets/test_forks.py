@@ -161,6 +161,61 @@ for _ in range(2):
     assert done.stderr == b"fastrun: warning: a: left a process behind; it is ended\n"
 
 
+def test_copies_are_ended_though_snippets_close_each_others_descriptors(tmp_path):
+    # As two snippets that each open the number of standard output anew: the file that is opened between the two ends
+    # gets the number, and the second end closes it.
+    source = """
+import os, time
+os.close(1)
+if not os.fork():
+    time.sleep(1000)
+os.close(1)
+"""
+    ends = "import contextlib, os\nwith contextlib.suppress(OSError):\n    os.close(1)"
+    done = fastrun(write_json(tmp_path, document(eval_("a", source.replace("os.close(1)\n", f"{ends}\n")))))
+    assert done.returncode == 0
+    assert done.stderr == b"fastrun: warning: a: left a process behind; it is ended\n"
+
+
+def test_snippet_that_was_given_up_on_starts_no_more_processes(tmp_path):
+    source = """
+import os, signal, subprocess
+os.kill(os.getpid(), signal.SIGINT)
+while True:
+    subprocess.run(["sleep", "1000"])
+"""
+    done = fastrun(write_json(tmp_path, document(eval_("a", source))), "--grace", "0")
+    assert done.returncode == 130
+
+
+# Python warns of any other thread of the process that runs the tests.
+forks = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
+
+@forks
+def test_copies_are_incomplete_until_each_has_added_itself():
+    copies = Copies()
+    copies.open()
+    reader, writer = os.pipe()
+    try:
+        pid = os.fork()
+        if not pid:
+            os.read(reader, 1)
+            copies.add("a")
+            os._exit(0)
+        assert not copies.incomplete
+        copies.made()
+        assert copies.incomplete
+        os.write(writer, b"x")
+        os.waitpid(pid, 0)
+        assert not copies.incomplete
+    finally:
+        copies.close()
+        os.close(reader)
+        os.close(writer)
+
+
+@forks
 def test_copies_are_known_until_they_have_ended():
     copies = Copies()
     assert list(copies.living()) == []

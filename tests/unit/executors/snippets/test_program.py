@@ -8,12 +8,12 @@ import pytest
 
 from fastrun.document.task import Task
 from fastrun.executors.snippets.forks import Copies
-from fastrun.executors.snippets.program import Program, Shared
+from fastrun.executors.snippets.program import Parents, Program, Shared
 from fastrun.text import printable
 
 
 def program(name: str, **shared: Any) -> Program:
-    parts: dict[str, Any] = {"write": lambda *_: True, "marks": {}, "copies": Copies(), "parents": {}, **shared}
+    parts: dict[str, Any] = {"write": lambda *_: True, "marks": {}, "copies": Copies(), "parents": Parents(), **shared}
     return Program(7, Task(name, "eval", ""), Shared(**parts))
 
 
@@ -39,12 +39,24 @@ def test_programs_share_no_name():
     assert other.namespace.get("__annotations__", {}) == {}
 
 
-def test_parent_is_known_by_its_number_and_has_to_be_tidied_up():
-    parents: dict[int, Program] = {}
+def test_parent_is_known_and_has_to_be_tidied_up():
+    parents = Parents()
     made = program("a", parents=parents)
     assert not made.touched
-    made.becomes_parent()
-    assert (parents, made.touched) == ({7: made}, True)
+    parents.begin(made)
+    assert (list(parents), made.touched, parents.starting) == ([made], True, True)
+    parents.end()
+    assert (list(parents), parents.starting) == ([made], False)
+
+
+def test_program_that_has_ended_may_start_processes_after_the_run():
+    parents = Parents()
+    parents.closed = True
+    made = program("a", parents=parents)
+    assert made.is_given_up
+    made.has_ended = True
+    parents.begin(made)
+    assert parents.starting
 
 
 def test_what_a_program_prints_is_its_tasks():

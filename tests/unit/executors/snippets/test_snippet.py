@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ import pytest
 from fastrun import Task
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.present import PRESENT
+from fastrun.executors.snippets.program import Program
 from fastrun.executors.snippets.snippet import Interpreter
 from fastrun.outcome import OK
 from tests.support.documents import document, eval_, write_json
@@ -198,44 +201,34 @@ Thread(target=shared.go.wait).start()
     assert ran.status()[1].startswith(reason)
 
 
-def test_a_snippet_that_was_given_up_on_may_start_a_process_while_the_run_closes():
-    class InterruptsBoth(Recorder):
-        def task_output(self, number, task, stream, data) -> None:
-            super().task_output(number, task, stream, data)
-            if self.out("parent") == self.out("late") == "ready\n":
-                self.run.interrupt()
-                self.run.interrupt()
+def test_run_waits_at_its_end_for_a_process_that_is_about_to_start():
+    run_id = os.urandom(8).hex()
+    interpreter = Interpreter(run_id, lambda *_: True, None)
+    parents = interpreter._shared.parents
+    program = Program(0, Task("a", "eval", ""), interpreter._shared)
+    started: list[subprocess.Popen[bytes]] = []
 
-    # The run cancels the finalizers of programs that have started processes. This one waits for the other program.
-    parent = """
-import multiprocessing.util, shared, subprocess
-class Finalizer(multiprocessing.util.Finalize):
-    def cancel(self):
-        shared.closing.set()
-        assert shared.started.wait(60)
-        super().cancel()
-class Owner: pass
-owner = Owner()
-finalizer = Finalizer(owner, print)
-subprocess.run(["true"])
-print("ready")
-shared.release.wait(60)
-"""
-    late = """
-import shared, subprocess
-print("ready")
-assert shared.closing.wait(60)
-subprocess.run(["true"])
-shared.started.set()
-shared.release.wait(60)
-"""
-    with shared(**{name: threading.Event() for name in ("closing", "started", "release")}) as module:
-        try:
-            ran = Evaluated(eval_("parent", parent), eval_("late", late), recorder=InterruptsBoth())
-        finally:
-            module.release.set()
-            for thread in threading.enumerate():
-                if thread.name == "fastrun-eval":
-                    thread.join(LIMIT)
-    assert module.started.is_set()
-    assert [ran.status(name) for name in ("parent", "late")] == [("interrupted", ""), ("interrupted", "")]
+    def start() -> None:
+        parents.begin(program)
+        about_to_start.set()
+        closing.wait()
+        environment = {**os.environ, "FASTRUN_RUN_ID": run_id, "FASTRUN_TASK": "a"}
+        started.append(subprocess.Popen(["sleep", "1000"], env=environment))
+        parents.end()
+
+    async def close() -> None:
+        ends = asyncio.create_task(interpreter.close(guardian, 0.0, lambda _: None))
+        while not parents.closed:
+            await asyncio.sleep(0)
+        closing.set()
+        await ends
+
+    guardian = Guardian(run_id, wanted=False)
+    about_to_start, closing = threading.Event(), threading.Event()
+    thread = threading.Thread(target=start)
+    thread.start()
+    about_to_start.wait()
+    asyncio.run(close())
+    thread.join()
+    guardian.stop()
+    assert started[0].wait(LIMIT) == -signal.SIGKILL
