@@ -18,10 +18,14 @@ _DYING = 0x400 | 0x4
 # the process will die, whichever signal that is. Source: complete_signal in Linux' kernel/signal.c.
 _KILL_PENDING = 1 << (signal.SIGKILL - 1)
 
+# The signals that a process blocks which blocks all, of the first 31. The C library does so for the first moments of a
+# child. Source: __abort_lock_wrlock in sysdeps/generic/internal-signals.h of glibc, from 2.41 on.
+_ALL_BLOCKED = 0x7FFFFFFF & ~_KILL_PENDING & ~(1 << (signal.SIGSTOP - 1))
+
 # Bytes of a first read of an environment: more than almost every environment has.
 _CHUNK = 1 << 16
 
-# Most looks at a process that is about to have an environment, and seconds between two of them.
+# Most looks at a process that is about to have an environment, or to take signals, and seconds between two of them.
 _LOOKS = 400
 _PAUSE = 0.0005
 
@@ -29,7 +33,7 @@ _PAUSE = 0.0005
 class Stat(NamedTuple):
     """The fields of /proc/PID/stat that are of use, under the kernel's names. Source: proc_pid_stat(5).
 
-    ``starttime``: in clock ticks since the boot. ``signal``: a bit for each pending signal.
+    ``starttime``: in clock ticks since the boot. ``signal``, ``blocked``: a bit for each pending and blocked signal.
     ``env_start``, ``env_end``: 0 for processes that may not be looked into.
     """
 
@@ -40,6 +44,7 @@ class Stat(NamedTuple):
     num_threads: int
     starttime: int
     signal: int
+    blocked: int
     env_start: int
     env_end: int
 
@@ -81,10 +86,11 @@ def read_stat(process: int | str) -> Stat | None:
             # The name, in parentheses, may hold anything. Behind it stand the fields from the third on.
             fields = file.read().rpartition(b")")[2].split()
         state, group, session = fields[0], int(fields[2]), int(fields[3])
-        numbers = int(fields[6]), int(fields[17]), int(fields[19]), int(fields[28]), int(fields[47]), int(fields[48])
+        numbers = int(fields[6]), int(fields[17]), int(fields[19]), int(fields[28]), int(fields[29])
+        environment = int(fields[47]), int(fields[48])
     except (OSError, IndexError):
         return None
-    return Stat(state, group, session, *numbers)
+    return Stat(state, group, session, *numbers, *environment)
 
 
 def start_time(pid: int) -> int:
@@ -106,6 +112,12 @@ def goes_on(pid: int) -> bool:
 
 def _goes_on(pid: int) -> bool:
     found = read_stat(pid)
+    looks_left = _LOOKS
+    while found is not None and found.blocked == _ALL_BLOCKED and looks_left:
+        # A signal that it got already may be deadly, and does nothing yet.
+        looks_left -= 1
+        time.sleep(_PAUSE)
+        found = read_stat(pid)
     if found is None or found.has_ended:
         return False
     if found.num_threads < 2:

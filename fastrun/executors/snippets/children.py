@@ -59,9 +59,9 @@ def start_child(original: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def start_tracker(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what starts multiprocessing's tracker of resources where none runs, as all use it.
+    """Return what starts multiprocessing's tracker of resources where none runs.
 
-    The tracker closes its standard input and output, and ends at once if one of these numbers is its pipe's.
+    All snippets share its pipe, which must not have the number of a standard stream, see ``descriptors``.
     """
 
     def ensure_running(*arguments: Any, **keywords: Any) -> Any:

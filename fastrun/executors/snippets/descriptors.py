@@ -1,7 +1,7 @@
 """Descriptors 0, 1 and 2 of this process, which a snippet may close: ``open(0).read()`` does.
 
-The next pipe would get such a number. What then becomes another program closes the pipe as its standard input, as
-multiprocessing's tracker of resources does, or takes it for its standard output.
+The next file or pipe would get such a number, and lose it to the next snippet that does the same, or get what is
+written to standard error.
 """
 
 import fcntl

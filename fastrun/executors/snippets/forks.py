@@ -4,6 +4,7 @@ A fork copies the thread that calls it, with fastrun's signal handlers and locks
 the copy does.
 """
 
+import _imp
 import importlib
 import os
 import re
@@ -98,11 +99,15 @@ def _before() -> None:
         program.shared.parents.begin(program)
         # A signal that reached the copy before it has its own handlers would be lost.
         _blocked[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        # A fork takes it after the lock of ``logging``. A thread that imports has it already, and takes that of
+        # ``logging`` if a collection then finalizes what logs: each would wait for the other.
+        _imp.acquire_lock()
 
 
 def _after_in_parent() -> None:
     program: Program | None = PRESENT.program
     if program is not None and _unblock():
+        _imp.release_lock()
         program.shared.copies.made()
         program.shared.parents.end()
 
@@ -131,6 +136,9 @@ def _after_in_child() -> None:
 
 def _begin_copy(program: Program) -> bool:
     """Give a copy what a program of its own has. Return whether SIGINT is to interrupt it."""
+    # From Python 3.13 on a copy has it no more.
+    with suppress(RuntimeError):
+        _imp.release_lock()
     signal.set_wakeup_fd(-1)
     interruptible = callable(signal.getsignal(signal.SIGINT))
     for number in _HANDLED:

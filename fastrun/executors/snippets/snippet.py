@@ -39,7 +39,7 @@ _LONGEST_KEPT = 1 << 14
 _PLAIN = frozenset([int, str, float, bool, bytes, type(None)])
 
 # Most seconds that the end of a run waits for processes that are about to start, and seconds between two looks.
-_STARTING = 1.0
+_STARTING = 5.0
 _PAUSE = 0.001
 
 # What a script exits with if its standard output cannot be flushed. Source: Py_RunMain in CPython's Modules/main.c.

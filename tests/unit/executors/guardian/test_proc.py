@@ -95,3 +95,22 @@ def test_process_that_has_taken_its_deadly_signal_does_not_go_on():
     assert own is not None
     assert not proc._is_dying(own)
     assert proc._is_dying(own._replace(flags=own.flags | 0x400))
+
+
+def test_process_that_blocks_all_signals_for_a_moment_may_be_dying():
+    # As a child does in its first moments, which may be long on a busy machine.
+    source = """
+import signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+print("blocked", flush=True)
+while not signal.sigpending():
+    pass
+time.sleep(0.02)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+"""
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+        assert not goes_on(process.pid)
+    assert process.returncode == -signal.SIGTERM

@@ -177,6 +177,29 @@ os.close(1)
     assert done.stderr == b"fastrun: warning: a: left a process behind; it is ended\n"
 
 
+def test_fork_beside_an_import_that_logs_ends():
+    imports = """
+import _imp, logging, shared, time
+while not shared.done.is_set():
+    # As an import in which a collection finalizes what logs.
+    _imp.acquire_lock()
+    time.sleep(0)
+    logging.getLogger("any")
+    _imp.release_lock()
+"""
+    forks = """
+import os, shared
+for _ in range(100):
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+shared.done.set()
+"""
+    with shared(done=threading.Event()):
+        assert Evaluated(eval_("imports", imports), eval_("forks", forks)).report.ok
+
+
 def test_snippet_that_was_given_up_on_starts_no_more_processes(tmp_path):
     source = """
 import os, signal, subprocess
