@@ -11,7 +11,7 @@ import pytest
 from fastrun.document.task import Task
 from fastrun.executors.snippets.forks import Copies
 from fastrun.executors.snippets.main import main_file, remove_main_file
-from fastrun.executors.snippets.program import Program, Shared
+from fastrun.executors.snippets.program import Parents, Program, Shared
 from tests.support.documents import document, eval_, write_json
 from tests.support.processes import environment, fastrun
 from tests.support.runs import Evaluated, evaluate
@@ -61,7 +61,7 @@ def test_namespace_is_that_of_a_script():
 
 
 def test_copy_leaves_the_file_to_the_program_that_it_is_a_copy_of():
-    made = Program(0, Task("a", "eval", "x = 1"), Shared(lambda *_: True, {}, Copies(), {}))
+    made = Program(0, Task("a", "eval", "x = 1"), Shared(lambda *_: True, {}, Copies(), Parents()))
     path = main_file(made)
     made.is_copy = True
     remove_main_file(made)

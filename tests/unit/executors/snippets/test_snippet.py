@@ -20,7 +20,6 @@ from fastrun.executors.snippets.program import Program
 from fastrun.executors.snippets.snippet import Interpreter
 from fastrun.outcome import OK
 from tests.support.documents import document, eval_, write_json
-from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT, environment, fastrun, report_of
 from tests.support.runs import Evaluated, evaluate, shared
 
@@ -202,6 +201,7 @@ Thread(target=shared.go.wait).start()
 
 
 def test_run_waits_at_its_end_for_a_process_that_is_about_to_start():
+    # Processes of other tests are not to be taken for its own.
     run_id = os.urandom(8).hex()
     interpreter = Interpreter(run_id, lambda *_: True, None)
     parents = interpreter._shared.parents
