@@ -20,6 +20,7 @@ from fastrun.executors.guardian.marks import encode_name
 from fastrun.executors.guardian.proc import Identity, start_time
 from fastrun.executors.present import PRESENT
 from fastrun.executors.snippets.descriptors import duplicate, forget
+from fastrun.executors.snippets.modules import ignore_threads_at_forks
 from fastrun.executors.snippets.program import Parents, Program, Shared
 from fastrun.executors.snippets.streams import write_descriptor
 
@@ -96,6 +97,7 @@ def _before() -> None:
     program: Program | None = PRESENT.program
     if program is not None:
         program.shared.copies.open()
+        ignore_threads_at_forks()
         program.shared.parents.begin(program)
         # A signal that reached the copy before it has its own handlers would be lost.
         _blocked[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)

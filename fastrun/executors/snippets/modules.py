@@ -1,7 +1,6 @@
 """What each snippet has for itself of ``sys``, ``threading``, ``warnings`` and ``asyncio``, as a script has."""
 
 import os
-import re
 import sys
 import threading
 import warnings
@@ -52,18 +51,25 @@ OF_SYS = Own(
 
 OF_THREADING = Own(threading, {"excepthook": lambda _: threading.__excepthook__})
 
-# From Python 3.12 on a fork beside threads is warned of. A script has no others, and fastrun takes care of its own.
-_FORKS_BESIDE_THREADS = ("ignore", re.compile(".*is multi-threaded, use of fork"), DeprecationWarning, None, 0)
+# What Python says, from 3.12 on, of a fork beside threads. A script has no others, and fastrun takes care of its own.
+_FORK_BESIDE_THREADS = ".*is multi-threaded, use of fork"
 
 OF_WARNINGS: Own = Own(
     warnings,
     {
-        "filters": lambda _: [_FORKS_BESIDE_THREADS, *OF_WARNINGS.outside("filters")],
+        "filters": lambda _: [*OF_WARNINGS.outside("filters")],
         "onceregistry": lambda _: {},
         "showwarning": lambda _: OF_WARNINGS.outside("showwarning"),
         "_showwarnmsg_impl": lambda _: OF_WARNINGS.outside("_showwarnmsg_impl"),
     },
 )
+
+
+def ignore_threads_at_forks() -> None:
+    """Let no fork warn of fastrun's threads: a script that makes errors of warnings has none."""
+    if sys.version_info >= (3, 12):
+        # In front of the filters that the snippet has added until now.
+        warnings.filterwarnings("ignore", _FORK_BESIDE_THREADS, DeprecationWarning)
 
 
 # The functions of ``warnings`` up to Python 3.13 that look at the module's dictionary, where later versions look at
