@@ -80,6 +80,7 @@ class Console(Observer):
         self._times = times
         self._writer = Writer({STDOUT: stdout, STDERR: stderr}) if writer is None else writer
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: Sequence[Task] = ()
         self._scheduled = False
         # The time of the last write, and how many bytes of output wait for the next.
         self._written_at = -_PAUSE
@@ -106,8 +107,9 @@ class Console(Observer):
         """Return whether the terminal, or the process that reads the pipe, is behind."""
         return self._writer.congested
 
-    def run_started(self, tasks: Sequence[Task]) -> None:  # noqa: ARG002
+    def run_started(self, tasks: Sequence[Task]) -> None:
         """Write in the turns of this loop from now on."""
+        self._tasks = tasks
         self._loop = asyncio.get_running_loop()
 
     def task_started(self, number: int, task: Task, start: Start) -> None:
@@ -242,12 +244,12 @@ class Console(Observer):
     def _failure_lines(self, report: Report) -> Iterable[str]:
         if not self._failures:
             return ()
-        from fastrun.observers.terminal.failures import Failure, failure_lines
+        from fastrun.observers.terminal.failures import Failure, Reused, failure_lines
 
-        more = report.counts[Status.FAILED] - report.allowed - len(self._failures)
-        return failure_lines(
-            [Failure(*failure) for failure in self._failures], more, self._skips, self._location or (lambda _: "")
-        )
+        failures = [Failure(*failure) for failure in self._failures]
+        more = report.counts[Status.FAILED] - report.allowed - len(failures)
+        reused = Reused(self._tasks, report) if report.reused else None
+        return failure_lines(failures, more, self._skips, self._location or (lambda _: ""), reused)
 
     def _report_lines(self, report: Report) -> Iterator[str]:
         yield "Report:"

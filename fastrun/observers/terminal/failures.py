@@ -3,12 +3,14 @@
 Knows tasks, outcomes and the end of what they printed. Does not know how tasks run. Imported once a task has failed.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from shlex import quote
 from typing import NamedTuple
 
 from fastrun.document.task import Task
 from fastrun.observers.frames import last_lines
-from fastrun.outcome import Outcome
+from fastrun.outcome import Cause, Outcome, Report
 from fastrun.text import printable, shown_line
 
 # Most reasons of skips that are shown.
@@ -17,6 +19,9 @@ _REASONS = 20
 # Most lines of a command or snippet that are shown, and of what it printed.
 _SOURCE_LINES = 3
 _LINES = 20
+
+# Most tasks of a kind that are named.
+_NAMES = 5
 
 
 class Failure(NamedTuple):
@@ -28,13 +33,56 @@ class Failure(NamedTuple):
     tail: bytes
 
 
+class Reused:
+    """Finds the tasks that are ok by the journal alone: no file tells whether what they made is still there."""
+
+    def __init__(self, tasks: Sequence[Task], report: Report) -> None:
+        self._tasks = tasks
+        self._numbers = {task.name: number for number, task in enumerate(tasks)}
+        self._report = report
+
+    def lines(self, failed: Task) -> Iterator[str]:
+        """Yield what to try if a task has failed because a task that it depends on did not run again."""
+        found = self._before(failed)
+        if not found:
+            return
+        labels = [task.label for task in found]
+        names = ", ".join(labels[:_NAMES]) + (f" and {len(found) - _NAMES} more" if len(found) > _NAMES else "")
+        was, it, argument = ("was", "it", quote(labels[0])) if len(found) == 1 else ("were", "they", "NAME")
+        yield f"    not run again, because in the journal {it} {was} ok: {names}"
+        yield f"    if what {it} made is gone or has changed: --rerun {argument}"
+
+    def _before(self, failed: Task) -> list[Task]:
+        """Return the tasks of this kind that a task depends on, the nearest first."""
+        found: list[Task] = []
+        queue = deque([failed])
+        known = {failed.name}
+        while queue:
+            for name in queue.popleft().dependencies:
+                # In a part of a document some dependencies are missing.
+                if name in known or name not in self._numbers:
+                    continue
+                known.add(name)
+                number = self._numbers[name]
+                task = self._tasks[number]
+                queue.append(task)
+                if self._report.outcome(number).cause is Cause.FROM_JOURNAL and not task.has_files:
+                    found.append(task)
+        return found
+
+
 def failure_lines(
-    failures: Sequence[Failure], more: int, skips: Mapping[Outcome, int], location: Callable[[int], str]
+    failures: Sequence[Failure],
+    more: int,
+    skips: Mapping[Outcome, int],
+    location: Callable[[int], str],
+    reused: "Reused | None" = None,
 ) -> Iterator[str]:
     """Yield the lines before the report. None of them can be the line ``Report:``.
 
     ``more``: how many other tasks failed. ``skips``: by outcome, how many tasks were skipped with it. ``location``:
-    gives the location of a task in the document, by its number; empty if it is not known.
+    gives the location of a task in the document, by its number; empty if it is not known. ``reused``: None if every
+    task ran.
     """
     yield "Failures:"
     causes = sorted(skips.items(), key=lambda item: -item[1])
@@ -46,6 +94,8 @@ def failure_lines(
         # Behind a word: a line that begins with a name may be a command to a CI system.
         yield f"  failed: {failure.task.label}  {printable(failure.outcome.reason)}"
         yield from _details(failure, location)
+        if reused is not None:
+            yield from reused.lines(failure.task)
     if more:
         yield f"  {more:,} more failed"
 

@@ -72,6 +72,36 @@ def test_task_that_could_not_start_is_a_failure_like_any_other(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("more", [{}, {"inputs": ["tasks.json"]}])
+def test_a_failure_names_tasks_that_are_ok_by_the_journal_alone(tmp_path, more):
+    checks = [exec_("make it", "mkdir -p out; touch out/a", **more), exec_("b", "true", "make it")]
+    path = write_json(tmp_path, document(*checks, exec_("test", "rm out/a; test -e go", "b"), exec_("c", "true")))
+    options = ("--journal", "journal", "--resume", path)
+    first = before_report(fastrun(*options, cwd=tmp_path).stdout)
+    assert "    exec: rm out/a; test -e go" in first
+    assert "--rerun" not in "".join(first)
+    lines = before_report(fastrun(*options, cwd=tmp_path).stdout)
+    assert lines[-2:] == (
+        [
+            "    not run again, because in the journal it was ok: b",
+            "    if what it made is gone or has changed: --rerun b",
+        ]
+        if more
+        else [
+            "    not run again, because in the journal they were ok: b, make it",
+            "    if what they made is gone or has changed: --rerun NAME",
+        ]
+    )
+
+
+def test_the_name_of_a_task_to_run_again_can_be_copied(tmp_path):
+    path = write_json(tmp_path, document(exec_("make it", "touch a"), exec_("test", "rm a; false", "make it")))
+    options = ("--journal", "journal", "--resume", path)
+    fastrun(*options, cwd=tmp_path)
+    lines = before_report(fastrun(*options, cwd=tmp_path).stdout)
+    assert lines[-1] == "    if what it made is gone or has changed: --rerun 'make it'"
+
+
 def test_a_document_from_standard_input_has_places_too():
     assert "    <stdin>:3:5" in before_report(fastrun("-", input=BUILD).stdout)
 
