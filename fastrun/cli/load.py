@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from fastrun.api import load_graph
-from fastrun.cli.options import JOURNALS
+from fastrun.cli.options import JOURNALS, settings_of
 from fastrun.cli.say import EXIT_USAGE, Exit, say, usage_error
 from fastrun.document.problems import SpecError
 from fastrun.plan.graph import Graph
@@ -65,8 +65,19 @@ def make_journal_folder(options: argparse.Namespace) -> None:
 
 
 def say_plan(graph: Graph, plan: "Plan", options: argparse.Namespace) -> None:
-    """Say how much is not run again."""
-    if options.resume:
-        may = f", {len(plan.undecided)} may" if plan.undecided else ""
-        counts = f"{len(plan.reused)} of {len(graph)} tasks are ok, {len(plan.why)} run{may}"
-        say(f"fastrun: {printable(options.journal)}: {counts}")
+    """Say how many tasks run and how many need not. ``plan``: where tasks may run, without a reason for these."""
+    state = "up to date" if options.update else "ok"
+    runs = len(plan.why.keys() - plan.undecided)
+    may = f", {len(plan.undecided)} may run" if plan.undecided else ""
+    counts = f"{len(plan.reused)} of {len(graph)} tasks are {state}, {runs} run{'s' * (runs == 1)}{may}"
+    say(f"fastrun: {printable(options.journal)}: {counts}")
+
+
+def foreseen(graph: Graph, options: argparse.Namespace) -> "Plan":
+    """Return what a run would do, by its journal. Raises Exit."""
+    from fastrun.journal.recovery import foresee  # which a look without a journal does not need
+
+    try:
+        return foresee(graph, options.journal, settings_of(options))
+    except (OSError, ValueError) as error:
+        raise journal_error(options, error) from None

@@ -285,7 +285,12 @@ def _add_looking(section: Section) -> None:
     section.add_flag("-n", "--dry-run", help="check the document and print the order, run nothing")
     section.add_flag("--list", help="print the tasks, with their descriptions")
     add("--graph", choices=("dot", "mermaid", "json"), help="print the tasks and their dependencies")
-    add("--explain", metavar="NAME", help="print what NAME depends on, what depends on it, and when it starts")
+    add(
+        "--explain",
+        metavar="NAME",
+        help="print what NAME depends on, what depends on it, and when it starts; with --update or --resume also why "
+        "it would run",
+    )
     add(
         "--what-if",
         metavar="LIMITS",

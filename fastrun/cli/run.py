@@ -122,7 +122,7 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
         if isinstance(error, (OSError, ValueError)):
             raise journal_error(options, error) from None
         raise
-    if setup.plan is not None:
+    if setup.plan is not None and options.resume:
         say_plan(graph, setup.plan, options)
     return prepared, console, watching
 

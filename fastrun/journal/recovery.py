@@ -69,7 +69,9 @@ def begin(graph: Graph, path: str, settings: RunSettings, run_id: str, warn: Cal
 
     cause = Cause.UP_TO_DATE if settings.update else Cause.FROM_JOURNAL
     notes = _Notes(graph, plan, recorded, journal)
-    return Beginning(journal, plan, Decisions(examiner, plan.undecided, plan.why, _dependencies(graph), cause, notes))
+    dependencies = _dependencies(graph)
+    decisions = Decisions(graph.tasks, examiner, plan.undecided, plan.why, dependencies, cause, notes)
+    return Beginning(journal, plan, decisions)
 
 
 class _Notes:
@@ -96,7 +98,7 @@ class _Notes:
 def foresee(graph: Graph, path: str, settings: RunSettings) -> Plan:
     """Return the plan that a run would follow, without a lock or a change to any file. Raises what ``begin`` does.
 
-    In its ``why`` are also the tasks that may run, because a dependency does.
+    In its ``why`` are also the ``undecided`` tasks: they may run, because a dependency does.
     """
     forced = _forced(graph, settings.rerun)
     recorded = read(path)
@@ -105,21 +107,37 @@ def foresee(graph: Graph, path: str, settings: RunSettings) -> Plan:
     graph.rank_by(recorded.seconds)
     examiner = _examiner(graph, recorded)
     plan = _plan(graph, task_keys(graph), recorded, forced, settings, examiner)
-    dependencies = _dependencies(graph)
-    for number in graph.order if plan.undecided else ():
-        if number not in plan.undecided:
-            continue
-        task = graph.tasks[number]
-        why = examiner.look(task).difference if examiner is not None and task.has_files else ""
-        before = next((other for other in dependencies(number) if other in plan.why), None)
-        if not why and before is not None:
-            may = "may run: " * task.has_files
-            why = f"{may}{graph.tasks[before].label} runs"
-        if why:
-            plan.why[number] = why
-        else:
-            plan.reused.append(number)
+    if plan.undecided and examiner is not None:
+        _decide(graph, plan, examiner)
     return plan
+
+
+def _decide(graph: Graph, plan: Plan, examiner: "Examiner") -> None:
+    """Decide for undecided tasks as far as files tell now: those that may run stay undecided."""
+    from fastrun.uptodate.problems import Makers
+
+    tasks, why, undecided = graph.tasks, plan.why, plan.undecided
+    makers = Makers(tasks, [number for number in graph.special if tasks[number].has_files])
+    dependencies = _dependencies(graph)
+
+    def is_remade(path: str) -> bool:
+        return any(maker in why for maker in makers.of(path))
+
+    for number in [number for number in graph.order if number in undecided]:
+        task = tasks[number]
+        before = next((other for other in dependencies(number) if other in why), None)
+        # What is wrong with a file that is made anew may be right then.
+        difference = examiner.look(task, is_remade).difference if task.has_files else ""
+        if difference:
+            why[number] = difference
+        elif before is None:
+            plan.reused.append(number)
+        elif before in undecided or task.has_files:
+            why[number] = f"may run after {tasks[before].label}"
+            continue
+        else:
+            why[number] = f"{tasks[before].label} runs"
+        undecided.remove(number)
 
 
 def _examiner(graph: Graph, recorded: Recorded) -> "Examiner | None":

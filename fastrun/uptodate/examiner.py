@@ -4,7 +4,7 @@ Knows tasks, facts and the contents of files. Does not know when a task runs, no
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import chain
@@ -64,8 +64,11 @@ class Examiner:
         # By path, the digests of what tasks have made in this run.
         self._made: dict[str, str] = {}
 
-    def look(self, task: Task) -> Look:
-        """Look at all that a task reads, and compare it with what is recorded."""
+    def look(self, task: Task, is_remade: Callable[[str], bool] = lambda _: False) -> Look:
+        """Look at all that a task reads, and compare it with what is recorded.
+
+        ``is_remade``: whether a file is made anew before the task starts, so that it makes no difference now.
+        """
         time = kernel_time()
         what = declared(task)
         paths = self.inputs(what)
@@ -80,7 +83,8 @@ class Examiner:
         paths = [path for path, _ in self.versions.of(facts.found)]
         times.update((path, self.contents.written_at(path)) for path in paths)
         found = self.contents.versions(paths)
-        difference = self._difference(facts, what, inputs, found, variables)
+        differences = self._differences(facts, what, inputs, found, variables)
+        difference = next((text for path, text in differences if not path or not is_remade(path)), "")
         return Look(difference, missing, inputs, found, variables, times, time)
 
     def make_folders(self, task: Task) -> None:
@@ -161,35 +165,36 @@ class Examiner:
                 return path
         return ""
 
-    def _difference(
+    def _differences(
         self,
         facts: Facts,
         what: Declared,
         inputs: list[Version],
         found: list[Version],
         variables: Mapping[str, str | None],
-    ) -> str:
-        """Return the first difference between what is recorded and what is there, empty for none."""
+    ) -> Iterator[tuple[str, str]]:
+        """Yield the differences between what is recorded and what is there, each with the file that is different."""
         if facts.changed:
-            return f"{shown(facts.changed)} changed while it ran"
+            yield "", f"{shown(facts.changed)} changed while it ran"
         for name in {**facts.variables, **variables}:
             if facts.variables.get(name) != variables.get(name):
-                return f"{printable(name)} changed"
+                yield "", f"{printable(name)} changed"
         before = dict(self.versions.of(facts.inputs))
         now = dict(inputs)
         for path in {**before, **now}:
             if path not in now:
-                return f"{shown(path)} is {'no longer an input' if self.contents.known(path) != ABSENT else 'gone'}"
+                is_there = self.contents.known(path) != ABSENT
+                yield path, f"{shown(path)} is {'no longer an input' if is_there else 'gone'}"
             if path not in before:
-                return f"{shown(path)} is new"
+                yield path, f"{shown(path)} is new"
         now.update(found)
         for path, digest in chain(before.items(), self.versions.of([*facts.found, *facts.outputs])):
             current = now[path] if path in now else self.contents.digest(path)
             if current != digest or current == UNREADABLE:
-                return f"{shown(path)} {'is gone' if current == ABSENT else 'changed'}"
+                yield path, f"{shown(path)} {'is gone' if current == ABSENT else 'changed'}"
         made = [path for path, _ in self.versions.of(facts.outputs)]
         new = (declaration for declaration in what.outputs if not any(covers(declaration, path) for path in made))
-        return next((f"{shown(declaration)} is a new output" for declaration in new), "")
+        yield from (("", f"{shown(declaration)} is a new output") for declaration in new)
 
 
 def shown(path: str) -> str:

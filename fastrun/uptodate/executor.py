@@ -50,11 +50,12 @@ class Notes(Protocol):
 class Decisions(NamedTuple):
     """What all lanes of a run share.
 
-    ``undecided``: tasks that may be up to date, see ``Plan``. ``why``: by task that runs, the reason; what is found out
-    is added. ``dependencies``: returns those of a task. ``cause``: of tasks that are up to date. ``notes``: None if
-    nothing is recorded.
+    ``tasks``: of the run. ``undecided``: tasks that may be up to date, see ``Plan``. ``why``: by task that runs, the
+    reason; what is found out is added. ``dependencies``: returns those of a task. ``cause``: of tasks that are up to
+    date. ``notes``: None if nothing is recorded.
     """
 
+    tasks: Sequence[Task]
     examiner: Examiner
     undecided: Collection[int]
     why: dict[int, str]
@@ -70,7 +71,7 @@ def unrecorded(graph: Graph) -> Decisions:
     """
     check_inputs(graph, range(len(graph)))
     examiner = Examiner(Contents({}, os.getcwd()), Versions(), lambda _: None)
-    return Decisions(examiner, (), {}, lambda _: (), Cause.UP_TO_DATE, None)
+    return Decisions(graph.tasks, examiner, (), {}, lambda _: (), Cause.UP_TO_DATE, None)
 
 
 class UpToDateExecutor:
@@ -112,10 +113,11 @@ class UpToDateExecutor:
                 continue
             if self._is_undecided(number):
                 decisions = self._decisions
-                if not any(other in decisions.why for other in decisions.dependencies(number)):
+                ran = next((other for other in decisions.dependencies(number) if other in decisions.why), None)
+                if ran is None:
                     self._events.task_ended(number, untried(Status.OK, decisions.cause))
                     continue
-                self._decide(number, "a dependency ran")
+                self._decide(number, f"{decisions.tasks[ran].label} ran")
             plain.append(chain)
         if plain:
             await self._inner.start(plain)

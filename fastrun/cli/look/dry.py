@@ -6,13 +6,11 @@ Knows the graph and, with a journal, what need not run again.
 import argparse
 from collections.abc import Mapping, Sequence
 
-from fastrun.cli.load import journal_error, load
+from fastrun.cli.load import foreseen, load, say_plan
 from fastrun.cli.look.names import names_of
 from fastrun.cli.look.show import order_lines
-from fastrun.cli.options import settings_of
 from fastrun.cli.say import put, say
 from fastrun.plan.scheduler import order
-from fastrun.text import printable
 
 
 def dry_run(options: argparse.Namespace) -> int:
@@ -21,17 +19,10 @@ def dry_run(options: argparse.Namespace) -> int:
     reused: Sequence[int] = ()
     why: Mapping[int, str] = {}
     if options.journal is not None:
-        # Only with a journal.
-        from fastrun.journal.recovery import foresee
-
-        try:
-            plan = foresee(graph, options.journal, settings_of(options))
-        except (OSError, ValueError) as error:
-            raise journal_error(options, error) from None
+        plan = foreseen(graph, options)
         reused = plan.reused
         if options.resume or options.update:
-            state = "up to date" if options.update else "ok"
-            say(f"fastrun: {printable(options.journal)}: {len(reused)} of {len(graph)} tasks are {state}")
+            say_plan(graph, plan, options)
             why = plan.why
     starting = order(graph, reused)
     if len(starting) + len(reused) < len(graph):

@@ -5,16 +5,21 @@ Knows the graph. Runs nothing. A plain run does not import it.
 
 import argparse
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import orjson
 
-from fastrun.cli.load import load
+from fastrun.cli.load import foreseen, load
 from fastrun.cli.look.names import names_of, path_of
 from fastrun.cli.say import put, usage_error
 from fastrun.document.task import Task
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import order
 from fastrun.text import no_such, printable
+
+if TYPE_CHECKING:
+    from fastrun.journal.resume import Plan
 
 
 def show(options: argparse.Namespace) -> int:
@@ -27,7 +32,20 @@ def show(options: argparse.Namespace) -> int:
     names = [task.name for task in graph.tasks]
     if options.explain not in names:
         raise usage_error(no_such("task", options.explain, names))
-    return put(f"{line}\n" for line in explain_lines(graph, options.explain))
+    lines = explain_lines(graph, options.explain)
+    if options.resume or options.update:
+        lines = chain(lines, [_why_line(names.index(options.explain), foreseen(graph, options), options)])
+    return put(f"{line}\n" for line in lines)
+
+
+def _why_line(number: int, plan: "Plan", options: argparse.Namespace) -> str:
+    """Return whether a task would run, and why."""
+    with_ = f"with --{'update' if options.update else 'resume'} it"
+    if number in plan.undecided:
+        return f"{with_} {plan.why[number]}"
+    if number in plan.why:
+        return f"{with_} runs: {plan.why[number]}"
+    return f"{with_} {'is up to date' if options.update else 'does not run: ok in the journal'}"
 
 
 def list_lines(graph: Graph) -> Iterator[str]:

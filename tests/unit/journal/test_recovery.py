@@ -198,7 +198,7 @@ def test_dry_run_shows_what_would_run_and_leaves_the_journal_alone(folder):
     data = folder.journal.read_bytes()
     result = folder.run("-n")
     assert (result.returncode, result.stdout) == (0, b"c  failed the last time\nd  skipped the last time\n")
-    assert result.stderr == b"fastrun: run.journal: 3 of 5 tasks are ok\n"
+    assert result.stderr == b"fastrun: run.journal: 3 of 5 tasks are ok, 2 run\n"
     refused = fastrun("-n", "--journal", "run.journal", "tasks.json", cwd=folder.path)
     assert (refused.returncode, refused.stdout) == (2, b"")
     assert folder.journal.read_bytes() == data
