@@ -127,7 +127,8 @@ class EventLog(FileObserver):
 def _started(start: Start) -> str:
     pid = "null" if start.pid is None else start.pid
     worker = "null" if start.worker is None else quoted(start.worker)
-    return f'"attempt":{start.attempt},"attempts":{start.attempts},"pid":{pid},"worker":{worker}'
+    why = quoted(start.why) if start.why else "null"
+    return f'"attempt":{start.attempt},"attempts":{start.attempts},"pid":{pid},"worker":{worker},"why":{why}'
 
 
 _FIRST = _started(FIRST_START)

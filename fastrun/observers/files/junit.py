@@ -115,7 +115,7 @@ class JUnit(FileObserver):
                 yield f"{head}>{content}</testcase>\n" if content else f"{head}/>\n"
 
     def _lines(self, report: Report, all_listed: bool) -> Iterator[str]:
-        """Yield what has no attribute in JUnit: attempts, what tasks waited for, what they used and where they ran.
+        """Yield what has no attribute in JUnit: attempts, why tasks ran, what they waited for and used, and where.
 
         A task without any of these has no line.
         """
@@ -147,7 +147,11 @@ def _how(outcome: Outcome, span: Span | None) -> Iterator[str]:
     if outcome.attempts > 1:
         yield f"attempt {outcome.attempt} of {outcome.attempts}"
     if span is None:
+        if outcome.status is Status.OK:
+            yield outcome.reason
         return
+    if span.start.why:
+        yield f"ran: {span.start.why}"
     waited = span.began - span.ready
     if waited >= _NOTABLE_WAIT:
         yield f"waited {waited:.3f} s for {span.held_by}"

@@ -142,6 +142,7 @@ class Facts:
             "type": _coded(self._tasks[number].type for number in rows),
             "status": _coded(result.status.label for result in results),
             "reason": _shortened(_coded(shown(result.reason) for result in results)),
+            "why": _shortened(_coded(span.start.why if span else "" for span in spans)),
             "ready": [span and _micro(span.ready) for span in spans],
             "began": [span and _micro(span.began) for span in spans],
             "ended": [span and _micro(self._ended(span)) for span in spans],

@@ -151,6 +151,8 @@ def test_a_retry_that_a_failure_elsewhere_prevents_is_told_with_the_last_attempt
         (exec_("a", "exec sleep 1000", timeout=0.1), "timeout", "timed out after 0.1 s"),
         (eval_("a", "1 / 0"), "exception", "ZeroDivisionError: division by zero"),
         (exec_("a", "exit 3", allow_failure=True), "exit", "exit status 3 (allowed)"),
+        (exec_("a", "true", outputs=["/no/a.o"]), "no output", "did not make /no/a.o"),
+        (exec_("a", "true", depfile="/no/a.d"), "depfile", "depfile /no/a.d: No such file or directory"),
     ],
 )
 def test_the_cause_is_a_word_and_the_reason_a_sentence(tmp_path, task, cause, reason):
@@ -179,6 +181,31 @@ def test_tasks_of_a_journal_have_no_attempt(tmp_path):
     of_run(tmp_path, content, *options)
     a = of_task(of_run(tmp_path, content, *options), "a")
     assert (a["status"], a["reason"], a["attempt"], a["duration"]) == ("ok", "from the journal", None, None)
+
+
+def test_update_tells_why_tasks_run_and_what_is_up_to_date(tmp_path):
+    for name in "ab":
+        (tmp_path / name).write_text("")
+    tasks = [exec_(name, f"cat {name} > {name}.out", cwd=str(tmp_path), inputs=[name]) for name in "ab"]
+    content = document(*tasks, exec_("all", "true", "a", "b"))
+    first = of_run(tmp_path, content, "--update")
+    assert of_task(first, "a", "task_started")["why"] == "not recorded"
+    (tmp_path / "b").write_text("more")
+    events = of_run(tmp_path, content, "--update")
+    assert [(event["name"], event["why"]) for event in events if event["type"] == "task_started"] == [
+        ("b", f"{tmp_path}/b changed"),
+        ("all", "names no files"),
+    ]
+    a = of_task(events, "a")
+    assert (a["status"], a["cause"], a["reason"], a["attempt"]) == ("ok", "up to date", "up to date", None)
+    assert of_task(of_run(tmp_path, content), "a", "task_started")["why"] is None
+
+
+def test_an_input_that_an_earlier_task_removes_is_a_cause(tmp_path):
+    (tmp_path / "a").write_text("")
+    tasks = [exec_("remove", f"rm {tmp_path}/a"), exec_("a", "true", "remove", inputs=[f"{tmp_path}/a"])]
+    a = of_task(of_run(tmp_path, document(*tasks), "--update"), "a")
+    assert (a["status"], a["cause"], a["attempt"]) == ("failed", "no input", None)
 
 
 def test_odd_names_and_reasons_come_back_as_they_were(tmp_path):

@@ -111,6 +111,20 @@ def test_suite_output_says_what_tasks_waited_for_and_used(tmp_path):
     assert all(re.fullmatch(rf"c: {waited}", line) for line in lines[2:])
 
 
+def test_suite_output_says_why_tasks_ran_and_which_are_up_to_date(tmp_path):
+    for name in "ab":
+        (tmp_path / name).write_text("")
+    tasks = [exec_(name, "true", cwd=str(tmp_path), inputs=[name]) for name in "ab"]
+    path, document_ = tmp_path / "report.xml", write_json(tmp_path, document(*tasks))
+    fastrun("--update", document_)
+    (tmp_path / "b").write_text("more")
+    assert fastrun("--update", "--junit", path, document_).returncode == 0
+    assert results(suite_of(path)) == {"a": ("ok", None), "b": ("ok", None)}
+    lines = ET.parse(path).findtext(".//testsuite/system-out", "").splitlines()
+    assert lines[0] == "a: up to date"
+    assert lines[1].startswith(f"b: ran: {tmp_path}/b changed")
+
+
 def test_only_the_last_attempt_counts(tmp_path):
     command = 'echo "attempt $FASTRUN_ATTEMPT"; test $FASTRUN_ATTEMPT = 2'
     tasks = document(

@@ -22,6 +22,7 @@ const details = (() => {
     };
     fact("Type", tasks.type(row));
     if (tasks.ran(row)) {
+      fact("Why", tasks.why(row));
       fact("Took", duration(tasks.seconds(row)));
       fact("Ran", `from ${duration(tasks.began(row))} to ${duration(tasks.ended(row))}`);
       const held = tasks.heldBy(row);

@@ -108,7 +108,7 @@ const table = (() => {
   }
 
   function nameCell(row) {
-    return [taskButton(row), make("span", { class: "muted" }, tasks.reason(row)),
+    return [taskButton(row), make("span", { class: "muted" }, tasks.reason(row) || tasks.why(row)),
       tasks.onPath(row) ? make("span", { class: "on-path", title: "on the critical path" }, "path") : ""];
   }
 

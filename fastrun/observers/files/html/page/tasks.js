@@ -33,6 +33,8 @@ const tasks = (() => {
     type: coded(columns.type),
     status: coded(columns.status),
     reason: coded(columns.reason),
+    // Why a task ran, in a run that leaves out what is up to date; else empty.
+    why: coded(columns.why),
     ran: (row) => began[row] !== null,
     began: (row) => began[row],
     ended: (row) => ended[row],
@@ -74,17 +76,20 @@ const tasks = (() => {
 const view = (() => {
   const listeners = [];
   const state = { selected: null, words: "", statuses: new Set(), group: null, path: false };
-  let names = null;
+  let texts = null;
   let matched = null;
 
   function matches() {
     if (matched !== null) return matched;
-    if (names === null) names = Array.from({ length: tasks.count }, (_, row) => tasks.name(row).toLowerCase());
+    if (texts === null) {
+      texts = Array.from({ length: tasks.count }, (_, row) =>
+        [tasks.name(row), tasks.reason(row), tasks.why(row)].join("\n").toLowerCase());
+    }
     const words = state.words.toLowerCase().split(/\s+/).filter(Boolean);
     matched = new Uint8Array(tasks.count);
     for (let row = 0; row < tasks.count; row++) {
       const here =
-        words.every((word) => names[row].includes(word)) &&
+        words.every((word) => texts[row].includes(word)) &&
         (state.statuses.size === 0 || state.statuses.has(tasks.status(row))) &&
         (state.group === null || tasks.group(row) === state.group) &&
         (!state.path || tasks.onPath(row));

@@ -393,6 +393,20 @@ def test_tasks_reused_from_a_journal_are_told(tmp_path):
     assert column(data, "began") == [None, None]
 
 
+def test_a_page_tells_why_tasks_ran_and_which_were_up_to_date(tmp_path):
+    for name in "ab":
+        (tmp_path / name).write_text("")
+    tasks = [exec_(name, "true", cwd=str(tmp_path), inputs=[name]) for name in "ab"]
+    path, page = write_json(tmp_path, document(*tasks)), tmp_path / "page.html"
+    run_fastrun("--update", path)
+    (tmp_path / "b").write_text("more")
+    assert run_fastrun("--update", "--html", page, path).returncode == 0
+    data = data_of(page)
+    assert (data["run"]["reused"], data["run"]["reusedAs"]) == (1, "up to date")
+    assert column(data, "reason") == ["up to date", ""]
+    assert column(data, "why") == ["", f"{tmp_path}/b changed"]
+
+
 def test_a_task_that_cannot_start_and_is_tried_again_has_its_page(tmp_path):
     command = "cd ..; rmdir $OLDPWD; exit 3"
     (tmp_path / "gone").mkdir()
