@@ -1,11 +1,9 @@
 #include "roman.h"
+#include "build/version.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define STRING(text) #text
-#define EXPANDED(text) STRING(text)
 
 /* Numerals known from elsewhere, text that is none, and every number there and back. */
 static int self_check(void)
@@ -40,7 +38,7 @@ int main(int count, char **arguments)
         return 2;
     }
     if (strcmp(arguments[1], "--version") == 0) {
-        puts("roman " EXPANDED(VERSION));
+        puts("roman " VERSION);
         return 0;
     }
     if (strcmp(arguments[1], "--self-check") == 0)

@@ -66,14 +66,14 @@ def compiler() -> str:
     return str(shutil.which("cc"))
 
 
-def run(path: Path, *, inside: bool = False, **variables: str) -> CompletedProcess[bytes]:
+def run(path: Path, *options: str, inside: bool = False, **variables: str) -> CompletedProcess[bytes]:
     """Run an example with ``-C`` from elsewhere, or ``inside`` its own folder."""
     env = environment(**variables)
     for name in {"CC", "CFLAGS", "LDFLAGS"} - variables.keys():
         env.pop(name, None)
     if inside:
-        return fastrun(path.name, cwd=path.parent, env=env)
-    return fastrun("-C", path.parent.name, path.name, cwd=path.parent.parent, env=env)
+        return fastrun(*options, path.name, cwd=path.parent, env=env)
+    return fastrun(*options, "-C", path.parent.name, path.name, cwd=path.parent.parent, env=env)
 
 
 def statuses(done: CompletedProcess[bytes]) -> dict[str, str]:
@@ -176,7 +176,53 @@ def test_c_build_makes_a_program_that_passes_its_check(examples, compiler, insid
     assert_dependencies_kept(examples / BUILD, done)
     assert output_of_last(done, "self-check") == "all 3999 numerals are right\n"
     made = {path.name for path in (examples / "c-build/build").iterdir()}
-    assert made == {"format.o", "parse.o", "main.o", "libroman.a", "roman"}
+    parts = {f"{name}.{kind}" for name in ("format", "parse", "main") for kind in "od"}
+    assert made == {*parts, "version.h", "libroman.a", "roman"}
+
+
+# What runs in a build after an edit of one of its files, or with a variable.
+EDITS = {
+    "nothing": ("parse.c", "", "", {}, set()),
+    # The objects stay as they are: what depends on them does not run.
+    "a comment in the header": (
+        "roman.h",
+        "Returns its number",
+        "Returns a number",
+        {},
+        {"compile-format", "compile-parse", "compile-main"},
+    ),
+    "code in a source": (
+        "parse.c",
+        "strlen(text) >= ROMAN_SIZE",
+        "strlen(text) > ROMAN_SIZE - 1 || text[0] == ' '",
+        {},
+        {"compile-parse", "archive", "link", "self-check"},
+    ),
+    # main.c includes the header that is made of it.
+    "the version": ("VERSION", "1.0", "1.1", {}, {"version", "compile-main", "link", "self-check"}),
+    "flags": ("parse.c", "", "", {"LDFLAGS": "-L."}, {"link"}),
+}
+
+
+@pytest.mark.parametrize(("name", "old", "new", "variables", "expected"), EDITS.values(), ids=list(EDITS))
+def test_c_build_runs_what_an_edit_reaches(examples, compiler, name, old, new, variables, expected):
+    assert run(examples / BUILD, "-u").returncode == 0
+    edited = examples / "c-build" / name
+    edited.write_text(edited.read_text().replace(old, new))
+    done = run(examples / BUILD, "-u", **variables)
+    assert done.returncode == 0
+    assert {name for name, found in report_of(done.stdout).items() if found != ("ok", "up to date")} == expected
+    assert "0 run\n" in run(examples / BUILD, "-u", "-n", **variables).stderr.decode()
+
+
+def test_c_build_makes_again_what_was_deleted(examples, compiler):
+    run(examples / BUILD, "-u")
+    shutil.rmtree(examples / "c-build/build")
+    done = run(examples / BUILD, "-u", "-v")
+    assert b"compile-parse: runs: build/parse.o is gone\n" in done.stderr
+    # All is made as it was.
+    assert report_of(done.stdout)["self-check"] == ("ok", "up to date")
+    assert (examples / "c-build/build/roman").exists()
 
 
 def test_c_build_takes_compiler_and_flags_from_the_environment(examples, compiler, tmp_path):
@@ -187,10 +233,11 @@ def test_c_build_takes_compiler_and_flags_from_the_environment(examples, compile
     done = run(examples / BUILD, CC=str(wrapper), CFLAGS="-O0 -DFROM_OUTSIDE", LDFLAGS="-L.")
     assert done.returncode == 0
     assert sorted(log.read_text().splitlines()) == [
-        "-L. main.o libroman.a -o roman",
-        "-O0 -DFROM_OUTSIDE -DVERSION=1.0 -c ../main.c",
-        "-O0 -DFROM_OUTSIDE -c ../format.c",
-        "-O0 -DFROM_OUTSIDE -c ../parse.c",
+        "-L. build/main.o build/libroman.a -o build/roman",
+        *(
+            f"-O0 -DFROM_OUTSIDE -MMD -MF build/{name}.d -c {name}.c -o build/{name}.o"
+            for name in ("format", "main", "parse")
+        ),
     ]
 
 
