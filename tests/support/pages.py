@@ -52,9 +52,9 @@ class Story:
         self._tell(lambda observer: observer.task_ended(*self._numbered(name), outcome))
 
     def skip(self, moment: float, name: str, root: str) -> None:
-        """``root``: the task that failed."""
-        label, number = self.tasks[self._numbers[root]].label, self._numbers[root]
-        self.end(moment, name, Outcome(Status.SKIPPED, Cause.DEPENDENCY, label, number, attempt=0, attempts=0))
+        """``root``: the task that failed, which may be another than those of the page."""
+        number = self._numbers.get(root)
+        self.end(moment, name, Outcome(Status.SKIPPED, Cause.DEPENDENCY, root, number, attempt=0, attempts=0))
 
     def run(self, began: float, ended: float, name: str, outcome: Outcome = OK) -> None:
         self.start(began, name)

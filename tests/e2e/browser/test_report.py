@@ -290,6 +290,26 @@ def test_all_about_a_task_is_beside_the_page(failing, opened):
     assert "b.c:1: wrong" in page.text("#details .output")
 
 
+def test_why_tasks_ran_and_what_was_up_to_date_is_told(tmp_path, opened):
+    for name in "ab":
+        (tmp_path / name).write_text("")
+    tasks = [exec_(name, "true", cwd=str(tmp_path), inputs=[name]) for name in "ab"]
+    path, html = write_json(tmp_path, document(*tasks)), tmp_path / "page.html"
+    fastrun("--update", path)
+    (tmp_path / "b").write_text("more")
+    assert fastrun("--update", "--html", html, path).returncode == 0
+    page = opened(html)
+    assert page.text("#sentence").startswith("2 tasks: 2 ok (1 up to date).")
+    assert page.texts("#table-body td.name .muted") == ["up to date", f"{tmp_path}/b changed"]
+    page.click("#table-body tr[data-row='1'] .task-link")
+    assert f"Why{tmp_path}/b changed" in page.text("#details dl")
+    page.press(ESCAPE)
+    page.click("#filters .chip:nth-child(3)")
+    assert page.rows() == ["a"]
+    page.click("#filters .chip.plain")
+    assert page.rows() == ["a", "b"]
+
+
 def test_everything_can_be_done_by_keys(failing, opened):
     page = opened(failing)
     page.press("/")

@@ -153,15 +153,19 @@ const table = (() => {
     }
     const path = make("button", { type: "button", class: "chip", "aria-pressed": "false",
       onclick: () => view.change({ path: !view.state.path }) }, "critical path");
+    // Up to date, or from the journal.
+    const reused = make("button", { type: "button", class: "chip", "aria-pressed": "false", hidden: !data.run.reused,
+      onclick: () => view.change({ reused: !view.state.reused }) }, data.run.reusedAs);
     const group = make("button", { type: "button", class: "chip", "aria-pressed": "true", hidden: true,
       onclick: () => view.change({ group: null }) });
     const clear = make("button", { type: "button", class: "chip plain", hidden: true, onclick: () => {
       byId("search").value = "";
-      view.change({ words: "", statuses: new Set(), group: null, path: false });
+      view.change({ words: "", statuses: new Set(), group: null, path: false, reused: false });
     } }, "Show all");
-    chips.append(path, group, clear);
+    chips.append(path, reused, group, clear);
     view.onChange(() => {
       path.setAttribute("aria-pressed", String(view.state.path));
+      reused.setAttribute("aria-pressed", String(view.state.reused));
       group.hidden = view.state.group === null;
       if (!group.hidden) group.textContent = `in ${data.graph.nodes[view.state.group].label}  ×`;
       clear.hidden = !view.filtered();

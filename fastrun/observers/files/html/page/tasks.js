@@ -75,24 +75,22 @@ const tasks = (() => {
 // What the reader looks at: the selected task, and the tasks that match the search and the filters.
 const view = (() => {
   const listeners = [];
-  const state = { selected: null, words: "", statuses: new Set(), group: null, path: false };
-  let texts = null;
+  const state = { selected: null, words: "", statuses: new Set(), group: null, path: false, reused: false };
+  let names = null;
   let matched = null;
 
   function matches() {
     if (matched !== null) return matched;
-    if (texts === null) {
-      texts = Array.from({ length: tasks.count }, (_, row) =>
-        [tasks.name(row), tasks.reason(row), tasks.why(row)].join("\n").toLowerCase());
-    }
+    if (names === null) names = Array.from({ length: tasks.count }, (_, row) => tasks.name(row).toLowerCase());
     const words = state.words.toLowerCase().split(/\s+/).filter(Boolean);
     matched = new Uint8Array(tasks.count);
     for (let row = 0; row < tasks.count; row++) {
       const here =
-        words.every((word) => texts[row].includes(word)) &&
+        words.every((word) => names[row].includes(word)) &&
         (state.statuses.size === 0 || state.statuses.has(tasks.status(row))) &&
         (state.group === null || tasks.group(row) === state.group) &&
-        (!state.path || tasks.onPath(row));
+        (!state.path || tasks.onPath(row)) &&
+        (!state.reused || tasks.reason(row) === data.run.reusedAs);
       matched[row] = here ? 1 : 0;
     }
     return matched;
@@ -102,7 +100,8 @@ const view = (() => {
     state,
     matches,
     // Whether the search or a filter is active.
-    filtered: () => state.words.trim() !== "" || state.statuses.size > 0 || state.group !== null || state.path,
+    filtered: () => state.words.trim() !== "" || state.statuses.size > 0 || state.group !== null || state.path ||
+      state.reused,
     change(changes) {
       if (Object.keys(changes).some((key) => key !== "selected")) matched = null;
       Object.assign(state, changes);
