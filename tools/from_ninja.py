@@ -52,7 +52,7 @@ class Build:
 
     def __init__(self, folder: str) -> None:
         """Read the files. Raises OSError. ``folder``: that of the build."""
-        self._folder = os.path.abspath(folder)
+        self.folder = os.path.abspath(folder)
         self.edges: list[Edge] = []
         self.makers: dict[str, Edge] = {}
         self.pools: dict[str, int] = {"console": 1}
@@ -68,10 +68,10 @@ class Build:
     def path(self, text: str) -> str:
         """Return a path in its shortest form: what is in the folder of the build is relative to it."""
         path = os.path.normpath(text)
-        return os.path.relpath(path, self._folder) if path.startswith(f"{self._folder}/") else path
+        return os.path.relpath(path, self.folder) if path.startswith(f"{self.folder}/") else path
 
     def _read(self, name: str, variables: Variables, rules: ChainMap[str, dict[str, str]]) -> None:
-        blocks = list(_blocks(os.path.join(self._folder, name)))
+        blocks = list(_blocks(os.path.join(self.folder, name)))
         for line, bindings in blocks:
             word, _, rest = line.partition(" ")
             if word == "rule":
@@ -194,7 +194,7 @@ def _wanted(build: Build, targets: Sequence[str]) -> set[str]:
 
 
 def _task(build: Build, edge: Edge, symbolic: set[str]) -> dict[str, Any]:
-    """Return the task of a command. ``symbolic``: outputs that are not made: the task always runs."""
+    """Return the task of a command, without its files if ninja always runs it. ``symbolic``: what is not made."""
     if edge.get("dyndep") or edge.get("deps") == "msvc":
         raise ValueError(f"{edge.outputs[0]}: dyndep, and what MSVC prints, have no counterpart")
     command = edge.get("command")
@@ -204,8 +204,10 @@ def _task(build: Build, edge: Edge, symbolic: set[str]) -> dict[str, Any]:
     inputs = _through(build, edge.inputs)
     before = [*inputs, *_through(build, edge.after, order=True), *_through(build, edge.inputs, order=True)]
     dependencies = dict.fromkeys(build.makers[path].outputs[0] for path in before if path in build.makers)
-    task["dependencies"] = [name for name in dependencies if name != edge.outputs[0]]
-    if edge.outputs[0] not in symbolic:
+    missing = {path for path in before if path in build.makers and build.makers[path].is_phony}
+    task["dependencies"] = [name for name in dependencies if name not in {edge.outputs[0], *missing}]
+    missing = {path for path in missing if not os.path.lexists(os.path.join(build.folder, path))}
+    if edge.outputs[0] not in symbolic and not missing.intersection(inputs):
         task["inputs"] = [escape(path) for path in inputs if path not in symbolic]
         task["outputs"] = [escape(path) for path in edge.outputs]
         if edge.get("depfile"):
@@ -230,7 +232,7 @@ def _through(build: Build, paths: Iterable[str], *, order: bool = False) -> list
             found[path] = None
             continue
         # A phony target without inputs is a file that may be missing.
-        if not edge.inputs and not edge.after and os.path.lexists(path):
+        if not edge.inputs and not edge.after:
             found[path] = None
         stack += [*edge.inputs, *(edge.after if order else ())][::-1]
     return list(found)
