@@ -151,8 +151,8 @@ def test_a_retry_that_a_failure_elsewhere_prevents_is_told_with_the_last_attempt
         (exec_("a", "exec sleep 1000", timeout=0.1), "timeout", "timed out after 0.1 s"),
         (eval_("a", "1 / 0"), "exception", "ZeroDivisionError: division by zero"),
         (exec_("a", "exit 3", allow_failure=True), "exit", "exit status 3 (allowed)"),
-        (exec_("a", "true", outputs=["/no/a.o"]), "no output", "did not make /no/a.o"),
-        (exec_("a", "true", depfile="/no/a.d"), "depfile", "depfile /no/a.d: No such file or directory"),
+        (exec_("a", "true", outputs=["/dev/null/a"]), "no output", "did not make /dev/null/a"),
+        (exec_("a", "true", depfile="/dev/null/a"), "depfile", "depfile /dev/null/a: Not a directory"),
     ],
 )
 def test_the_cause_is_a_word_and_the_reason_a_sentence(tmp_path, task, cause, reason):
