@@ -79,7 +79,7 @@ class Contents:
         try:
             looks = _looks(os.fstat(descriptor))
             digest = _digest(descriptor)
-            if looks == _looks(os.fstat(descriptor)) and not _is_racy(looks, now):
+            if looks == _looks(os.fstat(descriptor)) and _last_change(looks, now) < now:
                 self.news[path] = Seen(*looks, digest)
             else:
                 self.news.pop(path, None)
@@ -100,7 +100,7 @@ class Contents:
     def changed_since(self, path: str, time_: int) -> bool:
         """Return whether what is at a path may have changed since a time, see ``kernel_time``."""
         try:
-            return _is_racy(_looks(os.stat(self.full(path))), time_)
+            return _last_change(_looks(os.stat(self.full(path))), kernel_time()) >= time_
         except (OSError, ValueError):
             return True
 
@@ -180,9 +180,12 @@ def kernel_time() -> int:
     return time.time_ns() if clock is None else time.clock_gettime_ns(clock)
 
 
-def _is_racy(looks: tuple[int, int, int, int], now: int) -> bool:
-    """Return whether a file changed so shortly before ``now`` that a later change may look the same."""
+def _last_change(looks: tuple[int, int, int, int], now: int) -> int:
+    """Return the latest time at which a file may have changed, given how it looks. A later change may look the same.
+
+    ``now``: a time of modification after it was set by a program, and is no time of a change.
+    """
     _size, mtime, ctime, _inode = looks
-    changed = max(mtime, ctime)
+    changed = ctime if mtime > now else max(mtime, ctime)
     # A file system that keeps no fractions of seconds.
-    return changed + (_COARSE if not ctime % _SECOND else 0) >= now
+    return changed + (_COARSE if not ctime % _SECOND else 0)

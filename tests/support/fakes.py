@@ -57,6 +57,18 @@ class Recorder(Observer):
         return next(i for i, event in enumerate(self.events) if event[:2] == (hook, name))
 
 
+class Started(Recorder):
+    """Also keeps why each task that started did, by its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.why: dict[str, str] = {}
+
+    def task_started(self, number: int, task: Task, start: Start) -> None:
+        super().task_started(number, task, start)
+        self.why[task.name] = start.why
+
+
 class Told:
     """The events of an executor: keeps what it is told."""
 

@@ -1,0 +1,34 @@
+"""What changes beside tasks that name their files, and when such a task runs again for it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fastrun
+from tests.support.documents import document, eval_, exec_
+from tests.support.fakes import Started
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def update(*tasks: dict[str, Any], **options: Any) -> dict[str, str]:
+    """Bring tasks up to date. Return the reasons of those that ran."""
+    started = Started()
+    fastrun.run(document(*tasks), update=True, journal="journal", guardian=False, observers=[started], **options)
+    return started.why
+
+
+def test_header_with_a_time_in_the_future_is_no_change():
+    Path("a.h").write_text("1")
+    os.utime("a.h", (time.time() + 1e6, time.time() + 1e6))
+    compile_ = exec_("compile", "cat a.h > a.o && echo 'a.o: a.h' > a.d", outputs=["a.o"], depfile="a.d")
+    assert update(compile_) == {"compile": "not recorded"}
+    assert update(compile_) == {}
