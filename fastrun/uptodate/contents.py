@@ -50,6 +50,10 @@ class Contents:
         """Return the absolute path: a snippet may change the working directory."""
         return path if path[0] == "/" else self._folder + path
 
+    def inside(self, path: str) -> str:
+        """Return a path as tasks name it: relative if it leads into the run's folder."""
+        return path.removeprefix(self._folder)
+
     def known(self, path: str) -> str | None:
         """Return the digest of what is at a path, None if a file has to be read for it."""
         full = self.full(path)

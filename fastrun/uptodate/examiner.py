@@ -138,7 +138,7 @@ class Examiner:
     def _prerequisites(self, depfile: str, cwd: str | None) -> list[str]:
         with open(self.contents.full(depfile), encoding="utf-8", errors="surrogateescape") as file:
             names = prerequisites(file.read())
-        return list(dict.fromkeys(path_from(cwd, name) for name in names))
+        return list(dict.fromkeys(self.contents.inside(path_from(cwd, name)) for name in names))
 
     def _is_made(self, declaration: str, outputs: Iterable[str]) -> bool:
         if is_pattern(declaration):

@@ -32,3 +32,19 @@ def test_header_with_a_time_in_the_future_is_no_change():
     compile_ = exec_("compile", "cat a.h > a.o && echo 'a.o: a.h' > a.d", outputs=["a.o"], depfile="a.d")
     assert update(compile_) == {"compile": "not recorded"}
     assert update(compile_) == {}
+
+
+def test_header_that_a_task_makes_is_known_by_its_absolute_path_too(tmp_path):
+    Path("version").write_text("1")
+    make = eval_("make", "open('v.h', 'w').write('1')", inputs=["version"], outputs=["v.h"])
+    text = f"open('a.o', 'w'); open('a.d', 'w').write('a.o: {tmp_path}/v.h')"
+    for number in range(5):
+        Path("version").write_text(str(number))
+        update(make, eval_("compile", f"{text} # {number}", "make", outputs=["a.o"], depfile="a.d"))
+        # Made in the same tick of the clock as the other task starts: it has not changed while that ran.
+        assert update(make, eval_("compile", f"{text} # {number}", "make", outputs=["a.o"], depfile="a.d")) == {}
+    Path("v.h").write_text("2")
+    os.utime("v.h")
+    assert update(make, eval_("compile", f"{text} # 4", "make", outputs=["a.o"], depfile="a.d")) == {
+        "make": "v.h changed"
+    }
