@@ -18,9 +18,9 @@ class Plan(NamedTuple):
     """What to do with the tasks of a document. Tasks are given by their numbers.
 
     ``reused``: tasks that are ok already, each after its dependencies. ``redone``: tasks that are recorded as ok and
-    run again all the same. ``why``: for each task that runs, the reason in a few words. ``undecided``: tasks that
-    may be up to date, which is known only once their dependencies have ended, or after files are read. ``seconds``: by
-    name, how long the task ran when it was last ok.
+    are to run again whatever their files are, in this run or a later one. ``why``: for each task that runs, the reason
+    in a few words. ``undecided``: tasks that may be up to date, which is known only once their dependencies have ended,
+    or after files are read. ``seconds``: by name, how long the task ran when it was last ok.
     """
 
     reused: list[int]
@@ -68,7 +68,10 @@ def make_plan(
             else:
                 why = _changed(task, keys[number], recorded)
             if why:
-                _add_running(plan, number, why, redone=name in recorded.ok)
+                plan.why[number] = why
+                # Files say what they say whatever this run comes to.
+                if name in recorded.ok and (number in insisted or not task.has_files):
+                    plan.redone.append(number)
                 for dependent in graph.dependents_of(number):
                     blockers.setdefault(dependent, number)
                 if number in insisted:
@@ -79,12 +82,6 @@ def make_plan(
                 plan.undecided.add(number)
                 unsure.update(graph.dependents_of(number))
     return plan
-
-
-def _add_running(plan: Plan, number: int, why: str, *, redone: bool) -> None:
-    plan.why[number] = why
-    if redone:
-        plan.redone.append(number)
 
 
 def _changed(task: Task, key: str, recorded: Recorded) -> str:

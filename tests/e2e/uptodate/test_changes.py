@@ -48,3 +48,18 @@ def test_header_that_a_task_makes_is_known_by_its_absolute_path_too(tmp_path):
     assert update(make, eval_("compile", f"{text} # 4", "make", outputs=["a.o"], depfile="a.d")) == {
         "make": "v.h changed"
     }
+
+
+def test_command_that_changed_and_changed_back_before_it_could_run_does_not_run():
+    def tasks(flag: str) -> tuple[dict[str, Any], ...]:
+        make = exec_("make", "test ! -e broken && cp source made", inputs=["source"], outputs=["made"])
+        return make, exec_("use", f"cat made > used # {flag}", "make", inputs=["made"], outputs=["used"])
+
+    Path("source").write_text("1")
+    update(*tasks("-a"))
+    Path("source").write_text("2")
+    Path("broken").touch()
+    assert update(*tasks("-b")) == {"make": "source changed"}
+    Path("source").write_text("1")
+    Path("broken").unlink()
+    assert update(*tasks("-a")) == {"make": "failed the last time"}
