@@ -155,7 +155,7 @@ class UpToDateExecutor:
     async def _look_and_start(self, chain: Chain) -> None:
         ((number, task),) = chain
         recalls = self._recalls
-        look = await self._in_thread(self._look, task)
+        look = await self._in_thread(self._look, number, task)
         if self._interrupted or recalls != self._recalls:
             self._events.task_ended(number, None)
             return
@@ -170,10 +170,10 @@ class UpToDateExecutor:
         self._looks[number] = task, look
         await self._inner.start([chain])
 
-    def _look(self, task: Task) -> Look | None:
-        """Look at what a task reads, where anything is recorded, and make the folders of what it makes."""
+    def _look(self, number: int, task: Task) -> Look | None:
+        """Look at what a task reads, where anything is recorded, and make the folders of what it makes if it runs."""
         look = None if self._decisions.notes is None else self._examiner.look(task)
-        if look is None or look.difference:
+        if look is None or look.difference or not self._is_undecided(number):
             self._examiner.make_folders(task)
         return look
 

@@ -63,3 +63,58 @@ def test_command_that_changed_and_changed_back_before_it_could_run_does_not_run(
     Path("source").write_text("1")
     Path("broken").unlink()
     assert update(*tasks("-a")) == {"make": "failed the last time"}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["first run", "later run"])
+@pytest.mark.parametrize("change", ["", "rename"])
+def test_input_that_changes_and_changes_back_while_the_task_runs_has_changed(again, change):
+    Path("header").write_text("1")
+    Path("source").write_text("1")
+    task = exec_("compile", "sh ./compiler", inputs=["source", "compiler"], outputs=["made"], depfile="deps")
+    compiler = "cat source header > made; echo 'made: header' > deps"
+    if again:
+        Path("compiler").write_text(compiler)
+        update(task)
+    # For a moment both have another content, and the compiler reads that.
+    meddle = "for x in source header; do cp $x $x.old; echo 2 > $x; done"
+    undo = f"for x in source header; do {'mv' if change else 'cp'} $x.old $x; done"
+    Path("compiler").write_text(f"{meddle}; {compiler}; {undo}")
+    with pytest.warns(RuntimeWarning, match="compile: source changed while it ran; it runs again next time"):
+        update(task)
+    assert Path("made").read_text() == "2\n2\n"
+    Path("compiler").write_text(compiler)
+    assert update(task) == {"compile": "source changed while it ran"}
+    assert Path("made").read_text() == "11"
+    assert update(task) == {}
+
+
+def test_header_that_changes_and_changes_back_while_the_task_runs_has_changed():
+    Path("header").write_text("1")
+    task = exec_("compile", "sh ./compiler", inputs=["compiler"], outputs=["made"], depfile="deps")
+    compiler = "cat header > made; echo 'made: header' > deps"
+    Path("compiler").write_text(compiler)
+    update(task)
+    Path("compiler").write_text(f"cp header old; echo 2 > header; {compiler}; cp old header")
+    with pytest.warns(RuntimeWarning, match="compile: header changed while it ran; it runs again next time"):
+        update(task)
+    Path("compiler").write_text(compiler)
+    assert update(task) == {"compile": "header changed while it ran"}
+    assert update(task) == {}
+
+
+def test_link_to_an_input_is_no_change():
+    Path("source").write_text("1")
+    task = exec_("link", "ln -f source made && chmod a+r source", inputs=["source"], outputs=["made"])
+    assert update(task) == {"link": "not recorded"}
+    assert update(task) == {}
+
+
+def test_folders_are_made_for_a_task_that_must_run_though_nothing_changed():
+    Path("source").write_text("1")
+    text = "cp source out/made && echo 'out/made: source' > deps/made"
+    task = exec_("copy", text, inputs=["source"], outputs=["out/made"], depfile="deps/made")
+    update(task)
+    Path("deps/made").unlink()
+    Path("deps").rmdir()
+    assert update(task, rerun=["copy"]) == {"copy": "asked for"}
+    assert update(task) == {}
