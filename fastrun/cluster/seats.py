@@ -125,9 +125,12 @@ def pack(job: Job, directory: str = "") -> Packed:
     """Return a task as it is sent, without its dependencies, which may be many.
 
     ``directory``: the run's. With a script goes the source that is in it, as the worker may not have the file.
+    Variables that count as inputs go with the task: it must see the values that are recorded.
     """
     number, task = job
     env = None if task.env is None else dict(task.env)
+    if task.env_inputs:
+        env = {**{name: os.environ[name] for name in task.env_inputs if name in os.environ}, **(env or {})}
     source = task.arguments if task.script is None else script_text(os.path.join(directory, task.script))
     return number, task.name, task.type, source, task.cwd, env, task.timeout, task.detach, task.script
 

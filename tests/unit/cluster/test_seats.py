@@ -43,3 +43,12 @@ def test_with_a_script_goes_the_source_that_is_in_it(content, source, tmp_path):
     packed = pack((3, task), str(tmp_path))
     for directory, script in ((None, "a.py"), ("/run", "/run/a.py")):
         assert unpack(packed, directory) == (3, Task("a", "eval", source, script=script))
+
+
+def test_variables_that_count_as_inputs_go_with_the_task(monkeypatch):
+    monkeypatch.setenv("FLAGS", "-O1")
+    monkeypatch.setenv("MODE", "here")
+    monkeypatch.delenv("NONE", raising=False)
+    task = Task("a", "exec", "true", env={"MODE": "own"}, env_inputs=["FLAGS", "MODE", "NONE"])
+    _, found = unpack(pack((3, task)), None)
+    assert found.env == {"FLAGS": "-O1", "MODE": "own"}
