@@ -56,3 +56,10 @@ def said(data: bytes) -> dict[str, Any]:
 def whole_lines(data: bytes, end: int) -> bytes:
     """Return the whole lines of the data up to a position."""
     return data[: data.rfind(b"\n", 0, end) + 1]
+
+
+def records_of_last_run(data: bytes) -> list[dict[str, Any]]:
+    """Return the records behind the last that a run began with. A torn line at the end is left out."""
+    records = [orjson.loads(line[9:]) for line in whole_lines(data, len(data)).splitlines()]
+    last = max((position for position, record in enumerate(records) if record["record"] == "run"), default=0)
+    return records[last + 1 :]
