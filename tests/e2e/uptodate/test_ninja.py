@@ -64,8 +64,9 @@ def ninja(root: Path, steps: Sequence[Step]) -> set[str]:
 
 
 def times(root: Path) -> dict[str, int]:
-    """When each file was written."""
-    return {str(path.relative_to(root)): path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+    """When each file was written, by all paths that lead to it."""
+    found = (Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names)
+    return {str(path.relative_to(root)): path.stat().st_mtime_ns for path in found}
 
 
 def by_time(steps: Sequence[Step], records: Mapping[str, Record], written: Collection[str], root: Path) -> set[str]:
