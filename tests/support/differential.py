@@ -19,13 +19,12 @@ from fastrun.journal.records import read_journal
 from fastrun.journal.recovery import foresee
 from fastrun.plan.selection import part_of, select
 from fastrun.settings import RunSettings
-from fastrun.uptodate.contents import kernel_time
 from tests.support.builds import Model, call
 from tests.support.documents import write_json
 from tests.support.edits import KINDS, edit
 from tests.support.fakes import Started
 from tests.support.journals import records_of_last_run
-from tests.support.processes import LIMIT, fastrun_process, wait_for
+from tests.support.processes import LIMIT, fastrun_process, wait_for, wait_for_tick
 from tests.support.project import Project, Step, remove, snippet
 
 _VARIABLES = ("CFLAGS", "MODE")
@@ -73,8 +72,7 @@ class Trial:
     def edit(self, kinds: dict[str, int] = KINDS) -> None:
         self.done.append(edit(self.project, kinds))
         # What changes in the same tick of the clock as a task starts may have changed while it ran.
-        now = kernel_time()
-        wait_for(lambda: kernel_time() > now)
+        wait_for_tick()
 
     def settings(self) -> dict[str, Any]:
         how = "update" if self.model.update else "resume"

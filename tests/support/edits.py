@@ -162,7 +162,7 @@ class Edits:
     def link_in_place(self) -> None:
         """A link in place of a file, to a file with the same content or another, or to nothing."""
         path = self.choose.choice(["doc/link.md", "data/link"])
-        self.project.link(path, self.choose.choice(["x", "b.md", "deep", "sub", "nowhere"]))
+        self.project.link(path, self.choose.choice(["x", "b.md", "deep", "deep", "sub", "sub", "nowhere"]))
 
     def file_or_folder(self) -> None:
         """A file becomes a folder of the same name, or a folder a file."""
@@ -292,7 +292,7 @@ def edit(project: Project, kinds: dict[str, int] = KINDS) -> str:
         project.heal()
         project.heal = None
         made.append("heal")
-    for _ in range(choose.choice([0, 1, 2] if made else [1, 1, 1, 2, 4])):
+    for _ in range(choose.choice([0, 1, 2] if made and len(kinds) > 1 else [1, 1, 1, 2, 4])):
         kind = choose.choices([*kinds], [*kinds.values()])[0]
         getattr(Edits(project), kind)()
         made.append(kind)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastrun.executors.guardian.proc import read_stat
+from fastrun.uptodate.contents import kernel_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,6 +112,12 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.001)
+
+
+def wait_for_tick() -> None:
+    """Wait until what changed before has another time than what changes from now on."""
+    now = kernel_time()
+    wait_for(lambda: kernel_time() > now)
 
 
 def alive(pid: int) -> bool:

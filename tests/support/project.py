@@ -79,7 +79,16 @@ class Project:
             included = choose.sample([*self.headers, *extra], k=choose.randint(1, 4))
             name = "main" if source in self.programs else f"f{number}"
             self.write(source, self._text(f"int {name}(void) {{ return {self.next_number()}; }}", included))
-        for path in "doc/a.md", "doc/b.md", "doc/deep/c.md", "doc/.hidden.md", "data/x", "data/sub/y", "data/.z":
+        for path in (
+            "doc/a.md",
+            "doc/b.md",
+            "doc/deep/c.md",
+            "doc/.hidden.md",
+            "data/x",
+            "data/sub/y",
+            "data/deep/y",
+            "data/.z",
+        ):
             self.write(path, f"text {self.next_number()} // comment 0\n")
 
     def next_number(self) -> int:

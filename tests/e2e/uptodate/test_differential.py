@@ -8,10 +8,11 @@ import pytest
 
 from tests.support.amounts import many
 from tests.support.differential import Trial
+from tests.support.edits import KINDS
 from tests.support.project import call_real, command, real_command, snippet_in_process
 
 SEEDS = many("projects that are edited at random", 1, 10)
-EDITS = many("random edits of a project that is brought up to date", 30, 100)
+EDITS = many("random edits of a project that is brought up to date", 3, 70)
 COMMAND_EDITS = many("random edits of a project of commands", 4, 40)
 REAL_EDITS = many("random edits of a project for a real compiler", 2, 40)
 
@@ -21,8 +22,9 @@ REAL_EDITS = many("random edits of a project for a real compiler", 2, 40)
 def test_what_runs_is_what_the_model_says(tmp_path, monkeypatch, seed, update):
     trial = Trial(tmp_path, monkeypatch, seed, update=update)
     trial.check()
-    for number in range(EDITS):
-        trial.edit()
+    # Each kind at least once.
+    for number, kind in enumerate([*trial.choose.sample([*KINDS], len(KINDS)), *[None] * EDITS]):
+        trial.edit(KINDS if kind is None else {kind: 1})
         if number % 10 == 9:
             trial.die()
         trial.check()
