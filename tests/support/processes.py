@@ -115,8 +115,11 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def wait_for_tick() -> None:
-    """Wait until what changed before has another time than what changes from now on."""
-    now = kernel_time()
+    """Wait until what changed before has an earlier time than what changes from now on.
+
+    Linux stamps some changes by a clock that is finer than the usual one, and ahead of it.
+    """
+    now = time.time_ns()
     wait_for(lambda: kernel_time() > now)
 
 
