@@ -157,3 +157,15 @@ def test_task_without_files_runs_after_its_dependency_though_that_ran_in_an_earl
     # What the third task reads is what it was, and the first task ran before.
     assert update(*tasks, resume=True).keys() == {"second", "last"}
     assert update(*tasks, resume=True) == {}
+
+
+def test_link_in_a_folder_that_points_to_another_folder_is_a_change():
+    for folder in "data", "one", "two":
+        Path(folder).mkdir()
+    Path("data/link").symlink_to("../one")
+    task = exec_("list", "ls data/link/ > made", inputs=["data"], outputs=["made"])
+    update(task)
+    Path("data/link").unlink()
+    Path("data/link").symlink_to("../two")
+    assert update(task) == {"list": "data/link changed"}
+    assert update(task) == {}
