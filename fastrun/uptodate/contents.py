@@ -43,16 +43,12 @@ class Contents:
     def __init__(self, seen: Mapping[str, Seen], folder: str) -> None:
         """``seen``: by path, what is known from earlier runs. ``folder``: what paths are relative to, absolute."""
         self._seen = seen
-        self._folder = f"{folder}/"
+        self.folder = f"{folder}/"
         self.news: dict[str, Seen] = {}
 
     def full(self, path: str) -> str:
         """Return the absolute path: a snippet may change the working directory."""
-        return path if path[0] == "/" else self._folder + path
-
-    def inside(self, path: str) -> str:
-        """Return a path as tasks name it: relative if it leads into the run's folder."""
-        return path.removeprefix(self._folder)
+        return path if path[0] == "/" else self.folder + path
 
     def known(self, path: str) -> str | None:
         """Return the digest of what is at a path, None if a file has to be read for it."""
@@ -128,7 +124,7 @@ class Contents:
         """Yield the files that fit a pattern, sorted."""
         from glob import glob  # few documents have patterns
 
-        for path in sorted(glob(pattern, root_dir=self._folder, recursive=True)):
+        for path in sorted(glob(pattern, root_dir=self.folder, recursive=True)):
             if not os.path.isdir(self.full(path)):
                 yield path
 

@@ -19,28 +19,34 @@ _IS_ODD = re.compile(r"^\./|/\.|//|/$|^\.\.?$").search
 
 
 class Declared(NamedTuple):
-    """What a task declares. Paths are relative to the run's own working directory, or absolute."""
+    """What a task declares. Paths in the run's own working directory are relative to it, others absolute."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     depfile: str | None
 
 
-def declared(task: Task) -> Declared:
-    """Return what a task declares."""
+def declared(task: Task, folder: str = "") -> Declared:
+    """Return what a task declares. ``folder``: see ``path_from``."""
     cwd = task.cwd
     return Declared(
-        tuple(path_from(cwd, path) for path in task.inputs),
-        tuple(path_from(cwd, path) for path in task.outputs),
-        None if task.depfile is None else path_from(cwd, task.depfile),
+        tuple(path_from(cwd, path, folder) for path in task.inputs),
+        tuple(path_from(cwd, path, folder) for path in task.outputs),
+        None if task.depfile is None else path_from(cwd, task.depfile, folder),
     )
 
 
-def path_from(cwd: str | None, path: str) -> str:
-    """Return a path of a task as one of the run. ``cwd``: the task's, None for the run's own."""
+def path_from(cwd: str | None, path: str, folder: str = "") -> str:
+    """Return a path of a task as one of the run, the same for all names of a file without links.
+
+    ``cwd``: the working directory of the task, None for the run's own. ``folder``: the run's own, absolute and with a
+    slash at its end; paths in it become relative.
+    """
     if cwd is not None:
         path = os.path.join(cwd, path)
-    return os.path.normpath(path) if _IS_ODD(path) else path
+    if _IS_ODD(path):
+        path = os.path.normpath(path)
+    return path.removeprefix(folder)
 
 
 def is_pattern(path: str) -> bool:

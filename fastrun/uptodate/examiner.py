@@ -70,7 +70,7 @@ class Examiner:
         ``is_remade``: whether a file is made anew before the task starts, so that it makes no difference now.
         """
         time = kernel_time()
-        what = declared(task)
+        what = declared(task, self.contents.folder)
         paths = self.inputs(what)
         # Before they are read.
         times = {path: self.contents.written_at(path) for path in paths}
@@ -89,7 +89,7 @@ class Examiner:
 
     def make_folders(self, task: Task) -> None:
         """Make the folders of what a task makes, as ninja does. If that fails, the task fails by itself."""
-        what = declared(task)
+        what = declared(task, self.contents.folder)
         for path in (*what.outputs, *([] if what.depfile is None else [what.depfile])):
             if not is_pattern(path):
                 with suppress(OSError, ValueError):
@@ -97,7 +97,7 @@ class Examiner:
 
     def end(self, task: Task, look: Look | None) -> Made | Wrong | None:
         """Look at what a task has made that is ok. ``look``: from before its start, None if nothing is recorded."""
-        what = declared(task)
+        what = declared(task, self.contents.folder)
         found: list[str] = []
         if what.depfile is not None:
             try:
@@ -138,7 +138,7 @@ class Examiner:
     def _prerequisites(self, depfile: str, cwd: str | None) -> list[str]:
         with open(self.contents.full(depfile), encoding="utf-8", errors="surrogateescape") as file:
             names = prerequisites(file.read())
-        return list(dict.fromkeys(self.contents.inside(path_from(cwd, name)) for name in names))
+        return list(dict.fromkeys(path_from(cwd, name, self.contents.folder) for name in names))
 
     def _is_made(self, declaration: str, outputs: Iterable[str]) -> bool:
         if is_pattern(declaration):

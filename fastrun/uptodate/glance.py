@@ -34,7 +34,7 @@ class Glance:
                 return False
         if (task.env_inputs or facts.variables) and examiner.variables(task) != facts.variables:
             return False
-        what = declared(task)
+        what = declared(task, examiner.contents.folder)
         versions = self._versions
         inputs = [versions[number] for number in facts.inputs]
         listed = [path for path, _ in inputs]

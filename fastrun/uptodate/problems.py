@@ -25,10 +25,11 @@ class Makers:
         # By folder, the paths of outputs that lie in it, at any depth.
         self._inside: dict[str, list[str]] = {}
         self._patterns: list[tuple[str, int, int]] = []
+        folder = _folder()
         for number in numbers:
             task = tasks[number]
             for position, output in enumerate(task.outputs):
-                path = path_from(task.cwd, output)
+                path = path_from(task.cwd, output, folder)
                 if is_pattern(path):
                     self._patterns.append((path, number, position))
                 else:
@@ -91,12 +92,13 @@ def check_inputs(graph: Graph, numbers: Iterable[int]) -> None:
     whole, positions = graph.whole or (graph, range(len(graph)))
     tasks = whole.tasks
     makers: Makers | None = None
+    folder = _folder()
     problems = []
     for number in numbers:
         position = positions[number]
         task = tasks[position]
         for entry, name in enumerate(task.inputs):
-            path = path_from(task.cwd, name)
+            path = path_from(task.cwd, name, folder)
             if is_pattern(path) or os.path.lexists(path):
                 continue
             makers = makers or Makers(tasks, [number for number in whole.special if tasks[number].has_files])
@@ -110,13 +112,14 @@ def check_inputs(graph: Graph, numbers: Iterable[int]) -> None:
 def _races(graph: Graph, with_files: Sequence[int], makers: Makers) -> Iterator[Problem]:
     tasks = graph.tasks
     numbers = {tasks[number].name: number for number in with_files}
+    folder = _folder()
     # By task, all that depend on it, where it is asked for.
     reached: dict[int, set[int]] = {}
     for number in with_files:
         task = tasks[number]
         direct = {numbers.get(name) for name in task.dependencies}
         for entry, name in enumerate(task.inputs):
-            path = path_from(task.cwd, name)
+            path = path_from(task.cwd, name, folder)
             for maker in makers.of(path):
                 if maker == number or maker in direct:
                     continue
@@ -126,6 +129,11 @@ def _races(graph: Graph, with_files: Sequence[int], makers: Makers) -> Iterator[
                     message = f'input "{shown(path)}" is made by {tasks[maker].label}, which is no dependency of it'
                     yield Problem(("tasks", number, "inputs", entry), message)
                     break
+
+
+def _folder() -> str:
+    """Return the run's own working directory, see ``path_from``."""
+    return f"{os.getcwd()}/"
 
 
 def _beginning(pattern: str) -> str:

@@ -169,3 +169,18 @@ def test_link_in_a_folder_that_points_to_another_folder_is_a_change():
     Path("data/link").symlink_to("../two")
     assert update(task) == {"list": "data/link changed"}
     assert update(task) == {}
+
+
+def test_paths_may_be_absolute_here_and_relative_there(tmp_path):
+    Path("source").write_text("1")
+    make = exec_("make", "cp source made", inputs=["source"], outputs=["made"])
+    use = exec_("use", "cp made used", inputs=[f"{tmp_path}/made"], outputs=["used"], cwd=str(tmp_path))
+    with pytest.raises(fastrun.SpecError, match='input "made" is made by make, which is no dependency of it'):
+        update(make, use)
+    with pytest.raises(fastrun.SpecError, match='output "made" is made by make too'):
+        update(make, exec_("again", "", outputs=[f"{tmp_path}/sub/../made"]))
+    use["dependencies"] = ["make"]
+    assert update(make, use).keys() == {"make", "use"}
+    use["inputs"] = ["made"]
+    make["outputs"] = [f"{tmp_path}/made"]
+    assert update(make, use) == {}
