@@ -213,7 +213,7 @@ def real_command(step: Step) -> dict[str, Any]:
     program, target, *others = step.argv
     if program == "compile":
         source, (target, depfile, *flags) = target, others
-        text = f"cc -c {source} -o {target} -MD -MF {depfile} {' '.join(flags[:4])} $CFLAGS"
+        text = f"cc -c {source} -o {target} -MD -MF {depfile} {' '.join(flags)} $CFLAGS"
     elif step.name == "library":
         text = f"rm -f {target} && ar rcsD {target} {' '.join(others)}"
     elif step.name.startswith("link"):

@@ -13,8 +13,8 @@ from tests.support import compiler
 from tests.support.amounts import many
 from tests.support.differential import Trial
 
-SEEDS = many("projects that are edited while runs run", 2, 6)
-ROUNDS = many("runs with random edits in the middle", 15, 100)
+SEEDS = many("projects that are edited while runs run", 2, 4)
+ROUNDS = many("runs with random edits in the middle", 15, 60)
 
 # Edits of what is read. What is made must be left alone: what is there at the end of a task is what it has made.
 KINDS = {
