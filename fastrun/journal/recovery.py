@@ -22,7 +22,6 @@ from fastrun.plan.selection import matching
 from fastrun.settings import RunSettings
 from fastrun.text import printable
 from fastrun.uptodate.facts import Facts
-from fastrun.uptodate.problems import check_inputs
 
 if TYPE_CHECKING:
     from fastrun.uptodate.examiner import Examiner
@@ -169,7 +168,11 @@ def _plan(
 
     is_up_to_date = Glance(examiner).is_up_to_date
     plan = make_plan(graph, keys, recorded, forced, update=settings.update, is_up_to_date=is_up_to_date)
-    check_inputs(graph, sorted([*plan.why, *plan.undecided]))
+    running = sorted([*plan.why, *plan.undecided])
+    if running:
+        from fastrun.uptodate.problems import check_inputs
+
+        check_inputs(graph, running)
     return plan
 
 
