@@ -28,7 +28,7 @@ some_paths = st.lists(paths, max_size=2)
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     tasks = []
     for number in range(draw(st.integers(1, 4))):
-        task = {"name": f"t{number}", "type": "exec", "arguments": "true"}
+        task: dict[str, Any] = {"name": f"t{number}", "type": "exec", "arguments": "true"}
         task |= {"inputs": draw(some_paths), "outputs": draw(some_paths)}
         if draw(st.booleans()):
             task["depfile"] = draw(paths)
