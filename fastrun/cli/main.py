@@ -65,6 +65,12 @@ def _about_the_document(options: argparse.Namespace) -> Callable[[], int]:
     elif options.list or options.graph is not None or options.explain is not None:
         from fastrun.cli.look.show import show as look
     else:
+        if options.update:
+            from fastrun.cli.unchanged import answer
+
+            code = answer(options)
+            if code is not None:
+                return lambda: code
         from fastrun.cli.run import run
 
         return partial(run, options)

@@ -17,11 +17,12 @@ from typing import TypeVar
 
 import uvloop
 
-from fastrun.api import Prepared, new_run_id, set_up
+from fastrun.api import Prepared, Setup, new_run_id, set_up
 from fastrun.cli.load import journal_error, load, make_journal_folder, say_plan
 from fastrun.cli.options import is_watched, settings_of, shows_times
 from fastrun.cli.say import EXIT_OUTPUT, EXIT_USAGE, leave, refusal_of, say, starting, usage_error
 from fastrun.observers.terminal.console import Console
+from fastrun.outcome import Report
 from fastrun.protocols import Observer
 from fastrun.runner.signals import LAST_WORDS, Signals
 
@@ -111,9 +112,10 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
         if terminal is not None:
             expected = None if setup.plan is None else setup.plan.seconds
             status = terminal.status(console, expected, None if setup.gates is None else setup.gates.holds_up)
-        # The report, which the console prints, comes last.
+        # The report, which the console prints, is the last that is printed.
+        memory = [_Memory(options, setup, console)] if options.update else []
         prepared = setup.watched_by(
-            [*watching, *([] if status is None else [status]), console],
+            [*watching, *([] if status is None else [status]), console, *memory],
             before_stop=None if status is None else status.leave,
         )
     except BaseException as error:
@@ -125,6 +127,18 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
     if setup.plan is not None and options.resume:
         say_plan(graph, setup.plan, options)
     return prepared, console, watching
+
+
+class _Memory(Observer):
+    """Keeps the answer of a run that found nothing to do."""
+
+    def __init__(self, options: argparse.Namespace, setup: Setup, console: Console) -> None:
+        from fastrun.cli.unchanged import remember  # other runs need not load it
+
+        self._remember = functools.partial(remember, options, setup, console)
+
+    def run_ended(self, report: Report) -> None:
+        self._remember(report)
 
 
 def _own_descriptors(options: argparse.Namespace) -> tuple[int, int]:

@@ -80,6 +80,7 @@ class RunJournal:
 
     def files_seen(self, seen: Mapping[str, Seen]) -> None:
         """Note how files looked, so that no later run need read them."""
+        self._file.recorded.seen.update(seen)
         for record in seen_records(seen):
             self._file.append(record)
 

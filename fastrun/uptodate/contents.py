@@ -70,6 +70,11 @@ class Contents:
         mode = found.st_mode
         return None if stat.S_ISREG(mode) else self._special(full, mode)
 
+    def looks(self, path: str, digest: str) -> list[int] | None:
+        """Return how a file looked when this digest was that of its content, None if that is not known."""
+        seen = self.news.get(path) or self._seen.get(path)
+        return list(seen[:4]) if seen is not None and seen.digest == digest else None
+
     def digest(self, path: str) -> str:
         """Return the digest of what is at a path, reading it if need be."""
         known = self.known(path)

@@ -1,0 +1,128 @@
+"""The answer of ``--update`` where nothing changed since it found nothing to do.
+
+A run that finds every task up to date by files alone leaves beside its journal what it looked at and what it printed.
+While all of that is as it was, the next run would come to the same end, and what it would print is printed at once: the
+document is not parsed, and neither the journal nor most of this package is loaded. Decides nothing else: whatever is
+different or unusual is left to a run.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import orjson
+
+from fastrun import __version__
+from fastrun.cli.options import JOURNALS, is_watched
+from fastrun.cli.say import has_said, put
+
+if TYPE_CHECKING:
+    from fastrun.api import Setup
+    from fastrun.observers.terminal.console import Console
+    from fastrun.outcome import Report
+
+# What stands between the counts of a report and its seconds.
+_IN = " in "
+
+# Options with which a run does more than look at files, or says more than its report.
+_UNUSUAL = ("cluster", "jobserver", "load", "min_memory", "shuffle")
+
+
+def answer(options: argparse.Namespace) -> int | None:
+    """Print what the last run printed, if nothing changed since. Return the exit code, None if a run has to tell."""
+    began = time.monotonic()
+    if not _is_usual(options):
+        return None
+    try:
+        with open(_path(options), "rb") as file:
+            digest, data = file.read(32), file.read()
+        if digest != _digest(data):
+            return None
+        memory = orjson.loads(data)
+        if memory["key"] != _key(options) or memory["journal"] != _looks(options.journal):
+            return None
+        for path, looks in memory["files"].items():
+            if looks != _looks(path):
+                return None
+    except (OSError, ValueError):
+        return None
+    return put([memory["text"], f"{time.monotonic() - began:.2f} s\n"])
+
+
+def remember(options: argparse.Namespace, setup: "Setup", console: "Console", report: "Report") -> None:
+    """Keep what a run has looked at and printed, if the next one may do without. Never raises an OSError."""
+    if report.reused < len(report) or not report.ok or console.has_said_more or has_said() or not _is_usual(options):
+        return
+    files = _files(setup)
+    if files is None:
+        return
+    text, _in, _seconds = "\n".join(console.report_lines(report)).rpartition(_IN)
+    # TypeError: a path that is no text.
+    with suppress(OSError, TypeError):
+        journal = _looks(options.journal)
+        data = orjson.dumps({"key": _key(options), "journal": journal, "files": files, "text": text + _IN})
+        beside = f"{_path(options)}.being-written"
+        with open(beside, "wb", opener=_private) as file:
+            file.write(_digest(data) + data)
+        os.replace(beside, _path(options))
+
+
+def _files(setup: "Setup") -> Mapping[str, list[int]] | None:
+    """Return how each file looked on which it depends that all tasks are up to date, None if there is more to that."""
+    from fastrun.uptodate.declared import is_pattern
+
+    decisions, graph = setup.decisions, setup.graph
+    if decisions is None:
+        return None
+    examiner = decisions.examiner
+    files: dict[str, list[int]] = {}
+    for task in graph.tasks:
+        facts = examiner.facts(task.name)
+        if facts is None or task.script is not None or any(map(is_pattern, (*task.inputs, *task.outputs))):
+            return None
+        for path, digest in examiner.versions.of([*facts.inputs, *facts.found, *facts.outputs]):
+            looks = examiner.contents.looks(path, digest)
+            if looks is None:
+                # A folder, a link that leads nowhere, or a file that changed too shortly before it was read.
+                return None
+            files[path] = looks
+    return files
+
+
+def _is_usual(options: argparse.Namespace) -> bool:
+    """Return whether the journal is that which a document has where none is named, and nothing else is asked for."""
+    if not options.update or options.file == "-" or is_watched(options):
+        return False
+    if os.path.basename(os.path.dirname(options.journal)) != JOURNALS:
+        return False
+    return all(getattr(options, name) is None for name in _UNUSUAL)
+
+
+def _path(options: argparse.Namespace) -> str:
+    return f"{os.path.splitext(options.journal)[0]}.unchanged"
+
+
+def _key(options: argparse.Namespace) -> str:
+    """Return a digest of all that what a run does depends on, but for files that tasks name. Raises OSError."""
+    with open(options.file, "rb") as file:
+        document = file.read()
+    terminals = os.isatty(1), os.isatty(2)
+    given = __version__, os.getcwd(), sorted(vars(options).items()), terminals, sorted(os.environ.items())
+    return blake2b(ascii(given).encode() + document, digest_size=16).hexdigest()
+
+
+def _looks(path: str) -> list[int]:
+    found = os.stat(path)
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).hexdigest().encode()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
