@@ -264,18 +264,16 @@ class Recorded:
 
     def _keep(self, record: dict[str, Any]) -> None:
         self.versions.list += [(path, digest) for path, digest in record["new"]]
-        facts = []
-        for name, key, reason, durations, files in record["ok"]:
-            found = None
-            if files is not None:
-                found = Facts._make(files)
-                facts.append(found)
-            self.ok[name] = Success(key, reason, durations[-1], found)
-            self.durations[name] = durations
-        self._check(facts)
+        ok = {
+            name: Success(key, reason, durations[-1], None if files is None else Facts._make(files))
+            for name, key, reason, durations, files in record["ok"]
+        }
+        self._check(success.facts for success in ok.values() if success.facts is not None)
+        self.ok.update(ok)
+        self.durations.update((row[0], row[3]) for row in record["ok"])
+        self.durations.update(record["durations"])
         self.not_ok.update(record["not_ok"])
         self.outdated.update(record["outdated"])
-        self.durations.update(record["durations"])
         # The record itself counts as one.
         self.records += record["tasks"] - 1
 

@@ -53,9 +53,10 @@ def begin(graph: Graph, path: str, settings: RunSettings, run_id: str, warn: Cal
             recorded = file.recorded
             _end_survivors(recorded, printable(path), warn)
             keys = task_keys(graph)
-            graph.rank_by(recorded.seconds)
             examiner = _examiner(graph, recorded)
             plan = _plan(graph, keys, recorded, forced, settings, examiner)
+            if plan.why or plan.undecided:
+                graph.rank_by(plan.seconds)
             journal = RunJournal(file, graph.tasks, keys, durable=settings.durable)
             redone = [graph.tasks[number].name for number in plan.redone]
             journal.begin(run_id, [*redone, *(name for name in outdated(graph, plan) if name in recorded.ok)])

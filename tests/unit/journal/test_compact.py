@@ -187,6 +187,7 @@ def test_kept_record_of_a_wrong_shape_is_damage(wrong):
     line = line_of({"record": "kept", **good, **wrong})
     recorded = read_journal(run + line)
     assert (recorded.length, recorded.damaged) == (len(run), len(line))
+    assert (recorded.ok, recorded.durations) == ({}, {})
     assert read_journal(run + line_of({"record": "kept", **good})).damaged == 0
 
 
