@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import blake2b
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import orjson
@@ -19,6 +20,7 @@ import orjson
 from fastrun import __version__
 from fastrun.cli.options import JOURNALS, is_watched
 from fastrun.cli.say import has_said, put
+from fastrun.collector import collector_off
 
 if TYPE_CHECKING:
     from fastrun.api import Setup
@@ -57,12 +59,12 @@ def remember(options: argparse.Namespace, setup: "Setup", console: "Console", re
     """Keep what a run has looked at and printed, if the next one may do without. Never raises an OSError."""
     if report.reused < len(report) or not report.ok or console.has_said_more or has_said() or not _is_usual(options):
         return
-    files = _files(setup)
-    if files is None:
-        return
-    text, _in, _seconds = "\n".join(console.report_lines(report)).rpartition(_IN)
     # TypeError: a path that is no text.
-    with suppress(OSError, TypeError):
+    with suppress(OSError, TypeError), collector_off():
+        files = _files(setup)
+        if files is None:
+            return
+        text, _in, _seconds = "\n".join(console.report_lines(report)).rpartition(_IN)
         journal = _looks(options.journal)
         data = orjson.dumps({"key": _key(options), "journal": journal, "files": files, "text": text + _IN})
         beside = f"{_path(options)}.being-written"
@@ -75,21 +77,25 @@ def _files(setup: "Setup") -> Mapping[str, list[int]] | None:
     """Return how each file looked on which it depends that all tasks are up to date, None if there is more to that."""
     from fastrun.uptodate.declared import is_pattern
 
-    decisions, graph = setup.decisions, setup.graph
-    if decisions is None:
+    decisions, tasks = setup.decisions, setup.graph.tasks
+    if decisions is None or any(task.script is not None for task in tasks):
+        return None
+    if is_pattern("\n".join(path for task in tasks for path in chain(task.inputs, task.outputs))):
         return None
     examiner = decisions.examiner
-    files: dict[str, list[int]] = {}
-    for task in graph.tasks:
+    numbers: set[int] = set()
+    for task in tasks:
         facts = examiner.facts(task.name)
-        if facts is None or task.script is not None or any(map(is_pattern, (*task.inputs, *task.outputs))):
+        if facts is None:
             return None
-        for path, digest in examiner.versions.of([*facts.inputs, *facts.found, *facts.outputs]):
-            looks = examiner.contents.looks(path, digest)
-            if looks is None:
-                # A folder, a link that leads nowhere, or a file that changed too shortly before it was read.
-                return None
-            files[path] = looks
+        numbers.update(facts.inputs, facts.found, facts.outputs)
+    files: dict[str, list[int]] = {}
+    for path, digest in examiner.versions.of(numbers):
+        looks = examiner.contents.looks(path, digest)
+        if looks is None:
+            # A folder, a link that leads nowhere, or a file that changed too shortly before it was read.
+            return None
+        files[path] = looks
     return files
 
 
