@@ -62,7 +62,7 @@ FULL = Sizes(
     megabytes=(1_000, 100),
     objects=10_000,
     headers=1_000,
-    compiles=150,
+    compiles=40,
     makespan=3.0,
     rounds=100,
 )

@@ -80,7 +80,7 @@ def _compiled(setting: Setting) -> Iterator[Case]:
     named = _contender(_UPDATE, _fastrun(project, "-u", *options, DOCUMENT), clean)
     title = f"first build of {project.tasks:,} objects by cc, files hashed"
     targets = [Target(_UPDATE, 1.05, plain.name)]
-    yield Case("update", title, project.tasks, 5, [plain, named], targets, "object")
+    yield Case("update", title, project.tasks, 15, [plain, named], targets, "object")
 
 
 def _commands(project: Project) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
