@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import uvloop
 
@@ -26,16 +26,19 @@ from fastrun.outcome import Report
 from fastrun.protocols import Observer
 from fastrun.runner.signals import LAST_WORDS, Signals
 
+if TYPE_CHECKING:
+    from fastrun.cli.unchanged import Memory
+
 _T = TypeVar("_T")
 
 # Least descriptors that a run needs: ten for the loop and the executors, one for the guardian, five for a command.
 _DESCRIPTORS = 16
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run the document. Returns the exit code."""
+def run(options: argparse.Namespace, memory: "Memory | None" = None) -> int:
+    """Run the document. Returns the exit code. ``memory``: keeps what a later run may answer with."""
     with starting():
-        prepared, console, watching = _elsewhere(functools.partial(_prepare, options))
+        prepared, console, watching = _elsewhere(functools.partial(_prepare, options, memory))
     # The graph stays: the collector need not look at a million tasks again and again.
     gc.freeze()
     gc.enable()
@@ -69,7 +72,7 @@ def _elsewhere(function: Callable[[], _T]) -> _T:
     return results[0]
 
 
-def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Observer]]:
+def _prepare(options: argparse.Namespace, memory: "Memory | None") -> tuple[Prepared, Console, list[Observer]]:
     """Load the document and whatever it takes to run it. Raises Exit."""
     graph = load(options)
     out, err = _own_descriptors(options)
@@ -113,9 +116,9 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
             expected = None if setup.plan is None else setup.plan.seconds
             status = terminal.status(console, expected, None if setup.gates is None else setup.gates.holds_up)
         # The report, which the console prints, is the last that is printed.
-        memory = [_Memory(options, setup, console)] if options.update else []
+        keepers = [] if memory is None else [_Keeper(memory, setup, console)]
         prepared = setup.watched_by(
-            [*watching, *([] if status is None else [status]), console, *memory],
+            [*watching, *([] if status is None else [status]), console, *keepers],
             before_stop=None if status is None else status.leave,
         )
     except BaseException as error:
@@ -129,16 +132,14 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
     return prepared, console, watching
 
 
-class _Memory(Observer):
+class _Keeper(Observer):
     """Keeps the answer of a run that found nothing to do."""
 
-    def __init__(self, options: argparse.Namespace, setup: Setup, console: Console) -> None:
-        from fastrun.cli.unchanged import remember  # other runs need not load it
-
-        self._remember = functools.partial(remember, options, setup, console)
+    def __init__(self, memory: "Memory", setup: Setup, console: Console) -> None:
+        self._keep = functools.partial(memory.keep, setup, console)
 
     def run_ended(self, report: Report) -> None:
-        self._remember(report)
+        self._keep(report)
 
 
 def _own_descriptors(options: argparse.Namespace) -> tuple[int, int]:

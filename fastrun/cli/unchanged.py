@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -34,43 +34,62 @@ _IN = " in "
 _UNUSUAL = ("cluster", "jobserver", "load", "min_memory", "shuffle")
 
 
-def answer(options: argparse.Namespace) -> int | None:
-    """Print what the last run printed, if nothing changed since. Return the exit code, None if a run has to tell."""
-    began = time.monotonic()
-    if not _is_usual(options):
-        return None
-    try:
-        with open(_path(options), "rb") as file:
-            digest, data = file.read(32), file.read()
-        if digest != _digest(data):
+class Memory:
+    """What is kept from a run for the next one. Made before the document is read."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._began = time.monotonic()
+        self._options = options
+        self._path = f"{os.path.splitext(options.journal)[0]}.unchanged"
+        self._state = _state(options)
+
+    def answer(self) -> int | None:
+        """Print what the last run printed if nothing changed since. Return the exit code, None if a run has to tell."""
+        if self._state is None:
             return None
-        memory = orjson.loads(data)
-        if memory["key"] != _key(options) or memory["journal"] != _looks(options.journal):
-            return None
-        for path, looks in memory["files"].items():
-            if looks != _looks(path):
+        try:
+            with open(self._path, "rb") as file:
+                digest, data = file.read(32), file.read()
+            if digest != _digest(data):
                 return None
-    except (OSError, ValueError):
-        return None
-    return put([memory["text"], f"{time.monotonic() - began:.2f} s\n"])
+            kept = orjson.loads(data)
+            if kept["key"] != self._state.key or kept["journal"] != _looks(self._options.journal):
+                return None
+            for path, looks in kept["files"].items():
+                if looks != _looks(path):
+                    return None
+        except (OSError, ValueError):
+            return None
+        return put([kept["text"], f"{time.monotonic() - self._began:.2f} s\n"])
 
-
-def remember(options: argparse.Namespace, setup: "Setup", console: "Console", report: "Report") -> None:
-    """Keep what a run has looked at and printed, if the next one may do without. Never raises an OSError."""
-    if report.reused < len(report) or not report.ok or console.has_said_more or has_said() or not _is_usual(options):
-        return
-    # TypeError: a path that is no text.
-    with suppress(OSError, TypeError), collector_off():
-        files = _files(setup)
-        if files is None:
+    def keep(self, setup: "Setup", console: "Console", report: "Report") -> None:
+        """Keep what a run has looked at and printed, if the next one may do without. Never raises an OSError."""
+        state = self._state
+        if state is None or report.reused < len(report) or not report.ok or console.has_said_more or has_said():
             return
-        text, _in, _seconds = "\n".join(console.report_lines(report)).rpartition(_IN)
-        journal = _looks(options.journal)
-        data = orjson.dumps({"key": _key(options), "journal": journal, "files": files, "text": text + _IN})
-        beside = f"{_path(options)}.being-written"
-        with open(beside, "wb", opener=_private) as file:
-            file.write(_digest(data) + data)
-        os.replace(beside, _path(options))
+        # TypeError: a path that is no text.
+        with suppress(OSError, TypeError), collector_off():
+            files = _files(setup)
+            # The document may have been edited after it was read.
+            if files is None or _state(self._options) != state:
+                return
+            text, _in, _seconds = "\n".join(console.report_lines(report)).rpartition(_IN)
+            kept = {"key": state.key, "journal": _looks(self._options.journal), "files": files, "text": text + _IN}
+            data = orjson.dumps(kept)
+            beside = f"{self._path}.being-written"
+            with open(beside, "wb", opener=_private) as file:
+                file.write(_digest(data) + data)
+            os.replace(beside, self._path)
+
+
+class _State(NamedTuple):
+    """All that what a run does depends on, but for the files that tasks name.
+
+    ``key``: a digest of it. ``looks``: of the document.
+    """
+
+    key: str
+    looks: list[int]
 
 
 def _files(setup: "Setup") -> Mapping[str, list[int]] | None:
@@ -108,17 +127,19 @@ def _is_usual(options: argparse.Namespace) -> bool:
     return all(getattr(options, name) is None for name in _UNUSUAL)
 
 
-def _path(options: argparse.Namespace) -> str:
-    return f"{os.path.splitext(options.journal)[0]}.unchanged"
-
-
-def _key(options: argparse.Namespace) -> str:
-    """Return a digest of all that what a run does depends on, but for files that tasks name. Raises OSError."""
-    with open(options.file, "rb") as file:
-        document = file.read()
+def _state(options: argparse.Namespace) -> _State | None:
+    """Return what a run depends on, None if it does more than look at files, or that cannot be known."""
+    if not _is_usual(options):
+        return None
     terminals = os.isatty(1), os.isatty(2)
-    given = __version__, os.getcwd(), sorted(vars(options).items()), terminals, sorted(os.environ.items())
-    return blake2b(ascii(given).encode() + document, digest_size=16).hexdigest()
+    try:
+        given = __version__, os.getcwd(), sorted(vars(options).items()), terminals, sorted(os.environ.items())
+        with open(options.file, "rb") as file:
+            looks = _looks(options.file)
+            document = file.read()
+    except OSError:
+        return None
+    return _State(blake2b(ascii(given).encode() + document, digest_size=16).hexdigest(), looks)
 
 
 def _looks(path: str) -> list[int]:

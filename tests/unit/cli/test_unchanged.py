@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fastrun.api import load_graph, set_up
+from fastrun.cli.options import parser, settings_of
+from fastrun.cli.unchanged import Memory
+from fastrun.observers.terminal.console import Console
 from tests.support.documents import write_json
 from tests.support.processes import LIMIT, environment, fastrun
 
@@ -195,3 +201,22 @@ def test_answer_that_cannot_be_printed_in_full_is_told(folder):
         )
     assert result.returncode == 3
     assert result.stderr == b"fastrun: cannot write to standard output: No space left on device\n"
+
+
+def test_document_that_is_edited_during_a_run_is_not_taken_for_the_one_that_ran(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / ANSWER).unlink()
+    options = parser({}).parse(["-u", "--journal", JOURNAL, "tasks.json"])
+    memory = Memory(options)
+    with warnings.catch_warnings(action="error"):
+        setup = set_up(load_graph("tasks.json"), settings_of(options), warnings.warn)
+        console = Console()
+        report = asyncio.run(setup.watched_by([console]).to_end())
+    assert console.close()
+    before = (folder / "tasks.json").read_bytes()
+    for edited in (True, False):
+        (folder / "tasks.json").write_bytes(before + b"\n" * edited)
+        if not edited:
+            memory = Memory(options)
+        memory.keep(setup, console, report)
+        assert (folder / ANSWER).exists() is not edited
