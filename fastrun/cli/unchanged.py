@@ -71,10 +71,11 @@ class Memory:
         with suppress(OSError, TypeError), collector_off():
             files = _files(setup)
             # The document may have been edited after it was read.
-            if files is None or _state(self._options) != state:
+            journal = None if setup.journal is None else setup.journal.closed
+            if files is None or journal is None or _state(self._options) != state:
                 return
             text, _in, _seconds = "\n".join(console.report_lines(report)).rpartition(_IN)
-            kept = {"key": state.key, "journal": _looks(self._options.journal), "files": files, "text": text + _IN}
+            kept = {"key": state.key, "journal": _looks_of(journal), "files": files, "text": text + _IN}
             data = orjson.dumps(kept)
             beside = f"{self._path}.being-written"
             with open(beside, "wb", opener=_private) as file:
@@ -143,7 +144,10 @@ def _state(options: argparse.Namespace) -> _State | None:
 
 
 def _looks(path: str) -> list[int]:
-    found = os.stat(path)
+    return _looks_of(os.stat(path))
+
+
+def _looks_of(found: os.stat_result) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 

@@ -30,6 +30,7 @@ class JournalFile:
     ``failed``: the first error in writing or syncing. After it nothing more is written.
     ``synced``: how many of the records appended here are known to be on the disk. ``append`` returns the number that
     ``synced`` reaches when its record is there.
+    ``closed``: how the file looked when it was closed, None before. Another process may change it after that.
     ``on_error``: called with the error of a failed sync. ``on_synced``: called with the new ``synced`` after each
     successful sync. The syncing thread calls both, and neither may raise.
     """
@@ -40,6 +41,7 @@ class JournalFile:
         self.notes: list[str] = []
         self.failed: OSError | None = None
         self.synced = 0
+        self.closed: os.stat_result | None = None
         self._fd = fd
         self.on_error: Callable[[OSError], None] | None = None
         self.on_synced: Callable[[int], None] | None = None
@@ -182,6 +184,7 @@ class JournalFile:
             self._unsynced.set()
             self._thread.join()
         self._sync()
+        self.closed = os.fstat(self._fd)
         _unlock(self._fd)
         self._fd = -1
 
