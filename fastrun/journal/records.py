@@ -78,14 +78,7 @@ _SHAPES: dict[str, tuple[tuple[str, type | tuple[type, ...]], ...]] = {
     "skip": (("name", str), ("reason", str)),
     "seen": (("files", list),),
     "done": (("counts", dict), ("exit_code", int)),
-    "kept": (
-        ("tasks", int),
-        ("new", list),
-        ("ok", list),
-        ("not_ok", dict),
-        ("outdated", list),
-        ("durations", dict),
-    ),
+    "kept": (("tasks", int), ("new", list), ("ok", list), ("not_ok", dict), ("outdated", list), ("durations", dict)),
 }
 
 
