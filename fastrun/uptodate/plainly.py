@@ -16,7 +16,8 @@ _DOUBTFUL = ("*", "?", "[", "//", "/./", "/../", "/\n", "/.\n", "/..\n", "\n.\n"
 def is_plainly_right(graph: Graph) -> bool:
     """Return whether each path is made by one task at most, on which all tasks that read it depend directly.
 
-    False if that takes more than comparing paths: patterns, folders, dependencies through other tasks.
+    False if that takes more than comparing paths: patterns, folders, absolute paths beside others, dependencies through
+    other tasks.
     """
     tasks = [task for task in map(graph.tasks.__getitem__, graph.special) if task.has_files]
     makers: dict[str, str] = {}
@@ -27,11 +28,15 @@ def is_plainly_right(graph: Graph) -> bool:
         makers.update(dict.fromkeys(made, task.name))
     read = {path for task in tasks for path in _inputs(task)}
     made_at_all = makers.keys()
-    folders = _folders_of([*made_at_all, *read])
-    text = "\n".join(["", *made_at_all, *read, ""])
-    if len(makers) < many or any(part in text for part in _DOUBTFUL) or not made_at_all.isdisjoint(folders):
+    paths = [*made_at_all, *read]
+    text = "\n".join(["", *paths, ""])
+    if text.count("\n") != len(paths) + 1 or any(part in text for part in _DOUBTFUL):
         return False
-    if not read.isdisjoint(folders):
+    if text.count("\n/") not in (0, len(paths)):
+        # Absolute paths may lead to the same files as others.
+        return False
+    folders = _folders_of(paths)
+    if len(makers) < many or not made_at_all.isdisjoint(folders) or not read.isdisjoint(folders):
         return False
     connected = read & made_at_all
     if not connected:

@@ -77,7 +77,8 @@ def test_document_with_a_problem_is_doubted(document):
             task("c", "b", "a", inputs=["z", "x"]),
         ],
         [task("a", outputs=["x/y"]), task("b", "a", inputs=["y"], cwd="x")],
-        [task("a", inputs=["../x"], outputs=["y"], cwd="z"), task("b", inputs=["/x"], outputs=["/y"])],
+        [task("a", inputs=["../x"], outputs=["y"], cwd="z")],
+        [task("a", inputs=["/x"], outputs=["/y"]), task("b", "a", inputs=["y"], cwd="/")],
         [task("a", inputs=["x"], outputs=["x"], depfile=".d/x.d")],
         [task("a", depfile="x.d")],
         [task("a"), task("b", inputs=["x"])],
@@ -95,6 +96,8 @@ def test_usual_documents_are_plainly_right(tasks):
         [task("a", outputs=["x"]), task("b", "a"), task("c", "b", inputs=["x"])],
         [task("a", inputs=["*.c"])],
         [task("a", inputs=["x"]), task("b", inputs=["x/y"])],
+        [task("a", inputs=["x"]), task("b", inputs=["/y"])],
+        [task("a", inputs=["x\ny"])],
     ],
 )
 def test_whatever_takes_more_than_comparing_paths_is_doubted(tasks):
