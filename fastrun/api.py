@@ -173,9 +173,12 @@ def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Grap
             (warn or _warn)(line)
         graph = build(document)
     if any(graph.tasks[number].has_files for number in graph.special):
-        from fastrun.uptodate.problems import check  # few documents need it
+        from fastrun.uptodate.plainly import is_plainly_right  # few documents need it
 
-        check(graph)
+        if not is_plainly_right(graph):
+            from fastrun.uptodate.problems import check  # fewer still
+
+            check(graph)
     return graph
 
 

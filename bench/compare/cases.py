@@ -23,6 +23,7 @@ from bench.compare.contenders import (
 )
 from bench.compare.peers import COMMAND_PEERS, DOCUMENT, find_peer
 from bench.compare.record import Target
+from bench.compare.updates import update_cases
 from bench.compare.workflows.cases import workflow_cases
 from bench.measure import measure
 
@@ -238,6 +239,7 @@ CASES: dict[str, Callable[[Setting], Iterator[Case]]] = {
     "output": output_cases,
     "journal": journal_cases,
     "insight": insight_cases,
+    "update": update_cases,
     "peers": peers_cases,
     "workflows": workflow_cases,
     "growth": growth_cases,

@@ -26,6 +26,7 @@ class Sizes(NamedTuple):
 
     ``loaded``: how many tasks run, then how many the small and the large document have. ``growth``: numbers of
     snippets, then of commands. ``megabytes``: printed by one task alone, then by each of eight.
+    ``objects``, ``headers``: files of a project that is brought up to date; ``compiles``: of one that is compiled.
     ``makespan``: seconds of a workflow's lower bound. ``rounds``: most rounds of a case.
     """
 
@@ -40,6 +41,9 @@ class Sizes(NamedTuple):
     peers: int
     growth: tuple[tuple[int, ...], tuple[int, ...]]
     megabytes: tuple[int, int]
+    objects: int
+    headers: int
+    compiles: int
     makespan: float
     rounds: int
 
@@ -56,6 +60,9 @@ FULL = Sizes(
     peers=300,
     growth=((1_000, 10_000), (100, 1_000)),
     megabytes=(1_000, 100),
+    objects=10_000,
+    headers=1_000,
+    compiles=40,
     makespan=3.0,
     rounds=100,
 )
@@ -71,6 +78,9 @@ QUICK = Sizes(
     peers=20,
     growth=((100, 1_000), (10,)),
     megabytes=(2, 1),
+    objects=20,
+    headers=5,
+    compiles=2,
     makespan=0.1,
     rounds=1,
 )

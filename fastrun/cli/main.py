@@ -65,9 +65,17 @@ def _about_the_document(options: argparse.Namespace) -> Callable[[], int]:
     elif options.list or options.graph is not None or options.explain is not None:
         from fastrun.cli.look.show import show as look
     else:
+        memory = None
+        if options.update:
+            from fastrun.cli.unchanged import Memory
+
+            memory = Memory(options)
+            code = memory.answer()
+            if code is not None:
+                return lambda: code
         from fastrun.cli.run import run
 
-        return partial(run, options)
+        return partial(run, options, memory)
     return starting()(partial(look, options))
 
 

@@ -13,17 +13,21 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import uvloop
 
-from fastrun.api import Prepared, new_run_id, set_up
+from fastrun.api import Prepared, Setup, new_run_id, set_up
 from fastrun.cli.load import journal_error, load, make_journal_folder, say_plan
 from fastrun.cli.options import is_watched, settings_of, shows_times
 from fastrun.cli.say import EXIT_OUTPUT, EXIT_USAGE, leave, refusal_of, say, starting, usage_error
 from fastrun.observers.terminal.console import Console
+from fastrun.outcome import Report
 from fastrun.protocols import Observer
 from fastrun.runner.signals import LAST_WORDS, Signals
+
+if TYPE_CHECKING:
+    from fastrun.cli.unchanged import Memory
 
 _T = TypeVar("_T")
 
@@ -31,10 +35,10 @@ _T = TypeVar("_T")
 _DESCRIPTORS = 16
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run the document. Returns the exit code."""
+def run(options: argparse.Namespace, memory: "Memory | None" = None) -> int:
+    """Run the document. Returns the exit code. ``memory``: keeps what a later run may answer with."""
     with starting():
-        prepared, console, watching = _elsewhere(functools.partial(_prepare, options))
+        prepared, console, watching = _elsewhere(functools.partial(_prepare, options, memory))
     # The graph stays: the collector need not look at a million tasks again and again.
     gc.freeze()
     gc.enable()
@@ -68,7 +72,7 @@ def _elsewhere(function: Callable[[], _T]) -> _T:
     return results[0]
 
 
-def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Observer]]:
+def _prepare(options: argparse.Namespace, memory: "Memory | None") -> tuple[Prepared, Console, list[Observer]]:
     """Load the document and whatever it takes to run it. Raises Exit."""
     graph = load(options)
     out, err = _own_descriptors(options)
@@ -111,9 +115,10 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
         if terminal is not None:
             expected = None if setup.plan is None else setup.plan.seconds
             status = terminal.status(console, expected, None if setup.gates is None else setup.gates.holds_up)
-        # The report, which the console prints, comes last.
+        # The report, which the console prints, is the last that is printed.
+        keepers = [] if memory is None else [_Keeper(memory, setup, console)]
         prepared = setup.watched_by(
-            [*watching, *([] if status is None else [status]), console],
+            [*watching, *([] if status is None else [status]), console, *keepers],
             before_stop=None if status is None else status.leave,
         )
     except BaseException as error:
@@ -125,6 +130,16 @@ def _prepare(options: argparse.Namespace) -> tuple[Prepared, Console, list[Obser
     if setup.plan is not None and options.resume:
         say_plan(graph, setup.plan, options)
     return prepared, console, watching
+
+
+class _Keeper(Observer):
+    """Keeps the answer of a run that found nothing to do."""
+
+    def __init__(self, memory: "Memory", setup: Setup, console: Console) -> None:
+        self._keep = functools.partial(memory.keep, setup, console)
+
+    def run_ended(self, report: Report) -> None:
+        self._keep(report)
 
 
 def _own_descriptors(options: argparse.Namespace) -> tuple[int, int]:

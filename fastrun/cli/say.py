@@ -14,7 +14,8 @@ from typing import NoReturn
 EXIT_USAGE = 2
 EXIT_OUTPUT = 3
 
-# Whether a line for standard error could not be written.
+# Whether a line was printed on standard error, and whether one could not be written there.
+_said = False
 _lost = False
 
 
@@ -55,7 +56,8 @@ def refusal_of(error: BaseException) -> Exit | None:
 
 def say(text: str) -> None:
     """Print a line on standard error."""
-    global _lost
+    global _lost, _said
+    _said = True
     stderr = getattr(sys, "stderr", None)
     try:
         if stderr is None:
@@ -102,6 +104,11 @@ def leave(code: int) -> NoReturn:
 def exit_code(code: int) -> int:
     """Return the exit code, or EXIT_OUTPUT where it would say that all was written and a line was lost."""
     return EXIT_OUTPUT if _lost and code in (0, 1) else code
+
+
+def has_said() -> bool:
+    """Return whether a line was printed on standard error."""
+    return _said
 
 
 def _closed() -> OSError:

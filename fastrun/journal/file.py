@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from fastrun.journal.compact import compact, is_mostly_history
 from fastrun.journal.machine import boot_id, process_start_time
 from fastrun.journal.records import HEAD_LENGTH, JournalError, Recorded, check_head, encode, read_journal
 from fastrun.text import printable
@@ -29,6 +30,7 @@ class JournalFile:
     ``failed``: the first error in writing or syncing. After it nothing more is written.
     ``synced``: how many of the records appended here are known to be on the disk. ``append`` returns the number that
     ``synced`` reaches when its record is there.
+    ``closed``: how the file looked when it was closed, None before. Another process may change it after that.
     ``on_error``: called with the error of a failed sync. ``on_synced``: called with the new ``synced`` after each
     successful sync. The syncing thread calls both, and neither may raise.
     """
@@ -39,6 +41,7 @@ class JournalFile:
         self.notes: list[str] = []
         self.failed: OSError | None = None
         self.synced = 0
+        self.closed: os.stat_result | None = None
         self._fd = fd
         self.on_error: Callable[[OSError], None] | None = None
         self.on_synced: Callable[[int], None] | None = None
@@ -54,37 +57,73 @@ class JournalFile:
     def open(cls, path: str | os.PathLike[str], resume: bool) -> "JournalFile":
         """Open or create a journal, and cut off what a crash left after its last whole record.
 
+        A journal that is mostly history is written anew.
+
         ``resume``: whether a journal that holds runs is accepted, to continue them.
 
         Raises JournalError if another runner uses the journal, if it holds a run and ``resume`` is false, or if the
         file is not a journal. Raises OSError if the file cannot be opened, locked or read.
         """
-        label = printable(os.fspath(path))
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise JournalError("not a regular file")
-            _lock(fd)
-            journal = cls(fd, _read(fd))
-            recorded = journal.recorded
+            return cls._open(path, resume)
+        except JournalError as error:
+            raise JournalError(f"{printable(os.fspath(path))}: {error}") from None
+
+    @classmethod
+    def _open(cls, path: str | os.PathLike[str], resume: bool) -> "JournalFile":
+        journal = cls(_open_locked(path), Recorded())
+        try:
+            recorded = journal.recorded = _read(journal._fd)
             if recorded.runs and not resume:
                 raise JournalError("already holds a run; --resume continues it")
             if recorded.damaged:
-                os.ftruncate(fd, recorded.length)
+                os.ftruncate(journal._fd, recorded.length)
                 many = f"{recorded.damaged} damaged byte{'s' if recorded.damaged > 1 else ''}"
-                journal.notes.append(f"{label}: cut off {many} after the last whole record")
+                journal.notes.append(f"{printable(os.fspath(path))}: cut off {many} after the last whole record")
             if recorded.length:
                 # The records of a killed runner may not be on the disk yet, and this run relies on them.
-                _fdatasync(fd)
+                _fdatasync(journal._fd)
             else:
                 _sync_folder(path)
-        except JournalError as error:
-            os.close(fd)
-            raise JournalError(f"{label}: {error}") from None
+            if is_mostly_history(recorded):
+                journal._write_anew(os.path.realpath(path))
         except BaseException:
-            os.close(fd)
+            os.close(journal._fd)
             raise
         return journal
+
+    def _write_anew(self, path: str) -> None:
+        """Replace the file by one without history. If the system does not allow that, the file stays as it is.
+
+        However this process ends meanwhile, the path leads to the old file or to the new one, and both are whole.
+        Raises OSError if it is not known which of the two a crash of the machine would leave.
+        """
+        data = compact(self.recorded)
+        beside = f"{path}.being-written"
+        try:
+            # A process that was killed here may have left one behind.
+            fd = _open_locked(beside, os.O_NOFOLLOW)
+        except (OSError, JournalError):
+            return
+        try:
+            old = os.fstat(self._fd)
+            os.fchown(fd, old.st_uid, old.st_gid)
+            os.fchmod(fd, stat.S_IMODE(old.st_mode))
+            os.ftruncate(fd, 0)
+            left = memoryview(data)
+            while left:
+                left = left[os.write(fd, left) :]
+            _fdatasync(fd)
+            os.rename(beside, path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(beside)
+            os.close(fd)
+            return
+        _unlock(self._fd)
+        self._fd = fd
+        self.recorded = read_journal(data)
+        _sync_folder(path)
 
     def append(self, record: dict[str, Any]) -> int:
         """Keep a record for the next ``flush``, or drop it once ``failed`` is set. Return its number, see ``synced``.
@@ -145,10 +184,8 @@ class JournalFile:
             self._unsynced.set()
             self._thread.join()
         self._sync()
-        # The lock belongs to the open file. A process forked by a snippet may still have a copy of the descriptor, so
-        # closing ours would not release the lock.
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
-        os.close(self._fd)
+        self.closed = os.fstat(self._fd)
+        _unlock(self._fd)
         self._fd = -1
 
     def abandon(self) -> None:
@@ -203,6 +240,31 @@ class JournalFile:
 def _fdatasync(fd: int) -> None:
     # macOS has no fdatasync.
     getattr(os, "fdatasync", os.fsync)(fd)
+
+
+def _open_locked(path: str | os.PathLike[str], flags: int = 0) -> int:
+    """Open or create a file and lock it. Return its descriptor. Raises JournalError or OSError."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise JournalError("not a regular file")
+            _lock(fd)
+            # The process that had the lock may have replaced the file after it was opened here.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(fd), os.stat(path)):
+                    return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _unlock(fd: int) -> None:
+    # The lock belongs to the open file. A process forked by a snippet may still have a copy of the descriptor, so
+    # closing ours would not release the lock.
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    os.close(fd)
 
 
 def _lock(fd: int) -> None:

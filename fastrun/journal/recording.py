@@ -3,6 +3,7 @@
 Knows tasks by their numbers, and the file. Does not know how a later run uses the records.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -80,6 +81,7 @@ class RunJournal:
 
     def files_seen(self, seen: Mapping[str, Seen]) -> None:
         """Note how files looked, so that no later run need read them."""
+        self._file.recorded.seen.update(seen)
         for record in seen_records(seen):
             self._file.append(record)
 
@@ -111,6 +113,11 @@ class RunJournal:
         self._file.close()
         if self._file.failed is not None:
             raise self._file.failed.with_traceback(None)
+
+    @property
+    def closed(self) -> os.stat_result | None:
+        """Return how the file looked when it was closed, None before."""
+        return self._file.closed
 
     def abandon(self) -> None:
         """Close the file: there was no run."""

@@ -12,9 +12,12 @@ record is always a ``run``. A reader skips kinds that it does not know::
     skip   name, reason
     seen   files
     done   counts, exit_code
+    kept   tasks, new, ok, not_ok, outdated, durations
 
 ``files`` holds ``Facts``, and in ``new`` the versions of files that no record before has: paths and digests. Versions
 are numbered from 0 as they appear. ``seen``: how files looked when they were read, to save reading them again.
+``kept`` says of many tasks what records before it said, see ``compact``: ``tasks`` is their number, a row of ``ok`` is
+a name, a key, a reason, durations, and null or the values of ``Facts``.
 
 A journal does not contain what a task does, and never its environment: both are only part of the hash that is the
 task's key.
@@ -22,9 +25,10 @@ task's key.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
+from functools import cached_property
+from itertools import chain, islice
 from types import NoneType
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -44,8 +48,11 @@ _HEAD = b'{"record":"run",'
 _SUM = 9
 HEAD_LENGTH = _SUM + len(_HEAD)
 
-# Most files in one record: a line of half a megabyte.
-_SEEN_AT_ONCE = 4096
+# Most files or tasks in one record: a line of half a megabyte.
+AT_ONCE = 4096
+
+# Most durations that are kept of a task: those of the last runs in which it was ok.
+_DURATIONS = 5
 
 # Types of the fields of each kind of record. Other fields are allowed.
 _NUMBER_OR_NULL = (int, NoneType)
@@ -71,6 +78,7 @@ _SHAPES: dict[str, tuple[tuple[str, type | tuple[type, ...]], ...]] = {
     "skip": (("name", str), ("reason", str)),
     "seen": (("files", list),),
     "done": (("counts", dict), ("exit_code", int)),
+    "kept": (("tasks", int), ("new", list), ("ok", list), ("not_ok", dict), ("outdated", list), ("durations", dict)),
 }
 
 
@@ -129,11 +137,12 @@ class Recorded:
     what the success had produced.
     ``not_ok``: the status with which a task last ended, where that status is not ok.
     ``outdated``: the names of tasks that were ok and that a later run meant to run again.
-    ``seconds``: how long the task ran when it was last ok.
+    ``durations``: how long the task ran when it was ok, the last five times.
     ``versions``: of files. ``seen``: by path, how files looked when they were read.
     ``unfinished``: the newest start of a task, where it has no end. Older starts of the same task are not kept: the
     run that starts a task again has first ended what was left of it.
     ``length``: bytes up to the end of the last good record. ``damaged``: bytes after them.
+    ``records``: their number; a task of a ``kept`` counts as one. ``looks``: the number of files in all ``seen``.
     """
 
     def __init__(self) -> None:
@@ -142,12 +151,14 @@ class Recorded:
         self.ok: dict[str, Success] = {}
         self.not_ok: dict[str, str] = {}
         self.outdated: set[str] = set()
-        self.seconds: dict[str, float] = {}
+        self.durations: dict[str, list[float]] = {}
         self.versions = Versions()
         self.seen: dict[str, Seen] = {}
         self.unfinished: dict[str, Unfinished] = {}
         self.length = 0
         self.damaged = 0
+        self.records = 0
+        self.looks = 0
         self._kinds: dict[str, Callable[[dict[str, Any]], None]] = {
             "run": self._run,
             "redo": self._redo,
@@ -156,7 +167,13 @@ class Recorded:
             "skip": self._skip,
             "seen": self._see,
             "done": self._done,
+            "kept": self._keep,
         }
+
+    @cached_property
+    def seconds(self) -> dict[str, float]:
+        """How long each task may be expected to run: the median of its durations."""
+        return {name: sorted(found)[len(found) // 2] for name, found in self.durations.items()}
 
     def add(self, record: Any) -> bool:
         """Apply one record. Return False for a record that no fastrun has written.
@@ -179,9 +196,10 @@ class Recorded:
         if apply is not None:
             try:
                 apply(record)
-            except (KeyError, TypeError, ValueError):
+            except (IndexError, KeyError, TypeError, ValueError):
                 # What is in a list or an object has the wrong shape.
                 return False
+        self.records += 1
         return True
 
     def _run(self, record: dict[str, Any]) -> None:
@@ -197,16 +215,20 @@ class Recorded:
 
     def _see(self, record: dict[str, Any]) -> None:
         self.seen.update([(path, Seen._make(looks)) for path, *looks in record["files"]])
+        self.looks += len(record["files"])
 
     def _facts(self, files: dict[str, Any]) -> Facts:
         """Return the facts in an end. Raises KeyError, TypeError or ValueError for a wrong shape."""
-        versions = self.versions
-        versions.list += [(path, digest) for path, digest in files["new"]]
+        self.versions.list += [(path, digest) for path, digest in files["new"]]
         facts = Facts._make([files[field] for field in Facts._fields])
-        numbers = [*facts.inputs, *facts.found, *facts.outputs]
-        if numbers and not 0 <= min(numbers) <= max(numbers) < len(versions.list):
-            raise ValueError("no such version")
+        self._check([facts])
         return facts
+
+    def _check(self, facts: Iterable[Facts]) -> None:
+        """Raise ValueError if facts refer to versions that there are not."""
+        numbers = [*chain.from_iterable(chain(*found[:3]) for found in facts)]
+        if numbers and not 0 <= min(numbers) <= max(numbers) < len(self.versions.list):
+            raise ValueError("no such version")
 
     def _done(self, record: dict[str, Any]) -> None:
         self.exit_code = record["exit_code"]
@@ -228,10 +250,25 @@ class Recorded:
             files = record.get("files")
             facts = None if files is None else self._facts(files)
             self.ok[name] = Success(record["key"], record["reason"], record["seconds"], facts)
-            self.seconds[name] = record["seconds"]
+            self.durations[name] = [*self.durations.get(name, ()), record["seconds"]][-_DURATIONS:]
             self.not_ok.pop(name, None)
         else:
             self.not_ok[name] = record["status"]
+
+    def _keep(self, record: dict[str, Any]) -> None:
+        self.versions.list += [(path, digest) for path, digest in record["new"]]
+        ok = {
+            name: Success(key, reason, durations[-1], None if files is None else Facts._make(files))
+            for name, key, reason, durations, files in record["ok"]
+        }
+        self._check(success.facts for success in ok.values() if success.facts is not None)
+        self.ok.update(ok)
+        self.durations.update((row[0], row[3]) for row in record["ok"])
+        self.durations.update(record["durations"])
+        self.not_ok.update(record["not_ok"])
+        self.outdated.update(record["outdated"])
+        # The record itself counts as one.
+        self.records += record["tasks"] - 1
 
 
 def read_journal(data: bytes) -> Recorded:
@@ -309,7 +346,7 @@ def files_field(made: Made, versions: Versions) -> dict[str, Any]:
 def seen_records(seen: Mapping[str, Seen]) -> Iterator[dict[str, Any]]:
     """Yield the records of how files looked, each of a bounded size."""
     rows = iter(seen.items())
-    while files := [(path, *looks) for path, looks in islice(rows, _SEEN_AT_ONCE)]:
+    while files := [(path, *looks) for path, looks in islice(rows, AT_ONCE)]:
         yield {"record": "seen", "files": files}
 
 

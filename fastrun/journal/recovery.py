@@ -22,7 +22,6 @@ from fastrun.plan.selection import matching
 from fastrun.settings import RunSettings
 from fastrun.text import printable
 from fastrun.uptodate.facts import Facts
-from fastrun.uptodate.problems import check_inputs
 
 if TYPE_CHECKING:
     from fastrun.uptodate.examiner import Examiner
@@ -54,9 +53,10 @@ def begin(graph: Graph, path: str, settings: RunSettings, run_id: str, warn: Cal
             recorded = file.recorded
             _end_survivors(recorded, printable(path), warn)
             keys = task_keys(graph)
-            graph.rank_by(recorded.seconds)
             examiner = _examiner(graph, recorded)
             plan = _plan(graph, keys, recorded, forced, settings, examiner)
+            if plan.why or plan.undecided:
+                graph.rank_by(plan.seconds)
             journal = RunJournal(file, graph.tasks, keys, durable=settings.durable)
             redone = [graph.tasks[number].name for number in plan.redone]
             journal.begin(run_id, [*redone, *(name for name in outdated(graph, plan) if name in recorded.ok)])
@@ -169,7 +169,11 @@ def _plan(
 
     is_up_to_date = Glance(examiner).is_up_to_date
     plan = make_plan(graph, keys, recorded, forced, update=settings.update, is_up_to_date=is_up_to_date)
-    check_inputs(graph, sorted([*plan.why, *plan.undecided]))
+    running = sorted([*plan.why, *plan.undecided])
+    if running:
+        from fastrun.uptodate.problems import check_inputs
+
+        check_inputs(graph, running)
     return plan
 
 

@@ -52,16 +52,28 @@ class Contents:
 
     def known(self, path: str) -> str | None:
         """Return the digest of what is at a path, None if a file has to be read for it."""
-        full = self.full(path)
+        full = path if path[0] == "/" else self.folder + path
         try:
             found = os.stat(full)
         except (OSError, ValueError):
             return self._without_target(full)
-        mode = found.st_mode
-        if not stat.S_ISREG(mode):
-            return self._special(full, mode)
         seen = self.news.get(path) or self._seen.get(path)
-        return seen.digest if seen is not None and seen[:4] == _looks(found) else None
+        # Only regular files are seen, and an inode that looks the same is one still.
+        if (
+            seen is not None
+            and seen.mtime == found.st_mtime_ns
+            and seen.ctime == found.st_ctime_ns
+            and seen.size == found.st_size
+            and seen.inode == found.st_ino
+        ):
+            return seen.digest
+        mode = found.st_mode
+        return None if stat.S_ISREG(mode) else self._special(full, mode)
+
+    def looks(self, path: str, digest: str) -> list[int] | None:
+        """Return how a file looked when this digest was that of its content, None if that is not known."""
+        seen = self.news.get(path) or self._seen.get(path)
+        return list(seen[:4]) if seen is not None and seen.digest == digest else None
 
     def digest(self, path: str) -> str:
         """Return the digest of what is at a path, reading it if need be."""

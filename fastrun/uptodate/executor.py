@@ -23,7 +23,6 @@ from fastrun.protocols import Chain, Events, Executor
 from fastrun.uptodate.contents import Contents
 from fastrun.uptodate.examiner import Examiner, Look, Wrong, shown
 from fastrun.uptodate.facts import Made, Seen, Versions
-from fastrun.uptodate.problems import check_inputs
 
 _T = TypeVar("_T")
 
@@ -69,6 +68,8 @@ def unrecorded(graph: Graph) -> Decisions:
 
     Raises SpecError for inputs that are missing.
     """
+    from fastrun.uptodate.problems import check_inputs  # an --update that finds all up to date does not need it
+
     check_inputs(graph, range(len(graph)))
     examiner = Examiner(Contents({}, os.getcwd()), Versions(), lambda _: None)
     return Decisions(graph.tasks, examiner, (), {}, lambda _: (), Cause.UP_TO_DATE, None)

@@ -3,12 +3,14 @@
 Reads no file. Knows what the examiner knows.
 """
 
-from itertools import chain
-
 from fastrun.document.task import Task
 from fastrun.uptodate.contents import FOLDER
 from fastrun.uptodate.declared import covers, declared, is_pattern
 from fastrun.uptodate.examiner import Examiner
+
+# What a quick look finds of a version: not looked at yet, not what is there, there but perhaps not all that its
+# declaration stands for, there.
+_UNKNOWN, _OTHER, _OPEN, _THERE = range(4)
 
 
 class Glance:
@@ -16,10 +18,12 @@ class Glance:
 
     def __init__(self, examiner: Examiner) -> None:
         self._examiner = examiner
+        self._contents = examiner.contents
         self._versions = examiner.versions.list
-        # By version, whether it is what is there; None if that is not known yet.
-        self._current: list[bool | None] = [None] * len(self._versions)
+        self._states = bytearray(len(self._versions))
         self._known: dict[str, str | None] = {}
+        text = "\n".join(path for path, _ in self._versions)
+        self._has_patterns = is_pattern(text)
 
     def is_up_to_date(self, task: Task) -> bool:
         """Return whether a task is up to date for sure. If not, ``look`` tells more."""
@@ -27,30 +31,37 @@ class Glance:
         facts = examiner.facts(task.name)
         if facts is None or facts.changed:
             return False
-        current = self._current
-        for number in chain(facts.inputs, facts.found, facts.outputs):
-            holds = current[number]
-            if not (self._look_at(number) if holds is None else holds):
-                return False
+        states, versions = self._states, self._versions
+        least = _THERE
+        for numbers in facts[:3]:
+            for number in numbers:
+                state = states[number] or self._look_at(number)
+                if state < least:
+                    if state == _OTHER:
+                        return False
+                    least = state
         if (task.env_inputs or facts.variables) and examiner.variables(task) != facts.variables:
             return False
-        what = declared(task, examiner.contents.folder)
-        versions = self._versions
-        inputs = [versions[number] for number in facts.inputs]
-        listed = [path for path, _ in inputs]
-        # What is in folders and fits patterns may be more than it was.
-        open_ended = any(map(is_pattern, what.inputs)) or any(digest.startswith(FOLDER) for _, digest in inputs)
-        if (open_ended or listed != list(what.inputs)) and set(listed) != set(examiner.inputs(what)):
-            return False
+        listed = [versions[number][0] for number in facts.inputs]
         made = [versions[number][0] for number in facts.outputs]
+        if least == _THERE and task.cwd is None and listed == task.inputs and made == task.outputs:
+            return True
+        what = declared(task, examiner.contents.folder)
+        # What is in folders and fits patterns may be more than it was.
+        if (least == _OPEN or listed != list(what.inputs)) and set(listed) != set(examiner.inputs(what)):
+            return False
         if made == list(what.outputs):
             return True
         return all(any(covers(declaration, path) for path in made) for declaration in what.outputs)
 
-    def _look_at(self, number: int) -> bool:
+    def _look_at(self, number: int) -> int:
         path, digest = self._versions[number]
         known = self._known
-        if path not in known:
-            known[path] = self._examiner.contents.known(path)
-        holds = self._current[number] = known[path] == digest
-        return holds
+        found = known[path] if path in known else known.setdefault(path, self._contents.known(path))
+        state = _THERE
+        if found != digest:
+            state = _OTHER
+        elif digest.startswith(FOLDER) or (self._has_patterns and is_pattern(path)):
+            state = _OPEN
+        self._states[number] = state
+        return state

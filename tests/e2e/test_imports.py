@@ -67,7 +67,19 @@ def test_a_plain_run_imports_two_packages(tmp_path):
         "fastrun.observers.files",
     }
     others = {"fastrun.cli.look", "fastrun.plan.selection", "fastrun.journal", "fastrun.cluster"}
+    others |= {"fastrun.cli.unchanged", "fastrun.uptodate"}
     assert not loaded & (watching | others)
+
+
+def test_where_nothing_changed_no_loop_and_no_document_is_loaded(tmp_path):
+    tasks = write_json(tmp_path, {"tasks": [{**exec_("a", "true"), "inputs": ["tasks.json"]}]})
+    code = (
+        f"import os, fastrun.cli.main; os.chdir({os.fspath(tmp_path)!r}); fastrun.cli.main.main(['-u', {tasks.name!r}])"
+    )
+    heavy = {"asyncio", "uvloop", "fastrun.api", "fastrun.cli.run", "fastrun.document.parse", "fastrun.journal"}
+    for _ in range(2):
+        assert _loaded_by(code) >= heavy
+    assert not _loaded_by(code) & heavy
 
 
 def test_a_run_without_a_journal_does_not_load_it(tmp_path):

@@ -45,7 +45,7 @@ def write_some(journal: JournalFile) -> None:
 
 
 # Fields of ``Recorded`` that are about tasks, without those about the file.
-SAID = ("runs", "exit_code", "ok", "not_ok", "seconds", "unfinished")
+SAID = ("runs", "exit_code", "ok", "not_ok", "durations", "unfinished")
 
 
 def said(data: bytes) -> dict[str, Any]:

@@ -20,7 +20,7 @@ KNOWS_DEPENDENCIES = True
 
 def version() -> str:
     """Return what ``ninja --version`` prints."""
-    result = subprocess.run([_find(), "--version"], capture_output=True, text=True, timeout=10, check=True)
+    result = subprocess.run([find(), "--version"], capture_output=True, text=True, timeout=10, check=True)
     return result.stdout.strip()
 
 
@@ -41,10 +41,10 @@ def command(folder: str, jobs: int) -> list[str]:
     """Return the arguments that run the build file, after removing the log of the previous run."""
     with suppress(FileNotFoundError):
         os.unlink(os.path.join(folder, ".ninja_log"))
-    return [_find(), "-C", folder, "-j", str(jobs)]
+    return [find(), "-C", folder, "-j", str(jobs)]
 
 
-def _find() -> str:
+def find() -> str:
     """Return the path of ninja: beside this interpreter, where the PyPI package puts it, or on the path."""
     found = shutil.which("ninja", path=os.path.dirname(sys.executable)) or shutil.which("ninja")
     if found is None:

@@ -101,6 +101,8 @@ class Console(Observer):
         # Tasks that did not end well: in quiet mode processes that they left behind may still print.
         self._failed_tasks: set[int] = set()
         self._complete = False
+        # Whether a line of fastrun's own was printed on standard error.
+        self.has_said_more = False
 
     @property
     def congested(self) -> bool:
@@ -226,7 +228,7 @@ class Console(Observer):
             self._put_section(lambda: self._failure_lines(report))
             if self._times is not None:
                 self._put_section(self._times)
-        lines = self._report_lines(report)
+        lines = self.report_lines(report)
         while batch := "\n".join(islice(lines, _LINES_AT_ONCE)):
             self._put_line(f"{batch}\n".encode())
             self._flush()
@@ -251,7 +253,8 @@ class Console(Observer):
         reused = Reused(self._tasks, report) if report.reused else None
         return failure_lines(failures, more, self._skips, self._location or (lambda _: ""), reused)
 
-    def _report_lines(self, report: Report) -> Iterator[str]:
+    def report_lines(self, report: Report) -> Iterator[str]:
+        """Yield the lines of the report, without what is said of failures and times."""
         yield "Report:"
         labels = {status: f"{status.label:<8}" for status in Status}
         if self._color:
@@ -274,6 +277,7 @@ class Console(Observer):
 
     def note(self, text: str) -> None:
         """Print a line of fastrun's own on standard error."""
+        self.has_said_more = True
         self._put((STDERR, f"fastrun: {printable(text)}\n".encode()))
 
     def close(self, timeout: float | None = None) -> bool:
