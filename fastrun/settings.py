@@ -14,6 +14,9 @@ JOBSERVERS = ("auto", "fifo", "pipe")
 # Where snippets run that do not say so themselves: in a thread of the run's process, or in a process of their own.
 EVAL_WHERES = ("thread", "process")
 
+# The folder for journals that no option names, beside the document.
+JOURNALS = ".fastrun"
+
 # Most seconds that may be given: 31 years. A number beyond is a slip.
 _MOST_SECONDS = 1e9
 

@@ -8,10 +8,11 @@ import os
 from typing import TYPE_CHECKING
 
 from fastrun.api import load_graph
-from fastrun.cli.options import JOURNALS, settings_of
+from fastrun.cli.options import settings_of
 from fastrun.cli.say import EXIT_USAGE, Exit, say, usage_error
 from fastrun.document.problems import SpecError
 from fastrun.plan.graph import Graph
+from fastrun.settings import JOURNALS
 from fastrun.text import printable
 
 if TYPE_CHECKING:
@@ -54,11 +55,13 @@ def journal_error(options: argparse.Namespace, error: OSError | ValueError) -> E
 def make_journal_folder(options: argparse.Namespace) -> None:
     """Make the folder of a journal that no option names. Git passes over it, as over the caches of other tools."""
     folder = os.path.dirname(options.journal or "")
-    if not options.update or os.path.basename(folder) != JOURNALS or os.path.isdir(folder):
+    ignored = os.path.join(folder, ".gitignore")
+    if not options.update or os.path.basename(folder) != JOURNALS or os.path.exists(ignored):
         return
     try:
-        os.mkdir(folder)
-        with open(os.path.join(folder, ".gitignore"), "w", encoding="ascii") as file:
+        # Another run may make it too.
+        os.makedirs(folder, exist_ok=True)
+        with open(ignored, "w", encoding="ascii") as file:
             file.write("*\n")
     except OSError as error:
         raise usage_error(f"{folder}: {error.strerror}") from None

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from fastrun.cli.options import JOURNALS, LOOKING, WRITING, parser
+from fastrun.cli.options import LOOKING, WRITING, parser
 from fastrun.cli.parser import Parser
 from fastrun.cli.say import Exit, exit_code, say, starting, usage_error
+from fastrun.settings import JOURNALS
 from fastrun.text import printable
 
 

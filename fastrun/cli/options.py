@@ -20,9 +20,6 @@ WRITING = ("json", "trace", "junit", "html")
 # The options that print something about the document, instead of running it.
 LOOKING = ("dry_run", "list", "graph", "explain", "what_if")
 
-# The folder for journals that no option names, beside the document.
-JOURNALS = ".fastrun"
-
 # What there is a schema of.
 SCHEMAS = ("document", "events")
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from fastrun import __version__
-from fastrun.cli.options import JOURNALS, is_watched
+from fastrun.cli.options import is_watched
 from fastrun.cli.say import has_said, put
 from fastrun.collector import collector_off
+from fastrun.settings import JOURNALS
 
 if TYPE_CHECKING:
     from fastrun.api import Setup

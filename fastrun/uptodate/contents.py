@@ -3,6 +3,7 @@
 Knows the file system. Does not know tasks.
 """
 
+import errno
 import os
 import stat
 import time
@@ -10,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 
-from fastrun.uptodate.declared import is_pattern
+from fastrun.settings import JOURNALS
+from fastrun.uptodate.declared import Pattern, folders_around, is_pattern
 from fastrun.uptodate.facts import Seen, Version
 
 # The digest of a path at which there is nothing.
@@ -44,7 +46,12 @@ class Contents:
         """``seen``: by path, what is known from earlier runs. ``folder``: what paths are relative to, absolute."""
         self._seen = seen
         self.folder = f"{folder}/"
+        self._stopped = False
         self.news: dict[str, Seen] = {}
+
+    def stop(self) -> None:
+        """Read no more: nobody waits for it."""
+        self._stopped = True
 
     def full(self, path: str) -> str:
         """Return the absolute path: a snippet may change the working directory."""
@@ -90,7 +97,7 @@ class Contents:
             return UNREADABLE
         try:
             looks = _looks(os.fstat(descriptor))
-            digest = _digest(descriptor)
+            digest = self._read(descriptor)
             if looks == _looks(os.fstat(descriptor)) and _last_change(looks, now) < now:
                 self.news[path] = Seen(*looks, digest)
             else:
@@ -101,13 +108,29 @@ class Contents:
             os.close(descriptor)
         return digest
 
+    def _read(self, descriptor: int) -> str:
+        content = blake2b(digest_size=16)
+        while piece := os.read(descriptor, _PIECE):
+            if self._stopped:
+                raise InterruptedError
+            content.update(piece)
+        return content.hexdigest()
+
+    def text(self, path: str) -> str:
+        """Return what is in a file. Raises OSError, also for what is no file: a pipe might never end."""
+        full = self.full(path)
+        if not stat.S_ISREG(os.stat(full).st_mode):
+            raise OSError(errno.EINVAL, "not a file")
+        with open(full, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return file.read()
+
     def written_at(self, path: str) -> int:
-        """Return when a file was last written, in nanoseconds since 1970; 0 for a folder, or if there is nothing."""
+        """Return when a file was last written, in nanoseconds since 1970; 0 for what is no file."""
         try:
             found = os.stat(self.full(path))
         except (OSError, ValueError):
             return 0
-        return 0 if stat.S_ISDIR(found.st_mode) else found.st_mtime_ns
+        return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else 0
 
     def changed_since(self, path: str, time_: int) -> bool:
         """Return whether what is at a path may have changed since a time, see ``kernel_time``."""
@@ -120,42 +143,67 @@ class Contents:
         """Return paths with their digests."""
         return [(path, self.digest(path)) for path in paths]
 
-    def expand(self, declarations: Iterable[str]) -> list[str]:
-        """Return the paths that declarations stand for, each once: files, and folders with all that is in them."""
+    def expand(self, declarations: Iterable[str], memory: dict[str, list[str]] | None = None) -> list[str]:
+        """Return the paths that declarations stand for, each once: files, and folders with all that is in them.
+
+        ``memory``: keeps what each declaration stands for, as long as nothing changes.
+        """
+        memory = {} if memory is None else memory
         found: dict[str, None] = {}
         for declaration in declarations:
-            if is_pattern(declaration):
-                found.update(dict.fromkeys(self._fitting(declaration)))
-            else:
-                found[declaration] = None
-                if os.path.isdir(self.full(declaration)):
-                    found.update(dict.fromkeys(self._inside(declaration)))
+            if declaration not in memory:
+                memory[declaration] = list(self._paths(declaration))
+            found.update(dict.fromkeys(memory[declaration]))
         return list(found)
 
-    def _fitting(self, pattern: str) -> Iterator[str]:
-        """Yield the files that fit a pattern, sorted."""
-        from glob import glob  # few documents have patterns
+    def _paths(self, declaration: str) -> Iterator[str]:
+        """Yield the paths that a declaration stands for, perhaps with repetitions."""
+        if is_pattern(declaration):
+            yield from self._fitting(declaration)
+            if not os.path.lexists(self.full(declaration)):
+                return
+        yield declaration
+        if os.path.isdir(self.full(declaration)):
+            yield from self._inside(declaration)
 
-        for path in sorted(glob(pattern, root_dir=self.folder, recursive=True)):
-            if not os.path.isdir(self.full(path)):
-                yield path
+    def _fitting(self, declaration: str) -> Iterator[str]:
+        """Yield all that fits a pattern and is no folder."""
+        pattern = Pattern(declaration)
+        folders = [pattern.beginning]
+        while folders:
+            folder, positions = folders.pop()
+            for entry in self._entries(folder or "."):
+                path = f"{folder}{entry.name}"
+                is_folder = entry.is_dir(follow_symlinks=False)
+                goes_on = True
+                if entry.is_symlink() and os.path.isdir(entry.path):
+                    is_folder, goes_on = True, not _leads_round(entry.path)
+                after = pattern.after(positions, entry.name, any_folder=goes_on)
+                if is_folder and after:
+                    folders.append((f"{path}/", after))
+                elif pattern.is_end(after):
+                    yield path
 
     def _inside(self, folder: str) -> Iterator[str]:
-        """Yield all that is in a folder and its folders, sorted. Links to folders are not followed."""
-        folders = [folder]
+        """Yield all that is in a folder and its folders, but for journals. Links to folders are not followed."""
+        folders = ["" if folder == "." else f"{folder}/"]
         while folders:
             folder = folders.pop()
-            try:
-                with os.scandir(self.full(folder)) as entries:
-                    inside = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
-            except OSError:
-                # Gone meanwhile, or closed to this user: its path tells.
-                continue
-            for name, is_folder in inside:
-                path = name if folder == "." else f"{folder}/{name}"
+            for entry in self._entries(folder or "."):
+                if entry.name == JOURNALS:
+                    continue
+                path = f"{folder}{entry.name}"
                 yield path
-                if is_folder:
-                    folders.append(path)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{path}/")
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        """Return what is in a folder, sorted. Nothing is in a folder that is gone meanwhile, or closed to this user."""
+        try:
+            with os.scandir(self.full(folder)) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except (OSError, ValueError):
+            return []
 
     def _without_target(self, full: str) -> str:
         """Return the digest of a path that leads to no file: a link that leads nowhere is not nothing."""
@@ -172,15 +220,14 @@ class Contents:
         return FOLDER
 
 
+def _leads_round(link: str) -> bool:
+    """Return whether a link to a folder, by its absolute path, lies in that folder, perhaps by way of other links."""
+    target = os.path.join(os.path.realpath(link), "")
+    return any(os.path.join(os.path.realpath(folder), "").startswith(target) for folder in folders_around(link))
+
+
 def _looks(found: os.stat_result) -> tuple[int, int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
-
-
-def _digest(descriptor: int) -> str:
-    content = blake2b(digest_size=16)
-    while piece := os.read(descriptor, _PIECE):
-        content.update(piece)
-    return content.hexdigest()
 
 
 def kernel_time() -> int:
