@@ -8,18 +8,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import chain
+from time import monotonic
 from typing import NamedTuple
 
 from fastrun.document.task import Task
 from fastrun.outcome import Cause
 from fastrun.text import printable
 from fastrun.uptodate.contents import ABSENT, UNREADABLE, Contents, kernel_time
-from fastrun.uptodate.declared import Declared, covers, declared, is_pattern, path_from, values
+from fastrun.uptodate.declared import Declared, coverage, declared, is_pattern, path_from, values, without_paths
 from fastrun.uptodate.depfile import DepfileError, prerequisites
 from fastrun.uptodate.facts import Facts, Made, Version, Versions
 
 # Most columns of the path in a sentence.
 _COLUMNS = 120
+
+# What has become of a file, by its digest.
+_CHANGES = {ABSENT: "is gone", UNREADABLE: "cannot be read"}
 
 
 class Look(NamedTuple):
@@ -27,7 +31,8 @@ class Look(NamedTuple):
 
     ``difference``: the first one to what is recorded, empty if there is none: then the task is up to date.
     ``missing``: a declared input that is not there, or an empty text. ``inputs``, ``found``: as in ``Facts``, but as
-    versions. ``times``: by path, when they were last written. ``time``: of the look, see ``kernel_time``.
+    versions. ``times``: by path, when they were last written. ``time``: of the look, see ``kernel_time``, and ``began``
+    by the monotonic clock.
     """
 
     difference: str
@@ -37,6 +42,7 @@ class Look(NamedTuple):
     variables: dict[str, str | None]
     times: dict[str, int]
     time: int
+    began: float
 
 
 class Wrong(NamedTuple):
@@ -61,15 +67,15 @@ class Examiner:
         self.versions = versions
         self.facts = facts
         self._environ = dict(environ)
-        # By path, the digests of what tasks have made in this run.
-        self._made: dict[str, str] = {}
+        # By absolute path, the digests of what tasks have made in this run, and when that was seen.
+        self._made: dict[str, tuple[str, float]] = {}
 
     def look(self, task: Task, is_remade: Callable[[str], bool] = lambda _: False) -> Look:
         """Look at all that a task reads, and compare it with what is recorded.
 
         ``is_remade``: whether a file is made anew before the task starts, so that it makes no difference now.
         """
-        time = kernel_time()
+        time, began = kernel_time(), monotonic()
         what = declared(task, self.contents.folder)
         paths = self.inputs(what)
         # Before they are read.
@@ -79,18 +85,18 @@ class Examiner:
         variables = self.variables(task)
         facts = self.facts(task.name)
         if facts is None:
-            return Look("not recorded", missing, inputs, [], variables, times, time)
+            return Look("not recorded", missing, inputs, [], variables, times, time, began)
         paths = [path for path, _ in self.versions.of(facts.found)]
         times.update((path, self.contents.written_at(path)) for path in paths)
         found = self.contents.versions(paths)
         differences = self._differences(facts, what, inputs, found, variables)
         difference = next((text for path, text in differences if not path or not is_remade(path)), "")
-        return Look(difference, missing, inputs, found, variables, times, time)
+        return Look(difference, missing, inputs, found, variables, times, time, began)
 
     def make_folders(self, task: Task) -> None:
         """Make the folders of what a task makes, as ninja does. If that fails, the task fails by itself."""
         what = declared(task, self.contents.folder)
-        for path in (*what.outputs, *([] if what.depfile is None else [what.depfile])):
+        for path in what.made:
             if not is_pattern(path):
                 with suppress(OSError, ValueError):
                     os.makedirs(os.path.dirname(self.contents.full(path)), exist_ok=True)
@@ -106,26 +112,27 @@ class Examiner:
                 text = error.strerror if isinstance(error, OSError) else str(error)
                 separator = ": " if isinstance(error, OSError) else ":"
                 return Wrong(Cause.DEPFILE, f"{shown(what.depfile)}{separator}{text}")
-        outputs = self.contents.expand(what.outputs)
-        for declaration in what.outputs:
-            if not self._is_made(declaration, outputs):
-                return Wrong(Cause.NO_OUTPUT, shown(declaration))
+        outputs = [path for path in self.contents.expand(what.outputs) if os.path.lexists(self.contents.full(path))]
+        not_made = next(without_paths(what.outputs, outputs), None)
+        if not_made is not None:
+            return Wrong(Cause.NO_OUTPUT, shown(not_made))
         if look is None:
             return None
-        before = dict(look.inputs)
-        found = [path for path in found if path not in before and not any(covers(own, path) for own in what.outputs)]
-        versions = self.contents.versions(found)
+        known, is_own = dict(look.inputs), coverage(what.made)
+        versions = self.contents.versions(path for path in found if path not in known and not is_own(path))
         changed = self._changed_meanwhile(what, look, versions)
         made = self.contents.versions(outputs)
-        self._made.update(made)
+        now = monotonic()
+        self._made.update((self.contents.full(path), (digest, now)) for path, digest in made)
         return Made(look.inputs, versions, made, look.variables, changed)
 
-    def inputs(self, what: Declared) -> list[str]:
-        """Return the paths of the declared inputs. What the task makes itself is not one of them."""
-        paths = self.contents.expand(what.inputs)
-        if paths == list(what.inputs) and not set(paths) & set(what.outputs):
-            return paths
-        return [path for path in paths if not any(covers(own, path) for own in what.outputs)]
+    def inputs(self, what: Declared, memory: dict[str, list[str]] | None = None) -> list[str]:
+        """Return the paths of the declared inputs. What the task makes itself is not one of them.
+
+        ``memory``: see ``Contents.expand``.
+        """
+        is_own = coverage(what.made)
+        return [path for path in self.contents.expand(what.inputs, memory) if not is_own(path)]
 
     def variables(self, task: Task) -> dict[str, str | None]:
         """Return the digests of a task's ``env_inputs``, None for a variable that is not set."""
@@ -136,14 +143,8 @@ class Examiner:
         }
 
     def _prerequisites(self, depfile: str, cwd: str | None) -> list[str]:
-        with open(self.contents.full(depfile), encoding="utf-8", errors="surrogateescape") as file:
-            names = prerequisites(file.read())
+        names = prerequisites(self.contents.text(depfile))
         return list(dict.fromkeys(path_from(cwd, name, self.contents.folder) for name in names))
-
-    def _is_made(self, declaration: str, outputs: Iterable[str]) -> bool:
-        if is_pattern(declaration):
-            return any(covers(declaration, path) for path in outputs)
-        return os.path.lexists(self.contents.full(declaration))
 
     def _changed_meanwhile(self, what: Declared, look: Look, found: Iterable[Version]) -> str:
         """Return an input that changed while the task ran, or an empty text."""
@@ -157,13 +158,19 @@ class Examiner:
             if path in look.times:
                 # The same content may be that of a file that changed and was changed back.
                 changed = digest != before[path] or self.contents.written_at(path) != look.times[path]
-            elif path in self._made:
-                changed = digest != self._made[path]
             else:
-                changed = digest != ABSENT and self.contents.changed_since(path, look.time)
+                changed = self._is_newer(path, digest, look)
             if changed:
                 return path
         return ""
+
+    def _is_newer(self, path: str, digest: str, look: Look) -> bool:
+        """Return whether a file that only a depfile names may have changed since a look."""
+        made, at = self._made.get(self.contents.full(path), (None, 0.0))
+        if made is not None and at <= look.began:
+            # By a task that had ended by then, be it only just.
+            return digest != made
+        return digest != ABSENT and self.contents.changed_since(path, look.time)
 
     def _differences(
         self,
@@ -191,10 +198,9 @@ class Examiner:
         for path, digest in chain(before.items(), self.versions.of([*facts.found, *facts.outputs])):
             current = now[path] if path in now else self.contents.digest(path)
             if current != digest or current == UNREADABLE:
-                yield path, f"{shown(path)} {'is gone' if current == ABSENT else 'changed'}"
+                yield path, f"{shown(path)} {_CHANGES.get(current, 'changed')}"
         made = [path for path, _ in self.versions.of(facts.outputs)]
-        new = (declaration for declaration in what.outputs if not any(covers(declaration, path) for path in made))
-        yield from (("", f"{shown(declaration)} is a new output") for declaration in new)
+        yield from (("", f"{shown(new)} is a new output") for new in without_paths(what.outputs, made))
 
 
 def shown(path: str) -> str:

@@ -5,7 +5,7 @@ Reads no file. Knows what the examiner knows.
 
 from fastrun.document.task import Task
 from fastrun.uptodate.contents import FOLDER
-from fastrun.uptodate.declared import covers, declared, is_pattern
+from fastrun.uptodate.declared import declared, is_pattern, without_paths
 from fastrun.uptodate.examiner import Examiner
 
 # What a quick look finds of a version: not looked at yet, not what is there, there but perhaps not all that its
@@ -24,6 +24,8 @@ class Glance:
         self._known: dict[str, str | None] = {}
         text = "\n".join(path for path, _ in self._versions)
         self._has_patterns = is_pattern(text)
+        # By declaration, the paths that it stands for.
+        self._expanded: dict[str, list[str]] = {}
 
     def is_up_to_date(self, task: Task) -> bool:
         """Return whether a task is up to date for sure. If not, ``look`` tells more."""
@@ -47,12 +49,13 @@ class Glance:
         if least == _THERE and task.cwd is None and listed == task.inputs and made == task.outputs:
             return True
         what = declared(task, examiner.contents.folder)
-        # What is in folders and fits patterns may be more than it was.
-        if (least == _OPEN or listed != list(what.inputs)) and set(listed) != set(examiner.inputs(what)):
-            return False
-        if made == list(what.outputs):
+        # What is in folders and fits patterns may be more than it was, and the declarations may be others.
+        same = listed == list(what.inputs) and made == list(what.outputs)
+        if same and least == _THERE:
             return True
-        return all(any(covers(declaration, path) for path in made) for declaration in what.outputs)
+        if set(listed) != set(examiner.inputs(what, self._expanded)):
+            return False
+        return same or next(without_paths(what.outputs, made), None) is None
 
     def _look_at(self, number: int) -> int:
         path, digest = self._versions[number]
