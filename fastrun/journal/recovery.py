@@ -121,7 +121,7 @@ def _decide(graph: Graph, plan: Plan, examiner: "Examiner") -> None:
     dependencies = _dependencies(graph)
 
     def is_remade(path: str) -> bool:
-        return any(maker in why for maker in makers.of(path))
+        return any(maker.number in why for maker in makers.of(path))
 
     for number in [number for number in graph.order if number in undecided]:
         task = tasks[number]
