@@ -85,11 +85,12 @@ class UpToDateExecutor:
         self._inner = inner
         self._decisions = decisions
         self._examiner = decisions.examiner
+        # Tasks that are looked at before they start.
+        self._looking: set[int] = set()
         # By task that names its files and runs, what was seen before; None where nothing is recorded.
         self._looks: dict[int, tuple[Task, Look | None]] = {}
         # By task that is ok and whose files are looked at, its outcome.
         self._ending: dict[int, Outcome] = {}
-        self._recalls = 0
         self._interrupted = False
         self._background: set[asyncio.Task[None]] = set()
 
@@ -126,17 +127,24 @@ class UpToDateExecutor:
             await asyncio.gather(*map(self._look_and_start, looking))
 
     def recall(self) -> None:
-        """Let nothing start that is still looked at."""
-        self._recalls += 1
+        """Give back what is still looked at."""
+        while self._looking:
+            self._events.task_ended(self._looking.pop(), None)
         self._inner.recall()
 
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
-        """Interrupt the tasks that run. With ``force`` nothing more is looked at."""
+        """Interrupt the tasks that run, and give back what is still looked at. With ``force`` look at nothing more.
+
+        A task that has ended cannot be interrupted any more, whatever its processes do that live on.
+        """
+        if number in self._ending:
+            return
         if number is None:
             self._interrupted = True
-            if force:
-                for ending in list(self._ending):
-                    self._end(ending, self._ending[ending])
+            while self._looking:
+                self._events.task_ended(self._looking.pop(), None)
+            for ending in list(self._ending) if force else ():
+                self._end(ending, self._ending[ending])
         self._inner.interrupt(number, force=force)
 
     def suspend(self, *, resume: bool) -> None:
@@ -146,20 +154,33 @@ class UpToDateExecutor:
     async def close(self) -> None:
         """Close the other executor, and note how files looked."""
         await self._inner.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        # No task runs, in no lane. A thread that still reads for an interrupted run ends soon.
+        self._examiner.contents.stop()
+        self._threads.shutdown(cancel_futures=True)
         notes, news = self._decisions.notes, self._examiner.contents.news
         if notes is not None and news:
-            notes.files_seen(news)
-            # The executors of all lanes share it.
+            # The executors of all lanes share it, and threads of theirs may still read.
+            notes.files_seen(news.copy())
             news.clear()
 
     async def _look_and_start(self, chain: Chain) -> None:
         ((number, task),) = chain
-        recalls = self._recalls
-        look = await self._in_thread(self._look, number, task)
-        if self._interrupted or recalls != self._recalls:
+        if self._interrupted:
             self._events.task_ended(number, None)
             return
+        self._looking.add(number)
+        try:
+            look = await self._in_thread(self._look, number, task)
+            if number in self._looking:
+                self._looking.remove(number)
+                await self._start_if_needed(number, task, look)
+        except Exception as error:
+            # The tasks beside it are still looked at, and start.
+            self._looking.discard(number)
+            self._looks.pop(number, None)
+            self._events.task_ended(number, Outcome(Status.FAILED, Cause.INTERNAL_ERROR, repr(error)))
+
+    async def _start_if_needed(self, number: int, task: Task, look: Look | None) -> None:
         if look is not None and look.missing:
             self._events.task_ended(number, untried(Status.FAILED, Cause.NO_INPUT, shown(look.missing)))
             return
@@ -169,7 +190,7 @@ class UpToDateExecutor:
                 return
             self._decide(number, look.difference)
         self._looks[number] = task, look
-        await self._inner.start([chain])
+        await self._inner.start([[(number, task)]])
 
     def _look(self, number: int, task: Task) -> Look | None:
         """Look at what a task reads, where anything is recorded, and make the folders of what it makes if it runs."""
@@ -210,12 +231,12 @@ class UpToDateExecutor:
         self._events.task_ended(number, outcome)
 
     async def _in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, function, *arguments)
+            looking = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
         except RuntimeError:
             # The system grants no thread, or the run is over.
             return function(*arguments)
+        return await looking
 
     # The events of the other executor
 
