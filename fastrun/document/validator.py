@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 # Digest of the schema.json from which this was made.
-SCHEMA_SHA256 = "afe03c80e41c1ad80bf85f1130f86948656c40d758b55b914ee122e63b31d60b"
+SCHEMA_SHA256 = "d185427ad2dd763e91570bf853318f4e8fb26def088db469db99124e690d51c1"
 
 # Keys of a task in the schema.
 KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'tags', 'timeout', 'type', 'when', 'where'])
@@ -51,17 +51,15 @@ def validate(data: Any) -> Any:
         data__missing_keys = 'name' not in data or 'type' not in data
         if data__missing_keys:
             raise Invalid
-        if 'cwd' in data:
+        if 'env_inputs' in data:
             data_any_of_count2 = 0
             if not data_any_of_count2:
                 try:
                     data_is_dict = isinstance(data, dict)
                     if data_is_dict:
-                        data_keys = data.keys()
-                        if 'type' in data_keys:
-                            data__type = data['type']
-                            if not (isinstance(data__type, str) and data__type == 'exec'):
-                                raise Invalid
+                        data__missing_keys = 'inputs' not in data
+                        if data__missing_keys:
+                            raise Invalid
                     data_any_of_count2 += 1
                 except Invalid:
                     pass
@@ -69,20 +67,25 @@ def validate(data: Any) -> Any:
                 try:
                     data_is_dict = isinstance(data, dict)
                     if data_is_dict:
-                        data__missing_keys = 'where' not in data
+                        data__missing_keys = 'outputs' not in data
                         if data__missing_keys:
                             raise Invalid
-                        data_keys = data.keys()
-                        if 'where' in data_keys:
-                            data__where = data['where']
-                            if not (isinstance(data__where, str) and data__where == 'process'):
-                                raise Invalid
+                    data_any_of_count2 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count2:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'depfile' not in data
+                        if data__missing_keys:
+                            raise Invalid
                     data_any_of_count2 += 1
                 except Invalid:
                     pass
             if not data_any_of_count2:
                 raise Invalid
-        if 'env' in data:
+        if 'cwd' in data:
             data_any_of_count3 = 0
             if not data_any_of_count3:
                 try:
@@ -113,7 +116,7 @@ def validate(data: Any) -> Any:
                     pass
             if not data_any_of_count3:
                 raise Invalid
-        if 'detach' in data:
+        if 'env' in data:
             data_any_of_count4 = 0
             if not data_any_of_count4:
                 try:
@@ -144,6 +147,37 @@ def validate(data: Any) -> Any:
                     pass
             if not data_any_of_count4:
                 raise Invalid
+        if 'detach' in data:
+            data_any_of_count5 = 0
+            if not data_any_of_count5:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'type' in data_keys:
+                            data__type = data['type']
+                            if not (isinstance(data__type, str) and data__type == 'exec'):
+                                raise Invalid
+                    data_any_of_count5 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count5:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'where' not in data
+                        if data__missing_keys:
+                            raise Invalid
+                        data_keys = data.keys()
+                        if 'where' in data_keys:
+                            data__where = data['where']
+                            if not (isinstance(data__where, str) and data__where == 'process'):
+                                raise Invalid
+                    data_any_of_count5 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count5:
+                raise Invalid
         if 'script' in data:
             data_is_dict = isinstance(data, dict)
             if data_is_dict:
@@ -163,8 +197,8 @@ def validate(data: Any) -> Any:
             else:
                 raise Invalid
         if 'where' in data:
-            data_any_of_count5 = 0
-            if not data_any_of_count5:
+            data_any_of_count6 = 0
+            if not data_any_of_count6:
                 try:
                     data_is_dict = isinstance(data, dict)
                     if data_is_dict:
@@ -173,10 +207,10 @@ def validate(data: Any) -> Any:
                             data__where = data['where']
                             if not (isinstance(data__where, str) and data__where == 'cluster' or (isinstance(data__where, str) and data__where == 'local')):
                                 raise Invalid
-                    data_any_of_count5 += 1
+                    data_any_of_count6 += 1
                 except Invalid:
                     pass
-            if not data_any_of_count5:
+            if not data_any_of_count6:
                 try:
                     data_is_dict = isinstance(data, dict)
                     if data_is_dict:
@@ -185,10 +219,10 @@ def validate(data: Any) -> Any:
                             data__type = data['type']
                             if not (isinstance(data__type, str) and data__type == 'eval'):
                                 raise Invalid
-                    data_any_of_count5 += 1
+                    data_any_of_count6 += 1
                 except Invalid:
                     pass
-            if not data_any_of_count5:
+            if not data_any_of_count6:
                 raise Invalid
         data_keys = data.keys()
         if 'name' in data_keys:

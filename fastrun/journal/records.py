@@ -194,10 +194,13 @@ class Recorded:
                 return False
         apply = self._kinds.get(kind)
         if apply is not None:
+            versions = self.versions.list
+            known = len(versions)
             try:
                 apply(record)
             except (IndexError, KeyError, TypeError, ValueError):
-                # What is in a list or an object has the wrong shape.
+                # What is in a list or an object has the wrong shape. The record is cut off, and its versions with it.
+                del versions[known:]
                 return False
         self.records += 1
         return True

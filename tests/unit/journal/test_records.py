@@ -212,3 +212,13 @@ def test_end_record_of_an_unknown_status_is_no_success(tmp_path):
         file.append(run_record("r", "h"))
         file.append(end_record("a", "k", OK, 1.0) | {"status": "okay"})
     assert read_journal(path.read_bytes()).ok == {}
+
+
+def test_a_record_of_files_that_no_fastrun_wrote_leaves_no_versions_behind(path, written):
+    """Later records number the versions after those that are in the file."""
+    good = {"new": [["a", "1"]], "inputs": [0], "found": [], "outputs": [], "variables": {}, "changed": ""}
+    record = {**end_record("a", "key-a", OK, 1.0), "files": good}
+    bad = {**record, "files": {**good, "new": [["b", "1"], ["c", "1"]], "inputs": [7]}}
+    recorded = read_journal(written + line_of(record) + line_of(bad))
+    assert recorded.damaged == len(line_of(bad))
+    assert recorded.versions.list == [("a", "1")]
