@@ -16,7 +16,7 @@ COMPILER = shutil.which("cc")
 
 # Names that compilers cannot write so that any reader gets them back: an end in a backslash is a continued line.
 names = st.text(
-    st.sampled_from("ab/.:\\ \t#$%é*") | st.characters(codec="utf-8", exclude_categories=("Cc",)),
+    st.sampled_from("ab/.:\\ \t#$%é*") | st.characters(codec="utf-8", exclude_categories=["Cc"]),
     min_size=1,
     max_size=8,
 ).filter(lambda name: not name.endswith("\\"))
