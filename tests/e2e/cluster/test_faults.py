@@ -181,7 +181,7 @@ def test_tasks_of_a_lost_scheduler_have_failed_and_the_journal_is_whole(tmp_path
         wait_for(lambda: not alive(pid))
     # What is recorded is gone on with, here.
     again = fastrun("--journal", "j", "--resume", "-n", path, cwd=tmp_path)
-    assert again.stdout == b"a\nb\n"
+    assert again.stdout == b"a  failed the last time\nb  skipped the last time\n"
 
 
 def test_worker_that_joins_takes_tasks_that_need_its_resources(tmp_path):
