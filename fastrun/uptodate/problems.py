@@ -175,10 +175,17 @@ def check_inputs(graph: Graph, numbers: Iterable[int]) -> None:
                 continue
             makers = makers or Makers(tasks, [number for number in whole.special if tasks[number].has_files])
             if not makers.of(path):
-                message = f'input "{shown(path)}" is missing, and no task makes it'
+                message = f'input "{shown(path)}" is missing, and no task makes it{_where_else(whole, path)}'
                 problems.append(Problem(("tasks", position, "inputs", entry), message))
     if problems:
         raise whole.source.error(problems)
+
+
+def _where_else(graph: Graph, path: str) -> str:
+    """Return a hint if a file lies beside its document instead, as users of other tools expect, else an empty text."""
+    folder = os.path.dirname(graph.source.name)
+    is_there = bool(folder) and os.path.lexists(os.path.join(folder, path))
+    return f"; it is in {shown(folder)}: -C {shown(folder)} runs there" if is_there else ""
 
 
 def _races(graph: Graph, with_files: Sequence[int], makers: Makers) -> Iterator[Problem]:

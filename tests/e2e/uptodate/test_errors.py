@@ -80,6 +80,15 @@ def test_a_declaration_that_is_wrong_is_an_error_with_its_location(keys, text, m
     assert told(task) == [f"{at(task, text)}: {message}"]
 
 
+def test_a_missing_input_that_lies_beside_the_document_names_the_folder_to_run_in():
+    os.mkdir("sub")
+    write("sub/in", "")
+    write("sub/t.json", json.dumps(document(ran("a", inputs=["in"]))))
+    said = fastrun("-u", "sub/t.json").stderr.decode()
+    assert said.endswith(': input "in" is missing, and no task makes it; it is in sub: -C sub runs there\n')
+    assert fastrun("-C", "sub", "-u", "t.json").returncode == 0
+
+
 def test_what_two_tasks_make_names_both_locations():
     one, two = ran("one", outputs=["x"]), ran("two", outputs=["y", "./x"])
     assert told(one, two) == [
