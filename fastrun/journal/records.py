@@ -30,7 +30,7 @@ from contextlib import suppress
 from functools import cached_property
 from itertools import chain, islice
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from zlib import crc32
 
 import orjson
@@ -159,16 +159,6 @@ class Recorded:
         self.damaged = 0
         self.records = 0
         self.looks = 0
-        self._kinds: dict[str, Callable[[dict[str, Any]], None]] = {
-            "run": self._run,
-            "redo": self._redo,
-            "start": self._start,
-            "end": self._end,
-            "skip": self._skip,
-            "seen": self._see,
-            "done": self._done,
-            "kept": self._keep,
-        }
 
     @cached_property
     def seconds(self) -> dict[str, float]:
@@ -192,12 +182,12 @@ class Recorded:
         for field, types in _SHAPES.get(kind, ()):
             if not isinstance(get(field, ...), types):
                 return False
-        apply = self._kinds.get(kind)
+        apply = self._APPLY.get(kind)
         if apply is not None:
             versions = self.versions.list
             known = len(versions)
             try:
-                apply(record)
+                apply(self, record)
             except (IndexError, KeyError, TypeError, ValueError):
                 # What is in a list or an object has the wrong shape. The record is cut off, and its versions with it.
                 del versions[known:]
@@ -272,6 +262,18 @@ class Recorded:
         self.outdated.update(record["outdated"])
         # The record itself counts as one.
         self.records += record["tasks"] - 1
+
+    # Not in each object: only the collector would free it.
+    _APPLY: ClassVar[Mapping[str, Callable[["Recorded", dict[str, Any]], None]]] = {
+        "run": _run,
+        "redo": _redo,
+        "start": _start,
+        "end": _end,
+        "skip": _skip,
+        "seen": _see,
+        "done": _done,
+        "kept": _keep,
+    }
 
 
 def read_journal(data: bytes) -> Recorded:

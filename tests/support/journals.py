@@ -50,7 +50,8 @@ SAID = ("runs", "exit_code", "ok", "not_ok", "durations", "unfinished")
 
 def said(data: bytes) -> dict[str, Any]:
     """Return what is read from the data."""
-    return {name: value for name, value in vars(read_journal(data)).items() if name in SAID}
+    recorded = read_journal(data)
+    return {name: getattr(recorded, name) for name in SAID}
 
 
 def whole_lines(data: bytes, end: int) -> bytes:
