@@ -8,6 +8,7 @@ different or unusual is left to a run.
 
 import argparse
 import os
+import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -121,10 +122,14 @@ def _files(setup: "Setup") -> Mapping[str, list[int]] | None:
 
 
 def _is_usual(options: argparse.Namespace) -> bool:
-    """Return whether the journal is that which a document has where none is named, and nothing else is asked for."""
+    """Return whether the journal is named like that of a document where none is named, and nothing else is asked for.
+
+    A journal without the suffix could itself have the name of what is kept.
+    """
     if not options.update or options.file == "-" or is_watched(options):
         return False
-    if os.path.basename(os.path.dirname(options.journal)) != JOURNALS:
+    folder, name = os.path.split(options.journal)
+    if os.path.basename(folder) != JOURNALS or not name.endswith(".journal"):
         return False
     return all(getattr(options, name) is None for name in _UNUSUAL)
 
@@ -136,12 +141,15 @@ def _state(options: argparse.Namespace) -> _State | None:
     terminals = os.isatty(1), os.isatty(2)
     try:
         given = __version__, os.getcwd(), sorted(vars(options).items()), terminals, sorted(os.environ.items())
+        found = os.stat(options.file)
+        if not stat.S_ISREG(found.st_mode):
+            # The run could not read a pipe once more.
+            return None
         with open(options.file, "rb") as file:
-            looks = _looks(options.file)
             document = file.read()
     except OSError:
         return None
-    return _State(blake2b(ascii(given).encode() + document, digest_size=16).hexdigest(), looks)
+    return _State(blake2b(ascii(given).encode() + document, digest_size=16).hexdigest(), _looks_of(found))
 
 
 def _looks(path: str) -> list[int]:

@@ -16,9 +16,9 @@ def task_keys(graph: Graph) -> list[str]:
 
     Equal keys mean the same work on results of the same work. Positions and the order of dependencies do not matter.
     What is in a script is part of what a task does. Where the task runs is not: a snippet does the same in a thread and
-    in a process. The key of a task that names its files is without its dependencies' keys: what it reads is looked at
-    itself. In a part of a graph a task has the key that it has in the whole, as it depends on the same tasks, run
-    or not.
+    in a process. The key of a task that names its files is without its dependencies' keys, and without what is in its
+    script: what it reads is looked at itself, once its dependencies have ended. In a part of a graph a task has the key
+    that it has in the whole, as it depends on the same tasks, run or not.
     """
     if graph.whole is not None:
         whole, numbers = graph.whole
@@ -38,7 +38,8 @@ def task_keys(graph: Graph) -> list[str]:
             variables = sorted(env.items()) if env else None
             # ascii quotes and escapes, so that no two tuples look alike. Unlike repr it is the same in all versions of
             # Python.
-            source = arguments if script is None else (script, digest_of(script))
+            content = None if script is None or task.has_files else digest_of(script)
+            source = arguments if script is None else (script, content)
             text = ascii((name, type_, source, cwd, variables, detach)).encode()
             if task.depfile is not None:
                 text += ascii(task.depfile).encode()

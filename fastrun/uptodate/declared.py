@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from fastrun.document.script import script_name
 from fastrun.document.task import Task
 
 _SPECIAL = re.compile(r"[*?\[]")
 
 # What a path looks like that ``normpath`` would change.
-_IS_ODD = re.compile(r"^\./|/\.|//|/$|^\.\.?$").search
+_IS_ODD = re.compile(r"^\.\.?(/|$)|/\.|//|/$").search
 
 
 class Declared(NamedTuple):
@@ -31,10 +32,13 @@ class Declared(NamedTuple):
 
 
 def declared(task: Task, folder: str = "") -> Declared:
-    """Return what a task declares. ``folder``: see ``path_from``."""
+    """Return what a task declares, with its script as an input. ``folder``: see ``path_from``."""
     cwd = task.cwd
+    inputs = [path_from(cwd, path, folder) for path in task.inputs]
+    if task.script is not None:
+        inputs.append(path_from(None, script_name(task.script), folder))
     return Declared(
-        tuple(path_from(cwd, path, folder) for path in task.inputs),
+        tuple(inputs),
         tuple(path_from(cwd, path, folder) for path in task.outputs),
         None if task.depfile is None else path_from(cwd, task.depfile, folder),
     )
@@ -49,8 +53,13 @@ def path_from(cwd: str | None, path: str, folder: str = "") -> str:
     if cwd is not None:
         path = os.path.join(cwd, path)
     if _IS_ODD(path):
-        path = os.path.normpath(path)
-    return path.removeprefix(folder)
+        # POSIX lets two slashes at the beginning mean something else, and ``normpath`` leaves them.
+        path = os.path.normpath(re.sub("^//+", "/", path))
+        if path.startswith("..") and folder:
+            # Out of the folder, and perhaps back into it.
+            full = os.path.normpath(folder + path)
+            path = full if f"{full}/".startswith(folder) else path
+    return path.removeprefix(folder) if f"{path}/" != folder else "."
 
 
 def is_pattern(path: str) -> bool:

@@ -15,7 +15,7 @@ from fastrun.document.task import Task
 from fastrun.outcome import Cause
 from fastrun.text import printable
 from fastrun.uptodate.contents import ABSENT, UNREADABLE, Contents, kernel_time
-from fastrun.uptodate.declared import Declared, coverage, declared, is_pattern, path_from, values, without_paths
+from fastrun.uptodate.declared import Declared, coverage, declared, path_from, text_before, values, without_paths
 from fastrun.uptodate.depfile import DepfileError, prerequisites
 from fastrun.uptodate.facts import Facts, Made, Version, Versions
 
@@ -94,12 +94,14 @@ class Examiner:
         return Look(difference, missing, inputs, found, variables, times, time, began)
 
     def make_folders(self, task: Task) -> None:
-        """Make the folders of what a task makes, as ninja does. If that fails, the task fails by itself."""
+        """Make the folders of what a task makes, as ninja does: of a pattern those without a special character.
+
+        If that fails, the task fails by itself.
+        """
         what = declared(task, self.contents.folder)
         for path in what.made:
-            if not is_pattern(path):
-                with suppress(OSError, ValueError):
-                    os.makedirs(os.path.dirname(self.contents.full(path)), exist_ok=True)
+            with suppress(OSError, ValueError):
+                os.makedirs(os.path.dirname(self.contents.full(text_before(path) or ".")), exist_ok=True)
 
     def end(self, task: Task, look: Look | None) -> Made | Wrong | None:
         """Look at what a task has made that is ok. ``look``: from before its start, None if nothing is recorded."""
@@ -195,11 +197,14 @@ class Examiner:
             if path not in before:
                 yield path, f"{shown(path)} is new"
         now.update(found)
-        for path, digest in chain(before.items(), self.versions.of([*facts.found, *facts.outputs])):
+        outputs = self.versions.of(facts.outputs)
+        is_made = coverage(what.outputs)
+        still = (version for version in outputs if is_made(version[0]))
+        for path, digest in chain(before.items(), self.versions.of(facts.found), still):
             current = now[path] if path in now else self.contents.digest(path)
             if current != digest or current == UNREADABLE:
                 yield path, f"{shown(path)} {_CHANGES.get(current, 'changed')}"
-        made = [path for path, _ in self.versions.of(facts.outputs)]
+        made = [path for path, _ in outputs]
         yield from (("", f"{shown(new)} is a new output") for new in without_paths(what.outputs, made))
 
 

@@ -184,3 +184,23 @@ def test_paths_may_be_absolute_here_and_relative_there(tmp_path):
     use["inputs"] = ["made"]
     make["outputs"] = [f"{tmp_path}/made"]
     assert update(make, use) == {}
+
+
+def test_script_that_a_dependency_has_just_made_is_a_change():
+    Path("text").write_text("open('made', 'w').write('1')")
+    Path("script.py").write_text("")
+    make = exec_("make", "cp text script.py", inputs=["text"], outputs=["script.py"])
+    use = {"name": "use", "type": "eval", "script": "script.py", "dependencies": ["make"], "outputs": ["made"]}
+    update(make, use)
+    Path("text").write_text("open('made', 'w').write('2')")
+    assert update(make, use) == {"make": "text changed", "use": "script.py changed"}
+    assert Path("made").read_text() == "2"
+    assert update(make, use) == {}
+
+
+def test_output_that_another_task_makes_from_now_on_is_none_of_the_first():
+    both = exec_("first", "echo 1 > a; echo 1 > b", outputs=["a", "b"])
+    update(both)
+    tasks = {**both, "outputs": ["a"]}, exec_("second", "echo 2 > b", "first", outputs=["b"])
+    assert update(*tasks) == {"second": "not recorded"}
+    assert update(*tasks) == {}

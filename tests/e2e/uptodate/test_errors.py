@@ -101,6 +101,15 @@ def test_a_race_names_the_task_that_is_to_be_a_dependency():
     assert told(one, two) == [f'{at(two, chr(34) + "x", 3)}: input "x" is made by one; add "one" to the dependencies']
 
 
+def test_a_race_is_seen_by_way_of_other_folders_too():
+    os.mkdir("build")
+    write("src", "")
+    one = ran("one", cwd="..", outputs=["build/x"])
+    write("t.json", json.dumps(document(one, ran("two", inputs=["x"]))))
+    result = fastrun("-C", "build", "-u", "../t.json")
+    assert result.stderr.decode().endswith(': input "x" is made by one; add "one" to the dependencies\n')
+
+
 def test_all_that_is_wrong_is_told_at_once():
     tasks = [ran(f"t{number}", inputs=[f"gone{number}"]) for number in range(25)]
     lines = told(*tasks)
@@ -171,10 +180,12 @@ def test_a_snippet_that_changes_the_directory_changes_no_path():
         os.chdir(here)
 
 
-def test_a_folder_with_a_journal_and_outputs_in_it_settles():
+@pytest.mark.parametrize("is_absolute", [False, True])
+def test_a_folder_with_a_journal_and_outputs_in_it_settles(is_absolute):
     write("a", "1")
+    inputs = [os.getcwd() if is_absolute else "."]
     works = Works(
-        exec_("a", "mkdir -p out; cat a > out/b", inputs=["."], outputs=["out"]), journal=".fastrun/t.journal"
+        exec_("a", "mkdir -p out; cat a > out/b", inputs=inputs, outputs=["out"]), journal=".fastrun/t.journal"
     )
     os.mkdir(".fastrun")
     assert works.run() == ["a"]

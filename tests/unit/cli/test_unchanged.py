@@ -184,6 +184,25 @@ def test_unusual_documents_have_no_answer_without_a_run(tmp_path, task):
     assert not (tmp_path / ANSWER).exists()
 
 
+def test_document_in_a_pipe_is_left_to_the_run(tmp_path):
+    (tmp_path / "a").touch()
+    document = write_json(tmp_path, {"tasks": [copy("x", "a")]}).read_bytes()
+    (tmp_path / ".fastrun").mkdir()
+    for _ in range(3):
+        command = [sys.executable, "-m", "fastrun", "-u", "--journal", JOURNAL, "/dev/stdin"]
+        result = subprocess.run(
+            command, input=document, cwd=tmp_path, capture_output=True, env=variables_of(), timeout=LIMIT, check=False
+        )
+        assert (result.returncode, result.stderr) == (0, b"")
+    assert not (tmp_path / ANSWER).exists()
+
+
+def test_answer_never_takes_the_place_of_a_journal(folder):
+    for _ in range(3):
+        result, _answered = update(folder, "--journal", ".fastrun/other.unchanged")
+        assert (result.returncode, result.stderr) == (0, b"")
+
+
 def test_failed_task_is_no_answer(tmp_path):
     write_json(tmp_path, {"tasks": [copy("x", "a", arguments="false", allow_failure=True)]})
     (tmp_path / "a").touch()

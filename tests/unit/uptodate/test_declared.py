@@ -54,6 +54,8 @@ def make_tree(folder: str, paths: list[str]) -> list[str]:
         (None, "..", ".."),
         (None, "a/../b", "b"),
         (None, "/x/../a", "/a"),
+        (None, "//x/a", "/x/a"),
+        (None, "////a", "/a"),
         (None, ".hidden", ".hidden"),
         (None, "a/.hidden", "a/.hidden"),
         (None, "src/**/*.c", "src/**/*.c"),
@@ -68,6 +70,25 @@ def make_tree(folder: str, paths: list[str]) -> list[str]:
 )
 def test_a_path_is_one_of_the_run(cwd, path, found):
     assert path_from(cwd, path) == found
+
+
+@pytest.mark.parametrize(
+    ("cwd", "path", "found"),
+    [
+        (None, "/top/build/a", "a"),
+        (None, "/top/build", "."),
+        ("/top/build", ".", "."),
+        ("/top/src", "../build/a", "a"),
+        ("../src", "../build/a", "a"),
+        ("../src", "../build", "."),
+        (None, "../build/../src/a", "../src/a"),
+        (None, "../builder", "../builder"),
+        (None, "../..", "../.."),
+        (None, "..hidden", "..hidden"),
+    ],
+)
+def test_a_path_in_the_folder_of_the_run_is_relative_however_it_is_written(cwd, path, found):
+    assert path_from(cwd, path, "/top/build/") == found
 
 
 def test_all_that_a_task_declares_is_relative_to_its_directory():
