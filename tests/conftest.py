@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
+from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
@@ -10,6 +13,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.amounts import COUNTS, begin_stress
 from tests.support.leftovers import _nothing_left_over, pytest_runtest_call  # noqa: F401  # for every test
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +39,24 @@ def unmeasured_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no process measured that a test starts: those that multiprocessing spawns fail then, again and again."""
     for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS")]:
         monkeypatch.delenv(name)
+
+
+def _memory_lock(mode: int) -> Iterator[None]:
+    with open(os.path.join(tempfile.gettempdir(), "fastrun-tests-memory.lock"), "w") as file:
+        fcntl.flock(file, mode)
+        yield
+
+
+@pytest.fixture
+def memory_short() -> Iterator[None]:
+    """Have no test beside this one that uses ``memory_kept``: the kernel counts its kills for all of the machine."""
+    yield from _memory_lock(fcntl.LOCK_EX)
+
+
+@pytest.fixture
+def memory_kept() -> Iterator[None]:
+    """Have no test beside this one in which the kernel kills for want of memory."""
+    yield from _memory_lock(fcntl.LOCK_SH)
 
 
 # How fast the machine is decides no test.

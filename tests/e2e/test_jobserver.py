@@ -262,6 +262,7 @@ def test_fastrun_goes_on_when_the_make_that_called_it_is_killed(tmp_path, make, 
     wait_for((tmp_path / "done").exists)
 
 
+@pytest.mark.usefixtures("memory_kept")
 @makes
 def test_a_killed_make_is_a_failed_task_and_its_tokens_come_back(tmp_path, make, style):
     # It has both tokens when it is killed, with all that it started. Nobody else has its output open.

@@ -21,6 +21,7 @@ from tests.support.pages import column, data_of
 worker = pytest.importorskip("fastrun.cluster.worker.worker")
 
 
+@pytest.mark.usefixtures("memory_kept")
 def test_commands_run_on_workers_with_both_streams_and_their_statuses():
     tasks = [
         exec_("a", "echo out; echo err >&2"),

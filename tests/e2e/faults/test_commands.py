@@ -161,6 +161,7 @@ def test_task_opens_its_standard_output_again(tmp_path):
     assert b"\none\n" in result.stdout
 
 
+@pytest.mark.usefixtures("memory_kept")
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV", "SIGTERM", "SIGRTMIN+3"])
 def test_task_ends_by_a_signal(tmp_path, name):
     number = signal.SIGRTMIN + 3 if "+" in name else signal.Signals[name]
@@ -175,6 +176,7 @@ MEMORY = Path("/sys/fs/cgroup/memory")
 @pytest.mark.skipif(
     not os.access(MEMORY / "cgroup.procs", os.W_OK), reason="memory can be made short by who may write control groups"
 )
+@pytest.mark.usefixtures("memory_short")
 def test_task_that_the_kernel_kills_for_want_of_memory(tmp_path):
     group = MEMORY / f"fastrun-test-{os.getpid()}"
     group.mkdir()

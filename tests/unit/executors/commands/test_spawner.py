@@ -17,6 +17,7 @@ from tests.support.processes import LIMIT
 from tests.support.runs import Ran
 
 
+@pytest.mark.usefixtures("memory_kept")
 def test_a_command_killed_by_a_signal_has_failed(portable):
     assert Ran(exec_("a", "kill -KILL $$"), portable=portable).status("a") == ("failed", "killed by SIGKILL")
 

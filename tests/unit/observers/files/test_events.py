@@ -142,6 +142,7 @@ def test_a_retry_that_a_failure_elsewhere_prevents_is_told_with_the_last_attempt
     assert [(end["attempt"], end["attempts"], end["retry_in"] is None) for end in ends] == [(1, 2, False), (1, 2, True)]
 
 
+@pytest.mark.usefixtures("memory_kept")
 @pytest.mark.parametrize(
     ("task", "cause", "reason"),
     [
