@@ -172,7 +172,7 @@ def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Grap
         for line in document.warnings:
             (warn or _warn)(line)
         graph = build(document)
-    if any(graph.tasks[number].has_files for number in graph.special):
+    if graph.with_files:
         from fastrun.uptodate.plainly import is_plainly_right  # few documents need it
 
         if not is_plainly_right(graph):
@@ -310,7 +310,7 @@ def set_up(graph: Graph, settings: RunSettings, warn: Callable[[str], None], run
 
             beginning = begin(graph, os.fspath(settings.journal), settings, guardian.run_id, warn)
             setup = setup._replace(**beginning._asdict())
-        elif any(graph.tasks[number].has_files for number in graph.special):
+        elif graph.with_files:
             from fastrun.uptodate.executor import unrecorded
 
             setup = setup._replace(decisions=unrecorded(graph))

@@ -117,7 +117,7 @@ def _decide(graph: Graph, plan: Plan, examiner: "Examiner") -> None:
     from fastrun.uptodate.problems import Makers
 
     tasks, why, undecided = graph.tasks, plan.why, plan.undecided
-    makers = Makers(tasks, [number for number in graph.special if tasks[number].has_files])
+    makers = Makers(tasks, graph.with_files)
     dependencies = _dependencies(graph)
 
     def is_remade(path: str) -> bool:
@@ -142,7 +142,7 @@ def _decide(graph: Graph, plan: Plan, examiner: "Examiner") -> None:
 
 def _examiner(graph: Graph, recorded: Recorded) -> "Examiner | None":
     """Return what compares files with the records, None if no task names its files."""
-    if not any(graph.tasks[number].has_files for number in graph.special):
+    if not graph.with_files:
         return None
     from fastrun.uptodate.contents import Contents
     from fastrun.uptodate.examiner import Examiner

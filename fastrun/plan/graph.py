@@ -193,6 +193,11 @@ class Graph:
             return whole.line_and_column(numbers[number])
         return None if self.source.data is None else self._all_locations().find(("tasks", number))
 
+    @property
+    def with_files(self) -> list[int]:
+        """The tasks that name their files."""
+        return [number for number in self.special if self.tasks[number].has_files]
+
     def _all_locations(self) -> Locations:
         if self._locations is None:
             from fastrun.document.locations import Locations  # which few runs need

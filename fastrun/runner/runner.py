@@ -66,7 +66,7 @@ class Run:
         names = {name: lane for lane, name in enumerate(executors)}
         lanes = bytes([names[task.type if lane_of is None else lane_of(task)] for task in graph.tasks])
         # In a chain the next task runs before the end of the last is recorded, or its files are looked at.
-        chains = journal is None and not any(graph.tasks[number].has_files for number in graph.special)
+        chains = journal is None and not graph.with_files
         longest = LONGEST_CHAIN if chains else 1
         self._tasks = graph.tasks
         self._lanes = lanes

@@ -19,7 +19,7 @@ def is_plainly_right(graph: Graph) -> bool:
     False if that takes more than comparing paths: patterns, folders, absolute paths beside others, dependencies through
     other tasks.
     """
-    tasks = [task for task in map(graph.tasks.__getitem__, graph.special) if task.has_files]
+    tasks = [graph.tasks[number] for number in graph.with_files]
     makers: dict[str, str] = {}
     many = 0
     for task in tasks:

@@ -152,7 +152,7 @@ def _makers(number: int, task: Task, folder: str) -> Iterator[Maker]:
 
 def check(graph: Graph) -> None:
     """Raise SpecError for outputs that two tasks make, and for inputs that a task makes which is no dependency."""
-    with_files = [number for number in graph.special if graph.tasks[number].has_files]
+    with_files = graph.with_files
     makers = Makers(graph.tasks, with_files)
     problems = [*makers.problems, *_races(graph, with_files, makers)]
     if problems:
@@ -173,7 +173,7 @@ def check_inputs(graph: Graph, numbers: Iterable[int]) -> None:
             path = path_from(task.cwd, name, folder)
             if is_pattern(path) or os.path.lexists(path):
                 continue
-            makers = makers or Makers(tasks, [number for number in whole.special if tasks[number].has_files])
+            makers = makers or Makers(tasks, whole.with_files)
             if not makers.of(path):
                 message = f'input "{shown(path)}" is missing, and no task makes it{_where_else(whole, path)}'
                 problems.append(Problem(("tasks", position, "inputs", entry), message))
