@@ -65,3 +65,28 @@ def _number(folder: str, name: str) -> int | None:
     except (OSError, ValueError):
         # Not there, or "max".
         return None
+
+
+def processors(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> int:
+    """Return how many processors this process may use, at least 1: by its affinity, and by its groups' quota.
+
+    Source: the kernel's cgroup-v2 (``cpu.max``) and sched-bwc (``cpu.cfs_quota_us``).
+    """
+    try:
+        count = len(os.sched_getaffinity(0))
+    except AttributeError:
+        count = os.cpu_count() or 1
+    for folder in group_folders("cpu", root, own):
+        words = _words(folder, "cpu.max") or _words(folder, "cpu.cfs_quota_us") + _words(folder, "cpu.cfs_period_us")
+        # Without a limit, the quota is "max" or -1.
+        if len(words) == 2 and words[0].isdecimal() and int(words[1]):
+            count = min(count, -(-int(words[0]) // int(words[1])))
+    return max(1, count)
+
+
+def _words(folder: str, name: str) -> list[str]:
+    try:
+        with open(os.path.join(folder, name)) as file:
+            return file.read().split()
+    except OSError:
+        return []
