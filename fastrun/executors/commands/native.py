@@ -17,7 +17,7 @@ from fastrun.executors.limits import processors
 from fastrun.protocols import Events
 
 # Seconds between two looks while events come in quick succession: each look costs what the events of a command cost.
-_QUICK = 0.002
+_QUICK = 0.004
 
 # Bytes that may be read before the observers have taken more.
 _CREDIT = 1 << 22
