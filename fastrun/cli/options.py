@@ -48,7 +48,7 @@ class _Version(argparse.Action):
     """Prints the version, and the engine that starts commands."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from fastrun.executors.commands.engine import wanted_engine  # 10 ms, which only this option needs
+        from fastrun.executors.commands.choice import wanted_engine  # 10 ms, which only this option needs
 
         try:
             engine = wanted_engine()

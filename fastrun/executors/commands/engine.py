@@ -25,9 +25,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastrun.executors.commands.process import Process
-from fastrun.executors.commands.surroundings import Surroundings
-from fastrun.executors.guardian.table import Table
-from fastrun.protocols import Events
 
 if TYPE_CHECKING:
     from signal import Signals
@@ -48,10 +45,6 @@ STEP_RESOURCE, STEP_DIRECTORY, STEP_PROGRAM = range(3)
 
 # The process is None for BROKEN.
 Event = tuple[int, Any, Any, Any]
-
-# The variable that chooses an engine, and its values.
-VARIABLE = "FASTRUN_ENGINE"
-NATIVE, PYTHON = "native", "python"
 
 
 class Engine(Protocol):
@@ -104,48 +97,6 @@ class Owner(Protocol):
     def take(self, events: list[Event]) -> int:
         """Act on events, to which more may be added meanwhile. Return how many commands have exited."""
         ...
-
-
-def wanted_engine() -> str:
-    """Return the engine that is wanted, NATIVE or PYTHON. Raises ValueError for one that there is not."""
-    wanted = os.environ.get(VARIABLE, "")
-    if wanted not in ("", NATIVE, PYTHON):
-        raise ValueError(f"{VARIABLE} must be {NATIVE} or {PYTHON}, not {wanted!r}")
-    if wanted == PYTHON:
-        return PYTHON
-    try:
-        import fastrun.executors.commands._engine  # noqa: F401
-    except ImportError:
-        if wanted == NATIVE:
-            raise ValueError(f"{VARIABLE} is {NATIVE}, but fastrun was installed without its native engine") from None
-        return PYTHON
-    return NATIVE
-
-
-def open_engine(
-    kind: str,
-    owner: Owner,
-    events: Events,
-    surroundings: Surroundings,
-    table: Table,
-    *,
-    jobs: int,
-    fail_fast: bool,
-    at_once: bool,
-) -> Engine:
-    """Return an engine, inside the running loop.
-
-    ``kind``: NATIVE, PYTHON or ``"portable"``, which uses only what every system has. ``jobs``: how many commands may
-    run. ``fail_fast``: a failure keeps all others from starting until it is told to go on. ``at_once``: what is
-    submitted may start at once, so nothing is to lie ahead.
-    """
-    if kind == NATIVE:
-        from fastrun.executors.commands.native import NativeEngine
-
-        return NativeEngine(owner, events, surroundings, table, jobs=jobs, fail_fast=fail_fast, at_once=at_once)
-    from fastrun.executors.commands.portable import PythonEngine
-
-    return PythonEngine(owner, events, surroundings, table, portable=kind != PYTHON)
 
 
 def refusal(process: Process, number: int, step: int) -> OSError:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from fastrun.executors.commands.choice import open_engine, wanted_engine
 from fastrun.executors.commands.engine import (
     BROKEN,
     CLOSED,
@@ -28,9 +29,7 @@ from fastrun.executors.commands.engine import (
     RETURNED,
     STARTED,
     Event,
-    open_engine,
     refusal,
-    wanted_engine,
 )
 from fastrun.executors.commands.lingering import Lingering
 from fastrun.executors.commands.process import PAUSE, Process, Recipe

@@ -12,7 +12,7 @@ import pytest
 
 import fastrun
 from fastrun.executors.commands import executor
-from fastrun.executors.commands.engine import NATIVE, PYTHON, wanted_engine
+from fastrun.executors.commands.choice import NATIVE, PYTHON, wanted_engine
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT, alive, environment, fastrun_process, wait_for
