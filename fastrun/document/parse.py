@@ -15,7 +15,6 @@ from fastrun.document.script import script_fault
 from fastrun.document.task import (
     DEFAULTS,
     ORDINARY_KEYS,
-    PLAIN_KEYS,
     TOP_KEYS,
     Document,
     Task,
@@ -23,7 +22,7 @@ from fastrun.document.task import (
     completed,
     has_nul,
 )
-from fastrun.document.validator import KEYS, Invalid, validate
+from fastrun.document.validator import KEYS, PLAIN_KEYS, Invalid, validate, validate_plain
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -142,12 +141,13 @@ class _Loading:
         make = tuple.__new__
         try:
             for item in raw["tasks"]:
-                validate(item)
                 keys = item.keys()
                 full = item
                 if keys <= PLAIN_KEYS:
+                    validate_plain(item)
                     rest = DEFAULTS
                 elif keys <= KEYS:
+                    validate(item)
                     full = completed(item)
                     if not keys <= ORDINARY_KEYS or item.get("where") == "process":
                         self._special.append(len(tasks))
@@ -160,7 +160,8 @@ class _Loading:
                 # The same as task_from_dict, in a third of its time.
                 fields = (item["name"], share(type_, type_), share(arguments, arguments), item.get("dependencies", ()))
                 tasks.append(make(Task, fields + rest))
-        except Invalid:
+        except (Invalid, AttributeError):
+            # AttributeError: an item is no object.
             return False
         return True
 
