@@ -157,12 +157,19 @@ struct worker {
     size_t environment_room;
 };
 
+/* Signals that commands are started with at their defaults. */
+typedef struct {
+    int count, numbers[NSIG];
+} resets;
+
 struct engine {
     PyObject_HEAD
     pthread_mutex_t lock;
     pthread_cond_t quiet; /* no start is under way */
     pid_t owner;          /* a copy of the process made by fork has no threads */
     sigset_t mask;        /* of the commands */
+    resets resets;
+    int64_t resets_noted;
     char **environment;
     size_t environment_count;
     int directory, null;
@@ -293,10 +300,11 @@ static bool watch(worker *w, int descriptor, command *c, int what)
 }
 
 /* Closing alone would not do while a copy of this process holds the descriptor too: its events would come for ever. */
-static void close_watched(worker *w, int *descriptor)
+static void close_watched(worker *w, int *descriptor, bool watched)
 {
     if (*descriptor >= 0) {
-        epoll_ctl(w->epoll, EPOLL_CTL_DEL, *descriptor, NULL);
+        if (watched)
+            epoll_ctl(w->epoll, EPOLL_CTL_DEL, *descriptor, NULL);
         close(*descriptor);
         *descriptor = -1;
     }
@@ -321,9 +329,14 @@ static void watch_output(worker *w, command *c)
     if (c->watched)
         return;
     c->watched = true;
-    for (int stream = STDOUT; stream <= STDERR; stream++)
-        if (c->pipes[stream] >= 0 && !watch(w, c->pipes[stream], c, stream))
+    for (int stream = STDOUT; stream <= STDERR; stream++) {
+        if (c->pipes[stream] < 0)
+            continue;
+        /* An event may be old: Python's thread, which looks too, may have read what it tells of. */
+        fcntl(c->pipes[stream], F_SETFL, O_NONBLOCK);
+        if (!watch(w, c->pipes[stream], c, stream))
             poll_from_now_on(w, c);
+    }
 }
 
 /* Watch the output of the commands that have lived through a tick. */
@@ -381,6 +394,22 @@ static char **environment_of(worker *w, const command *c)
     return entries;
 }
 
+/* Note which signals have handlers: one that ran in the child of vfork would change this process's memory. Python
+   ignores SIGPIPE and SIGXFSZ, and an ignored signal stays ignored. posix_spawn asks for all of them before each start,
+   which takes a tenth of it; handlers that change while commands run are rare, and noted within a second. */
+static void note_resets(engine *e, int64_t now)
+{
+    struct sigaction action;
+    if (e->resets_noted && now - e->resets_noted < 1000)
+        return;
+    e->resets_noted = now;
+    e->resets.count = 0;
+    for (int number = 1; number < NSIG; number++)
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL
+            && (action.sa_handler != SIG_IGN || number == SIGPIPE || number == SIGXFSZ))
+            e->resets.numbers[e->resets.count++] = number;
+}
+
 /* What the child of vfork leaves in the memory that it shares with its parent. */
 typedef struct {
     volatile int error, step;
@@ -388,19 +417,12 @@ typedef struct {
 
 /* Become the command. Runs in the child of vfork, which shares all memory with the parent: it calls nothing but what
    POSIX allows in a signal handler, and changes nothing but ``failed``. */
-static void become(const engine *e, const command *c, char **environment, int out, int err, failure *failed)
+static void become(const engine *e, const command *c, const resets *defaults, char **environment, int out, int err,
+                   failure *failed)
 {
     setsid();
-    /* A handler of this process must not run in the child: it would change this process's memory. Python ignores
-       SIGPIPE and SIGXFSZ, and an ignored signal stays ignored. */
-    for (int number = 1; number < NSIG; number++) {
-        struct sigaction action;
-        if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL
-            && (action.sa_handler != SIG_IGN || number == SIGPIPE || number == SIGXFSZ)) {
-            action = (struct sigaction){.sa_handler = SIG_DFL};
-            sigaction(number, &action, NULL);
-        }
-    }
+    for (int i = 0; i < defaults->count; i++)
+        sigaction(defaults->numbers[i], &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     failed->step = STEP_RESOURCE;
     if (dup2(e->null, 0) >= 0 && dup2(out, STDOUT) >= 0 && dup2(err, STDERR) >= 0) {
         umask(e->umask);
@@ -418,12 +440,12 @@ static void become(const engine *e, const command *c, char **environment, int ou
 
 /* Not posix_spawn: it sets no umask, and that of this process belongs to the snippets. A function of its own, so that
    the child cannot overwrite what its caller keeps on the stack. */
-static __attribute__((noinline)) pid_t spawn(const engine *e, const command *c, char **environment, int out, int err,
-                                             failure *failed)
+static __attribute__((noinline)) pid_t spawn(const engine *e, const command *c, const resets *defaults,
+                                             char **environment, int out, int err, failure *failed)
 {
     pid_t pid = vfork();
     if (pid == 0)
-        become(e, c, environment, out, err, failed);
+        become(e, c, defaults, environment, out, err, failed);
     return pid;
 }
 
@@ -449,7 +471,7 @@ static int make_pipe(int ends[2])
 }
 
 /* Start the process of a command, without the lock. Return 0, or errno with the step that failed. */
-static int start_process(worker *w, command *c, int *step)
+static int start_process(worker *w, command *c, const resets *defaults, int *step)
 {
     int out[2], err[2] = {-1, -1}, error;
     failure failed = {0, STEP_RESOURCE};
@@ -464,7 +486,7 @@ static int start_process(worker *w, command *c, int *step)
         close(out[1]);
         return error;
     }
-    pid_t pid = spawn(w->engine, c, environment, out[1], c->flags & MERGED ? out[1] : err[1], &failed);
+    pid_t pid = spawn(w->engine, c, defaults, environment, out[1], c->flags & MERGED ? out[1] : err[1], &failed);
     error = pid < 0 ? errno : failed.error;
     close(out[1]);
     if (err[1] >= 0)
@@ -496,9 +518,10 @@ static void start(worker *w, command *c)
 {
     engine *e = w->engine;
     int step;
+    resets defaults = e->resets;
     e->spawning++;
     pthread_mutex_unlock(&e->lock);
-    int error = start_process(w, c, &step);
+    int error = start_process(w, c, &defaults, &step);
     pthread_mutex_lock(&e->lock);
     if (!--e->spawning)
         pthread_cond_broadcast(&e->quiet);
@@ -530,12 +553,19 @@ static void start(worker *w, command *c)
     tell_of(e, c, STARTED, c->pid, 0, false, false);
 }
 
+static bool may_start(const worker *w)
+{
+    const engine *e = w->engine;
+    bool held = e->interrupted || e->halted || e->stalled || e->paused;
+    return !held && (w->starting || (e->queue && e->running < e->limit));
+}
+
 /* Return the command that this worker is to start, NULL if it has to wait. */
 static command *next_to_start(worker *w)
 {
     engine *e = w->engine;
     command *c = w->starting;
-    if (e->interrupted || e->halted || e->stalled || e->paused)
+    if (!may_start(w))
         return NULL;
     if (c) {
         w->starting = c->next;
@@ -544,8 +574,6 @@ static command *next_to_start(worker *w)
         return c;
     }
     c = e->queue;
-    if (!c || e->running >= e->limit)
-        return NULL;
     e->queue = c->next;
     if (!e->queue)
         e->queue_end = &e->queue;
@@ -592,13 +620,17 @@ static ssize_t read_pipe(worker *w, command *c, int stream)
 /* Read all that is in the pipes now, and no more: another process may go on writing. */
 static void drain(worker *w, command *c)
 {
-    for (int stream = STDOUT; stream <= STDERR; stream++) {
-        if (c->pipes[stream] < 0)
-            continue;
-        fcntl(c->pipes[stream], F_SETFL, O_NONBLOCK);
-        ssize_t count, left = LARGEST_PIPE;
-        while (c->pipes[stream] >= 0 && left > 0 && (count = read_pipe(w, c, stream)) > 0)
-            left -= count;
+    ssize_t left = 2 * LARGEST_PIPE;
+    while (has_open_pipe(c) && left > 0) {
+        struct pollfd pipes[] = {{c->pipes[STDOUT], POLLIN, 0}, {c->pipes[STDERR], POLLIN, 0}};
+        if (poll(pipes, 2, 0) <= 0)
+            return;
+        for (int i = 0; i < 2; i++) {
+            if (pipes[i].revents == POLLHUP)
+                hung_up(w, c, STDOUT + i);
+            else if (pipes[i].revents)
+                left -= read_pipe(w, c, STDOUT + i);
+        }
     }
 }
 
@@ -642,7 +674,7 @@ static void exited(worker *w, command *c)
     if (w->broken)
         c->pidfd = -1; /* a snippet may have closed it, and then it may be another's */
     else
-        close_watched(w, &c->pidfd);
+        close_watched(w, &c->pidfd, true);
     e->running--;
 
     bool ok = known && !code && !c->unread && !c->interrupted;
@@ -684,7 +716,7 @@ static void hung_up(worker *w, command *c, int stream)
     if (c->unread == EBADF)
         c->pipes[stream] = -1;
     else
-        close_watched(w, &c->pipes[stream]);
+        close_watched(w, &c->pipes[stream], c->watched);
     if (!c->lingers || has_open_pipe(c))
         return;
     /* One that was interrupted keeps its number, that of its group, until Python lets go of it. */
@@ -702,11 +734,8 @@ static void look_at(worker *w, command *c)
 {
     if (!c->exited)
         exited(w, c);
-    for (int stream = STDOUT; stream <= STDERR && !c->buried; stream++)
-        if (c->pipes[stream] >= 0) {
-            fcntl(c->pipes[stream], F_SETFL, O_NONBLOCK);
-            read_pipe(w, c, stream);
-        }
+    if (!c->buried)
+        drain(w, c);
 }
 
 /* Go on without the epoll, which a snippet may have closed. */
@@ -818,7 +847,7 @@ static void *work(void *argument)
         command *c = next_to_start(w);
         if (c)
             start(w, c);
-        int timeout = c ? 0 : patience(w, now);
+        int timeout = may_start(w) ? 0 : patience(w, now);
         /* Without credit it waits for its eventfd alone: the others would be ready at once. */
         bool waits_for_events = e->credit > 0 && !w->broken;
         struct pollfd wake = {.fd = w->wake, .events = POLLIN};
@@ -905,9 +934,9 @@ static void let_go(worker *w, command *c)
         waitpid(c->pid, NULL, WNOHANG);
     else
         e->running--;
-    close_watched(w, &c->pipes[STDOUT]);
-    close_watched(w, &c->pipes[STDERR]);
-    close_watched(w, &c->pidfd);
+    close_watched(w, &c->pipes[STDOUT], c->watched);
+    close_watched(w, &c->pipes[STDERR], c->watched);
+    close_watched(w, &c->pidfd, true);
     drop_chain(e, c->following);
     tell_of(e, c, DROPPED, 0, 0, true, false);
     bury(w, c);
@@ -1008,6 +1037,7 @@ static PyObject *engine_submit(engine *e, PyObject *arguments)
         c->until = now_ms() + chain_ms;
         c->recalls = e->recalls;
     }
+    note_resets(e, now_ms());
     *e->queue_end = head;
     e->queue_end = &head->next;
     e->queued++;

@@ -149,7 +149,8 @@ class ProcessExecutor:
             return
         processes: list[Process] = []
         try:
-            for job in chain:
+            # With gates each command has to be asked for.
+            for job in chain if self._gates is None else chain[:1]:
                 process = self._surroundings.process(job)
                 if processes and process.script is not None:
                     # Its file would stay if it never started.

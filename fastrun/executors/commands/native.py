@@ -69,7 +69,8 @@ class NativeEngine:
             fail_fast,
         )
         self._jobs = jobs
-        self._may_lie_ahead = not (fail_fast or at_once)
+        # One at a time they run in one order, always the same: none is chosen before it has to be.
+        self._may_lie_ahead = jobs > 1 and not (fail_fast or at_once)
         self._ahead = 0
         self._last_exits = 0.0
         # The events that are being passed on, and whether a look is due by itself.

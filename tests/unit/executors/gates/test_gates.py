@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -268,7 +269,7 @@ def run_with(
     pools: dict[str, int] | None = None,
 ) -> Starts:
     """Run tasks, which all end well."""
-    guardian = Guardian("x", wanted=False)
+    guardian = Guardian(os.urandom(8).hex(), wanted=False)
     executor = ProcessExecutor(guardian, RunSettings(jobs=jobs), engine=engine, gates=Gates([door], {"DOOR": "red"}))
     graph = build(read({**document(*tasks), "pools": pools or {}}, "document"))
     warnings: list[str] = []

@@ -87,7 +87,7 @@ def count(descriptor: int) -> int:
 
 def test_jobserver_wakes_once_without_polling(fifo, loop_run):
     async def main() -> None:
-        guardian = Guardian("x", wanted=False)
+        guardian = Guardian(os.urandom(8).hex(), wanted=False)
         told: Any = Told()
         changes = []
         gate = Jobserver(*open_auth(Auth(str(fifo.path))), guardian)
@@ -122,7 +122,7 @@ def test_jobserver_wakes_once_without_polling(fifo, loop_run):
 
 def test_a_jobserver_that_breaks_leaves_one_command_at_a_time(fifo, loop_run):
     async def main() -> None:
-        guardian = Guardian("x", wanted=False)
+        guardian = Guardian(os.urandom(8).hex(), wanted=False)
         told: Any = Told()
         gate = Jobserver(*open_auth(Auth(str(fifo.path))), guardian)
         gate.open(told, lambda: None)
@@ -144,7 +144,7 @@ def test_a_jobserver_that_breaks_leaves_one_command_at_a_time(fifo, loop_run):
 
 def test_tokens_of_killed_programs_are_replaced_when_nothing_runs():
     async def main() -> None:
-        guardian = Guardian("x", wanted=False)
+        guardian = Guardian(os.urandom(8).hex(), wanted=False)
         server = Server("", 4, "fifo", guardian)
         server.open(Told(), lambda: None)  # type: ignore[arg-type]
         thief = os.open(server._path, os.O_RDWR | os.O_NONBLOCK)
@@ -171,7 +171,7 @@ def test_the_fifo_is_private_and_has_a_plain_path(monkeypatch, tmp_path):
     strange.mkdir()
     for folder, parent in ((tmp_path, str(tmp_path)), (strange, "/tmp")):
         monkeypatch.setattr("tempfile.tempdir", str(folder))
-        guardian = Guardian("x", wanted=False)
+        guardian = Guardian(os.urandom(8).hex(), wanted=False)
         server = Server("k", 3, "fifo", guardian)
         assert os.path.dirname(server._folder) == parent
         assert os.stat(server._folder).st_mode & 0o777 == 0o700
@@ -183,7 +183,7 @@ def test_the_fifo_is_private_and_has_a_plain_path(monkeypatch, tmp_path):
 
 def test_a_server_that_cannot_be_made_gives_everything_back(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    guardian = Guardian("x", wanted=False)
+    guardian = Guardian(os.urandom(8).hex(), wanted=False)
 
     def refuse(*_: Any) -> None:
         raise OSError(28, "No space left on device")
