@@ -351,6 +351,8 @@ def _as_dict(task: Task) -> dict[str, Any]:
     item = {key: value for key, value in task._asdict().items() if key not in defaults or value != defaults[key]}
     if task.script is not None and not task.arguments:
         del item["arguments"]
+    elif not isinstance(task.arguments, str):
+        item["arguments"] = list(task.arguments)
     return {**item, "dependencies": list(task.dependencies), "tags": list(task.tags)}
 
 

@@ -16,6 +16,9 @@ import fastjsonschema
 _FOLDER = Path(__file__).parents[1] / "fastrun" / "document"
 _SCHEMA = (_FOLDER / "schema.json").read_bytes()
 
+# The keys that most tasks have.
+_USUAL = {"name", "type", "arguments", "dependencies"}
+
 _HEADER = '''\
 """Validator of a task, after schema.json.
 
@@ -28,8 +31,9 @@ from typing import Any
 # Digest of the schema.json from which this was made.
 SCHEMA_SHA256 = "{digest}"
 
-# Keys of a task in the schema.
+# Keys of a task in the schema, and those that most tasks have.
 KEYS = frozenset({keys})
+_USUAL = frozenset({usual})
 
 
 class Invalid(Exception):
@@ -75,13 +79,32 @@ class _Shorten(ast.NodeTransformer):
         node.args = ast.arguments([], [ast.arg("data", ast.Name("Any"))], None, [], [], None, [])
         node.returns = ast.Name("Any")
         doc = "Return the object, or raise Invalid."
-        node.body.insert(0, ast.Expr(ast.Constant(doc)))
+        node.body = [ast.Expr(ast.Constant(doc)), *map(_with_usual_keys_first, node.body)]
         return node
+
+
+def _with_usual_keys_first(node: ast.stmt) -> ast.stmt:
+    """Have a task that has only usual keys asked about no other: about each of the others costs 20 ns a task."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "data_is_dict":
+        rare = [part for part in node.body if _key_of(part) not in (None, *_USUAL)]
+        usual = [part for part in node.body if part not in rare]
+        node.body = [*usual, ast.If(ast.parse("not data_keys <= _USUAL", mode="eval").body, rare, [])]
+    return node
+
+
+def _key_of(node: ast.stmt) -> object:
+    """Return the key of statements that hold only where an object has it, None for other statements."""
+    match node:
+        case ast.If(test=ast.Compare(left=ast.Constant(value=key), ops=[ast.In()])):
+            return key
+    return None
 
 
 def generate() -> str:
     """Return the text of the module. It fills in no defaults, which would change the input, and checks no formats."""
     task = json.loads(_SCHEMA)["definitions"]["task"]
+    # A rule that would be asked about every task. The reader asks it about lists only.
+    del task["dependencies"]["arguments"]
     code = fastjsonschema.compile_to_code(task, use_default=False, use_formats=False)
     kept = []
     for node in _Shorten().visit(ast.parse(code)).body:
@@ -89,7 +112,9 @@ def generate() -> str:
         if patterns or isinstance(node, ast.FunctionDef):
             kept.append(ast.unparse(ast.fix_missing_locations(node)))
     digest = hashlib.sha256(_SCHEMA).hexdigest()
-    header = _HEADER.format(version=fastjsonschema.VERSION, digest=digest, keys=sorted(task["properties"]))
+    header = _HEADER.format(
+        version=fastjsonschema.VERSION, digest=digest, keys=sorted(task["properties"]), usual=sorted(_USUAL)
+    )
     return header + "\n\n".join(kept) + "\n"
 
 

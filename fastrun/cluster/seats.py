@@ -141,6 +141,9 @@ def unpack(packed: Sequence[Any], directory: str | None) -> Job:
     The ``arguments`` of a task with a script are the source that was in it, if it could be read.
     """
     number, name, type_, arguments, cwd, env, timeout, detach, script = packed
+    if not isinstance(arguments, str):
+        # On its way a tuple has become a list.
+        arguments = tuple(arguments)
     if directory is not None:
         if type_ == "exec":
             cwd = directory if cwd is None else os.path.join(directory, cwd)

@@ -50,7 +50,7 @@ _ELSEWHERE = {
 _DECIDING = ("type", "where")
 
 # Rules of a schema about a value itself, not about what is in it.
-_LEAF_RULES = ("type", "enum", "pattern", "exclusiveMinimum", "minimum", "maximum")
+_LEAF_RULES = ("type", "enum", "pattern", "minItems", "exclusiveMinimum", "minimum", "maximum")
 
 
 def load_schema() -> dict[str, Any]:
@@ -194,9 +194,11 @@ def _schema_problems(schema: dict[str, Any], value: Any, path: Path) -> Iterator
     except fastjsonschema.JsonSchemaValueException as error:
         yield Problem(path, f"{_subject(path)} {_message(str(error.rule), schema, value)}")
         return
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
+        first, others = schema.get("items", {}), schema.get("additionalItems")
         for number, item in enumerate(value):
-            yield from _schema_problems(schema.get("items", {}), item, (*path, number))
+            rule = first if others is None else first[number] if number < len(first) else others
+            yield from _schema_problems(rule, item, (*path, number))
     if isinstance(value, dict):
         yield from _object_problems(schema, value, path)
 
@@ -248,7 +250,14 @@ def _fits(schema: dict[str, Any], value: Any) -> bool:
     return True
 
 
-_TYPES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+_TYPES = {
+    dict: "an object",
+    list: "an array",
+    tuple: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
 
 
 def _subject(path: Path) -> str:
@@ -262,8 +271,9 @@ def _subject(path: Path) -> str:
 def _message(rule: str, schema: dict[str, Any], value: Any) -> str:
     found = _TYPES.get(type(value), "a number")
     if rule == "type":
-        article = "an" if schema["type"] in ("object", "array", "integer") else "a"
-        return f"must be {article} {schema['type']}, not {found}"
+        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        wanted = [f"{'an' if name in ('object', 'array', 'integer') else 'a'} {name}" for name in types]
+        return f"must be {' or '.join(wanted)}, not {found}"
     if rule == "enum":
         return f"must be {' or '.join(json.dumps(v) for v in schema['enum'])}, not {printable(json.dumps(value))}"
     return f"must be {schema['title']}"

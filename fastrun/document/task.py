@@ -19,7 +19,8 @@ class Task(NamedTuple):
 
     ``name``: unique in the document, any text.
     ``type``: ``"exec"`` or ``"eval"``.
-    ``arguments``: the shell command or the Python source; empty if there is a ``script``.
+    ``arguments``: the shell command or the Python source, empty if there is a ``script``; or the words of a command
+    that runs without a shell, the program first.
     ``dependencies``: names of the tasks that must be ok before this one starts.
     ``cwd``: a path relative to the run's own working directory, or None for that directory.
     ``env``: variables added to the run's environment, or None.
@@ -45,7 +46,7 @@ class Task(NamedTuple):
 
     name: str
     type: str
-    arguments: str
+    arguments: str | tuple[str, ...]
     dependencies: Sequence[str] = ()
     cwd: str | None = None
     env: Mapping[str, str] | None = None
@@ -77,8 +78,17 @@ class Task(NamedTuple):
         return printable(self.name)
 
     @property
+    def source(self) -> str:
+        """The source of a snippet, or the text of a command; empty for a command that is a list of words."""
+        return self.arguments if isinstance(self.arguments, str) else ""
+
+    @property
     def text(self) -> str:
-        """What it does, as people see it: the command, the source, or the path of the script."""
+        """What it does, as people see it: the command, its words quoted, the source, or the path of the script."""
+        if not isinstance(self.arguments, str):
+            from shlex import join  # which few runs need
+
+            return join(self.arguments)
         return self.arguments if self.script is None else self.script
 
 
@@ -124,13 +134,17 @@ def are_pools(raw: Any) -> bool:
 
 
 def has_nul(item: dict[str, Any]) -> bool:
-    """Return whether a completed object is a command with a NUL: a shell would run only the part before it."""
+    """Return whether a completed object is a command with a NUL: a shell would run only the part before it.
+
+    Of a list the schema itself excludes it.
+    """
     return "\0" in item["arguments"] and item["type"] == "exec"
 
 
 def task_from_dict(item: dict[str, Any]) -> Task:
     """Return the task that a completed object describes."""
-    return Task(**{key: value for key, value in item.items() if key in Task._fields})
+    task = Task(**{key: value for key, value in item.items() if key in Task._fields})
+    return task if isinstance(task.arguments, str) else task._replace(arguments=tuple(task.arguments))
 
 
 def completed(item: dict[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,26 @@ def test_invalid_json_is_one_line_with_its_location(data, line):
             'f.json:1:54: "arguments" must not contain NUL: the shell stops there',
         ),
         (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": []}]}',
+            'f.json:1:54: "arguments" must be a text, or a list that begins with a program',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": ["", "x"]}]}',
+            'f.json:1:55: an entry of "arguments" must be a program, not empty and without NUL',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": ["a", "", "b\\u0000"]}]}',
+            'f.json:1:64: an entry of "arguments" must be a text without NUL',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": ["a", ["b"]]}]}',
+            'f.json:1:60: an entry of "arguments" must be a string, not an array',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "arguments": ["a"]}]}',
+            'f.json:1:41: "arguments" may be a list for exec tasks only',
+        ),
+        (
             b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "cwd": ""}]}',
             'f.json:1:65: "cwd" must be a path, not empty and without NUL',
         ),
@@ -141,7 +161,7 @@ def test_all_problems_are_found_at_once_in_the_order_of_the_file():
 {"arguments": ""}
 ]}"""
     assert lines_of(data) == [
-        'f.json:2:44: "arguments" must be a string, not a number',
+        'f.json:2:44: "arguments" must be a string or an array, not a number',
         'f.json:3:70: unknown dependency "nowhere"',
         'f.json:4:10: name "b" is used twice (first at f.json:3:10)',
         'f.json:4:23: "type" must be "exec" or "eval", not "oops"',
@@ -166,7 +186,7 @@ def test_problems_of_an_object_have_a_path():
 
 def test_the_last_of_two_equal_keys_counts_and_is_shown():
     data = b'{"tasks": [{"name": "a", "type": "exec", "arguments": "", "arguments": 5}]}'
-    assert lines_of(data) == ['f.json:1:72: "arguments" must be a string, not a number']
+    assert lines_of(data) == ['f.json:1:72: "arguments" must be a string or an array, not a number']
 
 
 def test_a_value_too_deep_to_walk_still_gets_a_location():

@@ -52,6 +52,12 @@ def test_a_process_snippet_may_have_what_a_command_may_have():
     assert not found.problems
 
 
+def test_a_list_is_a_command_without_a_shell():
+    for item in (exec_("a", ["ls", "a b"]), exec_("a", ("ls", "a b")), exec_("a", ["ls", "a b"], cwd=".", colour=1)):
+        task = read(document(item), "document").tasks[0]
+        assert (task.arguments, task.text, task.source) == (("ls", "a b"), "ls 'a b'", "")
+
+
 def test_a_script_is_read_and_leaves_the_arguments_empty(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.py").touch()

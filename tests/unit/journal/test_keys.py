@@ -66,6 +66,11 @@ def test_every_field_of_a_task_is_part_of_its_key_or_is_known_not_to_be():
     assert keys_of(task) == keys_of(task._replace(**IGNORED))
 
 
+def test_a_list_and_the_text_that_it_looks_like_are_different_work():
+    keys = [keys_of(Task("a", "exec", arguments)) for arguments in ("true", ("true",), "('true',)", ("true", ""))]
+    assert len({key["a"] for key in keys}) == 4
+
+
 @pytest.mark.parametrize("where", ["cluster", "local", "process", "thread"])
 def test_where_a_snippet_runs_is_no_part_of_its_key(where):
     task = Task("a", "eval", "pass")

@@ -93,6 +93,87 @@ def test_an_environment_over_the_systems_limit_fails_the_task_and_names_the_caus
     assert ran.status("a")[1].startswith("cannot start: Argument list too long")
 
 
+def test_a_list_runs_without_a_shell_word_by_word(portable):
+    words = ["printf", "<%s>", "a b", "$HOME", "*", "", "'", "n\nl", "ä"]
+    ran = Ran(exec_("a", words), exec_("b", ["/bin/sh", "-c", "exit 4"]), portable=portable)
+    assert ran.recorder.out("a") == "<a b><$HOME><*><><'><n\nl><ä>"
+    assert ran.status("b") == ("failed", "exit status 4")
+
+
+def test_a_program_of_a_list_has_all_that_a_command_has(portable, tmp_path):
+    source = (
+        "import os, sys; print(os.getsid(0) == os.getpid(), os.getcwd(), os.environ['K'], os.environ['FASTRUN_TASK'],"
+        " repr(sys.stdin.read()))"
+    )
+    ran = Ran(exec_("a", [sys.executable, "-c", source], cwd=str(tmp_path), env={"K": "v"}), portable=portable)
+    assert ran.recorder.out("a") == f"True {tmp_path} v a ''\n"
+
+
+def test_a_program_is_looked_up_in_the_path_of_its_own_command(portable, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("one", "two", "two/sub"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "tool").write_text(f"#!/bin/sh\necho {folder} $(basename $0)\n")
+        (tmp_path / folder / "tool").chmod(0o755)
+    system = os.environ["PATH"]
+    monkeypatch.setenv("PATH", f"{tmp_path}/one:{system}")
+    ran = Ran(
+        exec_("run", ["tool"]),
+        exec_("task", ["tool"], env={"PATH": f"{tmp_path}/two:{system}"}),
+        exec_("relative entry", ["tool"], env={"PATH": f"sub:{system}"}, cwd="two"),
+        exec_("empty entry", ["tool"], env={"PATH": f":{system}"}, cwd="two"),
+        exec_("slash", ["./tool"], cwd="two"),
+        exec_("slash, no cwd", ["one/tool"]),
+        portable=portable,
+    )
+    assert [ran.recorder.out(task.name).split()[0] for task in ran.report] == [
+        "one",
+        "two",
+        "two/sub",
+        "two",
+        "two",
+        "one",
+    ]
+
+
+def test_a_program_that_is_not_there_fails_the_task_and_is_named(portable, tmp_path):
+    (tmp_path / "plain").write_text("true")
+    ran = Ran(
+        exec_("a", ["no-such", "x"]),
+        exec_("b", ["./no-such"]),
+        exec_("c", ["no-such"], cwd=str(tmp_path), env={"PATH": ""}),
+        exec_("d", ["./no-such"], cwd=str(tmp_path)),
+        exec_("e", ["plain"], env={"PATH": str(tmp_path)}),
+        exec_("f", ["true"], cwd="/nowhere"),
+        exec_("g", ["true"]),
+        portable=portable,
+    )
+    missing = "cannot start: No such file or directory: "
+    assert [ran.status(name) for name in "abcdefg"] == [
+        ("failed", f"{missing}no-such"),
+        ("failed", f"{missing}./no-such"),
+        ("failed", f"{missing}no-such"),
+        ("failed", f"{missing}./no-such"),
+        ("failed", "cannot start: Permission denied: plain"),
+        ("failed", f"{missing}/nowhere"),
+        ("ok", ""),
+    ]
+
+
+def test_a_program_that_a_task_installs_is_found_by_those_behind_it(portable, tmp_path):
+    (tmp_path / "bin").mkdir()
+    path = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    install = f"printf '#!/bin/sh\\necho mine\\n' > {tmp_path}/bin/uname; chmod +x {tmp_path}/bin/uname"
+    ran = Ran(
+        exec_("before", ["uname"], env=path),
+        exec_("install", install, "before"),
+        exec_("after", ["uname"], "install", env=path),
+        portable=portable,
+    )
+    assert ran.recorder.out("before") != "mine\n"
+    assert ran.recorder.out("after") == "mine\n"
+
+
 @pytest.mark.parametrize("size", [(1 << 17) - 1, 1 << 17, 1 << 22])
 def test_a_long_command_runs_as_a_short_one_does(portable, size, tmp_path, monkeypatch):
     # A quotation mark in the folder's name must not end the shell's.
