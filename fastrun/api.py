@@ -351,8 +351,9 @@ def _as_dict(task: Task) -> dict[str, Any]:
     item = {key: value for key, value in task._asdict().items() if key not in defaults or value != defaults[key]}
     if task.script is not None and not task.arguments:
         del item["arguments"]
-    elif not isinstance(task.arguments, str):
-        item["arguments"] = list(task.arguments)
+    for key in ("arguments", "shell"):
+        if isinstance(item.get(key), tuple):
+            item[key] = list(item[key])
     return {**item, "dependencies": list(task.dependencies), "tags": list(task.tags)}
 
 

@@ -42,6 +42,7 @@ class Task(NamedTuple):
     ``inputs``, ``outputs``: files, folders and patterns, relative to the working directory of the task.
     ``depfile``: a file in the syntax of make that it writes, whose prerequisites are further inputs; or None.
     ``env_inputs``: names of variables whose values count as inputs.
+    ``shell``: the words to which a command that is a text is added, the program first; None for ``/bin/sh -c``.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Task(NamedTuple):
     outputs: Sequence[str] = ()
     depfile: str | None = None
     env_inputs: Sequence[str] = ()
+    shell: tuple[str, ...] | None = None
 
     @property
     def has_files(self) -> bool:
@@ -99,7 +101,7 @@ TOP_KEYS = frozenset(["$schema", "pools", "tasks"])
 # how other tasks run nor on how often the task itself does.
 PLAIN_KEYS = frozenset(Task._fields[:4])
 DEFAULTS = tuple(Task._field_defaults[key] for key in Task._fields[4:])
-ORDINARY_KEYS = PLAIN_KEYS | {"cwd", "env", "timeout", "detach", "description", "tags", "where", "resources"}
+ORDINARY_KEYS = PLAIN_KEYS | {"cwd", "env", "timeout", "detach", "description", "tags", "where", "resources", "shell"}
 
 
 class Document(NamedTuple):
@@ -148,10 +150,14 @@ def task_from_dict(item: dict[str, Any]) -> Task:
 
 
 def completed(item: dict[str, Any]) -> dict[str, Any]:
-    """Return a validated object with ``arguments``, which are empty beside a ``script``, and ``retries`` as an ``int``.
+    """Return a validated object with ``arguments``, which are empty beside a ``script``, and values as a task has them.
 
-    For JSON Schema 2.0 is a whole number too.
+    For JSON Schema 2.0 is a whole number too. A shell that is named by one word is the one that runs ``-c``.
     """
+    if "shell" in item:
+        shell = item["shell"]
+        words = (shell, "-c") if isinstance(shell, str) else tuple(shell)
+        item = {**item, "shell": None if words == ("sh", "-c") else words}
     retries = item.get("retries", 0)
     if type(retries) is not int:
         item = {**item, "retries": int(retries)}

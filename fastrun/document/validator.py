@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 # Digest of the schema.json from which this was made.
-SCHEMA_SHA256 = "2216be7d5c8b452e842810b8ae214ee510405fe14756bc34c806ae421e26821a"
+SCHEMA_SHA256 = "fd558a7cf63be8a22748fa45f0c5d1379b372f9d2fd1b7b0e50c2b9b1deb36a1"
 
 # Keys of a task in the schema, and those that most tasks have.
-KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'tags', 'timeout', 'type', 'when', 'where'])
+KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'shell', 'tags', 'timeout', 'type', 'when', 'where'])
 _USUAL = frozenset(['arguments', 'dependencies', 'name', 'type'])
 
 
@@ -18,7 +18,7 @@ class Invalid(Exception):
     """The object is no valid task."""
 
 
-REGEX_PATTERNS = {'^[^\\u0000]+$': re.compile('^[^\\u0000]+\\Z'), '^[^\\u0000]*$': re.compile('^[^\\u0000]*\\Z'), '^[^=\\u0000]+$': re.compile('^[^=\\u0000]+\\Z')}
+REGEX_PATTERNS = {'^[^\\u0000]+$': re.compile('^[^\\u0000]+\\Z'), '^[^\\u0000]*$': re.compile('^[^\\u0000]*\\Z'), '^(sh|bash|zsh|dash)$': re.compile('^(sh|bash|zsh|dash)\\Z'), '^[^=\\u0000]+$': re.compile('^[^=\\u0000]+\\Z')}
 
 def validate(data: Any) -> Any:
     """Return the object, or raise Invalid."""
@@ -223,6 +223,21 @@ def validate(data: Any) -> Any:
                         pass
                 if not data_any_of_count5:
                     raise Invalid
+            if 'shell' in data:
+                data_is_dict = isinstance(data, dict)
+                if data_is_dict:
+                    data_keys = data.keys()
+                    if 'type' in data_keys:
+                        data__type = data['type']
+                        if not (isinstance(data__type, str) and data__type == 'exec'):
+                            raise Invalid
+                data_is_dict = isinstance(data, dict)
+                if data_is_dict:
+                    data_keys = data.keys()
+                    if 'arguments' in data_keys:
+                        data__arguments = data['arguments']
+                        if not isinstance(data__arguments, str):
+                            raise Invalid
             if 'script' in data:
                 data_is_dict = isinstance(data, dict)
                 if data_is_dict:
@@ -269,6 +284,31 @@ def validate(data: Any) -> Any:
                         pass
                 if not data_any_of_count6:
                     raise Invalid
+            if 'shell' in data_keys:
+                data__shell = data['shell']
+                if not isinstance(data__shell, (str, list, tuple)):
+                    raise Invalid
+                if isinstance(data__shell, str):
+                    if not REGEX_PATTERNS['^(sh|bash|zsh|dash)$'].search(data__shell):
+                        raise Invalid
+                data__shell_is_list = isinstance(data__shell, (list, tuple))
+                if data__shell_is_list:
+                    data__shell_len = len(data__shell)
+                    if data__shell_len < 1:
+                        raise Invalid
+                    if data__shell_len > 0:
+                        data__shell__0 = data__shell[0]
+                        if not isinstance(data__shell__0, str):
+                            raise Invalid
+                        if isinstance(data__shell__0, str):
+                            if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__shell__0):
+                                raise Invalid
+                    for data__shell_x, data__shell_item in enumerate(data__shell[1:], 1):
+                        if not isinstance(data__shell_item, str):
+                            raise Invalid
+                        if isinstance(data__shell_item, str):
+                            if not REGEX_PATTERNS['^[^\\u0000]*$'].search(data__shell_item):
+                                raise Invalid
             if 'script' in data_keys:
                 data__script = data['script']
                 if not isinstance(data__script, str):

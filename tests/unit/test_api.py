@@ -114,6 +114,8 @@ def test_a_task_may_be_a_command_without_a_shell():
     recorder = Recorder()
     assert fastrun.run([Task("a", "exec", ("printf", "%s", "a b;$0"))], observers=[recorder]).ok
     assert recorder.out("a") == "a b;$0"
+    strict = Task("a", "exec", "false | true", shell=("bash", "-o", "pipefail", "-c"))
+    assert fastrun.run([strict])["a"].reason == "exit status 1"
     with pytest.raises(SpecError, match="must be a program, not empty and without NUL"):
         fastrun.load([Task("a", "exec", ("",))])
 

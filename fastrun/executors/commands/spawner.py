@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fastrun.document.task import Task
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     # Loaded for the first snippet.
     from fastrun.executors.commands.python import Python
 
-_SHELL = "/bin/sh"
+_SHELL = ("/bin/sh", "-c")
+
+# The shells that read a file by ".", each by the name that it is called by.
+_SHELLS = (b"sh", b"bash", b"zsh", b"dash", b"ksh")
 
 # Bytes of the longest argument that the kernel takes (MAX_ARG_STRLEN), with its closing NUL.
 _LONGEST_ARGUMENT = 1 << 17
@@ -75,9 +78,10 @@ class Spawner:
             command, path = list(map(_encode, task.arguments)), None
         else:
             source = _encode(task.arguments)
-            command, path = [_SHELL, "-c", source], None
-            if len(source) >= _LONGEST_ARGUMENT:
-                command, path = _long_command(source)
+            shell = _SHELL if task.shell is None else tuple(map(_encode, task.shell))
+            command, path = [*shell, source], None
+            if len(source) >= _LONGEST_ARGUMENT and os.path.basename(os.fsencode(shell[0])) in _SHELLS:
+                command, path = _long_command(shell, source)
         try:
             return self._start(command, task, out, err), path
         except OSError:
@@ -104,8 +108,9 @@ class Spawner:
         if task.detach:
             environment[DETACH] = b"1"
         program = command[0]
-        if not isinstance(task.arguments, str):
-            program = find_program(os.fsencode(program), environment.get(b"PATH"), self._directory_of(task))
+        if isinstance(program, bytes):
+            # What the document names. The system's shell and the interpreter are known by their paths, which are texts.
+            program = find_program(program, environment.get(b"PATH"), self._directory_of(task))
         if self._portable or task.cwd is not None or self._moved():
             return self._start_elsewhere(program, command, task, environment, out, err)
         umask = os.umask(self._umask)
@@ -166,13 +171,13 @@ class Spawner:
         return process.pid
 
 
-def _long_command(command: bytes) -> tuple[list[str | bytes], str]:
+def _long_command(shell: Sequence[str | bytes], command: bytes) -> tuple[list[str | bytes], str]:
     """Return what runs a command that is too long for an argument, and the path of the file that it is in."""
     from shlex import quote  # which no other command needs
 
     path = write_private(command, ".sh")
     # "." keeps $0 and standard input as they are.
-    return [_SHELL, "-c", f". {quote(path)}"], path
+    return [*shell, f". {quote(path)}"], path
 
 
 def _encode(text: str) -> bytes:

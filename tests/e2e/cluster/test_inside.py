@@ -45,10 +45,12 @@ def test_commands_without_a_shell_run_on_workers():
         exec_("a", ["printf", "<%s>", "a b", "$HOME"]),
         exec_("b", ["no-such-program"]),
         exec_("c", ["pwd"], cwd="/"),
+        exec_("d", "echo ${BASH_VERSION:+bash}", shell="bash"),
     ]
     report, recorder = run_inside(document(*tasks))
     assert (recorder.out("a"), recorder.out("c")) == ("<a b><$HOME>", "/\n")
     assert report["b"].reason.startswith("cannot start: No such file or directory: no-such-program on inproc://")
+    assert recorder.out("d") == "bash\n"
     assert recorder.workers["a"][0]
 
 

@@ -25,9 +25,9 @@ def test_a_command_runs_in_the_directory_of_the_run(cwd, directory, found):
 
 
 def test_a_list_of_words_survives_the_way_to_a_worker():
-    task = Task("a", "exec", ("ls", "a b"))
-    packed = [list(part) if isinstance(part, tuple) else part for part in pack((3, task))]
-    assert unpack(packed, None) == (3, task)
+    for task in (Task("a", "exec", ("ls", "a b")), Task("a", "exec", "ls", shell=("bash", "-c"))):
+        packed = [list(part) if isinstance(part, tuple) else part for part in pack((3, task))]
+        assert unpack(packed, None) == (3, task)
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,25 @@ def test_invalid_json_is_one_line_with_its_location(data, line):
             b'{"tasks": [{"name": "", "type": "eval", "arguments": ["a"]}]}',
             'f.json:1:41: "arguments" may be a list for exec tasks only',
         ),
+        *(
+            (
+                b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "shell": %b}]}' % shell,
+                'f.json:1:67: "shell" must be "sh", "bash", "zsh" or "dash", or a list that begins with a program',
+            )
+            for shell in (b"[]", b'""', b'"fish"', b'"bash -e"')
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "shell": ["", "-c"]}]}',
+            'f.json:1:68: an entry of "shell" must be a program, not empty and without NUL',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": ["x"], "shell": "bash"}]}',
+            'f.json:1:61: "shell" is for a text only: "arguments" that are a list run without a shell',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "arguments": "", "shell": "bash"}]}',
+            'f.json:1:58: "shell" is for exec tasks only',
+        ),
         (
             b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "cwd": ""}]}',
             'f.json:1:65: "cwd" must be a path, not empty and without NUL',

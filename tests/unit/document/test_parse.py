@@ -58,6 +58,18 @@ def test_a_list_is_a_command_without_a_shell():
         assert (task.arguments, task.text, task.source) == (("ls", "a b"), "ls 'a b'", "")
 
 
+def test_a_shell_is_a_list_or_one_of_four_words():
+    shells = ["bash", "sh", ["sh", "-c"], ["bash", "-euo", "pipefail", "-c"]]
+    found = read(document(*(exec_(str(number), "x", shell=shell) for number, shell in enumerate(shells))), "document")
+    assert [task.shell for task in found.tasks] == [
+        ("bash", "-c"),
+        None,
+        None,
+        ("bash", "-euo", "pipefail", "-c"),
+    ]
+    assert not found.special
+
+
 def test_a_script_is_read_and_leaves_the_arguments_empty(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.py").touch()

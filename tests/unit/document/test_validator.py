@@ -50,6 +50,7 @@ near_tasks = st.fixed_dictionaries(
         "env": st.dictionaries(texts, texts | json_values, max_size=3) | json_values,
         "where": st.sampled_from(["cluster", "local", "process", "thread"]) | texts | json_values,
         "script": texts | json_values,
+        "shell": st.sampled_from(["sh", "bash", "fish"]) | st.lists(texts | json_values, max_size=2) | json_values,
         "detach": st.booleans(),
         "x": json_values,
     },

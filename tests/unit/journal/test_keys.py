@@ -38,6 +38,7 @@ OTHER: dict[str, Any] = {
     "detach": True,
     "script": "other.py",
     "depfile": "other.d",
+    "shell": ("bash", "-c"),
 }
 
 

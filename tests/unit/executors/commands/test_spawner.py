@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,56 @@ def test_a_program_of_a_list_has_all_that_a_command_has(portable, tmp_path):
     )
     ran = Ran(exec_("a", [sys.executable, "-c", source], cwd=str(tmp_path), env={"K": "v"}), portable=portable)
     assert ran.recorder.out("a") == f"True {tmp_path} v a ''\n"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_another_shell_runs_the_command_that_names_it(portable):
+    show = "echo $0 ${BASH_VERSION:+bash}"
+    ran = Ran(
+        exec_("plain", show),
+        exec_("word", show, shell="bash"),
+        exec_("system's", show, shell="sh"),
+        exec_("strict", "false | true; echo never", shell=["bash", "-euo", "pipefail", "-c"]),
+        exec_("lax", "false | true", shell=["bash", "-c"]),
+        exec_("no shell", "print(6 * 7)", shell=[sys.executable, "-c"]),
+        portable=portable,
+    )
+    assert [ran.recorder.out(name) for name in ("plain", "word", "system's", "no shell")] == [
+        "/bin/sh\n",
+        "bash bash\n",
+        "/bin/sh\n",
+        "42\n",
+    ]
+    assert ran.status("strict") == ("failed", "exit status 1")
+    assert ran.recorder.out("strict") == ""
+    assert ran.status("lax") == ("ok", "")
+
+
+def test_a_shell_that_is_not_there_fails_its_task_alone_and_is_named(portable, tmp_path):
+    ran = Ran(
+        exec_("a", "true", shell=["no-such-shell", "-c"]),
+        exec_("b", "true", shell="bash", env={"PATH": str(tmp_path)}),
+        exec_("c", "true"),
+        portable=portable,
+    )
+    missing = "cannot start: No such file or directory: "
+    assert ran.status("a") == ("failed", f"{missing}no-such-shell")
+    assert ran.status("b") == ("failed", f"{missing}bash")
+    assert ran.status("c") == ("ok", "")
+
+
+def test_a_command_too_long_for_an_argument_runs_in_its_own_shell(portable, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    command = "set -o pipefail; echo $0; false | true\n# " + "x" * (1 << 17)
+    ran = Ran(
+        exec_("a", command + "\nfalse | true", shell="bash"),
+        exec_("b", command, shell=[sys.executable, "-c"]),
+        portable=portable,
+    )
+    assert ran.status("a") == ("failed", "exit status 1")
+    assert ran.recorder.out("a") == "bash\n"
+    assert ran.status("b")[1].startswith("cannot start: Argument list too long")
+    assert not os.listdir(tmp_path)
 
 
 def test_a_program_is_looked_up_in_the_path_of_its_own_command(portable, tmp_path, monkeypatch):
