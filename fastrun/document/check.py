@@ -12,8 +12,9 @@ from typing import Any
 import fastjsonschema
 import orjson
 
+from fastrun.document.defaults import DEFAULT_KEYS, are_defaults, with_defaults, with_where
 from fastrun.document.locations import Locations, Path
-from fastrun.document.problems import Problem, Source
+from fastrun.document.problems import Problem, Source, unknown_pool
 from fastrun.document.script import script_fault
 from fastrun.document.task import (
     SCHEMA_PATH,
@@ -25,7 +26,7 @@ from fastrun.document.task import (
     is_special,
     task_from_dict,
 )
-from fastrun.text import SIMILAR, printable
+from fastrun.text import SIMILAR, meant, printable
 
 # What other tools call these keys. If such a key were ignored, tasks would run in a wrong order or directory.
 _ELSEWHERE = {
@@ -90,18 +91,27 @@ def read_bad(raw: Any, source: Source) -> Document:
     schema = load_schema()
     task_schema = schema["definitions"]["task"]
     # The tasks are checked further down, by themselves.
-    top = {**schema, "properties": {**schema["properties"], "tasks": {"type": "array"}}}
-    problems = list(_schema_problems(top, raw, ()))
+    top = {**schema["properties"], "tasks": {"type": "array"}}
+    # What a default may be is what the key of a task may be.
+    top["defaults"] = {**top["defaults"], "properties": {key: task_schema["properties"][key] for key in DEFAULT_KEYS}}
+    problems = list(_schema_problems({**schema, "properties": top}, raw, ()))
     fields = raw if isinstance(raw, dict) else {}
     unknown: dict[str, list[Path]] = {}
     problems += _unknown_keys(fields, TOP_KEYS, (), unknown)
+    pools = fields["pools"] if isinstance(fields.get("pools"), dict) else {}
+    given = fields["defaults"] if isinstance(fields.get("defaults"), dict) else {}
+    problems += _default_problems(given, pools, task_schema["properties"])
+    defaults = {key: value for key, value in given.items() if key in DEFAULT_KEYS}
+    if not are_defaults(defaults, pools):
+        defaults = {}
     items = fields.get("tasks")
     validate = compile_schema(task_schema)
     tasks: list[Task] = []
     positions = []
     special = []
-    for position, item in enumerate(items if isinstance(items, list) else ()):
+    for position, raw_item in enumerate(items if isinstance(items, list) else ()):
         path = ("tasks", position)
+        item = with_where(raw_item, given)
         if isinstance(item, dict):
             problems += _unknown_keys(item, task_schema["properties"], path, unknown)
         try:
@@ -110,7 +120,7 @@ def read_bad(raw: Any, source: Source) -> Document:
             problems += _schema_problems(task_schema, item, path)
             task = _salvage(item)
         else:
-            full = completed(item)
+            full = completed(with_defaults(item, defaults))
             if has_nul(full):
                 message = '"arguments" must not contain NUL: the shell stops there'
                 problems.append(Problem((*path, "arguments"), message))
@@ -118,15 +128,28 @@ def read_bad(raw: Any, source: Source) -> Document:
                 message = f'"script" cannot be read: {printable(item["script"])}: {fault}'
                 problems.append(Problem((*path, "script"), message))
             task = task_from_dict(full)
-            if is_special(item):
+            if is_special(full):
                 special.append(len(tasks))
         if task is not None:
             tasks.append(task)
             positions.append(position)
     # Pools may have wrong limits: a document with problems is not run.
-    pools = fields.get("pools")
-    warnings = _warnings(unknown, source)
-    return Document(source, tasks, positions, problems, warnings, pools if isinstance(pools, dict) else {}, special)
+    return Document(source, tasks, positions, problems, _warnings(unknown, source), pools, special)
+
+
+def _default_problems(defaults: dict[str, Any], pools: Collection[str], known: Collection[str]) -> Iterator[Problem]:
+    """Yield what the schema does not tell of ``defaults``: keys that it cannot have, and a pool that is not there."""
+    for key in defaults:
+        if key in DEFAULT_KEYS or key.startswith("x-"):
+            continue
+        message = f'"{printable(key)}" cannot be a default: each task has its own'
+        if key not in known:
+            near = _meant(key, DEFAULT_KEYS, defaults)
+            message = f'unknown key "{printable(key)}"' + (f'; did you mean "{near}"?' if near else "")
+        yield Problem(("defaults", key), message, at_key=True)
+    pool = defaults.get("pool")
+    if isinstance(pool, str) and pool not in pools:
+        yield Problem(("defaults", "pool"), unknown_pool(pool) + meant(pool, list(pools)))
 
 
 def _warnings(unknown: dict[str, list[Path]], source: Source) -> list[str]:

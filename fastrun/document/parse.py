@@ -6,15 +6,16 @@ the document, ``check`` reads it again.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
 
+from fastrun.document.defaults import WORDS, Rest, are_defaults, rests, with_defaults, with_where
 from fastrun.document.problems import Source, SpecError
 from fastrun.document.script import script_fault
 from fastrun.document.task import (
     DEFAULTS,
-    ORDINARY_KEYS,
     PLAIN_KEYS,
     TOP_KEYS,
     Document,
@@ -22,6 +23,7 @@ from fastrun.document.task import (
     are_pools,
     completed,
     has_nul,
+    is_special,
 )
 from fastrun.document.validator import KEYS, Invalid, validate
 
@@ -32,10 +34,13 @@ _BOM = b"\xef\xbb\xbf"
 # take three quarters of the time.
 _PIECE = 1 << 16
 
-# All before the first task, and all between two tasks. A space matches any of JSON's white space.
-_HEAD = rb' *\{ *(?:"\$schema" *: *"[^"\\]*" *, *)?(?:"pools" *: *\{[^{}]*\} *, *)?"tasks" *: *\['.replace(
-    b" ", rb"[ \t\r\n]"
-)
+# All before the first task, and all between two tasks. A space matches any of JSON's white space. The values before the
+# first task may hold others, and those may hold others once more: so deep are ``defaults``.
+_STRING = rb'"(?:[^"\\]++|\\.)*+"'
+_FLAT = rb'(?:[^"\[\]{}]++|%b)*+' % _STRING
+_NESTED = rb"[\[{]%b(?:[\[{]%b[\]}]%b)*+[\]}]" % (_FLAT, _FLAT, _FLAT)
+_MEMBER = rb'(?!"tasks")%b *: *(?:%b|%b|[^"\[\]{},]++) *, *' % (_STRING, _STRING, _NESTED)
+_HEAD = (rb' *\{ *(?:%b)*+"tasks" *: *\[' % _MEMBER).replace(b" ", rb"[ \t\r\n]")
 _BETWEEN = rb"\} *, *(?=\{)".replace(b" ", rb"[ \t\r\n]")
 
 
@@ -61,22 +66,28 @@ def parse(data: bytes, name: str, piece: int = _PIECE) -> Document:
         from fastrun.document.check import json_error
 
         raise SpecError([json_error(source, error)]) from None
-    return _read_bad(raw, source)
+    return _read(raw, source)
 
 
 def read(raw: Any, name: str) -> Document:
     """Read a document that came as an object, without changing it. Problems are in the result."""
-    source = Source(name)
+    return _read(raw, Source(name))
+
+
+def _read(raw: Any, source: Source) -> Document:
     loading = _Loading()
     if loading.add(raw) and loading.has_scripts():
         return loading.document(source)
-    return _read_bad(raw, source)
+    from fastrun.document.check import read_bad
+
+    return read_bad(raw, source)
 
 
 def _pieces(data: bytes, size: int) -> Iterator[Any]:
     """Yield a document in parts, each parsed from ``size`` bytes and a few more: objects with some of its tasks.
 
-    Yields None for a document that is written in an unusual way. Raises JSONDecodeError if the text is not JSON.
+    Yields None for a document that is written in an unusual way. Raises JSONDecodeError if the text is not JSON, and
+    for some that are written in an unusual way.
 
     A cut may go through a string that looks like what is between two tasks. Then the piece is not JSON and a longer one
     is tried. A piece that is JSON between brackets was cut at a comma between two tasks of the whole: what a parser
@@ -116,6 +127,8 @@ class _Loading:
     def __init__(self) -> None:
         self._tasks: list[Task] = []
         self._pools: Mapping[str, int] = {}
+        self._defaults: Mapping[str, Any] = {}
+        self._rests = rests({})
         self._special: list[int] = []
 
     def document(self, source: Source) -> Document:
@@ -131,50 +144,59 @@ class _Loading:
         """Add a document, or a part of one. Return False at the first thing that has to be said about it."""
         if not self._is_good_top(raw):
             return False
-        tasks = self._tasks
+        tasks, rests, special = self._tasks, self._rests, self._special
+        items = raw["tasks"]
+        if self._defaults.get("where") == "process":
+            items = map(partial(with_where, defaults=self._defaults), items)
         # Equal types and commands of neighbours share one text.
         shared: dict[Any, Any] = {}
         share = shared.setdefault
         make = tuple.__new__
         try:
-            for item in raw["tasks"]:
+            for item in items:
                 validate(item)
-                keys = item.keys()
-                full = item
-                if keys <= PLAIN_KEYS:
-                    rest = DEFAULTS
-                elif keys <= KEYS:
-                    full = completed(item)
-                    if not keys <= ORDINARY_KEYS or item.get("where") == "process":
-                        self._special.append(len(tasks))
-                    rest = tuple(map(full.get, Task._fields[4:], DEFAULTS))
-                else:
-                    return False
+                full, rest = item, None
+                if not item.keys() <= PLAIN_KEYS:
+                    full, rest = self._with_more_keys(item)
                 if has_nul(full):
                     return False
-                type_, arguments = full["type"], full["arguments"]
+                kind, arguments = full["type"], full["arguments"]
+                type_ = kind
                 if not isinstance(arguments, str):
                     # The one rule of the schema that is not in the validator.
                     if type_ != "exec":
                         return False
-                    arguments = tuple(arguments)
+                    kind, arguments = WORDS, tuple(arguments)
+                more, is_special_ = rest or rests[kind]
+                if is_special_:
+                    special.append(len(tasks))
                 # The same as task_from_dict, in a third of its time.
                 fields = (item["name"], share(type_, type_), share(arguments, arguments), item.get("dependencies", ()))
-                tasks.append(make(Task, fields + rest))
+                tasks.append(make(Task, fields + more))
         except Invalid:
             return False
         return True
+
+    def _with_more_keys(self, item: dict[str, Any]) -> tuple[dict[str, Any], Rest]:
+        """Return an object that has not only the usual keys, completed, and what the task has of the others.
+
+        Raises Invalid for keys that are unknown.
+        """
+        if not item.keys() <= KEYS:
+            raise Invalid
+        full = completed(with_defaults(item, self._defaults) if self._defaults else item)
+        return full, (tuple(map(full.get, Task._fields[4:], DEFAULTS)), is_special(full))
 
     def _is_good_top(self, raw: Any) -> bool:
         if not (isinstance(raw, dict) and raw.keys() <= TOP_KEYS and isinstance(raw.get("tasks"), list)):
             return False
         if "pools" in raw:
             self._pools = raw["pools"]
-            return are_pools(self._pools)
+            if not are_pools(self._pools):
+                return False
+        if "defaults" in raw:
+            self._defaults = raw["defaults"]
+            if not are_defaults(self._defaults, self._pools):
+                return False
+            self._rests = rests(self._defaults)
         return True
-
-
-def _read_bad(raw: Any, source: Source) -> Document:
-    from fastrun.document.check import read_bad
-
-    return read_bad(raw, source)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from fastrun.text import printable
+
 # Most problems that are shown: as many as fit on a screen. A broken generator makes one per task.
 PROBLEMS_SHOWN = 20
 
@@ -20,6 +22,11 @@ class Problem(NamedTuple):
     message: str
     at_key: bool = False
     other: tuple[str | int, ...] | None = None
+
+
+def unknown_pool(pool: str) -> str:
+    """Return what is wrong with a pool that a task or a default names and the document does not have."""
+    return f'unknown pool "{printable(pool)}": it is not in the document\'s "pools"'
 
 
 class SpecError(ValueError):

@@ -95,7 +95,7 @@ class Task(NamedTuple):
 
 
 # The keys of a document.
-TOP_KEYS = frozenset(["$schema", "pools", "tasks"])
+TOP_KEYS = frozenset(["$schema", "defaults", "pools", "tasks"])
 
 # The keys that most tasks have, the values of all other keys where they are missing, and the keys that do not bear on
 # how other tasks run nor on how often the task itself does.

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 # Digest of the schema.json from which this was made.
-SCHEMA_SHA256 = "fd558a7cf63be8a22748fa45f0c5d1379b372f9d2fd1b7b0e50c2b9b1deb36a1"
+SCHEMA_SHA256 = "222e221cc56eaca1a303ee3c9e8ea1a3163eafe39bc3e93616efd714510a90bd"
 
 # Keys of a task in the schema, and those that most tasks have.
 KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'shell', 'tags', 'timeout', 'type', 'when', 'where'])

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from itertools import accumulate
 from math import isqrt
-from operator import sub
+from operator import attrgetter, sub
 from typing import TYPE_CHECKING, TypeVar
 
 from fastrun.document.problems import Source
@@ -229,8 +229,8 @@ def build(document: Document) -> Graph:
     del numbers
     graph = Graph(tasks, waiting_on, edges, forward=forward)
     del edges
-    known_pools = {None, *pools}
-    unknown = unknown or not all(tasks[number].pool in known_pools for number in document.special)
+    named_pools = set(map(attrgetter("pool"), map(tasks.__getitem__, document.special)))
+    unknown = unknown or not named_pools <= {None, *pools}
     if document.problems or unknown or not names_differ or len(graph.order) < len(tasks):
         from fastrun.plan.problems import problems_of  # which a document without problems does not need
 

@@ -167,6 +167,26 @@ def test_what_the_schema_forbids_is_said_with_its_location(data, line):
     assert lines_of(data) == [line]
 
 
+def test_all_that_is_wrong_with_defaults_is_said_once_with_its_location():
+    data = b"""{"tasks": [{"name": "a", "type": "eval", "script": "/dev/null"}],
+"defaults": {"cwd": "", "env": {"=": "x"}, "timeout": "5", "shell": [], "retries": -1,
+"timeuot": 5, "colour": 1, "name": "x", "inputs": [], "x-mine": {}, "pool": "gqu"},
+"pools": {"gpu": 1, "gqux": 1}}"""
+    assert lines_of(data) == [
+        'f.json:2:21: "cwd" must be a path, not empty and without NUL',
+        'f.json:2:33: "=" must be a name, not empty and without = and NUL',
+        'f.json:2:55: "timeout" must be a number, not a string',
+        'f.json:2:69: "shell" must be "sh", "bash", "zsh" or "dash", or a list that begins with a program',
+        'f.json:2:84: "retries" must be a whole number of 0 to 1,000',
+        'f.json:3:1: unknown key "timeuot"; did you mean "timeout"?',
+        'f.json:3:15: unknown key "colour"',
+        'f.json:3:28: "name" cannot be a default: each task has its own',
+        'f.json:3:41: "inputs" cannot be a default: each task has its own',
+        'f.json:3:77: unknown pool "gqu": it is not in the document\'s "pools"; did you mean "gqux"?',
+    ]
+    assert lines_of(b'{"defaults": 5, "tasks": []}') == ['f.json:1:14: "defaults" must be an object, not a number']
+
+
 def test_names_with_dots_and_brackets_do_not_confuse_the_location():
     data = b'{"tasks": [{"name": "a.b[0]", "type": "exec", "arguments": "",\n "env": {"data.x[1]": "", "a.b": 5}}]}'
     assert lines_of(data) == ['f.json:2:34: "a.b" must be a string, not a number']

@@ -116,6 +116,19 @@ def test_loading_leaves_the_collector_as_it_was(enabled, tmp_path):
 cuts = st.text(st.sampled_from('{}[], "\\'), max_size=12) | st.sampled_from(["}, {", '"}, {"', "}],[{", '"tasks": ['])
 
 
+# What may stand at the top of a document, in usual ways and unusual ones.
+TOPS: list[dict[str, Any]] = [
+    {},
+    {"$schema": "x"},
+    {"$schema": "}, {"},
+    {"$schema": '"tasks": ['},
+    {"$schema": []},
+    {"defaults": {"env": {"A": "}, {", "B": '\\"]'}, "tags": ["]", "tasks"], "timeout": 1e3}, "pools": {"a": 1}},
+    {"defaults": {"shell": ["bash", "-c"], "retries": 2, "where": "process"}},
+    {"defaults": {"where": "nowhere"}},
+]
+
+
 @given(documents())
 def test_any_valid_document_keeps_all_its_tasks(content):
     found = parse(json.dumps(content).encode(), "f.json")
@@ -126,7 +139,7 @@ def test_any_valid_document_keeps_all_its_tasks(content):
 @given(
     documents() | st.fixed_dictionaries({"tasks": st.lists(st.builds(exec_, st.text(max_size=3), cuts), max_size=6)}),
     st.sampled_from([None, 1]),
-    st.sampled_from([{}, {"$schema": "x"}, {"$schema": "}, {"}, {"$schema": '"tasks": ['}, {"$schema": []}]),
+    st.sampled_from(TOPS),
     st.booleans(),
     st.integers(1, 200),
 )
