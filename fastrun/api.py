@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, Unpack
 
 from fastrun.collector import collector_off
 from fastrun.document.parse import parse, read
-from fastrun.document.task import Document, Task
+from fastrun.document.task import AUTO, Document, Task
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.limits import processors
 from fastrun.executors.present import end_with_run
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.outcome import Cause, Report
@@ -81,7 +82,7 @@ async def run_async(
     ``source``: as for ``load``.
     ``select``: run only these tasks. ``shuffle``: a seed; tasks that are ready start in a random order.
     ``observers``: told what happens; without observers nothing is printed, see ``Console``.
-    ``settings``: see ``RunSettings``.
+    ``settings``: see ``RunSettings``; ``jobs`` may be ``"auto"``. What is not given is taken from the document.
 
     Cancelling it ends the tasks, with grace, and raises CancelledError then; cancelling it twice ends them at
     once. Raises, before anything starts, SpecError or OSError if the document cannot be run or read, JournalError or
@@ -96,7 +97,7 @@ async def run_async(
         graph = part_of(graph, numbers_of(graph, select))
     if shuffle is not None:
         graph.shuffle(shuffle)
-    return await set_up(graph, RunSettings(**settings), _warn).watched_by(observers).to_end()
+    return await set_up(graph, settings_for(graph, settings), _warn).watched_by(observers).to_end()
 
 
 def run(
@@ -180,6 +181,23 @@ def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Grap
 
             check(graph)
     return graph
+
+
+def settings_for(graph: Graph, given: Options) -> RunSettings:
+    """Return the settings of a run: those that are given, then those of its document, then the usual ones.
+
+    A run in a makefile has make's limit instead of the document's.
+    """
+    found: dict[str, Any] = {**graph.settings, **given}
+    if "jobs" not in given and _is_in_makefile():
+        found.pop("jobs", None)
+    if found.get("jobs") == AUTO:
+        found["jobs"] = processors()
+    return RunSettings(**found)
+
+
+def _is_in_makefile() -> bool:
+    return "--jobserver" in os.environ.get("MAKEFLAGS", "")
 
 
 def new_run_id() -> str:
@@ -322,8 +340,8 @@ def set_up(graph: Graph, settings: RunSettings, warn: Callable[[str], None], run
 
 def _gates(guardian: Guardian, settings: RunSettings, warn: Callable[[str], None]) -> "Gates | None":
     """Return what decides beside ``jobs`` whether a command may start; a plain run has none, and does not load them."""
-    of_make = "--jobserver" in os.environ.get("MAKEFLAGS", "")
-    if settings.load is None and settings.min_memory is None and settings.jobserver is None and not of_make:
+    wanted = (settings.load, settings.min_memory, settings.jobserver) != (None, None, None)
+    if not wanted and not _is_in_makefile():
         return None
     from fastrun.executors.gates.gates import make_gates
 

@@ -6,7 +6,7 @@ Knows numbers and words. Does not know what keeps to them.
 from collections.abc import Collection
 from math import inf
 from os import PathLike
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 # How job slots are shared with make and others: as make can read it, by a FIFO, by a pipe.
 JOBSERVERS = ("auto", "fifo", "pipe")
@@ -24,7 +24,7 @@ _MOST_SECONDS = 1e9
 class Options(TypedDict, total=False):
     """The settings as keyword arguments, for type checkers; described in ``RunSettings``."""
 
-    jobs: int | None
+    jobs: int | Literal["auto"] | None
     eval_threads: int
     eval_where: str
     keep_going: int

@@ -5,14 +5,13 @@ Knows the options of a part and of a journal. Does not know what is done with th
 
 import argparse
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from fastrun.api import load_graph
-from fastrun.cli.options import settings_of
+from fastrun.api import load_graph, settings_for
 from fastrun.cli.say import EXIT_USAGE, Exit, say, usage_error
 from fastrun.document.problems import SpecError
 from fastrun.plan.graph import Graph
-from fastrun.settings import JOURNALS
+from fastrun.settings import JOURNALS, Options, RunSettings
 from fastrun.text import printable
 
 if TYPE_CHECKING:
@@ -40,6 +39,13 @@ def load(options: argparse.Namespace) -> Graph:
         graph.shuffle(options.shuffle)
         say(f"fastrun: --shuffle {options.shuffle} brings this order again")
     return graph
+
+
+def settings_of(options: argparse.Namespace, graph: Graph) -> RunSettings:
+    """Return the settings of a run of a graph. What no option and no variable says is None, and the document's."""
+    said = {name: getattr(options, name) for name in RunSettings._fields}
+    given = {name: value for name, value in said.items() if value is not None}
+    return settings_for(graph, cast("Options", given))
 
 
 def journal_error(options: argparse.Namespace, error: OSError | ValueError) -> Exception:
@@ -81,6 +87,6 @@ def foreseen(graph: Graph, options: argparse.Namespace) -> "Plan":
     from fastrun.journal.recovery import foresee  # which a look without a journal does not need
 
     try:
-        return foresee(graph, options.journal, settings_of(options))
+        return foresee(graph, options.journal, settings_of(options, graph))
     except (OSError, ValueError) as error:
         raise journal_error(options, error) from None

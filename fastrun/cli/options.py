@@ -8,8 +8,8 @@ import os
 from collections.abc import Mapping
 
 from fastrun import __version__
-from fastrun.cli.parser import Parser, Section, limit, number, seed, size, whole
-from fastrun.settings import DEFAULTS, EVAL_WHERES, JOBSERVERS, RunSettings
+from fastrun.cli.parser import Parser, Section, jobs, limit, number, seed, size, whole
+from fastrun.settings import DEFAULTS, EVAL_WHERES, JOBSERVERS
 
 # The shells for which completion is printed.
 SHELLS = ("bash", "zsh", "fish")
@@ -70,11 +70,6 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
     return made
 
 
-def settings_of(options: argparse.Namespace) -> RunSettings:
-    """Return the settings of a run."""
-    return RunSettings._make(getattr(options, name) for name in RunSettings._fields)
-
-
 def is_watched(options: argparse.Namespace) -> bool:
     """Return whether another observer beside the console watches the run, or times are wanted."""
     given = any(getattr(options, name) is not None for name in WRITING)
@@ -96,10 +91,10 @@ def _add_limits(section: Section) -> None:
     add(
         "-j",
         "--jobs",
-        type=limit("jobs", whole),
+        type=jobs,
         metavar="N",
-        help="at most N commands, and snippets in processes, at once (default: all that are ready, as far as the "
-        "system grants it)",
+        help="at most N commands, and snippets in processes, at once; auto: as many as the processors that fastrun may "
+        "use (default: the document's 'jobs', or all that are ready, as far as the system grants it)",
     )
     add(
         "--eval-threads",
@@ -144,11 +139,11 @@ def _add_running(section: Section) -> None:
         "-k",
         "--keep-going",
         type=limit("keep_going", whole),
-        default=DEFAULTS.keep_going,
         metavar="N",
-        help="after N failures start only tasks that run after a failure (default: 0, never stop)",
+        help="after N failures start only tasks that run after a failure (default: the document's 'keep_going', or 0, "
+        "never stop)",
     )
-    section.add_flag("--fail-fast", dest="keep_going", const=1, default=DEFAULTS.keep_going, help="the same as -k 1")
+    section.add_flag("--fail-fast", dest="keep_going", const=1, default=None, help="the same as -k 1")
     add(
         "--timeout",
         type=limit("timeout", number),

@@ -24,6 +24,7 @@ from fastrun.document.task import (
     completed,
     has_nul,
     is_special,
+    settings_in,
     task_from_dict,
 )
 from fastrun.text import SIMILAR, meant, printable
@@ -134,7 +135,8 @@ def read_bad(raw: Any, source: Source) -> Document:
             tasks.append(task)
             positions.append(position)
     # Pools may have wrong limits: a document with problems is not run.
-    return Document(source, tasks, positions, problems, _warnings(unknown, source), pools, special)
+    settings = settings_in(fields) or {}
+    return Document(source, tasks, positions, problems, _warnings(unknown, source), pools, special, settings)
 
 
 def _default_problems(defaults: dict[str, Any], pools: Collection[str], known: Collection[str]) -> Iterator[Problem]:

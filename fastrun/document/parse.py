@@ -24,6 +24,7 @@ from fastrun.document.task import (
     completed,
     has_nul,
     is_special,
+    settings_in,
 )
 from fastrun.document.validator import KEYS, Invalid, validate
 
@@ -127,13 +128,15 @@ class _Loading:
     def __init__(self) -> None:
         self._tasks: list[Task] = []
         self._pools: Mapping[str, int] = {}
+        self._settings: Mapping[str, int | str] = {}
         self._defaults: Mapping[str, Any] = {}
         self._rests = rests({})
         self._special: list[int] = []
 
     def document(self, source: Source) -> Document:
         """Return the document of all tasks that were added."""
-        return Document(source, self._tasks, range(len(self._tasks)), [], [], self._pools, self._special)
+        positions = range(len(self._tasks))
+        return Document(source, self._tasks, positions, [], [], self._pools, self._special, self._settings)
 
     def has_scripts(self) -> bool:
         """Return whether all scripts that tasks name can be read."""
@@ -194,6 +197,10 @@ class _Loading:
             self._pools = raw["pools"]
             if not are_pools(self._pools):
                 return False
+        settings = settings_in(raw)
+        if settings is None:
+            return False
+        self._settings = self._settings or settings
         if "defaults" in raw:
             self._defaults = raw["defaults"]
             if not are_defaults(self._defaults, self._pools):

@@ -95,7 +95,13 @@ class Task(NamedTuple):
 
 
 # The keys of a document.
-TOP_KEYS = frozenset(["$schema", "defaults", "pools", "tasks"])
+TOP_KEYS = frozenset(["$schema", "defaults", "jobs", "keep_going", "pools", "tasks"])
+
+# The settings of a run that a document may say, with their least values.
+_SETTINGS = {"jobs": 1, "keep_going": 0}
+
+# The value of ``jobs`` that stands for the number of processors.
+AUTO = "auto"
 
 # The keys that most tasks have, the values of all other keys where they are missing, and the keys that do not bear on
 # how other tasks run nor on how often the task itself does.
@@ -116,6 +122,7 @@ class Document(NamedTuple):
     ``pools``: by name, how many tasks of a pool may run at once.
     ``special``: the numbers of tasks with keys that bear on how others run, or on how often the task itself does, of
     tasks with a script or with files, and of snippets that run in a process of their own.
+    ``settings``: of a run that is given no others: ``jobs``, which may be AUTO, and ``keep_going``.
     """
 
     source: Source
@@ -125,14 +132,31 @@ class Document(NamedTuple):
     warnings: list[str]
     pools: Mapping[str, int]
     special: Sequence[int]
+    settings: Mapping[str, int | str]
 
 
 def are_pools(raw: Any) -> bool:
     """Return whether an object is what the schema says of ``pools``."""
-    return isinstance(raw, dict) and all(
-        isinstance(number, int | float) and number is not True and number >= 1 and number == int(number)
-        for number in raw.values()
-    )
+    return isinstance(raw, dict) and all(_is_whole(number, 1) for number in raw.values())
+
+
+def settings_in(raw: Mapping[str, Any]) -> dict[str, int | str] | None:
+    """Return the settings of a run that a document says, None if one of them is not what the schema says of it."""
+    found: dict[str, int | str] = {}
+    for name in raw.keys() & _SETTINGS:
+        value = raw[name]
+        if name == "jobs" and value == AUTO:
+            found[name] = AUTO
+        elif _is_whole(value, _SETTINGS[name]):
+            found[name] = int(value)
+        else:
+            return None
+    return found
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    """Return whether a value is what JSON Schema takes for a whole number, and no less than another."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= least and value % 1 == 0
 
 
 def has_nul(item: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 # Digest of the schema.json from which this was made.
-SCHEMA_SHA256 = "222e221cc56eaca1a303ee3c9e8ea1a3163eafe39bc3e93616efd714510a90bd"
+SCHEMA_SHA256 = "12f5cca9eff4953a6da7c18a6579d650e8afe156f74fdbde0c58c1356ef2af3c"
 
 # Keys of a task in the schema, and those that most tasks have.
 KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'shell', 'tags', 'timeout', 'type', 'when', 'where'])

@@ -1,4 +1,4 @@
-"""How many processes the system grants at once.
+"""How many processes the system grants at once, and how many processors.
 
 Knows the limits of this process and of its control groups. The number is the most there can be: if the system grants
 less, a spawn fails, and the executor learns from that.
@@ -6,6 +6,8 @@ less, a spawn fails, and the executor learns from that.
 
 import os
 import resource
+from collections.abc import Iterator
+from math import ceil
 
 # Descriptors and processes left for snippets, spools and what libraries open.
 _DESCRIPTORS_SPARED = 64
@@ -20,6 +22,27 @@ def granted_processes(descriptors_each: int) -> int:
     grants = [(soft - _open_descriptors() - _DESCRIPTORS_SPARED) // descriptors_each]
     grants += [most - now - _PROCESSES_SPARED for most, now in _control_groups()]
     return max(1, min(grants))
+
+
+def processors(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> int:
+    """Return how many processors this process may use: by its affinity and by the quota of its control groups."""
+    try:
+        found = len(os.sched_getaffinity(0))
+    except AttributeError:
+        found = os.cpu_count() or 1
+    return max(1, min([found, *_quotas(root, own)]))
+
+
+def _quotas(root: str, own: str) -> Iterator[int]:
+    """Yield the processors that each control group grants, rounded up."""
+    for folder in group_folders("cpu", root, own):
+        # Version 2 has both numbers in one file, version 1 in two. No quota is "max", or -1.
+        numbers = _numbers(folder, "cpu.max") or [
+            *_numbers(folder, "cpu.cfs_quota_us"),
+            *_numbers(folder, "cpu.cfs_period_us"),
+        ]
+        if len(numbers) == 2 and min(numbers) > 0:
+            yield ceil(numbers[0] / numbers[1])
 
 
 def _open_descriptors() -> int:
@@ -59,9 +82,13 @@ def _control_groups(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup"
 
 
 def _number(folder: str, name: str) -> int | None:
+    return next(iter(_numbers(folder, name)), None)
+
+
+def _numbers(folder: str, name: str) -> list[int]:
     try:
         with open(os.path.join(folder, name)) as file:
-            return int(file.read())
+            return list(map(int, file.read().split()))
     except (OSError, ValueError):
         # Not there, or "max".
-        return None
+        return []

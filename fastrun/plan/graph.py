@@ -34,7 +34,7 @@ class Graph:
     order of the document. For the scheduler; all others ask ``dependents_of``.
     ``ranks``: for each task a number; the lower of two starts first. Empty if all are equal.
     ``shuffled``: whether that order was asked for, so that no durations change it.
-    ``special``, ``pools``: see ``Document``.
+    ``special``, ``pools``, ``settings``: see ``Document``.
     ``whole``: for a part of a graph, the whole and the number there of each task of the part.
     ``source``: where the document came from, without its text if that is long.
     """
@@ -46,6 +46,7 @@ class Graph:
         "offsets",
         "pools",
         "ranks",
+        "settings",
         "shuffled",
         "source",
         "special",
@@ -66,6 +67,7 @@ class Graph:
         self.shuffled = False
         self.special: Sequence[int] = ()
         self.pools: Mapping[str, int] = {}
+        self.settings: Mapping[str, int | str] = {}
         self.whole: tuple[Graph, Sequence[int]] | None = None
         self.source = Source("document")
         self._order: Sequence[int] | None = range(len(tasks)) if forward else None
@@ -238,6 +240,7 @@ def build(document: Document) -> Graph:
     graph.rank_by_shape()
     graph.special = document.special
     graph.pools = pools
+    graph.settings = document.settings
     if document.source.data is not None and len(document.source.data) <= _TEXT_KEPT:
         graph.source = document.source
     return graph

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.table import TOKEN
+from fastrun.executors.limits import processors
 from fastrun.protocols import Events
 
 # Most tokens: every pipe has room for so many bytes.
@@ -111,7 +112,7 @@ def join_or_serve(
     if style is None:
         return None
     try:
-        return Server(flags, jobs or _processors(), style, guardian)
+        return Server(flags, jobs or processors(), style, guardian)
     except OSError as error:
         raise ValueError(f"cannot make a jobserver: {error.strerror}") from None
 
@@ -304,11 +305,3 @@ def _version_of_make() -> str:
         return subprocess.run(command, capture_output=True, check=False).stdout.decode("utf-8", "replace")
     except OSError:
         return ""
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

@@ -66,7 +66,7 @@ def test_readme_lists_every_option_with_all_its_names():
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("FASTRUN_JOBS", "many", "FASTRUN_JOBS: 'many' is not a whole number"),
+        ("FASTRUN_JOBS", "many", "FASTRUN_JOBS: 'many' is neither a whole number nor auto"),
         ("FASTRUN_VERBOSE", "2", "FASTRUN_VERBOSE: must be 1 or 0, not '2'"),
         ("FASTRUN_OUTPUT", "loud", "FASTRUN_OUTPUT: must be one of stream, group, quiet, not 'loud'"),
     ],

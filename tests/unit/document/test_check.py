@@ -160,6 +160,16 @@ def test_invalid_json_is_one_line_with_its_location(data, line):
             b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "needs": []}]}',
             'f.json:1:58: unknown key "needs"; did you mean "dependencies"?',
         ),
+        *(
+            (
+                b'{"jobs": %b, "tasks": []}' % jobs,
+                'f.json:1:10: "jobs" must be a whole number of 1 or more, or "auto"',
+            )
+            for jobs in (b"0", b"-1", b'"all"', b'""')
+        ),
+        (b'{"jobs": 1.5, "tasks": []}', 'f.json:1:10: "jobs" must be an integer or a string, not a number'),
+        (b'{"jobs": true, "tasks": []}', 'f.json:1:10: "jobs" must be an integer or a string, not a boolean'),
+        (b'{"keep_going": -1, "tasks": []}', 'f.json:1:16: "keep_going" must be a whole number of 0 or more'),
         (b'{"tasks": [], "taks": []}', 'f.json:1:15: unknown key "taks"; did you mean "tasks"?'),
     ],
 )

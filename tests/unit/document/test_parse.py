@@ -81,6 +81,20 @@ def test_a_script_is_read_and_leaves_the_arguments_empty(tmp_path, monkeypatch):
         assert found.special == [1]
 
 
+@pytest.mark.parametrize(
+    ("top", "settings"),
+    [
+        ({}, {}),
+        ({"jobs": 2.0, "keep_going": 0}, {"jobs": 2, "keep_going": 0}),
+        ({"jobs": "auto"}, {"jobs": "auto"}),
+    ],
+)
+def test_a_document_may_say_settings_of_its_run(top, settings):
+    for note in ({}, {"x-note": 1}):
+        found = read({**top, **note, **document(exec_("a", "x"))}, "document")
+        assert (found.settings, found.problems) == (settings, [])
+
+
 def test_a_script_survives_a_second_reading(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.py").touch()
@@ -126,6 +140,9 @@ TOPS: list[dict[str, Any]] = [
     {"defaults": {"env": {"A": "}, {", "B": '\\"]'}, "tags": ["]", "tasks"], "timeout": 1e3}, "pools": {"a": 1}},
     {"defaults": {"shell": ["bash", "-c"], "retries": 2, "where": "process"}},
     {"defaults": {"where": "nowhere"}},
+    {"jobs": 2, "keep_going": 3},
+    {"jobs": "auto"},
+    {"jobs": 0},
 ]
 
 

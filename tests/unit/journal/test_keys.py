@@ -24,7 +24,7 @@ from tests.support.strategies import documents, graphs
 
 def keys_of(*tasks: Task) -> dict[str, str]:
     """Keys by name."""
-    graph = build(Document(Source("tasks"), list(tasks), range(len(tasks)), [], [], {}, []))
+    graph = build(Document(Source("tasks"), list(tasks), range(len(tasks)), [], [], {}, [], {}))
     return {task.name: key for task, key in zip(tasks, task_keys(graph), strict=True)}
 
 
