@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, Unpack
 
 from fastrun.collector import collector_off
-from fastrun.document.parse import parse, read
+from fastrun.document.parse import parse, parse_lines, read
 from fastrun.document.task import AUTO, Document, Task
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
@@ -161,15 +161,16 @@ def _run_in_a_thread(main: Callable[[], Coroutine[Any, Any, Report]]) -> Report:
     return reports[0]
 
 
-def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Graph:
+def load_graph(source: Input, warn: Callable[[str], None] | None = None, *, lines: bool = False) -> Graph:
     """Read and check a document as ``load`` does, and return its graph, which a run may rank.
 
-    ``warn``: takes the lines about keys that are ignored.
+    ``warn``: takes the lines about keys that are ignored. ``lines``: whether the file has a command in each line, and
+    is no JSON.
     """
     if isinstance(source, Tasks):
         return source.graph.copy()
     with collector_off():
-        document = _read(source)
+        document = _read(source, lines=lines)
         for line in document.warnings:
             (warn or _warn)(line)
         graph = build(document)
@@ -348,17 +349,18 @@ def _gates(guardian: Guardian, settings: RunSettings, warn: Callable[[str], None
     return make_gates(guardian, settings, warn)
 
 
-def _read(source: Input) -> Document:
+def _read(source: Input, *, lines: bool) -> Document:
     if isinstance(source, Mapping):
         return read(dict(source), "document")
     if not isinstance(source, (str, os.PathLike)):
         return read({"tasks": [_as_dict(task) for task in source]}, "tasks")
+    parse_text = parse_lines if lines else parse
     if source == "-":
         # Not sys.stdin, which is None if it was closed.
         with open(0, "rb", closefd=False) as file:
-            return parse(file.read(), "<stdin>")
+            return parse_text(file.read(), "<stdin>")
     with open(source, "rb") as file:
-        return parse(file.read(), os.fspath(source))
+        return parse_text(file.read(), os.fspath(source))
 
 
 def _as_dict(task: Task) -> dict[str, Any]:

@@ -14,6 +14,9 @@ JOBSERVERS = ("auto", "fifo", "pipe")
 # Where snippets run that do not say so themselves: in a thread of the run's process, or in a process of their own.
 EVAL_WHERES = ("thread", "process")
 
+# The document that runs where none is named.
+DOCUMENT = "fastrun.json"
+
 # The folder for journals that no option names, beside the document.
 JOURNALS = ".fastrun"
 

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 def load(options: argparse.Namespace) -> Graph:
     """Return the graph of the document, or of the part that is to be run. Raises Exit when there is none."""
+    if options.file == "-" and os.isatty(0):
+        say(f"fastrun: reading {'commands' if options.lines else 'the document'} from the terminal, up to Ctrl-D")
     try:
-        graph = load_graph(options.file, warn=say)
+        graph = load_graph(options.file, warn=say, lines=options.lines)
     except SpecError as error:
         raise Exit(EXIT_USAGE, str(error)) from None
     except OSError as error:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from fastrun import __version__
 from fastrun.cli.parser import Parser, Section, jobs, limit, number, seed, size, whole
-from fastrun.settings import DEFAULTS, EVAL_WHERES, JOBSERVERS
+from fastrun.settings import DEFAULTS, DOCUMENT, EVAL_WHERES, JOBSERVERS
 
 # The shells for which completion is printed.
 SHELLS = ("bash", "zsh", "fish")
@@ -25,7 +25,7 @@ SCHEMAS = ("document", "events")
 
 _DESCRIPTION = "Run a JSON document of shell commands and Python snippets as concurrently as their dependencies allow."
 
-_EPILOG = """\
+_EPILOG = r"""
 every option can be set by a variable: FASTRUN_JOBS=8, FASTRUN_KEEP_GOING=1, FASTRUN_VERBOSE=1
 
 exit status:
@@ -38,6 +38,8 @@ examples:
   fastrun build.json test 'lint-*'
                                run these tasks and what they need
   generate | fastrun -j 8 -    run a document from a pipe, at most 8 commands at once
+  printf 'gzip %s\n' *.log | fastrun --lines
+                               run each line as a command
   fastrun -u build.json        run what is not up to date, as make does
   fastrun --journal build.journal --resume build.json
                                go on with a run that was cut off
@@ -49,13 +51,13 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
     made = Parser(
         environ,
         prog="fastrun",
-        usage="%(prog)s [options] FILE [NAME ...]",
+        usage="%(prog)s [options] [FILE [NAME ...]]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.section("positional arguments").add_fixed
-    add("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
+    add("file", nargs="?", metavar="FILE", help=f"the document (default: {DOCUMENT}); '-' reads standard input")
     add("names", nargs="*", metavar="NAME", help="run these tasks, and all that they need; may be patterns ('test-*')")
     made.section("options").add_fixed("-h", "--help", action="help", help="show this help message and exit")
     running = made.section("running")
@@ -135,6 +137,11 @@ def _add_limits(section: Section) -> None:
 
 def _add_running(section: Section) -> None:
     add = section.add
+    section.add_flag(
+        "--lines",
+        one_run=True,
+        help="FILE is no document, but has a command in each line (default: standard input)",
+    )
     add(
         "-k",
         "--keep-going",

@@ -13,8 +13,8 @@ import fastjsonschema
 import orjson
 
 from fastrun.document.defaults import DEFAULT_KEYS, are_defaults, with_defaults, with_where
-from fastrun.document.locations import Locations, Path
-from fastrun.document.problems import Problem, Source, unknown_pool
+from fastrun.document.locations import Path
+from fastrun.document.problems import Problem, Source, unknown_pool, utf8_fault
 from fastrun.document.script import script_fault
 from fastrun.document.task import (
     SCHEMA_PATH,
@@ -48,6 +48,12 @@ _ELSEWHERE = {
     "env_inputs": ("envinputs", "passenv"),
 }
 
+# How the first line of a YAML document begins that has neither braces nor brackets around it.
+_YAML = rb"""---|%YAML|- |[\w"'-]+\s*:(\s|$)"""
+
+# Most lines of a text that is not JSON in which its first line is looked for, behind comments.
+_LINES_LOOKED_AT = 100
+
 # The keys on whose values it depends which others are allowed. Where they are wrong themselves, that is not known.
 _DECIDING = ("type", "where")
 
@@ -77,11 +83,17 @@ def json_error(source: Source, error: orjson.JSONDecodeError) -> str:
         (source.data or b"").decode()
     except UnicodeDecodeError as bad:
         # orjson does not say where in the text that is.
-        before = bad.object[: bad.start]
-        line = before.count(b"\n") + 1
-        column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
-        message = f"not UTF-8: byte 0x{bad.object[bad.start]:02x}"
-    return f"{printable(source.name)}:{line}:{column}: invalid JSON: {message}"
+        line, column, message = utf8_fault(bad)
+    return f"{printable(source.name)}:{line}:{column}: invalid JSON: {message}{_what_it_looks_like(source)}"
+
+
+def _what_it_looks_like(source: Source) -> str:
+    """Return what a text that is not JSON seems to be, and what to do with it; empty if it looks like JSON."""
+    lines = (line.strip() for line in (source.data or b"").split(b"\n", _LINES_LOOKED_AT)[:_LINES_LOOKED_AT])
+    first = next((line for line in lines if line and not line.startswith(b"#")), b"")
+    if re.match(_YAML, first) or source.name.endswith((".yaml", ".yml")):
+        return "; it looks like YAML: fastrun reads JSON, which yq -o json makes of it"
+    return "; commands, one a line, run with --lines" if re.match(rb"[\w./$]*[A-Za-z]", first) else ""
 
 
 def read_bad(raw: Any, source: Source) -> Document:
@@ -156,7 +168,7 @@ def _default_problems(defaults: dict[str, Any], pools: Collection[str], known: C
 
 def _warnings(unknown: dict[str, list[Path]], source: Source) -> list[str]:
     """Return a line for each key that is ignored. ``unknown``: the paths of each key."""
-    locations = Locations(source.name, source.data)
+    locations = source.locations()
     lines = []
     for key, paths in unknown.items():
         many = f" (in {len(paths):,} tasks)" if len(paths) > 1 else ""

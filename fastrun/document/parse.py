@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from fastrun.document.defaults import WORDS, Rest, are_defaults, rests, with_defaults, with_where
-from fastrun.document.problems import Source, SpecError
+from fastrun.document.lines import commands
+from fastrun.document.problems import Problem, Source, SpecError, utf8_fault
 from fastrun.document.script import script_fault
 from fastrun.document.task import (
     DEFAULTS,
@@ -27,6 +28,7 @@ from fastrun.document.task import (
     settings_in,
 )
 from fastrun.document.validator import KEYS, Invalid, validate
+from fastrun.text import printable
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -34,6 +36,9 @@ _BOM = b"\xef\xbb\xbf"
 # before the next piece is parsed. A document of 110 MB takes 680 MB to load in pieces and 1,120 MB as a whole; pieces
 # take three quarters of the time.
 _PIECE = 1 << 16
+
+# Most characters of a command that are part of its task's name, where lines are read.
+_BEGINNING = 40
 
 # All before the first task, and all between two tasks. A space matches any of JSON's white space. The values before the
 # first task may hold others, and those may hold others once more: so deep are ``defaults``.
@@ -68,6 +73,33 @@ def parse(data: bytes, name: str, piece: int = _PIECE) -> Document:
 
         raise SpecError([json_error(source, error)]) from None
     return _read(raw, source)
+
+
+def parse_lines(data: bytes, name: str) -> Document:
+    """Read a document from a text in UTF-8 that has a command in each line, and no dependencies.
+
+    A task is named by the number of its line and the beginning of its command. ``name``: of the document, for messages.
+    Raises SpecError if the text is not UTF-8. Other problems are in the result.
+    """
+    source = Source(name, data, lines=True)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line, column, message = utf8_fault(error)
+        raise SpecError([f"{printable(name)}:{line}:{column}: {message}"]) from None
+    make = tuple.__new__
+    tasks: list[Task] = []
+    for number, command in commands(text):
+        beginning = " ".join(command.split())
+        if len(beginning) > _BEGINNING:
+            beginning = f"{beginning[: _BEGINNING - 1]}…"
+        tasks.append(make(Task, (f"{number} {beginning}", "exec", command, (), *DEFAULTS)))
+    problems = [
+        Problem(("tasks", position), "the command must not contain NUL: the shell stops there")
+        for position, task in enumerate(tasks if "\0" in text else ())
+        if "\0" in task.source
+    ]
+    return Document(source, tasks, range(len(tasks)), problems, [], {}, [], {})
 
 
 def read(raw: Any, name: str) -> Document:

@@ -17,6 +17,7 @@ from fastrun.document.problems import Source
 from fastrun.document.task import Document, Task
 
 if TYPE_CHECKING:
+    from fastrun.document.lines import LineLocations
     from fastrun.document.locations import Locations
 
 # Most bytes of a document that are kept to find the locations of tasks in. A longer text also takes too long to search.
@@ -71,7 +72,7 @@ class Graph:
         self.whole: tuple[Graph, Sequence[int]] | None = None
         self.source = Source("document")
         self._order: Sequence[int] | None = range(len(tasks)) if forward else None
-        self._locations: Locations | None = None
+        self._locations: Locations | LineLocations | None = None
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -200,11 +201,9 @@ class Graph:
         """The tasks that name their files."""
         return [number for number in self.special if self.tasks[number].has_files]
 
-    def _all_locations(self) -> Locations:
+    def _all_locations(self) -> Locations | LineLocations:
         if self._locations is None:
-            from fastrun.document.locations import Locations  # which few runs need
-
-            self._locations = Locations(self.source.name, self.source.data)
+            self._locations = self.source.locations()
         return self._locations
 
 

@@ -76,7 +76,7 @@ def test_an_ignored_key_is_a_warning_on_standard_error(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "a FILE is needed"),
+        ([], "there is no fastrun.json here: name a document, fastrun FILE, or '-' for standard input"),
         (["/nowhere.json"], "fastrun: /nowhere.json: No such file or directory"),
         (["/"], "fastrun: /: Is a directory"),
         (["-C", "/nowhere", "x"], "fastrun: /nowhere: No such file or directory"),
@@ -208,6 +208,19 @@ def test_scripts_are_shown_by_their_paths(tmp_path):
     assert b"fastrun: a: eval: clean.py\n" in result.stderr
     assert b"    eval: clean.py\n" in result.stdout
     assert "clean.py" in (tmp_path / "page.html").read_text()
+
+
+def test_alone_it_runs_the_document_of_the_directory(tmp_path):
+    write_json(tmp_path, GOOD).rename(tmp_path / "fastrun.json")
+    for arguments in ([], ["-C", tmp_path], ["-u"]):
+        result = fastrun(*arguments, cwd="/" if "-C" in arguments else tmp_path)
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert report_of(result.stdout).keys() == {"a", "b"}
+    assert (tmp_path / ".fastrun" / "fastrun.journal").exists()
+    assert fastrun("-n", cwd=tmp_path).stdout == b"a\nb\n"
+    assert fastrun("a", cwd=tmp_path).stderr == (
+        b"fastrun: a: No such file or directory; a document comes before names of tasks: fastrun fastrun.json a\n"
+    )
 
 
 def waiting_for(count: int, tasks: int) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def test_a_wrong_option_says_where_all_are():
     result = fastrun("--jbos", "3", "x.json")
     assert result.returncode == 2
     assert result.stderr.decode().splitlines() == [
-        "usage: fastrun [options] FILE [NAME ...]",
+        "usage: fastrun [options] [FILE [NAME ...]]",
         "fastrun: error: unrecognized arguments: --jbos; did you mean --jobs? (fastrun --help shows all options)",
     ]
     other = fastrun("--output-synch=line", "x.json").stderr.decode().splitlines()[1]
@@ -256,7 +256,7 @@ def test_a_fastrun_in_a_command_does_not_write_to_the_files_of_the_one_around(tm
 def test_options_about_one_run_are_not_passed_on():
     names = {name.removeprefix("FASTRUN_").lower() for name in parser({}).of_one_run}
     assert names == {
-        *("cluster", "directory", "shuffle"),
+        *("cluster", "directory", "lines", "shuffle"),
         *("only", "from", "tag", "exclude"),
         *("journal", "update", "resume", "rerun", "durable"),
         *("json", "trace", "html", "junit"),

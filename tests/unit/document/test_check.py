@@ -21,6 +21,27 @@ def lines_of(data) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("name", "data", "end"),
+    [
+        ("f", b"tasks:\n  - name: a\n", "; it looks like YAML: fastrun reads JSON, which yq -o json makes of it"),
+        ("f", b"# mine\n\n---\n", "; it looks like YAML: fastrun reads JSON, which yq -o json makes of it"),
+        ("f", b"- name: a", "; it looks like YAML: fastrun reads JSON, which yq -o json makes of it"),
+        ("f.yml", b"{tasks: []}", "; it looks like YAML: fastrun reads JSON, which yq -o json makes of it"),
+        ("f", b"gzip a.log\n", "; commands, one a line, run with --lines"),
+        ("f", b"./tool a\n", "; commands, one a line, run with --lines"),
+        ("f", b"{tasks: []}", "expected a string key"),
+        ("f", b'{"tasks": [\nname: a}', "expected 'null'"),
+    ],
+)
+def test_what_is_no_json_but_looks_like_something_else_says_so(name, data, end):
+    with pytest.raises(SpecError) as caught:
+        parse(data, name)
+    (line,) = caught.value.lines
+    assert line.startswith(f"{name}:")
+    assert line.endswith(end)
+
+
+@pytest.mark.parametrize(
     ("data", "line"),
     [
         (b'{"tasks": [}', "f.json:1:12: invalid JSON: unexpected character, expected a JSON value"),
