@@ -29,23 +29,31 @@ from fastrun.document.task import (
 )
 from fastrun.text import SIMILAR, meant, printable
 
-# What other tools call these keys. If such a key were ignored, tasks would run in a wrong order or directory.
+# What other tools call these keys. If such a key were ignored, something else would run than is meant.
 _ELSEWHERE = {
     "dependencies": ("after", "depends", "dependson", "deps", "needs", "prerequisites", "requires", "waitfor"),
-    "env": ("environment", "variables"),
+    "env": ("environment", "variables", "vars"),
     "cwd": ("chdir", "dir", "directory", "workdir", "workingdirectory"),
     "timeout": ("maxruntime", "timelimit", "timeoutseconds"),
     "detach": ("daemon", "detached"),
     "retries": ("attempts", "maxretries", "retry"),
     "retry_delay": ("backoff", "retrydelay"),
-    "when": ("if", "runwhen", "triggerrule"),
+    "when": ("condition", "if", "runif", "runwhen", "triggerrule"),
     "allow_failure": ("allowfailure", "continueonerror", "ignoreerror", "ignoreerrors", "ignorefailure"),
     "pool": ("lock", "mutex", "queue"),
     "pools": ("locks",),
+    "jobs": ("concurrency", "maxparallel", "parallel", "parallelism"),
+    "tasks": ("steps",),
     "arguments": ("cmd", "command", "run"),
     "inputs": ("input", "sources", "srcs"),
     "outputs": ("artifacts", "generates", "output", "produces", "targets"),
     "env_inputs": ("envinputs", "passenv"),
+}
+
+# What to do instead of a key of a task that other tools have and this one has no key for.
+_INSTEAD = {
+    "parallel": 'tasks run side by side where no "dependencies" order them',
+    "steps": "each step is a task",
 }
 
 # How the first line of a YAML document begins that has neither braces nor brackets around it.
@@ -158,8 +166,8 @@ def _default_problems(defaults: dict[str, Any], pools: Collection[str], known: C
             continue
         message = f'"{printable(key)}" cannot be a default: each task has its own'
         if key not in known:
-            near = _meant(key, DEFAULT_KEYS, defaults)
-            message = f'unknown key "{printable(key)}"' + (f'; did you mean "{near}"?' if near else "")
+            advice = _advice(key, DEFAULT_KEYS)
+            message = f'unknown key "{printable(key)}"' + (f"; {advice}" if advice else "")
         yield Problem(("defaults", key), message, at_key=True)
     pool = defaults.get("pool")
     if isinstance(pool, str) and pool not in pools:
@@ -194,22 +202,29 @@ def _unknown_keys(
     for key in item:
         if key in known or key.startswith("x-"):
             continue
-        meant = _meant(key, known, item)
-        if meant is None:
-            unknown.setdefault(key, []).append((*path, key))
+        advice = _advice(key, known)
+        if not advice and not path and (for_all := _meant(key, DEFAULT_KEYS)):
+            advice = f'for all tasks "{for_all}" stands in "defaults"'
+        if advice:
+            yield Problem((*path, key), f'unknown key "{printable(key)}"; {advice}', at_key=True)
         else:
-            message = f'unknown key "{printable(key)}"; did you mean "{meant}"?'
-            yield Problem((*path, key), message, at_key=True)
+            unknown.setdefault(key, []).append((*path, key))
 
 
-def _meant(key: str, known: Collection[str], item: dict[str, Any]) -> str | None:
+def _advice(key: str, known: Collection[str]) -> str:
+    """Return what to write instead of an unknown key, empty if it is not known what was meant."""
+    if meant := _meant(key, known):
+        return f'did you mean "{meant}"?'
+    return _INSTEAD.get(key.lower(), "")
+
+
+def _meant(key: str, known: Collection[str]) -> str | None:
     """Return the known key that an unknown key was probably meant to be, or None."""
     from difflib import get_close_matches  # 6 ms
 
     plain = re.sub("[^a-z]", "", key.lower())
     words = {name: name for name in known}
-    # Another tool's word is taken for our key only where our key is missing.
-    words |= {word: name for name in known if name not in item for word in _ELSEWHERE.get(name, ())}
+    words |= {word: name for name in known for word in _ELSEWHERE.get(name, ())}
     near = get_close_matches(plain, words, 1, SIMILAR)
     if near:
         return words[near[0]]

@@ -298,7 +298,16 @@ def test_an_unknown_key_is_one_warning_and_x_keys_are_free():
         ("colour", None),
         ("label", None),
         ("timeot", "timeout"),
-        ("command", None),
+        ("command", "arguments"),
+        ("cmd", "arguments"),
+        ("run", "arguments"),
+        ("if", "when"),
+        ("sources", "inputs"),
+        ("generates", "outputs"),
+        ("comment", None),
+        ("notes", None),
+        ("title", None),
+        ("id", None),
         ("x-dependencies", None),
         ("scripts", "script"),
         ("file", None),
@@ -312,6 +321,43 @@ def test_a_key_that_looks_like_a_known_one_is_an_error_and_others_are_not(key, m
     else:
         message = f'unknown key "{key}"; did you mean "{meant}"?'
         assert lines_of(document(task)) == [f"document: $.tasks[0].{key}: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        ("parallel", 'tasks run side by side where no "dependencies" order them'),
+        ("steps", "each step is a task"),
+    ],
+)
+def test_a_word_for_which_a_task_has_no_key_says_what_to_do(key, advice):
+    task = {"name": "a", "type": "exec", "arguments": "", key: []}
+    assert lines_of(document(task)) == [f'document: $.tasks[0].{key}: unknown key "{key}"; {advice}']
+
+
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        ("steps", 'did you mean "tasks"?'),
+        ("parallel", 'did you mean "jobs"?'),
+        ("keepgoing", 'did you mean "keep_going"?'),
+        ("default", 'did you mean "defaults"?'),
+        ("env", 'for all tasks "env" stands in "defaults"'),
+        ("environment", 'for all tasks "env" stands in "defaults"'),
+        ("working-directory", 'for all tasks "cwd" stands in "defaults"'),
+        ("shell", 'for all tasks "shell" stands in "defaults"'),
+        ("name", None),
+        ("version", None),
+        ("description", None),
+    ],
+)
+def test_a_word_at_the_top_names_the_key_that_holds_it(key, advice):
+    content = {key: "x", **document()}
+    if advice is None:
+        assert not read(content, "d").problems
+    else:
+        (line,) = lines_of(content)
+        assert line.endswith(f': unknown key "{key}"; {advice}')
 
 
 def test_another_tools_word_for_a_missing_key_is_recognised():
