@@ -64,7 +64,8 @@ def make_journal_folder(options: argparse.Namespace) -> None:
     """Make the folder of a journal that no option names. Git passes over it, as over the caches of other tools."""
     folder = os.path.dirname(options.journal or "")
     ignored = os.path.join(folder, ".gitignore")
-    if not options.update or os.path.basename(folder) != JOURNALS or os.path.exists(ignored):
+    is_continued = options.update or options.resume
+    if not is_continued or os.path.basename(folder) != JOURNALS or os.path.exists(ignored):
         return
     try:
         # Another run may make it too.

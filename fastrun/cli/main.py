@@ -100,15 +100,16 @@ def _check(made: Parser, options: argparse.Namespace) -> None:
         options.file = "-" if options.lines else DOCUMENT
     if options.resume and options.update:
         made.error("--resume and --update: one at a time")
-    if options.update and options.journal is None:
+    if options.rerun and not options.update:
+        options.resume = True
+    if (options.resume or options.update) and options.journal is None:
         if options.file == "-":
-            made.error("--update of standard input needs --journal FILE")
+            wanted = "update" if options.update else "rerun" if options.rerun else "resume"
+            made.error(f"--{wanted} of standard input needs --journal FILE")
         options.journal = journal_beside(options.file)
-    for option in ("resume", "rerun", "durable", "what_if"):
-        if getattr(options, option) not in (None, False, []) and options.journal is None:
+    for option in ("durable", "what_if"):
+        if getattr(options, option) not in (None, False) and options.journal is None:
             made.error(f"--{option.replace('_', '-')} needs --journal FILE")
-    if options.rerun and not (options.resume or options.update):
-        made.error("--rerun needs --resume or --update")
     looks = [f"--{option.replace('_', '-')}" for option in LOOKING if getattr(options, option) not in (None, False)]
     if len(looks) > 1:
         made.error(f"{' and '.join(looks)}: one at a time")

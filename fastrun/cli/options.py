@@ -220,15 +220,20 @@ def _add_journal(section: Section) -> None:
         "-u",
         "--update",
         help="run only tasks whose files or variables, named in the document, changed since they were ok, and "
-        "tasks that name none (journal: .fastrun/NAME.journal beside the document, unless --journal names one)",
+        "tasks that name none",
     )
-    section.add("--journal", metavar="FILE", help="record the run in FILE, from which another run can go on")
+    section.add(
+        "--journal",
+        metavar="FILE",
+        help="record the run in FILE, from which another run can go on (default with -u, --resume or --rerun: "
+        ".fastrun/NAME.journal beside the document)",
+    )
     section.add_flag("--resume", help="run only tasks that are not ok in the journal or have changed since")
     section.add_repeatable(
         "--rerun",
         metavar="NAME",
-        help="with --resume or --update: run NAME, a name or a pattern, and all that depends on it in any case (may be "
-        "repeated)",
+        help="run NAME, a name or a pattern, and all that depends on it in any case, and of the rest what is not ok in "
+        "the journal: as --resume, unless with --update (may be repeated)",
     )
     section.add_flag("--durable", help="start no task before the end of its dependencies is recorded on the disk")
 
