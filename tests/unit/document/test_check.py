@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 
 import pytest
@@ -392,4 +393,17 @@ def test_a_script_whose_name_no_file_can_have_is_a_problem():
     task = {"name": "a", "type": "eval", "script": "\ud800"}
     assert lines_of(document(task)) == [
         'document: $.tasks[0].script: "script" cannot be read: \\ud800: no file can have this name'
+    ]
+
+
+def test_an_object_may_hold_tuples_and_what_is_wrong_in_them_is_found():
+    task = {"name": "a", "type": "exec", "arguments": "false", "dependencies": (5,)}
+    assert lines_of({"tasks": [task]}) == [
+        'document: $.tasks[0].dependencies[0]: an entry of "dependencies" must be a string, not a number'
+    ]
+
+
+def test_a_limit_without_end_is_no_whole_number():
+    assert lines_of({"pools": {"a": math.inf}, "tasks": []}) == [
+        'document: $.pools.a: "a" must be an integer, not a number'
     ]
