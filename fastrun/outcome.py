@@ -258,7 +258,11 @@ class Report:
         return len(self._tasks)
 
     def __iter__(self) -> Iterator[Result]:
-        return map(self._result, range(len(self._tasks)))
+        find, make = self._outcomes.get, tuple.__new__
+        for number, (task, status) in enumerate(zip(self._tasks, self._statuses, strict=True)):
+            found = find(number)
+            # The same as Result(...), in half of its time.
+            yield make(Result, (task.name, _STATUSES[status], "" if found is None else found.reason))
 
     def __getitem__(self, name: str) -> Result:
         if not self._numbers:

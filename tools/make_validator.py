@@ -8,7 +8,9 @@ from the schema itself. So a start with a good document neither imports fastjson
 import ast
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fastjsonschema
 
@@ -16,8 +18,9 @@ import fastjsonschema
 _FOLDER = Path(__file__).parents[1] / "fastrun" / "document"
 _SCHEMA = (_FOLDER / "schema.json").read_bytes()
 
-# The keys that most tasks have.
-_USUAL = {"name", "type", "arguments", "dependencies"}
+# The keys that most tasks have, and the parts of the schema that have a rule for each key.
+_PLAIN = ("name", "type", "arguments", "dependencies")
+_OF_KEYS = ("properties", "dependencies")
 
 _HEADER = '''\
 """Validator of a task, after schema.json.
@@ -31,9 +34,12 @@ from typing import Any
 # Digest of the schema.json from which this was made.
 SCHEMA_SHA256 = "{digest}"
 
-# Keys of a task in the schema, and those that most tasks have.
+# Keys of a task in the schema.
 KEYS = frozenset({keys})
-_USUAL = frozenset({usual})
+
+# The keys that most tasks have. A task without others needs only the validator for these, which takes a third of the
+# time.
+PLAIN_KEYS = frozenset({plain})
 
 
 class Invalid(Exception):
@@ -79,25 +85,8 @@ class _Shorten(ast.NodeTransformer):
         node.args = ast.arguments([], [ast.arg("data", ast.Name("Any"))], None, [], [], None, [])
         node.returns = ast.Name("Any")
         doc = "Return the object, or raise Invalid."
-        node.body = [ast.Expr(ast.Constant(doc)), *map(_with_usual_keys_first, node.body)]
+        node.body.insert(0, ast.Expr(ast.Constant(doc)))
         return node
-
-
-def _with_usual_keys_first(node: ast.stmt) -> ast.stmt:
-    """Have a task that has only usual keys asked about no other: about each of the others costs 20 ns a task."""
-    if isinstance(node, ast.If) and ast.unparse(node.test) == "data_is_dict":
-        rare = [part for part in node.body if _key_of(part) not in (None, *_USUAL)]
-        usual = [part for part in node.body if part not in rare]
-        node.body = [*usual, ast.If(ast.parse("not data_keys <= _USUAL", mode="eval").body, rare, [])]
-    return node
-
-
-def _key_of(node: ast.stmt) -> object:
-    """Return the key of statements that hold only where an object has it, None for other statements."""
-    match node:
-        case ast.If(test=ast.Compare(left=ast.Constant(value=key), ops=[ast.In()])):
-            return key
-    return None
 
 
 def generate() -> str:
@@ -105,17 +94,24 @@ def generate() -> str:
     task = json.loads(_SCHEMA)["definitions"]["task"]
     # A rule that would be asked about every task. The reader asks it about lists only.
     del task["dependencies"]["arguments"]
-    code = fastjsonschema.compile_to_code(task, use_default=False, use_formats=False)
-    kept = []
+    # The rules of the keys that such a task does not have are never asked for.
+    of_keys = {rules: {key: task[rules][key] for key in _PLAIN if key in task[rules]} for rules in _OF_KEYS}
+    kept = [*_functions(task, "validate"), *list(_functions({**task, **of_keys}, "validate_plain"))[-1:]]
+    digest = hashlib.sha256(_SCHEMA).hexdigest()
+    keys, plain = sorted(task["properties"]), sorted(_PLAIN)
+    header = _HEADER.format(version=fastjsonschema.VERSION, digest=digest, keys=keys, plain=plain)
+    return header + "\n\n".join(kept) + "\n"
+
+
+def _functions(schema: dict[str, Any], name: str) -> Iterator[str]:
+    """Yield the function that validates after a schema, behind the patterns that it needs."""
+    code = fastjsonschema.compile_to_code(schema, use_default=False, use_formats=False)
     for node in _Shorten().visit(ast.parse(code)).body:
         patterns = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "REGEX_PATTERNS"
+        if isinstance(node, ast.FunctionDef):
+            node.name = name
         if patterns or isinstance(node, ast.FunctionDef):
-            kept.append(ast.unparse(ast.fix_missing_locations(node)))
-    digest = hashlib.sha256(_SCHEMA).hexdigest()
-    header = _HEADER.format(
-        version=fastjsonschema.VERSION, digest=digest, keys=sorted(task["properties"]), usual=sorted(_USUAL)
-    )
-    return header + "\n\n".join(kept) + "\n"
+            yield ast.unparse(ast.fix_missing_locations(node))
 
 
 if __name__ == "__main__":

@@ -46,6 +46,19 @@ examples:
 """
 
 
+class _Version(argparse.Action):
+    """Prints the version, and the engine that starts commands."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from fastrun.executors.commands.choice import wanted_engine  # 10 ms, which only this option needs
+
+        try:
+            engine = wanted_engine()
+        except ValueError as error:
+            parser.error(str(error))
+        parser.exit(message=f"fastrun {__version__} ({engine} engine)\n")
+
+
 def parser(environ: Mapping[str, str] = os.environ) -> Parser:
     """Return the parser of the command line. ``environ``: where the variables of options are looked for."""
     made = Parser(
@@ -309,4 +322,4 @@ def _add_looking(section: Section) -> None:
         metavar="[WHAT]",
         help="print the JSON schema of documents, or of the 'events' that --json writes",
     )
-    section.add_fixed("--version", action="version", version=f"fastrun {__version__}")
+    section.add_fixed("--version", action=_Version, nargs=0, help="print the version and the engine of commands")

@@ -17,6 +17,9 @@ from fastrun.text import nearest
 # Before an option's name, for its default.
 VARIABLE = "FASTRUN_"
 
+# The variable that chooses the engine of commands.
+ENGINE = "FASTRUN_ENGINE"
+
 # The variables that commands get. None of them belongs to an option.
 OF_COMMANDS = ("FASTRUN_ATTEMPT", "FASTRUN_DETACH", "FASTRUN_PART", "FASTRUN_RUN_ID", "FASTRUN_TASK")
 
@@ -67,8 +70,9 @@ class Parser(argparse.ArgumentParser):
     def misspelled(self) -> Iterator[str]:
         """Yield a line for each variable that is no option's, but nearly so: as it is, it does nothing."""
         others = [name for name, text in self._environ.items() if text and name.startswith(VARIABLE)]
-        for name in sorted(set(others).difference(self._variables, OF_COMMANDS)):
-            near = nearest(name.removeprefix(VARIABLE), [known.removeprefix(VARIABLE) for known in self._variables])
+        known = [*self._variables, ENGINE]
+        for name in sorted(set(others).difference(known, OF_COMMANDS)):
+            near = nearest(name.removeprefix(VARIABLE), [each.removeprefix(VARIABLE) for each in known])
             if near is not None:
                 yield f"there is no variable {name}; did you mean {VARIABLE}{near}?"
 

@@ -17,7 +17,6 @@ from fastrun.document.problems import Problem, Source, SpecError, utf8_fault
 from fastrun.document.script import script_fault
 from fastrun.document.task import (
     DEFAULTS,
-    PLAIN_KEYS,
     TOP_KEYS,
     Document,
     Task,
@@ -27,7 +26,7 @@ from fastrun.document.task import (
     is_special,
     settings_in,
 )
-from fastrun.document.validator import KEYS, Invalid, validate
+from fastrun.document.validator import KEYS, PLAIN_KEYS, Invalid, validate, validate_plain
 from fastrun.text import printable
 
 _BOM = b"\xef\xbb\xbf"
@@ -189,9 +188,11 @@ class _Loading:
         make = tuple.__new__
         try:
             for item in items:
-                validate(item)
                 full, rest = item, None
-                if not item.keys() <= PLAIN_KEYS:
+                if item.keys() <= PLAIN_KEYS:
+                    validate_plain(item)
+                else:
+                    validate(item)
                     full, rest = self._with_more_keys(item)
                 if has_nul(full):
                     return False
@@ -208,7 +209,8 @@ class _Loading:
                 # The same as task_from_dict, in a third of its time.
                 fields = (item["name"], share(type_, type_), share(arguments, arguments), item.get("dependencies", ()))
                 tasks.append(make(Task, fields + more))
-        except Invalid:
+        except (Invalid, AttributeError):
+            # AttributeError: an item is no object.
             return False
         return True
 

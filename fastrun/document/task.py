@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fastrun.document.problems import Problem, Source
-from fastrun.document.validator import KEYS
+from fastrun.document.validator import KEYS, PLAIN_KEYS
 from fastrun.text import printable
 
 SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "schema.json")
@@ -103,9 +103,8 @@ _SETTINGS = {"jobs": 1, "keep_going": 0}
 # The value of ``jobs`` that stands for the number of processors.
 AUTO = "auto"
 
-# The keys that most tasks have, the values of all other keys where they are missing, and the keys that do not bear on
-# how other tasks run nor on how often the task itself does.
-PLAIN_KEYS = frozenset(Task._fields[:4])
+# The values of all keys but the plain ones where they are missing, and the keys that do not bear on how other tasks run
+# nor on how often the task itself does.
 DEFAULTS = tuple(Task._field_defaults[key] for key in Task._fields[4:])
 ORDINARY_KEYS = PLAIN_KEYS | {"cwd", "env", "timeout", "detach", "description", "tags", "where", "resources", "shell"}
 

@@ -9,9 +9,12 @@ from typing import Any
 # Digest of the schema.json from which this was made.
 SCHEMA_SHA256 = "12f5cca9eff4953a6da7c18a6579d650e8afe156f74fdbde0c58c1356ef2af3c"
 
-# Keys of a task in the schema, and those that most tasks have.
+# Keys of a task in the schema.
 KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'shell', 'tags', 'timeout', 'type', 'when', 'where'])
-_USUAL = frozenset(['arguments', 'dependencies', 'name', 'type'])
+
+# The keys that most tasks have. A task without others needs only the validator for these, which takes a third of the
+# time.
+PLAIN_KEYS = frozenset(['arguments', 'dependencies', 'name', 'type'])
 
 
 class Invalid(Exception):
@@ -52,6 +55,464 @@ def validate(data: Any) -> Any:
         data__missing_keys = 'name' not in data or 'type' not in data
         if data__missing_keys:
             raise Invalid
+        if 'env_inputs' in data:
+            data_any_of_count2 = 0
+            if not data_any_of_count2:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'inputs' not in data
+                        if data__missing_keys:
+                            raise Invalid
+                    data_any_of_count2 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count2:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'outputs' not in data
+                        if data__missing_keys:
+                            raise Invalid
+                    data_any_of_count2 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count2:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'depfile' not in data
+                        if data__missing_keys:
+                            raise Invalid
+                    data_any_of_count2 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count2:
+                raise Invalid
+        if 'cwd' in data:
+            data_any_of_count3 = 0
+            if not data_any_of_count3:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'type' in data_keys:
+                            data__type = data['type']
+                            if not (isinstance(data__type, str) and data__type == 'exec'):
+                                raise Invalid
+                    data_any_of_count3 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count3:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'where' not in data
+                        if data__missing_keys:
+                            raise Invalid
+                        data_keys = data.keys()
+                        if 'where' in data_keys:
+                            data__where = data['where']
+                            if not (isinstance(data__where, str) and data__where == 'process'):
+                                raise Invalid
+                    data_any_of_count3 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count3:
+                raise Invalid
+        if 'env' in data:
+            data_any_of_count4 = 0
+            if not data_any_of_count4:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'type' in data_keys:
+                            data__type = data['type']
+                            if not (isinstance(data__type, str) and data__type == 'exec'):
+                                raise Invalid
+                    data_any_of_count4 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count4:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'where' not in data
+                        if data__missing_keys:
+                            raise Invalid
+                        data_keys = data.keys()
+                        if 'where' in data_keys:
+                            data__where = data['where']
+                            if not (isinstance(data__where, str) and data__where == 'process'):
+                                raise Invalid
+                    data_any_of_count4 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count4:
+                raise Invalid
+        if 'detach' in data:
+            data_any_of_count5 = 0
+            if not data_any_of_count5:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'type' in data_keys:
+                            data__type = data['type']
+                            if not (isinstance(data__type, str) and data__type == 'exec'):
+                                raise Invalid
+                    data_any_of_count5 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count5:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'where' not in data
+                        if data__missing_keys:
+                            raise Invalid
+                        data_keys = data.keys()
+                        if 'where' in data_keys:
+                            data__where = data['where']
+                            if not (isinstance(data__where, str) and data__where == 'process'):
+                                raise Invalid
+                    data_any_of_count5 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count5:
+                raise Invalid
+        if 'shell' in data:
+            data_is_dict = isinstance(data, dict)
+            if data_is_dict:
+                data_keys = data.keys()
+                if 'type' in data_keys:
+                    data__type = data['type']
+                    if not (isinstance(data__type, str) and data__type == 'exec'):
+                        raise Invalid
+            data_is_dict = isinstance(data, dict)
+            if data_is_dict:
+                data_keys = data.keys()
+                if 'arguments' in data_keys:
+                    data__arguments = data['arguments']
+                    if not isinstance(data__arguments, str):
+                        raise Invalid
+        if 'script' in data:
+            data_is_dict = isinstance(data, dict)
+            if data_is_dict:
+                data_keys = data.keys()
+                if 'type' in data_keys:
+                    data__type = data['type']
+                    if not (isinstance(data__type, str) and data__type == 'eval'):
+                        raise Invalid
+            try:
+                data_is_dict = isinstance(data, dict)
+                if data_is_dict:
+                    data__missing_keys = 'arguments' not in data
+                    if data__missing_keys:
+                        raise Invalid
+            except Invalid:
+                pass
+            else:
+                raise Invalid
+        if 'where' in data:
+            data_any_of_count6 = 0
+            if not data_any_of_count6:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'where' in data_keys:
+                            data__where = data['where']
+                            if not (isinstance(data__where, str) and data__where == 'cluster' or (isinstance(data__where, str) and data__where == 'local')):
+                                raise Invalid
+                    data_any_of_count6 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count6:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'type' in data_keys:
+                            data__type = data['type']
+                            if not (isinstance(data__type, str) and data__type == 'eval'):
+                                raise Invalid
+                    data_any_of_count6 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count6:
+                raise Invalid
+        data_keys = data.keys()
+        if 'name' in data_keys:
+            data__name = data['name']
+            if not isinstance(data__name, str):
+                raise Invalid
+        if 'type' in data_keys:
+            data__type = data['type']
+            if not isinstance(data__type, str):
+                raise Invalid
+            if not (isinstance(data__type, str) and data__type == 'exec' or (isinstance(data__type, str) and data__type == 'eval')):
+                raise Invalid
+        if 'arguments' in data_keys:
+            data__arguments = data['arguments']
+            if not isinstance(data__arguments, (str, list, tuple)):
+                raise Invalid
+            data__arguments_is_list = isinstance(data__arguments, (list, tuple))
+            if data__arguments_is_list:
+                data__arguments_len = len(data__arguments)
+                if data__arguments_len < 1:
+                    raise Invalid
+                if data__arguments_len > 0:
+                    data__arguments__0 = data__arguments[0]
+                    if not isinstance(data__arguments__0, str):
+                        raise Invalid
+                    if isinstance(data__arguments__0, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__arguments__0):
+                            raise Invalid
+                for data__arguments_x, data__arguments_item in enumerate(data__arguments[1:], 1):
+                    if not isinstance(data__arguments_item, str):
+                        raise Invalid
+                    if isinstance(data__arguments_item, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]*$'].search(data__arguments_item):
+                            raise Invalid
+        if 'shell' in data_keys:
+            data__shell = data['shell']
+            if not isinstance(data__shell, (str, list, tuple)):
+                raise Invalid
+            if isinstance(data__shell, str):
+                if not REGEX_PATTERNS['^(sh|bash|zsh|dash)$'].search(data__shell):
+                    raise Invalid
+            data__shell_is_list = isinstance(data__shell, (list, tuple))
+            if data__shell_is_list:
+                data__shell_len = len(data__shell)
+                if data__shell_len < 1:
+                    raise Invalid
+                if data__shell_len > 0:
+                    data__shell__0 = data__shell[0]
+                    if not isinstance(data__shell__0, str):
+                        raise Invalid
+                    if isinstance(data__shell__0, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__shell__0):
+                            raise Invalid
+                for data__shell_x, data__shell_item in enumerate(data__shell[1:], 1):
+                    if not isinstance(data__shell_item, str):
+                        raise Invalid
+                    if isinstance(data__shell_item, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]*$'].search(data__shell_item):
+                            raise Invalid
+        if 'script' in data_keys:
+            data__script = data['script']
+            if not isinstance(data__script, str):
+                raise Invalid
+            if isinstance(data__script, str):
+                if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__script):
+                    raise Invalid
+        if 'dependencies' in data_keys:
+            data__dependencies = data['dependencies']
+            if not isinstance(data__dependencies, (list, tuple)):
+                raise Invalid
+            data__dependencies_is_list = isinstance(data__dependencies, (list, tuple))
+            if data__dependencies_is_list:
+                data__dependencies_len = len(data__dependencies)
+                for data__dependencies_x, data__dependencies_item in enumerate(data__dependencies):
+                    if not isinstance(data__dependencies_item, str):
+                        raise Invalid
+        if 'cwd' in data_keys:
+            data__cwd = data['cwd']
+            if not isinstance(data__cwd, str):
+                raise Invalid
+            if isinstance(data__cwd, str):
+                if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__cwd):
+                    raise Invalid
+        if 'env' in data_keys:
+            data__env = data['env']
+            if not isinstance(data__env, dict):
+                raise Invalid
+            data__env_is_dict = isinstance(data__env, dict)
+            if data__env_is_dict:
+                data__env_keys = data__env.keys()
+                for data__env_key in data__env_keys:
+                    if data__env_key not in []:
+                        data__env_value = data__env.get(data__env_key)
+                        if not isinstance(data__env_value, str):
+                            raise Invalid
+                        if isinstance(data__env_value, str):
+                            if not REGEX_PATTERNS['^[^\\u0000]*$'].search(data__env_value):
+                                raise Invalid
+                data__env_len = len(data__env)
+                if data__env_len != 0:
+                    data__env_property_names = True
+                    for data__env_key in data__env:
+                        try:
+                            if isinstance(data__env_key, str):
+                                if not REGEX_PATTERNS['^[^=\\u0000]+$'].search(data__env_key):
+                                    raise Invalid
+                        except Invalid:
+                            data__env_property_names = False
+                    if not data__env_property_names:
+                        raise Invalid
+        if 'timeout' in data_keys:
+            data__timeout = data['timeout']
+            if not isinstance(data__timeout, (int, float)) or isinstance(data__timeout, bool):
+                raise Invalid
+            if isinstance(data__timeout, (int, float)) and (not isinstance(data__timeout, bool)):
+                if data__timeout > 1000000000:
+                    raise Invalid
+                if data__timeout <= 0:
+                    raise Invalid
+        if 'detach' in data_keys:
+            data__detach = data['detach']
+            if not isinstance(data__detach, bool):
+                raise Invalid
+        if 'retries' in data_keys:
+            data__retries = data['retries']
+            if not isinstance(data__retries, int) and (not (isinstance(data__retries, float) and data__retries.is_integer())) or isinstance(data__retries, bool):
+                raise Invalid
+            if isinstance(data__retries, (int, float)) and (not isinstance(data__retries, bool)):
+                if data__retries < 0:
+                    raise Invalid
+                if data__retries > 1000:
+                    raise Invalid
+        if 'retry_delay' in data_keys:
+            data__retrydelay = data['retry_delay']
+            if not isinstance(data__retrydelay, (int, float)) or isinstance(data__retrydelay, bool):
+                raise Invalid
+            if isinstance(data__retrydelay, (int, float)) and (not isinstance(data__retrydelay, bool)):
+                if data__retrydelay < 0:
+                    raise Invalid
+                if data__retrydelay > 1000000:
+                    raise Invalid
+        if 'when' in data_keys:
+            data__when = data['when']
+            if not isinstance(data__when, str):
+                raise Invalid
+            if not (isinstance(data__when, str) and data__when == 'ok' or (isinstance(data__when, str) and data__when == 'failed') or (isinstance(data__when, str) and data__when == 'always')):
+                raise Invalid
+        if 'allow_failure' in data_keys:
+            data__allowfailure = data['allow_failure']
+            if not isinstance(data__allowfailure, bool):
+                raise Invalid
+        if 'pool' in data_keys:
+            data__pool = data['pool']
+            if not isinstance(data__pool, str):
+                raise Invalid
+        if 'inputs' in data_keys:
+            data__inputs = data['inputs']
+            if not isinstance(data__inputs, (list, tuple)):
+                raise Invalid
+            data__inputs_is_list = isinstance(data__inputs, (list, tuple))
+            if data__inputs_is_list:
+                data__inputs_len = len(data__inputs)
+                for data__inputs_x, data__inputs_item in enumerate(data__inputs):
+                    if not isinstance(data__inputs_item, str):
+                        raise Invalid
+                    if isinstance(data__inputs_item, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__inputs_item):
+                            raise Invalid
+        if 'outputs' in data_keys:
+            data__outputs = data['outputs']
+            if not isinstance(data__outputs, (list, tuple)):
+                raise Invalid
+            data__outputs_is_list = isinstance(data__outputs, (list, tuple))
+            if data__outputs_is_list:
+                data__outputs_len = len(data__outputs)
+                for data__outputs_x, data__outputs_item in enumerate(data__outputs):
+                    if not isinstance(data__outputs_item, str):
+                        raise Invalid
+                    if isinstance(data__outputs_item, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__outputs_item):
+                            raise Invalid
+        if 'depfile' in data_keys:
+            data__depfile = data['depfile']
+            if not isinstance(data__depfile, str):
+                raise Invalid
+            if isinstance(data__depfile, str):
+                if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__depfile):
+                    raise Invalid
+        if 'env_inputs' in data_keys:
+            data__envinputs = data['env_inputs']
+            if not isinstance(data__envinputs, (list, tuple)):
+                raise Invalid
+            data__envinputs_is_list = isinstance(data__envinputs, (list, tuple))
+            if data__envinputs_is_list:
+                data__envinputs_len = len(data__envinputs)
+                for data__envinputs_x, data__envinputs_item in enumerate(data__envinputs):
+                    if not isinstance(data__envinputs_item, str):
+                        raise Invalid
+                    if isinstance(data__envinputs_item, str):
+                        if not REGEX_PATTERNS['^[^=\\u0000]+$'].search(data__envinputs_item):
+                            raise Invalid
+        if 'description' in data_keys:
+            data__description = data['description']
+            if not isinstance(data__description, str):
+                raise Invalid
+        if 'tags' in data_keys:
+            data__tags = data['tags']
+            if not isinstance(data__tags, (list, tuple)):
+                raise Invalid
+            data__tags_is_list = isinstance(data__tags, (list, tuple))
+            if data__tags_is_list:
+                data__tags_len = len(data__tags)
+                for data__tags_x, data__tags_item in enumerate(data__tags):
+                    if not isinstance(data__tags_item, str):
+                        raise Invalid
+        if 'where' in data_keys:
+            data__where = data['where']
+            if not isinstance(data__where, str):
+                raise Invalid
+            if not (isinstance(data__where, str) and data__where == 'cluster' or (isinstance(data__where, str) and data__where == 'local') or (isinstance(data__where, str) and data__where == 'process') or (isinstance(data__where, str) and data__where == 'thread')):
+                raise Invalid
+        if 'resources' in data_keys:
+            data__resources = data['resources']
+            if not isinstance(data__resources, dict):
+                raise Invalid
+            data__resources_is_dict = isinstance(data__resources, dict)
+            if data__resources_is_dict:
+                data__resources_keys = data__resources.keys()
+                for data__resources_key in data__resources_keys:
+                    if data__resources_key not in []:
+                        data__resources_value = data__resources.get(data__resources_key)
+                        if not isinstance(data__resources_value, (int, float)) or isinstance(data__resources_value, bool):
+                            raise Invalid
+                        if isinstance(data__resources_value, (int, float)) and (not isinstance(data__resources_value, bool)):
+                            if data__resources_value <= 0:
+                                raise Invalid
+    return data
+
+def validate_plain(data: Any) -> Any:
+    """Return the object, or raise Invalid."""
+    if not isinstance(data, dict):
+        raise Invalid
+    data_any_of_count1 = 0
+    if not data_any_of_count1:
+        try:
+            data_is_dict = isinstance(data, dict)
+            if data_is_dict:
+                data__missing_keys = 'arguments' not in data
+                if data__missing_keys:
+                    raise Invalid
+            data_any_of_count1 += 1
+        except Invalid:
+            pass
+    if not data_any_of_count1:
+        try:
+            data_is_dict = isinstance(data, dict)
+            if data_is_dict:
+                data__missing_keys = 'script' not in data
+                if data__missing_keys:
+                    raise Invalid
+            data_any_of_count1 += 1
+        except Invalid:
+            pass
+    if not data_any_of_count1:
+        raise Invalid
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = 'name' not in data or 'type' not in data
+        if data__missing_keys:
+            raise Invalid
+        pass
         data_keys = data.keys()
         if 'name' in data_keys:
             data__name = data['name']
@@ -95,385 +556,4 @@ def validate(data: Any) -> Any:
                 for data__dependencies_x, data__dependencies_item in enumerate(data__dependencies):
                     if not isinstance(data__dependencies_item, str):
                         raise Invalid
-        if not data_keys <= _USUAL:
-            if 'env_inputs' in data:
-                data_any_of_count2 = 0
-                if not data_any_of_count2:
-                    try:
-                        data_is_dict = isinstance(data, dict)
-                        if data_is_dict:
-                            data__missing_keys = 'inputs' not in data
-                            if data__missing_keys:
-                                raise Invalid
-                        data_any_of_count2 += 1
-                    except Invalid:
-                        pass
-                if not data_any_of_count2:
-                    try:
-                        data_is_dict = isinstance(data, dict)
-                        if data_is_dict:
-                            data__missing_keys = 'outputs' not in data
-                            if data__missing_keys:
-                                raise Invalid
-                        data_any_of_count2 += 1
-                    except Invalid:
-                        pass
-                if not data_any_of_count2:
-                    try:
-                        data_is_dict = isinstance(data, dict)
-                        if data_is_dict:
-                            data__missing_keys = 'depfile' not in data
-                            if data__missing_keys:
-                                raise Invalid
-                        data_any_of_count2 += 1
-                    except Invalid:
-                        pass
-                if not data_any_of_count2:
-                    raise Invalid
-            if 'cwd' in data:
-                data_any_of_count3 = 0
-                if not data_any_of_count3:
-                    try:
-                        data_is_dict = isinstance(data, dict)
-                        if data_is_dict:
-                            data_keys = data.keys()
-                            if 'type' in data_keys:
-                                data__type = data['type']
-                                if not (isinstance(data__type, str) and data__type == 'exec'):
-                                    raise Invalid
-                        data_any_of_count3 += 1
-                    except Invalid:
-                        pass
-                if not data_any_of_count3:
-                    try:
-                        data_is_dict = isinstance(data, dict)
-                        if data_is_dict:
-                            data__missing_keys = 'where' not in data
-                            if data__missing_keys:
-                                raise Invalid
-                            data_keys = data.keys()
-                            if 'where' in data_keys:
-                                data__where = data['where']
-                                if not (isinstance(data__where, str) and data__where == 'process'):
-                                    raise Invalid
-                        data_any_of_count3 += 1
-                    except Invalid:
-                        pass
-                if not data_any_of_count3:
-                    raise Invalid
-            if 'env' in data:
-                data_any_of_count4 = 0
-                if not data_any_of_count4:
-                    try:
-                        data_is_dict = isinstance(data, dict)
-                        if data_is_dict:
-                            data_keys = data.keys()
-                            if 'type' in data_keys:
-                                data__type = data['type']
-                                if not (isinstance(data__type, str) and data__type == 'exec'):
-                                    raise Invalid
-                        data_any_of_count4 += 1
-                    except Invalid:
-                        pass
-                if not data_any_of_count4:
-                    try:
-                        data_is_dict = isinstance(data, dict)
-                        if data_is_dict:
-                            data__missing_keys = 'where' not in data
-                            if data__missing_keys:
-                                raise Invalid
-                            data_keys = data.keys()
-                            if 'where' in data_keys:
-                                data__where = data['where']
-                                if not (isinstance(data__where, str) and data__where == 'process'):
-                                    raise Invalid
-                        data_any_of_count4 += 1
-                    except Invalid:
-                        pass
-                if not data_any_of_count4:
-                    raise Invalid
-            if 'detach' in data:
-                data_any_of_count5 = 0
-                if not data_any_of_count5:
-                    try:
-                        data_is_dict = isinstance(data, dict)
-                        if data_is_dict:
-                            data_keys = data.keys()
-                            if 'type' in data_keys:
-                                data__type = data['type']
-                                if not (isinstance(data__type, str) and data__type == 'exec'):
-                                    raise Invalid
-                        data_any_of_count5 += 1
-                    except Invalid:
-                        pass
-                if not data_any_of_count5:
-                    try:
-                        data_is_dict = isinstance(data, dict)
-                        if data_is_dict:
-                            data__missing_keys = 'where' not in data
-                            if data__missing_keys:
-                                raise Invalid
-                            data_keys = data.keys()
-                            if 'where' in data_keys:
-                                data__where = data['where']
-                                if not (isinstance(data__where, str) and data__where == 'process'):
-                                    raise Invalid
-                        data_any_of_count5 += 1
-                    except Invalid:
-                        pass
-                if not data_any_of_count5:
-                    raise Invalid
-            if 'shell' in data:
-                data_is_dict = isinstance(data, dict)
-                if data_is_dict:
-                    data_keys = data.keys()
-                    if 'type' in data_keys:
-                        data__type = data['type']
-                        if not (isinstance(data__type, str) and data__type == 'exec'):
-                            raise Invalid
-                data_is_dict = isinstance(data, dict)
-                if data_is_dict:
-                    data_keys = data.keys()
-                    if 'arguments' in data_keys:
-                        data__arguments = data['arguments']
-                        if not isinstance(data__arguments, str):
-                            raise Invalid
-            if 'script' in data:
-                data_is_dict = isinstance(data, dict)
-                if data_is_dict:
-                    data_keys = data.keys()
-                    if 'type' in data_keys:
-                        data__type = data['type']
-                        if not (isinstance(data__type, str) and data__type == 'eval'):
-                            raise Invalid
-                try:
-                    data_is_dict = isinstance(data, dict)
-                    if data_is_dict:
-                        data__missing_keys = 'arguments' not in data
-                        if data__missing_keys:
-                            raise Invalid
-                except Invalid:
-                    pass
-                else:
-                    raise Invalid
-            if 'where' in data:
-                data_any_of_count6 = 0
-                if not data_any_of_count6:
-                    try:
-                        data_is_dict = isinstance(data, dict)
-                        if data_is_dict:
-                            data_keys = data.keys()
-                            if 'where' in data_keys:
-                                data__where = data['where']
-                                if not (isinstance(data__where, str) and data__where == 'cluster' or (isinstance(data__where, str) and data__where == 'local')):
-                                    raise Invalid
-                        data_any_of_count6 += 1
-                    except Invalid:
-                        pass
-                if not data_any_of_count6:
-                    try:
-                        data_is_dict = isinstance(data, dict)
-                        if data_is_dict:
-                            data_keys = data.keys()
-                            if 'type' in data_keys:
-                                data__type = data['type']
-                                if not (isinstance(data__type, str) and data__type == 'eval'):
-                                    raise Invalid
-                        data_any_of_count6 += 1
-                    except Invalid:
-                        pass
-                if not data_any_of_count6:
-                    raise Invalid
-            if 'shell' in data_keys:
-                data__shell = data['shell']
-                if not isinstance(data__shell, (str, list, tuple)):
-                    raise Invalid
-                if isinstance(data__shell, str):
-                    if not REGEX_PATTERNS['^(sh|bash|zsh|dash)$'].search(data__shell):
-                        raise Invalid
-                data__shell_is_list = isinstance(data__shell, (list, tuple))
-                if data__shell_is_list:
-                    data__shell_len = len(data__shell)
-                    if data__shell_len < 1:
-                        raise Invalid
-                    if data__shell_len > 0:
-                        data__shell__0 = data__shell[0]
-                        if not isinstance(data__shell__0, str):
-                            raise Invalid
-                        if isinstance(data__shell__0, str):
-                            if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__shell__0):
-                                raise Invalid
-                    for data__shell_x, data__shell_item in enumerate(data__shell[1:], 1):
-                        if not isinstance(data__shell_item, str):
-                            raise Invalid
-                        if isinstance(data__shell_item, str):
-                            if not REGEX_PATTERNS['^[^\\u0000]*$'].search(data__shell_item):
-                                raise Invalid
-            if 'script' in data_keys:
-                data__script = data['script']
-                if not isinstance(data__script, str):
-                    raise Invalid
-                if isinstance(data__script, str):
-                    if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__script):
-                        raise Invalid
-            if 'cwd' in data_keys:
-                data__cwd = data['cwd']
-                if not isinstance(data__cwd, str):
-                    raise Invalid
-                if isinstance(data__cwd, str):
-                    if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__cwd):
-                        raise Invalid
-            if 'env' in data_keys:
-                data__env = data['env']
-                if not isinstance(data__env, dict):
-                    raise Invalid
-                data__env_is_dict = isinstance(data__env, dict)
-                if data__env_is_dict:
-                    data__env_keys = data__env.keys()
-                    for data__env_key in data__env_keys:
-                        if data__env_key not in []:
-                            data__env_value = data__env.get(data__env_key)
-                            if not isinstance(data__env_value, str):
-                                raise Invalid
-                            if isinstance(data__env_value, str):
-                                if not REGEX_PATTERNS['^[^\\u0000]*$'].search(data__env_value):
-                                    raise Invalid
-                    data__env_len = len(data__env)
-                    if data__env_len != 0:
-                        data__env_property_names = True
-                        for data__env_key in data__env:
-                            try:
-                                if isinstance(data__env_key, str):
-                                    if not REGEX_PATTERNS['^[^=\\u0000]+$'].search(data__env_key):
-                                        raise Invalid
-                            except Invalid:
-                                data__env_property_names = False
-                        if not data__env_property_names:
-                            raise Invalid
-            if 'timeout' in data_keys:
-                data__timeout = data['timeout']
-                if not isinstance(data__timeout, (int, float)) or isinstance(data__timeout, bool):
-                    raise Invalid
-                if isinstance(data__timeout, (int, float)) and (not isinstance(data__timeout, bool)):
-                    if data__timeout > 1000000000:
-                        raise Invalid
-                    if data__timeout <= 0:
-                        raise Invalid
-            if 'detach' in data_keys:
-                data__detach = data['detach']
-                if not isinstance(data__detach, bool):
-                    raise Invalid
-            if 'retries' in data_keys:
-                data__retries = data['retries']
-                if not isinstance(data__retries, int) and (not (isinstance(data__retries, float) and data__retries.is_integer())) or isinstance(data__retries, bool):
-                    raise Invalid
-                if isinstance(data__retries, (int, float)) and (not isinstance(data__retries, bool)):
-                    if data__retries < 0:
-                        raise Invalid
-                    if data__retries > 1000:
-                        raise Invalid
-            if 'retry_delay' in data_keys:
-                data__retrydelay = data['retry_delay']
-                if not isinstance(data__retrydelay, (int, float)) or isinstance(data__retrydelay, bool):
-                    raise Invalid
-                if isinstance(data__retrydelay, (int, float)) and (not isinstance(data__retrydelay, bool)):
-                    if data__retrydelay < 0:
-                        raise Invalid
-                    if data__retrydelay > 1000000:
-                        raise Invalid
-            if 'when' in data_keys:
-                data__when = data['when']
-                if not isinstance(data__when, str):
-                    raise Invalid
-                if not (isinstance(data__when, str) and data__when == 'ok' or (isinstance(data__when, str) and data__when == 'failed') or (isinstance(data__when, str) and data__when == 'always')):
-                    raise Invalid
-            if 'allow_failure' in data_keys:
-                data__allowfailure = data['allow_failure']
-                if not isinstance(data__allowfailure, bool):
-                    raise Invalid
-            if 'pool' in data_keys:
-                data__pool = data['pool']
-                if not isinstance(data__pool, str):
-                    raise Invalid
-            if 'inputs' in data_keys:
-                data__inputs = data['inputs']
-                if not isinstance(data__inputs, (list, tuple)):
-                    raise Invalid
-                data__inputs_is_list = isinstance(data__inputs, (list, tuple))
-                if data__inputs_is_list:
-                    data__inputs_len = len(data__inputs)
-                    for data__inputs_x, data__inputs_item in enumerate(data__inputs):
-                        if not isinstance(data__inputs_item, str):
-                            raise Invalid
-                        if isinstance(data__inputs_item, str):
-                            if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__inputs_item):
-                                raise Invalid
-            if 'outputs' in data_keys:
-                data__outputs = data['outputs']
-                if not isinstance(data__outputs, (list, tuple)):
-                    raise Invalid
-                data__outputs_is_list = isinstance(data__outputs, (list, tuple))
-                if data__outputs_is_list:
-                    data__outputs_len = len(data__outputs)
-                    for data__outputs_x, data__outputs_item in enumerate(data__outputs):
-                        if not isinstance(data__outputs_item, str):
-                            raise Invalid
-                        if isinstance(data__outputs_item, str):
-                            if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__outputs_item):
-                                raise Invalid
-            if 'depfile' in data_keys:
-                data__depfile = data['depfile']
-                if not isinstance(data__depfile, str):
-                    raise Invalid
-                if isinstance(data__depfile, str):
-                    if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__depfile):
-                        raise Invalid
-            if 'env_inputs' in data_keys:
-                data__envinputs = data['env_inputs']
-                if not isinstance(data__envinputs, (list, tuple)):
-                    raise Invalid
-                data__envinputs_is_list = isinstance(data__envinputs, (list, tuple))
-                if data__envinputs_is_list:
-                    data__envinputs_len = len(data__envinputs)
-                    for data__envinputs_x, data__envinputs_item in enumerate(data__envinputs):
-                        if not isinstance(data__envinputs_item, str):
-                            raise Invalid
-                        if isinstance(data__envinputs_item, str):
-                            if not REGEX_PATTERNS['^[^=\\u0000]+$'].search(data__envinputs_item):
-                                raise Invalid
-            if 'description' in data_keys:
-                data__description = data['description']
-                if not isinstance(data__description, str):
-                    raise Invalid
-            if 'tags' in data_keys:
-                data__tags = data['tags']
-                if not isinstance(data__tags, (list, tuple)):
-                    raise Invalid
-                data__tags_is_list = isinstance(data__tags, (list, tuple))
-                if data__tags_is_list:
-                    data__tags_len = len(data__tags)
-                    for data__tags_x, data__tags_item in enumerate(data__tags):
-                        if not isinstance(data__tags_item, str):
-                            raise Invalid
-            if 'where' in data_keys:
-                data__where = data['where']
-                if not isinstance(data__where, str):
-                    raise Invalid
-                if not (isinstance(data__where, str) and data__where == 'cluster' or (isinstance(data__where, str) and data__where == 'local') or (isinstance(data__where, str) and data__where == 'process') or (isinstance(data__where, str) and data__where == 'thread')):
-                    raise Invalid
-            if 'resources' in data_keys:
-                data__resources = data['resources']
-                if not isinstance(data__resources, dict):
-                    raise Invalid
-                data__resources_is_dict = isinstance(data__resources, dict)
-                if data__resources_is_dict:
-                    data__resources_keys = data__resources.keys()
-                    for data__resources_key in data__resources_keys:
-                        if data__resources_key not in []:
-                            data__resources_value = data__resources.get(data__resources_key)
-                            if not isinstance(data__resources_value, (int, float)) or isinstance(data__resources_value, bool):
-                                raise Invalid
-                            if isinstance(data__resources_value, (int, float)) and (not isinstance(data__resources_value, bool)):
-                                if data__resources_value <= 0:
-                                    raise Invalid
     return data

@@ -1,4 +1,4 @@
-"""How many processes the system grants at once, and how many processors.
+"""How many processes the system grants at once.
 
 Knows the limits of this process and of its control groups. The number is the most there can be: if the system grants
 less, a spawn fails, and the executor learns from that.
@@ -6,8 +6,6 @@ less, a spawn fails, and the executor learns from that.
 
 import os
 import resource
-from collections.abc import Iterator
-from math import ceil
 
 # Descriptors and processes left for snippets, spools and what libraries open.
 _DESCRIPTORS_SPARED = 64
@@ -22,27 +20,6 @@ def granted_processes(descriptors_each: int) -> int:
     grants = [(soft - _open_descriptors() - _DESCRIPTORS_SPARED) // descriptors_each]
     grants += [most - now - _PROCESSES_SPARED for most, now in _control_groups()]
     return max(1, min(grants))
-
-
-def processors(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> int:
-    """Return how many processors this process may use: by its affinity and by the quota of its control groups."""
-    try:
-        found = len(os.sched_getaffinity(0))
-    except AttributeError:
-        found = os.cpu_count() or 1
-    return max(1, min([found, *_quotas(root, own)]))
-
-
-def _quotas(root: str, own: str) -> Iterator[int]:
-    """Yield the processors that each control group grants, rounded up."""
-    for folder in group_folders("cpu", root, own):
-        # Version 2 has both numbers in one file, version 1 in two. No quota is "max", or -1.
-        numbers = _numbers(folder, "cpu.max") or [
-            *_numbers(folder, "cpu.cfs_quota_us"),
-            *_numbers(folder, "cpu.cfs_period_us"),
-        ]
-        if len(numbers) == 2 and min(numbers) > 0:
-            yield ceil(numbers[0] / numbers[1])
 
 
 def _open_descriptors() -> int:
@@ -82,13 +59,34 @@ def _control_groups(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup"
 
 
 def _number(folder: str, name: str) -> int | None:
-    return next(iter(_numbers(folder, name)), None)
-
-
-def _numbers(folder: str, name: str) -> list[int]:
     try:
         with open(os.path.join(folder, name)) as file:
-            return list(map(int, file.read().split()))
+            return int(file.read())
     except (OSError, ValueError):
         # Not there, or "max".
+        return None
+
+
+def processors(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> int:
+    """Return how many processors this process may use, at least 1: by its affinity, and by its groups' quota.
+
+    Source: the kernel's cgroup-v2 (``cpu.max``) and sched-bwc (``cpu.cfs_quota_us``).
+    """
+    try:
+        count = len(os.sched_getaffinity(0))
+    except AttributeError:
+        count = os.cpu_count() or 1
+    for folder in group_folders("cpu", root, own):
+        words = _words(folder, "cpu.max") or _words(folder, "cpu.cfs_quota_us") + _words(folder, "cpu.cfs_period_us")
+        # Without a limit, the quota is "max" or -1.
+        if len(words) == 2 and words[0].isdecimal() and int(words[1]):
+            count = min(count, -(-int(words[0]) // int(words[1])))
+    return max(1, count)
+
+
+def _words(folder: str, name: str) -> list[str]:
+    try:
+        with open(os.path.join(folder, name)) as file:
+            return file.read().split()
+    except OSError:
         return []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain, repeat
 from math import isqrt
 from operator import attrgetter, sub
 from typing import TYPE_CHECKING, TypeVar
@@ -289,10 +289,8 @@ def _reverse(counts: Sequence[int], edges: array[int]) -> tuple[array[int], arra
     # Where the next dependent of each task goes.
     free = array("i", offsets)
     dependents = array("i", bytes(4 * len(edges)))
-    position = 0
-    for number, count in enumerate(counts):
-        for dependency in edges[position : position + count]:
-            dependents[free[dependency]] = number
-            free[dependency] += 1
-        position += count
+    owners = chain.from_iterable(map(repeat, range(len(counts)), counts))
+    for number, dependency in zip(owners, edges, strict=True):
+        dependents[free[dependency]] = number
+        free[dependency] += 1
     return offsets, dependents

@@ -55,6 +55,14 @@ class _ReadyQueue:
         key = heappop(heap) if heap and not (first and first[-1] < heap[0]) else first.pop()
         return key % self._size
 
+    def take(self, most: int) -> list[int]:
+        """Pop tasks, at most ``most`` and at least one. The queue must not be empty."""
+        if self._heap:
+            return [self.pop()]
+        keys = self._first[-most:]
+        del self._first[-most:]
+        return [key % self._size for key in reversed(keys)]
+
     def _key(self, task: int) -> int:
         return self._ranks[task] * self._size + task
 
@@ -164,15 +172,15 @@ class Scheduler:
         if self.phase >= Phase.STOPPING:
             return chains
         while queue and len(chains) < most:
-            task = queue.pop()
-            if self._pools:
-                pool = self._pools.get(task)
-                if pool is not None and not pool.free:
-                    pool.waiting.push(task)
-                    self.pooled.add(task)
-                    continue
-            self._set(task, _RUNNING)
-            chains.append([task])
+            for task in queue.take(most - len(chains)):
+                if self._pools:
+                    pool = self._pools.get(task)
+                    if pool is not None and not pool.free:
+                        pool.waiting.push(task)
+                        self.pooled.add(task)
+                        continue
+                self._set(task, _RUNNING)
+                chains.append([task])
         if not queue and self.phase is Phase.RUNNING:
             # While a task waits for a slot chains are not extended: it would wait for a whole chain.
             for chain in chains:

@@ -6,6 +6,8 @@ Calls the hooks that observers override and drops an observer that raises. Does 
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from fastrun.document.task import Task
+from fastrun.outcome import Outcome, Start
 from fastrun.protocols import Observer
 
 _HOOKS = ("run_started", "task_started", "task_output", "task_ended", "run_ended")
@@ -38,9 +40,20 @@ class Hooks:
             try:
                 method(*arguments)
             except Exception as error:
-                self._observers.remove(observer)
-                self._find_methods()
-                self._warn(f"{type(observer).__name__} failed and no longer watches: {error!r}")
+                self._drop(observer, error)
+
+    def tell(self, hook: str, number: int, task: Task, what: Start | Outcome) -> None:
+        """Do the same for ``task_started`` or ``task_ended``, which nearly all calls are, in half the time."""
+        for observer, method in self._methods[hook]:
+            try:
+                method(number, task, what)
+            except Exception as error:
+                self._drop(observer, error)
+
+    def _drop(self, observer: Observer, error: Exception) -> None:
+        self._observers.remove(observer)
+        self._find_methods()
+        self._warn(f"{type(observer).__name__} failed and no longer watches: {error!r}")
 
     def _find_methods(self) -> None:
         self._methods: dict[str, list[tuple[Observer, Callable[..., None]]]] = {

@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import Any
 
 from fastrun.document.task import Task
-from fastrun.outcome import Cause, Outcome, Report, Start, Status, untried
+from fastrun.outcome import OK, Cause, Outcome, Report, Start, Status, untried
 from fastrun.plan.conditions import Skip
 from fastrun.plan.graph import Graph
 from fastrun.plan.scheduler import LONGEST_CHAIN, Phase, Scheduler
@@ -198,7 +198,7 @@ class Run:
         if self._journal is not None:
             self._journal.task_started(number, start)
             self._drain_soon()
-        self._hooks.call("task_started", number, self._tasks[number], start)
+        self._hooks.tell("task_started", number, self._tasks[number], start)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
         """Tell the observers."""
@@ -217,7 +217,7 @@ class Run:
         if self._has_timeouts:
             outcome = self._deadlines.end(number, self._tasks[number], outcome)
         delay = None
-        if outcome.status is _FAILED and scheduler.phase is Phase.RUNNING:
+        if outcome is not OK and outcome.status is _FAILED and scheduler.phase is Phase.RUNNING:
             self._numbers = self._numbers or outcome.lost
             delay = self._attempts.delay(number, outcome)
         if self._numbers and outcome.attempt:
@@ -241,7 +241,7 @@ class Run:
         self._attempts.hold(number, outcome, delay)
         self._scheduler.hold(number)
         self._drain_soon()
-        self._hooks.call("task_ended", number, self._tasks[number], outcome._replace(retry_in=delay))
+        self._hooks.tell("task_ended", number, self._tasks[number], outcome._replace(retry_in=delay))
 
     def _try_again(self, number: int) -> None:
         # Processes that the last attempt left behind must not run beside the next.
@@ -255,19 +255,20 @@ class Run:
     def _end(self, number: int, outcome: Outcome) -> None:
         """Act on how a task has ended: tell the observers, and skip the tasks that cannot run any more."""
         scheduler = self._scheduler
-        if outcome.status is _FAILED and self._tasks[number].allow_failure:
-            outcome = outcome._replace(allowed=True)
-        if outcome.cause is not None or outcome.attempt > 1:
-            self._outcomes[number] = outcome
-            self._reused_count += outcome.cause is self._reused_as
+        if outcome is not OK:
+            if outcome.status is _FAILED and self._tasks[number].allow_failure:
+                outcome = outcome._replace(allowed=True)
+            if outcome.cause is not None or outcome.attempt > 1:
+                self._outcomes[number] = outcome
+                self._reused_count += outcome.cause is self._reused_as
         skipped = scheduler.task_ended(number, outcome.status)
         # Not within a chain: the scheduler counts its next task as running already.
-        if scheduler.has_work or self._attempts.any_held:
+        if not self._draining and (scheduler.has_work or self._attempts.any_held):
             self._drain_soon()
-        self._hooks.call("task_ended", number, self._tasks[number], outcome)
+        self._hooks.tell("task_ended", number, self._tasks[number], outcome)
         if skipped:
             self._skip(skipped)
-        if outcome.status is _FAILED and scheduler.phase is not Phase.RUNNING:
+        if outcome is not OK and outcome.status is _FAILED and scheduler.phase is not Phase.RUNNING:
             self._recall()
 
     def _recall(self) -> None:
@@ -381,7 +382,7 @@ class Run:
         for number in numbers:
             if outcome.cause is not None:
                 self._outcomes[number] = outcome
-            self._hooks.call("task_ended", number, self._tasks[number], outcome)
+            self._hooks.tell("task_ended", number, self._tasks[number], outcome)
 
     def _say_what_is_waited_for(self) -> None:
         running = sum(self._scheduler.running)

@@ -33,14 +33,12 @@ def settings_of(options: dict[str, Any]) -> dict[str, Any]:
 class Ran:
     """A finished run: its report, its events and its warnings. ``recorder`` may act on ``self.run``."""
 
-    def __init__(
-        self, *tasks, recorder=None, portable=False, jobs=None, grace=5.0, runner=uvloop.run, **options
-    ) -> None:
+    def __init__(self, *tasks, recorder=None, engine=None, jobs=None, grace=5.0, runner=uvloop.run, **options) -> None:
         self.recorder = recorder or Recorder()
         self.warnings: list[str] = []
         guardian = Guardian(os.urandom(8).hex(), wanted=False)
         settings = RunSettings(jobs=jobs, grace=grace, **settings_of(options))
-        processes_ = ProcessExecutor(guardian, settings, measured=self.recorder.detailed, portable=portable)
+        processes_ = ProcessExecutor(guardian, settings, measured=self.recorder.detailed, engine=engine)
         executors: dict[str, Executor] = {
             "exec": processes_,
             "eval": SnippetExecutor(guardian),

@@ -5,7 +5,9 @@ import os
 import select
 from contextlib import suppress
 
-from fastrun.executors.commands.process import PAUSE, Owner, Process, collect_exit
+from fastrun.executors.commands.child import Child, Parent, collect_exit
+from fastrun.executors.commands.poll import PollWatch
+from fastrun.executors.commands.process import PAUSE
 from fastrun.protocols import Events
 
 # The output of a process is watched from its second tick on, in seconds. Trivial commands have exited by then, and
@@ -19,54 +21,57 @@ _EXIT = 0
 class EpollWatch:
     """Watches processes by an epoll: on Linux 5.4 and later, unless a sandbox forbids pidfds."""
 
-    def __init__(self, events: Events, owner: Owner, *, measured: bool) -> None:
-        """Begin, inside the running loop. ``measured``: set the ``usage`` of processes."""
+    def __init__(self, events: Events, parent: Parent) -> None:
+        """Begin, inside the running loop."""
         self._events = events
-        self._owner = owner
-        self._measured = measured
+        self._parent = parent
         self._loop = asyncio.get_running_loop()
         self._epoll = select.epoll()
-        self._watched: dict[int, tuple[Process, int]] = {}
+        self._watched: dict[int, tuple[Child, int]] = {}
         # Processes of which only the exit is watched so far: started before the last tick, and since.
-        self._waiting: list[Process] = []
-        self._new: list[Process] = []
+        self._waiting: list[Child] = []
+        self._new: list[Child] = []
         self._ticking = False
         self._pausing = False
         self._closed = False
         # Whether the epoll has failed: nothing more comes from it.
         self._broken = False
+        # Looks at the processes that the kernel has no room to watch.
+        self._polls: PollWatch | None = None
         # Set once all is to end: exits are then told even while an observer does not take the output.
         self.interrupted = False
         self._loop.add_reader(self._epoll.fileno(), self._handle_ready)
 
-    def add(self, process: Process) -> None:
+    def add(self, child: Child) -> None:
         """Watch a process that was just started."""
         if self._broken:
-            self._poll(process)
+            self._poll(child)
             return
         try:
             # Two descriptors were closed just now: there is room for this one, as a rule.
-            process.pidfd = os.pidfd_open(process.pid)
-            self._epoll.register(process.pidfd, select.EPOLLIN)
+            child.pidfd = os.pidfd_open(child.pid)
+            self._epoll.register(child.pidfd, select.EPOLLIN)
         except OSError:
-            self._poll(process)
+            self._poll(child)
             return
-        self._watched[process.pidfd] = (process, _EXIT)
-        self._new.append(process)
+        self._watched[child.pidfd] = (child, _EXIT)
+        self._new.append(child)
         self._tick_later()
 
-    def close_pipe(self, process: Process, stream: int) -> None:
+    def close_pipe(self, child: Child, stream: int) -> None:
         """Close a pipe."""
-        descriptor = process.pipes.pop(stream)
+        descriptor = child.pipes.pop(stream)
         self._forget(descriptor)
         with suppress(OSError):
             os.close(descriptor)
 
-    def reap(self, process: Process, *, keep: bool) -> None:
+    def reap(self, child: Child, *, keep: bool) -> None:
         """Set the exit code of a process that has exited. ``keep``: keep its number for it."""
-        if process.pidfd >= 0:
-            collect_exit(process, os.P_PIDFD, process.pidfd, keep=keep, measured=self._measured)
-            self._close_pidfd(process)
+        if child.pidfd < 0:
+            collect_exit(child, os.P_PID, child.pid, keep=keep)
+            return
+        collect_exit(child, os.P_PIDFD, child.pidfd, keep=keep)
+        self._close_pidfd(child)
 
     def look(self) -> None:
         """Handle what is ready now, of all processes: exits, and one read of each pipe."""
@@ -76,12 +81,17 @@ class EpollWatch:
         self._watch_output()
         self._watch_output()
         self._handle_ready()
+        if self._polls is not None:
+            self._polls.interrupted = self.interrupted
+            self._polls.look()
 
     def close(self) -> None:
         """End watching."""
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
         self._closed = True
+        if self._polls is not None:
+            self._polls.close()
 
     def _tick(self) -> None:
         self._ticking = False
@@ -97,22 +107,23 @@ class EpollWatch:
     def _watch_output(self) -> None:
         """End a tick: watch the output of the processes that have lived through a whole one."""
         old, self._waiting, self._new = self._waiting, self._new, []
-        for process in old:
+        for child in old:
             try:
-                for stream, descriptor in process.pipes.items():
+                for stream, descriptor in child.pipes.items():
                     self._epoll.register(descriptor, select.EPOLLIN)
-                    self._watched[descriptor] = (process, stream)
+                    self._watched[descriptor] = (child, stream)
             except OSError:
-                self._poll(process)
+                self._poll(child)
 
-    def _poll(self, process: Process) -> None:
+    def _poll(self, child: Child) -> None:
         """Look now and then at a process that the kernel has no room to watch."""
-        for descriptor in process.pipes.values():
+        for descriptor in child.pipes.values():
             self._forget(descriptor)
-        self._close_pidfd(process)
-        from fastrun.executors.commands.poll import Poll  # rarely needed
-
-        Poll(self._loop, self._events, self._owner, process)
+        self._close_pidfd(child)
+        if self._polls is None:
+            self._polls = PollWatch(self._events, self._parent)
+        self._polls.interrupted = self.interrupted
+        self._polls.add(child)
 
     def _handle_ready(self) -> None:
         self._handle()
@@ -122,7 +133,7 @@ class EpollWatch:
             self._loop.call_later(PAUSE, self._resume)
 
     def _handle(self, *, exits_only: bool = False) -> None:
-        owner, watched = self._owner, self._watched
+        parent, watched = self._parent, self._watched
         try:
             ready = self._epoll.poll(0, 256)
         except (OSError, ValueError) as error:
@@ -134,14 +145,14 @@ class EpollWatch:
                 # An exit earlier in this batch has closed it. Nothing is started before the batch is done, so no
                 # new descriptor has the same number.
                 continue
-            process, what = found
+            child, what = found
             if what == _EXIT:
-                owner.exited(process)
+                parent.exited(child)
             elif state == select.EPOLLHUP:
-                owner.hung_up(process, what)
+                parent.hung_up(child, what)
             elif not exits_only:
-                owner.readable(process, what)
-        owner.turn_ended()
+                parent.readable(child, what)
+        parent.turn_ended()
 
     def _give_up(self, error: Exception) -> None:
         """Go on without the epoll, which a snippet may have closed."""
@@ -149,11 +160,11 @@ class EpollWatch:
             self._broken = True
             # The loop would tell of events again and again, as nothing takes them.
             self._loop.remove_reader(self._epoll.fileno())
-            self._events.warning(f"cannot wait for commands any more, looks at each now and then: {error}")
-            watched = {process for process, _ in self._watched.values()}
+            self._parent.broken(error)
+            watched = {child for child, _ in self._watched.values()}
             self._new, self._waiting = [], []
-            for process in watched:
-                self._poll(process)
+            for child in watched:
+                self._poll(child)
 
     def _resume(self) -> None:
         """Read on once the observers have caught up. Until then handle exits only, and only when all is to end."""
@@ -175,12 +186,12 @@ class EpollWatch:
                 # A snippet may have closed it.
                 self._epoll.unregister(descriptor)
 
-    def _close_pidfd(self, process: Process) -> None:
-        if process.pidfd >= 0:
-            self._forget(process.pidfd)
+    def _close_pidfd(self, child: Child) -> None:
+        if child.pidfd >= 0:
+            self._forget(child.pidfd)
             with suppress(OSError):
-                os.close(process.pidfd)
-            process.pidfd = -1
+                os.close(child.pidfd)
+            child.pidfd = -1
 
 
 def has_pidfd() -> bool:

@@ -1,34 +1,45 @@
 """The executor of ``exec`` tasks: shell commands, each in a session of its own.
 
-Does not use the subprocess classes of asyncio or uvloop: they cost two to seven times as much per command, and those of
-uvloop more with every megabyte of the parent. Knows processes and pipes; not dependencies, nor the readers of output.
+Decides how many commands may run, what their exits mean and what becomes of processes that they leave behind. An engine
+starts, watches and reaps them. Knows neither dependencies nor the readers of output.
 
-What happens to a process, in order: ``_start``; ``readable`` while it prints; ``exited``, which decides the outcome and
-so ends the task, and has the next command of its chain started. A process whose pipes are then still open, or that was
-interrupted, may have left others of its group behind: it lingers until ``close`` has ended the group.
+Does not use the subprocess classes of asyncio or uvloop: they cost two to seven times as much per command, and those of
+uvloop more with every megabyte of the parent.
 """
 
 import asyncio
-import fcntl
 import os
+import resource
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from fastrun.executors.commands.epoll import has_pidfd
+from fastrun.executors.commands.choice import open_engine, wanted_engine
+from fastrun.executors.commands.engine import (
+    BROKEN,
+    CLOSED,
+    EXITED,
+    INTERRUPTED,
+    LINGERS,
+    LOST,
+    OPEN,
+    REFUSED,
+    RETURNED,
+    STARTED,
+    Event,
+    refusal,
+)
 from fastrun.executors.commands.lingering import Lingering
-from fastrun.executors.commands.process import PAUSE, PIPE, Process
-from fastrun.executors.commands.spawner import Spawner
-from fastrun.executors.commands.watch import open_watch
-from fastrun.executors.guardian.groups import signal_group
+from fastrun.executors.commands.process import PAUSE, Process, Recipe
+from fastrun.executors.commands.surroundings import Surroundings
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.leftovers import end_leftovers
-from fastrun.executors.guardian.table import EXEC
 from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
-from fastrun.outcome import Cause, Outcome, Start, Status, exit_outcome
-from fastrun.protocols import CHAIN_SECONDS, STDERR, STDOUT, Chain, Events
+from fastrun.outcome import OK, Cause, Outcome, Start, Status, Usage, exit_outcome
+from fastrun.protocols import CHAIN_SECONDS, Chain, Events
 from fastrun.settings import DEFAULTS, RunSettings
 from fastrun.text import COLUMNS_SHOWN, printable
 
@@ -38,16 +49,6 @@ if TYPE_CHECKING:
 
 # Descriptors that a command takes: two pipes and a pidfd.
 _DESCRIPTORS_EACH = 3
-
-# Bytes that a pipe can hold after it was full once: a gigabyte then takes a quarter less time. The kernel refuses it
-# beyond the user's allowance, of 128 such pipes as a rule.
-_LARGER_PIPE = 1 << 17
-
-_F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 0)
-
-# Most bytes read of a pipe when its process has exited: as many as the largest pipe of an unprivileged process holds,
-# and so all that was printed before the exit.
-_LARGEST_PIPE = 1 << 20
 
 # Columns of the report's line that tell why a command cannot start.
 _CAUSE_COLUMNS = COLUMNS_SHOWN - len("cannot start: ")
@@ -59,9 +60,8 @@ _LOOKS_AFTER_KILL = 200
 # Most looks at processes that snippets' processes have left, half a second in all.
 _LOOKS_AT_HELPERS = 100
 
-# Most processes started before the loop looks at exits, output and signals again. Each takes 0.1 to 0.4 ms, so a Ctrl-C
-# waits for 6 ms at the most.
-_STARTS_PER_TURN = 16
+# Bytes in which getrusage counts memory.
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class ProcessExecutor:
@@ -73,29 +73,29 @@ class ProcessExecutor:
         settings: RunSettings = DEFAULTS,
         *,
         measured: bool = False,
-        portable: bool = False,
+        engine: str | None = None,
         gates: "Gates | None" = None,
     ) -> None:
         """``guardian``: ends what is left if this process dies.
 
-        ``measured``: tell what each command used, unless it leaves a process behind. ``portable``: use no epoll, pidfd
-        or posix_spawn, even if there are any. ``gates``: further limits on starting a command, closed at the end.
+        ``measured``: tell what each command used, unless it leaves a process behind. ``engine``: see ``open_engine``;
+        None for the one that the environment wants, or the fastest. ``gates``: further limits on starting a command,
+        closed at the end. Raises ValueError for an engine that there is not.
         """
         self._guardian = guardian
-        self._table = guardian.table
         granted = granted_processes(_DESCRIPTORS_EACH)
         self._slots = Slots(min(settings.jobs or granted, granted))
         self._grace = settings.grace
+        self._fail_fast = settings.keep_going > 0
         self._measured = measured
-        self._portable = portable or not has_pidfd()
+        self._kind = wanted_engine() if engine is None else engine
         self._gates = gates
         # What ready tasks have last waited for.
         self._held_by = "slot"
+        # The commands that the engine has: they run or are about to.
         self._running: set[Process] = set()
         # The names of tasks of which an attempt failed, and another may follow.
         self._may_follow: dict[int, str] = {}
-        # The next commands of chains, started once all that is ready now is handled.
-        self._following: list[Process] = []
         self._started_any = False
         self._interrupted = False
         self._forced = False
@@ -103,8 +103,10 @@ class ProcessExecutor:
     @property
     def slots(self) -> int:
         """Return how many commands may run at present, or a few more than run already."""
-        more = _STARTS_PER_TURN if self._gates is None else self._gates.room(len(self._running))
-        return min(self._slots.number, len(self._running) + len(self._following) + more)
+        held = len(self._running)
+        if self._gates is not None:
+            return min(self._slots.number, held + self._gates.room(held))
+        return self._engine.room(self._slots.number, held)
 
     def open(self, events: Events) -> None:
         """Begin to wait for processes and their output."""
@@ -113,52 +115,66 @@ class ProcessExecutor:
         if self._gates is not None:
             self._gates.open(events)
         more = None if self._gates is None else self._gates.environment
-        self._spawner = Spawner(self._guardian.run_id, portable=self._portable, more=more)
+        self._surroundings = Surroundings(self._guardian.run_id, more)
         self._oom_kills = oom_kills()
-        self._watch = open_watch(events, self, measured=self._measured, portable=self._portable)
-        run_id = self._guardian.run_id
-        self._lingering = Lingering(run_id, events, self._watch, self._table, self._drain, self._settle)
+        self._engine = open_engine(
+            self._kind,
+            self,
+            events,
+            self._surroundings,
+            self._guardian.table,
+            jobs=self._slots.number,
+            fail_fast=self._fail_fast,
+            at_once=self._gates is not None,
+        )
+        self._lingering = Lingering(self._guardian.run_id, events, self._engine, self._settle)
 
     async def start(self, chains: Sequence[Chain]) -> None:
         """Run commands; failed unless their shells exit with 0."""
         # Before the commands, for half a millisecond once: if this process is killed, the guardian ends them.
         self._guardian.begin(self._events)
-        until = self._loop.time() + CHAIN_SECONDS
+        self._engine.go_on(self._slots.number)
+        slots = self.slots
         for chain in chains:
-            self._start(Process(chain, 0, until))
-        if self._slots.number > _STARTS_PER_TURN or self._gates is not None:
-            # More commands may run than ``slots`` said before these were started.
+            self._submit(chain)
+        if self.slots > slots:
+            # Before these were started it did not say all that may run.
             self._events.slots_changed()
 
-    def _start(self, process: Process) -> None:
-        """Start a command, or tell why it was not started."""
+    def _submit(self, chain: Chain) -> None:
+        """Hand a chain to the engine, or tell why its first command was not started."""
+        head = chain[0]
         if self._interrupted or (self._gates is not None and not self._may_start(self._gates)):
-            self._events.task_ended(process.number, None)
+            self._events.task_ended(head[0], None)
             return
-        ends: list[int] = []
+        processes: list[Process] = []
         try:
-            for stream in (STDOUT, STDERR):
-                process.pipes[stream], end = os.pipe()
-                ends.append(end)
-            process.pid, process.script = self._spawner.start(process.task, *ends)
+            for job in chain:
+                process = self._surroundings.process(job)
+                if processes and process.script is not None:
+                    # Its file would stay if it never started.
+                    os.unlink(process.script)
+                    break
+                if processes and process.recipe.program != process.recipe.arguments[0]:
+                    # What was found by its name may be another program once the commands before it have ended.
+                    break
+                processes.append(process)
         except OSError as error:
-            for descriptor in process.pipes.values():
-                os.close(descriptor)
-            self._refused(process, error)
-            return
-        finally:
-            for end in ends:
-                os.close(end)
-        self._started_any = True
-        self._running.add(process)
-        task = process.task
-        if not task.detach:
-            process.row = self._table.add(EXEC, process.pid, task.name)
-        self._slots.started()
-        self._events.task_started(process.number, Start(pid=process.pid, held_by=self._held_by))
+            if not processes:
+                self._refused(Process(head, Recipe(b"", (), {}, None), None), error, len(self._running))
+                return
+        if len(processes) < len(chain):
+            processes[-1].rest = chain[len(processes)][0]
+        self._running.add(processes[0])
+        processes[0].held_by = self._held_by
         if len(self._running) >= self._slots.number:
             self._held_by = "slot"
-        self._watch.add(process)
+        try:
+            self._engine.submit(processes, CHAIN_SECONDS)
+        except BaseException:
+            # The run is told, and does not wait for it.
+            self._running.discard(processes[0])
+            raise
 
     def _may_start(self, gates: "Gates") -> bool:
         shut = gates.take(len(self._running))
@@ -171,19 +187,110 @@ class ProcessExecutor:
         if self._gates is not None:
             self._gates.settle(len(self._running), len(self._lingering.processes))
 
-    def _refused(self, process: Process, error: OSError) -> None:
+    # Called by the engine
+
+    def take(self, events: list[Event]) -> int:
+        """Pass on what has happened. Return how many commands have exited."""
+        starts = exits = 0
+        output = self._events.task_output
+        for kind, process, what, more in events:
+            if kind == STARTED:
+                starts += 1
+                self._started(process, what)
+            elif kind == EXITED:
+                exits += 1
+                self._exited(process, what, more)
+            elif kind == CLOSED:
+                self._closed(process, let_go=bool(what))
+            elif kind == RETURNED:
+                self._running.discard(process)
+                self._remove_script(process)
+                self._settle()
+                self._events.task_ended(process.number, None)
+            elif kind == REFUSED:
+                self._running.discard(process)
+                self._remove_script(process)
+                step, running = more
+                self._refused(process, refusal(process, what, step), running)
+            elif kind == BROKEN:
+                cause = os.strerror(what)
+                self._events.warning(f"cannot wait for commands any more, looks at each now and then: {cause}")
+            else:
+                output(process.number, kind, what)
+        if exits:
+            self._engine.go_on(self._slots.number)
+        if starts:
+            self._events.slots_changed()
+        return exits
+
+    def _started(self, process: Process, pid: int) -> None:
+        process.pid = pid
+        self._started_any = True
+        self._running.add(process)
+        self._slots.started()
+        self._events.task_started(process.number, Start(pid=pid, held_by=process.held_by))
+
+    def _refused(self, process: Process, error: OSError, running: int) -> None:
         self._settle()
         outcome = Outcome(Status.FAILED, Cause.CANNOT_START, printable(_cause(error), _CAUSE_COLUMNS))
-        short = error.errno in SHORTAGES
-        waits = short and not self._slots.refused(self._events, len(self._running), outcome.reason)
+        waits = False
+        if error.errno in SHORTAGES:
+            # Commands behind it would be refused as well.
+            self._engine.take_back()
+            waits = not self._slots.refused(self._events, running, outcome.reason)
         self._events.task_ended(process.number, None if waits else outcome)
+        self._engine.go_on(self._slots.number)
+
+    def _exited(self, process: Process, code: int, more: tuple[int, int, float, int]) -> None:
+        flags, unread, cpu_seconds, peak = more
+        process.exited = True
+        process.open = bool(flags & OPEN)
+        process.interrupted = process.interrupted or bool(flags & INTERRUPTED)
+        self._running.discard(process)
+        self._slots.ended()
+        self._remove_script(process)
+        if flags & LINGERS:
+            self._lingering.processes.add(process)
+        self._settle()
+        outcome = OK
+        if flags or code or unread or self._measured:
+            outcome = self._outcome(code, flags, unread)
+            if self._measured and not flags & LINGERS:
+                outcome = outcome._replace(usage=_usage(cpu_seconds, peak))
+            if process.task.retries and outcome.status is not Status.OK:
+                self._may_follow[process.number] = process.task.name
+        self._events.task_ended(process.number, outcome)
+        if process.rest is not None and outcome.status is Status.OK:
+            self._events.task_ended(process.rest, None)
+
+    def _outcome(self, code: int, flags: int, unread: int) -> Outcome:
+        if flags & INTERRUPTED:
+            return Outcome(Status.INTERRUPTED)
+        outcome = exit_outcome(None if code == LOST else code)
+        if unread and outcome.status is Status.OK:
+            return Outcome(Status.FAILED, Cause.OUTPUT_LOST, os.strerror(unread))
+        if code == -signal.SIGKILL and (kills := oom_kills()) > self._oom_kills:
+            self._oom_kills = kills
+            return outcome._replace(cause=Cause.OUT_OF_MEMORY)
+        return outcome
+
+    def _closed(self, process: Process, *, let_go: bool) -> None:
+        process.open = False
+        if let_go:
+            self._lingering.processes.discard(process)
+            self._settle()
+
+    def _remove_script(self, process: Process) -> None:
+        if process.script is not None:
+            with suppress(OSError):
+                os.unlink(process.script)
+            process.script = None
+
+    # Called by the runner
 
     def recall(self) -> None:
-        """Let no chain go on."""
-        for process in self._running:
-            process.until = 0.0
-        while self._following:
-            self._events.task_ended(self._following.pop(0).number, None)
+        """Let no chain go on, and give back what has not started."""
+        self._engine.take_back()
 
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         """Send TERM and CONT to the groups, KILL with ``force``."""
@@ -191,16 +298,16 @@ class ProcessExecutor:
             self._interrupt_one(number, force=force)
             return
         if not self._interrupted:
+            self._interrupted = True
             # Processes that have exited by now have done so by themselves.
-            self._watch.look()
-        self._interrupted = True
-        self._watch.interrupted = True
+            self._engine.look()
+            self._engine.take_back()
         self._lingering.silent = force
         self._signal_all(force=force)
 
     def _interrupt_one(self, number: int, *, force: bool) -> None:
         # As above.
-        self._watch.look()
+        self._engine.look()
         processes = {process for process in self._all() if process.number == number}
         if force:
             self._lingering.name_asked(processes)
@@ -216,8 +323,8 @@ class ProcessExecutor:
 
     def suspend(self, *, resume: bool) -> None:
         """Send STOP or CONT to the groups: in a session of its own a group does not see the terminal's Ctrl-Z."""
-        for process in self._all():
-            signal_group(process.pid, signal.SIGCONT if resume else signal.SIGSTOP)
+        self._engine.suspend(resume=resume)
+        self._engine.signal(None, signal.SIGCONT if resume else signal.SIGSTOP)
 
     async def close(self) -> None:
         """End the processes that commands left behind, after reading what they print until then."""
@@ -234,23 +341,23 @@ class ProcessExecutor:
             timer.cancel()
         for process in list(self._lingering.processes):
             self._lingering.forget(process, "it could not be ended")
-        self._watch.close()
-        self._spawner.close()
+        self._engine.close()
+        self._surroundings.close()
         if self._gates is not None:
             self._gates.close()
 
     async def _wait_for_helpers(self) -> None:
         """Give multiprocessing's own processes a moment: they end once the snippet's has, and keep its pipes open."""
         looks_left = _LOOKS_AT_HELPERS
-        while looks_left and any(process.pipes and process.task.type == "eval" for process in self._all()):
+        while looks_left and any(process.open and process.task.type == "eval" for process in self._all()):
             await asyncio.sleep(PAUSE)
-            self._watch.look()
+            self._engine.look()
             looks_left -= 1
 
     def _end_rest(self) -> asyncio.TimerHandle | None:
         """Name the processes that keep their output open, and tell them to end. Return the timer that kills them."""
         # Processes that have closed it by now are let go of.
-        self._watch.look()
+        self._engine.look()
         self._lingering.name()
         if not self._lingering.processes:
             return None
@@ -276,106 +383,20 @@ class ProcessExecutor:
 
     def _signal_all(self, *, force: bool) -> None:
         self._forced = self._forced or force
-        for process in self._all():
-            self._signal(process, force=force)
+        self._signal(None, force=force)
 
-    def _signal(self, process: Process, *, force: bool) -> None:
-        process.interrupted = True
-        signal_group(process.pid, signal.SIGKILL if force else signal.SIGTERM)
+    def _signal(self, process: Process | None, *, force: bool) -> None:
+        for each in self._all() if process is None else (process,):
+            each.interrupted = True
+        self._engine.interrupt(process, signal.SIGKILL if force else signal.SIGTERM)
         if not force:
-            signal_group(process.pid, signal.SIGCONT)
+            self._engine.signal(process, signal.SIGCONT)
 
-    # Called by the watch
 
-    def readable(self, process: Process, stream: int) -> None:
-        """Read a pipe once."""
-        self._read(process, stream)
-
-    def hung_up(self, process: Process, stream: int) -> None:
-        """Close a pipe at its end, and let go of a process that lingered only for its pipes."""
-        self._watch.close_pipe(process, stream)
-        if process in self._lingering.processes and not process.pipes and not process.interrupted:
-            self._lingering.forget(process)
-
-    def exited(self, process: Process) -> None:
-        """Handle the exit of a process: the rest of its output, its status, and what it leaves behind."""
-        process.exited = True
-        if process.pipes:
-            self._drain(process)
-        lingers = bool(process.pipes or process.interrupted)
-        if not lingers:
-            # Before its number may become another process's.
-            self._table.remove(process.row)
-        self._watch.reap(process, keep=lingers)
-        self._running.discard(process)
-        self._slots.ended()
-        if process.script is not None:
-            with suppress(OSError):
-                os.unlink(process.script)
-        if lingers:
-            self._lingering.processes.add(process)
-        self._settle()
-        outcome = self._outcome(process)
-        if process.task.retries and outcome.status is not Status.OK:
-            self._may_follow[process.number] = process.task.name
-        self._events.task_ended(process.number, outcome)
-        following = process.position + 1
-        if outcome.status is Status.OK and following < len(process.chain):
-            if self._loop.time() < process.until:
-                self._following.append(Process(process.chain, following, process.until))
-            else:
-                self._events.task_ended(process.chain[following][0], None)
-
-    def _outcome(self, process: Process) -> Outcome:
-        if process.interrupted:
-            return Outcome(Status.INTERRUPTED)
-        outcome = exit_outcome(process.code)
-        if process.usage is not None:
-            outcome = outcome._replace(usage=process.usage)
-        if process.unread and outcome.status is Status.OK:
-            return Outcome(Status.FAILED, Cause.OUTPUT_LOST, process.unread, usage=process.usage)
-        if process.code == -signal.SIGKILL and (kills := oom_kills()) > self._oom_kills:
-            self._oom_kills = kills
-            return outcome._replace(cause=Cause.OUT_OF_MEMORY)
-        return outcome
-
-    def turn_ended(self) -> None:
-        """Go on with the chains of the commands that have exited."""
-        while self._following:
-            self._start(self._following.pop(0))
-
-    def _read(self, process: Process, stream: int) -> int:
-        """Read a pipe once, and close it at its end. Return the number of bytes."""
-        descriptor = process.pipes[stream]
-        try:
-            # A buffer larger than the pipe makes each read map memory.
-            data = os.read(descriptor, process.room)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            # A snippet may have closed it.
-            process.unread = error.strerror or str(error)
-            self.hung_up(process, stream)
-            return 0
-        if data:
-            if len(data) == PIPE and process.room == PIPE and _F_SETPIPE_SZ:
-                with suppress(OSError):
-                    fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _LARGER_PIPE)
-                    process.room = _LARGER_PIPE
-            self._events.task_output(process.number, stream, data)
-        else:
-            self.hung_up(process, stream)
-        return len(data)
-
-    def _drain(self, process: Process) -> None:
-        """Read all that is in the pipes now, and no more: another process may go on writing."""
-        for stream, descriptor in list(process.pipes.items()):
-            # Not earlier: a read that follows an event does not block.
-            with suppress(OSError):
-                os.set_blocking(descriptor, False)
-            left = _LARGEST_PIPE
-            while left > 0 and (count := self._read(process, stream)):
-                left -= count
+def _usage(cpu_seconds: float, peak: int) -> Usage:
+    # Until it became the shell it had the memory of this process.
+    known = peak > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Usage(cpu_seconds, peak * _MAXRSS_UNIT if known else None)
 
 
 def _cause(error: OSError) -> str:

@@ -1,20 +1,16 @@
 """Commands that have exited, of which processes may be left: named, waited for and let go of.
 
-A command lingers if its pipes are open at its exit, or if it was asked to end. It is not reaped until it is let go of,
-so that the number of its group stays its own. Knows groups and what is said of them; not how commands are run, nor
+Knows groups and what is said of them; not how commands are run, nor
 when they are signalled.
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
 
+from fastrun.executors.commands.engine import Engine
 from fastrun.executors.commands.process import PAUSE, Process
-from fastrun.executors.commands.watch import Watch
 from fastrun.executors.guardian.groups import live_groups, staying_groups
 from fastrun.executors.guardian.leftovers import kill_leftovers
-from fastrun.executors.guardian.table import Table
 from fastrun.protocols import Events
 
 # Most seconds between looks at a group that was killed and does not die.
@@ -24,24 +20,11 @@ _LONGEST_PAUSE = 1.0
 class Lingering:
     """The commands that linger. ``processes``: all of them. ``silent``: set once the user does not want to wait."""
 
-    def __init__(
-        self,
-        run_id: str,
-        events: Events,
-        watch: Watch,
-        table: Table,
-        drain: Callable[[Process], None],
-        on_forget: Callable[[], None],
-    ) -> None:
-        """``run_id``: the mark of the run's processes. ``drain``: reads what is in the pipes of a process.
-
-        ``on_forget``: called when a process was let go of.
-        """
+    def __init__(self, run_id: str, events: Events, engine: Engine, on_forget: Callable[[], None]) -> None:
+        """``run_id``: the mark of the run's processes. ``on_forget``: called when a process was let go of."""
         self._run_id = run_id
         self._events = events
-        self._watch = watch
-        self._table = table
-        self._drain = drain
+        self._engine = engine
         self._on_forget = on_forget
         self._loop = asyncio.get_running_loop()
         self.processes: set[Process] = set()
@@ -53,17 +36,9 @@ class Lingering:
 
     def forget(self, process: Process, fate: str = "it left its session and lives on") -> None:
         """Let go of a process after reading what is in its pipes. ``fate``: of what still keeps them open."""
-        # First, so that the end of its last pipe does not lead back here.
         self.processes.discard(process)
-        self._drain(process)
-        if process.pipes and not self.silent and not process.task.detach:
+        if self._engine.release(process) and not self.silent and not process.task.detach:
             self._warn(process, fate)
-        self._table.remove(process.row)
-        if not process.reaped:
-            with suppress(ChildProcessError):
-                os.waitpid(process.pid, 0)
-        for stream in list(process.pipes):
-            self._watch.close_pipe(process, stream)
         self._on_forget()
 
     def forget_dead(self) -> None:
@@ -94,11 +69,13 @@ class Lingering:
         self._killed &= self.processes
         if not self._killed:
             return
-        for process in _dead(self._killed):
-            self._drain(process)
+        dead = _dead(self._killed)
+        # What they printed is read, and so is the end of their pipes.
+        self._engine.look()
+        for process in dead:
             self._killed.discard(process)
             # A process in another session may keep a pipe open: it is read and named as after any other end of a task.
-            if not process.pipes:
+            if process in self.processes and not process.open:
                 self.forget(process)
         # Less often in the end: a process that waits for a broken disk may never die.
         self._loop.call_later(pause, self._forget_killed, min(2 * pause, _LONGEST_PAUSE))
@@ -125,15 +102,15 @@ class Lingering:
             return
         staying = staying_groups({process.pid for process in processes})
         for process in processes:
-            if process.pipes if staying is None else process.pid in staying:
+            if process.open if staying is None else process.pid in staying:
                 self._warn(process, "it is ended")
 
     def _warn(self, process: Process, fate: str) -> None:
-        keeps = " that keeps its output open" if process.pipes else ""
+        keeps = " that keeps its output open" if process.open else ""
         self._events.warning(f"{process.task.label}: left a process behind{keeps}; {fate}")
 
 
 def _dead(processes: Iterable[Process]) -> list[Process]:
     """Return the processes whose groups have died. Where the system does not tell, their pipes are closed."""
     live = live_groups()
-    return [process for process in processes if (process.pid not in live if live is not None else not process.pipes)]
+    return [process for process in processes if (process.pid not in live if live is not None else not process.open)]

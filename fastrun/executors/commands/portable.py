@@ -1,78 +1,273 @@
-"""A reader of the loop for each pipe, a thread for each process: for systems without epoll and pidfd."""
+"""The engine in Python, for systems without the native one.
+
+Starts at once what is submitted, in the thread of the loop. What happens to a process, in order: ``_start``;
+``readable`` while it prints; ``exited``, after which the next command of its chain starts.
+"""
 
 import asyncio
+import fcntl
 import os
-import threading
+import signal
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from fastrun.executors.commands.poll import Poll
-from fastrun.executors.commands.process import PAUSE, Owner, Process, collect_exit
-from fastrun.protocols import Events
+from fastrun.executors.commands.child import PIPE, Child
+from fastrun.executors.commands.engine import (
+    BROKEN,
+    CLOSED,
+    EXITED,
+    INTERRUPTED,
+    LINGERS,
+    LOST,
+    OPEN,
+    REFUSED,
+    RETURNED,
+    STARTED,
+    STEP_DIRECTORY,
+    STEP_PROGRAM,
+    STEP_RESOURCE,
+    Event,
+    Owner,
+)
+from fastrun.executors.commands.epoll import EpollWatch, has_pidfd
+from fastrun.executors.commands.poll import PollWatch
+from fastrun.executors.commands.process import Process
+from fastrun.executors.commands.spawner import Spawner
+from fastrun.executors.commands.surroundings import Surroundings
+from fastrun.executors.guardian.groups import signal_group
+from fastrun.executors.guardian.table import EXEC, Table
+from fastrun.protocols import STDERR, STDOUT, Events
+
+# Bytes that a pipe can hold after it was full once: a gigabyte then takes a quarter less time. The kernel refuses it
+# beyond the user's allowance, of 128 such pipes as a rule.
+_LARGER_PIPE = 1 << 17
+
+_F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 0)
+
+# Most bytes read of a pipe when its process has exited: as many as the largest pipe of an unprivileged process holds,
+# and so all that was printed before the exit.
+_LARGEST_PIPE = 1 << 20
+
+# Most processes started before the loop looks at exits, output and signals again. Each takes 0.1 to 0.4 ms, so a Ctrl-C
+# waits for 6 ms at the most.
+_STARTS_PER_TURN = 16
 
 
-class LoopWatch:
-    """Watches processes by what every system has."""
+class PythonEngine:
+    """Starts commands with posix_spawn and watches them with one epoll, or with what every system has."""
 
-    def __init__(self, events: Events, owner: Owner, *, measured: bool) -> None:
-        """Begin, inside the running loop. ``measured``: set the ``usage`` of processes."""
-        self._events = events
+    def __init__(
+        self, owner: Owner, events: Events, surroundings: Surroundings, table: Table, *, portable: bool
+    ) -> None:
+        """``portable``: use no epoll, pidfd or posix_spawn, even if there are any."""
         self._owner = owner
-        self._measured = measured
+        self._table = table
         self._loop = asyncio.get_running_loop()
-        self.interrupted = False
+        portable = portable or not has_pidfd()
+        self._spawner = Spawner(surroundings, portable=portable)
+        make_watch: Callable[..., EpollWatch | PollWatch] = PollWatch if portable else EpollWatch
+        self._watch = make_watch(events, self)
+        self._children: dict[Process, Child] = {}
+        # The next commands of chains, started once all that is ready now is handled.
+        self._following: list[tuple[list[Process], float]] = []
+        self._interrupted = False
+        self._told: list[Event] = []
+        self._passing = False
 
-    def add(self, process: Process) -> None:
-        """Watch a process that was just started."""
-        thread = threading.Thread(target=self._wait, args=(process,), name="fastrun-wait", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            # No thread to be had.
-            Poll(self._loop, self._events, self._owner, process)
-            return
-        process.waiter = thread
-        for stream, descriptor in process.pipes.items():
-            # A loop may tell of what another file with the same number had.
-            os.set_blocking(descriptor, False)
-            self._read_on(process, stream)
+    def room(self, limit: int, held: int) -> int:
+        """Return how many commands it takes: a few more than it has, as each takes the loop's time."""
+        return min(limit, held + _STARTS_PER_TURN)
 
-    def close_pipe(self, process: Process, stream: int) -> None:
-        """Close a pipe."""
-        descriptor = process.pipes.pop(stream)
-        self._loop.remove_reader(descriptor)
-        os.close(descriptor)
+    def submit(self, chain: Sequence[Process], seconds: float) -> None:
+        """Start the first command of a chain."""
+        self._start(list(chain), self._loop.time() + seconds)
+        self._pass_on()
 
-    def reap(self, process: Process, *, keep: bool) -> None:
-        """Do nothing: the thread that has waited for the process could not but reap it."""
+    def go_on(self, limit: int) -> None:
+        """Do nothing: nothing waits for a slot."""
+
+    def take_back(self) -> None:
+        """Let no chain go on."""
+        for child in self._children.values():
+            child.until = 0.0
+        while self._following:
+            self._tell(RETURNED, self._following.pop(0)[0][0])
+        self._pass_on()
+
+    def interrupt(self, process: Process | None, number: signal.Signals) -> None:
+        """Signal a group. After that of all the watch tells of exits even while observers are behind."""
+        if process is None:
+            self._interrupted = self._watch.interrupted = True
+        for each in self._children if process is None else (process,):
+            each.interrupted = True
+        self.signal(process, number)
+
+    def signal(self, process: Process | None, number: signal.Signals) -> None:
+        """Signal a group: its number is its own until its leader is reaped."""
+        for each in list(self._children) if process is None else (process,):
+            child = self._children.get(each)
+            if child is not None:
+                signal_group(child.pid, number)
+
+    def suspend(self, *, resume: bool) -> None:
+        """Do nothing: nothing starts while the loop's thread is elsewhere."""
+
+    def release(self, process: Process) -> bool:
+        """Let go of a command."""
+        child = self._children.pop(process, None)
+        if child is None:
+            return False
+        self._drain(child)
+        was_open = bool(child.pipes)
+        self._table.remove(child.row)
+        with suppress(ChildProcessError):
+            os.waitpid(child.pid, os.WNOHANG)
+        for stream in list(child.pipes):
+            self._watch.close_pipe(child, stream)
+        self._pass_on()
+        return was_open
 
     def look(self) -> None:
-        """Do nothing: the loop looks."""
+        """Handle what is ready now."""
+        self._watch.look()
+        for child in [child for child in self._children.values() if child.exited]:
+            self._drain(child)
+        self._pass_on()
 
     def close(self) -> None:
-        """End watching."""
+        """Let go of everything."""
+        self._watch.close()
+        self._pass_on()
 
-    def _read(self, process: Process, stream: int) -> None:
-        if self._events.congested:
-            # The loop asks again at once: without a rest it would do nothing else.
-            self._loop.remove_reader(process.pipes[stream])
-            self._loop.call_later(PAUSE, self._read_on, process, stream)
+    def _start(self, chain: list[Process], until: float) -> None:
+        """Start a command, or tell why it was not started."""
+        process = chain.pop(0)
+        if self._interrupted:
+            self._tell(RETURNED, process)
+            return
+        child = Child(process, chain, until)
+        ends: list[int] = []
+        try:
+            for stream in (STDOUT, STDERR):
+                child.pipes[stream], end = os.pipe()
+                ends.append(end)
+            child.pid = self._spawner.start(process.recipe, *ends)
+        except OSError as error:
+            for descriptor in child.pipes.values():
+                os.close(descriptor)
+            self._tell(REFUSED, process, error.errno, (_failed_step(process, error), len(self._children)))
+            return
+        finally:
+            for end in ends:
+                os.close(end)
+        if not process.task.detach:
+            child.row = self._table.add(EXEC, child.pid, process.task.name)
+        self._children[process] = child
+        self._tell(STARTED, process, child.pid)
+        self._watch.add(child)
+
+    def _tell(self, kind: int, process: Process, what: object = None, more: object = None) -> None:
+        self._told.append((kind, process, what, more))
+
+    def _pass_on(self) -> None:
+        """Pass on what has happened. What happens meanwhile comes behind it."""
+        if self._told and not self._passing:
+            self._passing = True
+            told, self._told = self._told, []
+            try:
+                while told:
+                    self._owner.take(told)
+                    told, self._told = self._told, []
+            finally:
+                self._passing = False
+
+    # Called by the watch
+
+    def readable(self, child: Child, stream: int) -> None:
+        """Read a pipe once."""
+        self._read(child, stream)
+
+    def hung_up(self, child: Child, stream: int) -> None:
+        """Close a pipe at its end, and let go of a process that lingered only for its pipes."""
+        self._watch.close_pipe(child, stream)
+        if child.exited and not child.pipes and child.process in self._children:
+            goes = not child.process.interrupted
+            self._tell(CLOSED, child.process, goes)
+            if goes:
+                del self._children[child.process]
+                self._table.remove(child.row)
+                with suppress(ChildProcessError):
+                    os.waitpid(child.pid, 0)
+
+    def exited(self, child: Child) -> None:
+        """Handle the exit of a process: the rest of its output, its status, and what it leaves behind."""
+        process = child.process
+        if child.pipes:
+            self._drain(child)
+        child.exited = True
+        lingers = bool(child.pipes or process.interrupted)
+        if not lingers:
+            del self._children[process]
+            # Before its number may become another process's.
+            self._table.remove(child.row)
+        self._watch.reap(child, keep=lingers)
+        flags = lingers * LINGERS | process.interrupted * INTERRUPTED | bool(child.pipes) * OPEN
+        code = LOST if child.code is None else child.code
+        self._tell(EXITED, process, code, (flags, child.unread, *child.used))
+        if child.behind and not (code or child.unread or process.interrupted):
+            if self._loop.time() < child.until:
+                self._following.append((child.behind, child.until))
+            else:
+                self._tell(RETURNED, child.behind[0])
+
+    def turn_ended(self) -> None:
+        """Pass on what has happened, and go on with the chains of the commands that have exited."""
+        self._pass_on()
+        while self._following:
+            self._start(*self._following.pop(0))
+        self._pass_on()
+
+    def broken(self, error: Exception) -> None:
+        """Pass it on."""
+        if isinstance(error, OSError) and error.errno:
+            self._told.append((BROKEN, None, error.errno, None))
+
+    def _read(self, child: Child, stream: int) -> int:
+        """Read a pipe once, and close it at its end. Return the number of bytes."""
+        descriptor = child.pipes[stream]
+        try:
+            # A buffer larger than the pipe makes each read map memory.
+            data = os.read(descriptor, child.room)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            # A snippet may have closed it.
+            child.unread = error.errno or 0
+            self.hung_up(child, stream)
+            return 0
+        if data:
+            if len(data) == PIPE and child.room == PIPE and _F_SETPIPE_SZ:
+                with suppress(OSError):
+                    fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _LARGER_PIPE)
+                    child.room = _LARGER_PIPE
+            self._tell(stream, child.process, data)
         else:
-            self._owner.readable(process, stream)
+            self.hung_up(child, stream)
+        return len(data)
 
-    def _read_on(self, process: Process, stream: int) -> None:
-        if stream in process.pipes:
-            self._loop.add_reader(process.pipes[stream], self._read, process, stream)
+    def _drain(self, child: Child) -> None:
+        """Read all that is in the pipes now, and no more: another process may go on writing."""
+        for stream, descriptor in list(child.pipes.items()):
+            # Not earlier: a read that follows an event does not block.
+            with suppress(OSError):
+                os.set_blocking(descriptor, False)
+            left = _LARGEST_PIPE
+            while left > 0 and stream in child.pipes and (count := self._read(child, stream)):
+                left -= count
 
-    def _wait(self, process: Process) -> None:
-        """Wait for a process, in a thread of its own."""
-        collect_exit(process, os.P_PID, process.pid, keep=False, measured=self._measured, flags=0)
-        with suppress(RuntimeError):
-            # The loop is closed if the run gave up on this process.
-            self._loop.call_soon_threadsafe(self._waited, process)
 
-    def _waited(self, process: Process) -> None:
-        if process.waiter is not None:
-            # The thread is at its end.
-            process.waiter.join()
-        self._owner.exited(process)
-        self._owner.turn_ended()
+def _failed_step(process: Process, error: OSError) -> int:
+    named = error.filename
+    if named is None:
+        return STEP_RESOURCE
+    return STEP_PROGRAM if os.fsencode(named) == process.recipe.program else STEP_DIRECTORY

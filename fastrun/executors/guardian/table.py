@@ -18,10 +18,13 @@ TOKEN = 3
 # Most rows, of which only the used ones take memory. Further tasks are not listed.
 _ROWS = 4096
 
+# The first row that the native engine writes by itself, and how many there are of these.
+NATIVE_ROWS = _ROWS, _ROWS
+
 # Process id, name, kind. The kind comes last: until it is written the row counts as empty.
 _ROW = struct.Struct("<i251sB")
 _KIND = _ROW.size - 1
-_SIZE = _ROWS * _ROW.size
+_SIZE = sum(NATIVE_ROWS) * _ROW.size
 
 NO_ROW = -1
 

@@ -33,23 +33,24 @@ if TYPE_CHECKING:
 _UNCOLLECTED = 1 << 20
 _PAUSE = 0.002
 
-_ENDED_OK = (OK,)
-_NOT_STARTED = (None,)
-
 
 class Step(Enum):
-    """News of a task other than its output. FAILED: it counts as a recall as well."""
+    """News of a task other than its output.
+
+    WENT_ON: it is ok, and its thread goes on with its chain. FAILED: its end counts as a recall as well.
+    """
 
     STARTED = auto()
     ENDED = auto()
+    WENT_ON = auto()
     FAILED = auto()
 
 
 # Looked up once, not for each snippet.
-STARTED, ENDED, FAILED = Step
+STARTED, ENDED, WENT_ON, FAILED = Step
 
-# A task's number; a stream or a Step; the bytes, or for ENDED the outcome (None if it never started) and, where the
-# thread goes on with the task's chain, the next job; for FAILED the outcome.
+# A task's number; a stream or a Step; the bytes, or the outcome, for ENDED None if it never started; for WENT_ON the
+# next job.
 News = tuple[int, Any, Any]
 
 
@@ -184,7 +185,7 @@ class Crew:
                 self._tell_failure(number, outcome)
                 return
             if position == last:
-                news.append((number, ENDED, _ENDED_OK))
+                news.append((number, ENDED, OK))
             elif not self._go_on(number, chain[position + 1], until):
                 return
             if not self._awake:
@@ -194,7 +195,7 @@ class Crew:
         """Tell that a snippet starts, or goes back after a recall since its chain was handed over. Return which."""
         with self._lock:
             starts = recalls == self._recalls
-            self._news.append((number, STARTED, None) if starts else (number, ENDED, _NOT_STARTED))
+            self._news.append((number, STARTED, None) if starts else (number, ENDED, None))
         if not starts:
             self._wake()
         return starts
@@ -205,11 +206,11 @@ class Crew:
         with self._lock:
             if number in self.abandoned:
                 goes_on = False
-                self._news.append((number, ENDED, _ENDED_OK))
+                self._news.append((number, ENDED, OK))
             else:
-                self._news.append((number, ENDED, (OK, following)))
+                self._news.append((number, WENT_ON, following))
                 if not goes_on:
-                    self._news.append((following[0], ENDED, _NOT_STARTED))
+                    self._news.append((following[0], ENDED, None))
         if not goes_on:
             self._wake()
         return goes_on
@@ -221,7 +222,7 @@ class Crew:
                 self._undescribed.discard(number)
                 self._news.append((number, FAILED, outcome))
         else:
-            self._news.append((number, ENDED, (outcome,)))
+            self._news.append((number, ENDED, outcome))
         self._wake()
 
     def _recall_for(self, number: int) -> None:

@@ -8,21 +8,24 @@ of output. All of it runs in the loop's thread: state that the pool's threads to
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from fastrun.document.task import Task
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.shortage import Slots
-from fastrun.executors.snippets.crew import ENDED, FAILED, STARTED, Crew
+from fastrun.executors.snippets.crew import ENDED, FAILED, STARTED, WENT_ON, Crew, News
 from fastrun.executors.snippets.descriptors import reopen
-from fastrun.outcome import FIRST_START, Cause, Outcome, Status
+from fastrun.outcome import FIRST_START, OK, Cause, Outcome, Status
 from fastrun.protocols import Chain, Events, Job
 from fastrun.settings import DEFAULTS, RunSettings
 from fastrun.text import printable
 
-# Seconds that snippets wait, with every thread busy, before threads are added. A chain of small snippets takes four
-# times as long with 32 threads as with one: the idle threads fight for the interpreter's lock.
+# Seconds between two looks at whether the threads get on, and looks in a row at which they have not before threads are
+# added. A chain of small snippets takes four times as long with 32 threads as with one: the idle threads fight for the
+# interpreter's lock. A thread that has not got on for 1 ms may only wait for that lock, or for a processor.
 _PATIENCE = 0.001
+_LOOKS = 3
 
 # Most snippets queued ahead of the threads, and most seconds between two ends, on average, for that. A thread that has
 # to ask the loop for each trivial snippet takes ten times as long; long snippets should be chosen as late as possible.
@@ -46,6 +49,8 @@ class SnippetExecutor:
         self._ahead = 0
         self._last_end = 0.0
         self._watching = False
+        # Looks in a row at which no thread had got on.
+        self._stuck = 0
         # By number, the tasks that count as running.
         self._unfinished: dict[int, Task] = {}
         # How many recalls the loop knows of, of those that the crew counts.
@@ -67,17 +72,14 @@ class SnippetExecutor:
 
     async def start(self, chains: Sequence[Chain]) -> None:
         """Queue chains of snippets for the threads."""
-        heads = [chain[0][0] for chain in chains]
         if self._crew.interrupted:
-            for number in heads:
-                self._events.task_ended(number, None)
+            self._refuse(chains, None)
             return
         self._crew.prepare()
         if not self._threads and not self._add_thread():
             outcome = Outcome(Status.FAILED, Cause.NO_THREAD)
             failed = self._slots.refused(self._events, 0, outcome.reason)
-            for number in heads:
-                self._events.task_ended(number, outcome if failed else None)
+            self._refuse(chains, outcome if failed else None)
             return
         # Before the snippets: the first of them may end the process.
         self._guardian.begin(self._events)
@@ -88,7 +90,13 @@ class SnippetExecutor:
         if not self._watching and len(self._threads) < self._most:
             self._watching = True
             self._taken = self._submitted - self._crew.jobs.qsize()
+            self._stuck = 0
             self._loop.call_later(_PATIENCE, self._grow)
+
+    def _refuse(self, chains: Sequence[Chain], outcome: Outcome | None) -> None:
+        """End the heads of chains that cannot start."""
+        for (number, _), *_ in chains:
+            self._events.task_ended(number, outcome)
 
     def recall(self) -> None:
         """Take back the chains that wait for a thread. With ``fail_fast`` no thread goes on with its chain."""
@@ -169,7 +177,7 @@ class SnippetExecutor:
         return True
 
     def _grow(self) -> None:
-        """Double the threads if snippets wait and no thread has taken one since the last call."""
+        """Double the threads if snippets wait and for some calls no thread has taken one."""
         if self._crew.closed:
             return
         waiting = self._crew.jobs.qsize()
@@ -178,7 +186,8 @@ class SnippetExecutor:
         if not waiting or threads >= self._most:
             self._watching = False
             return
-        if taken == self._taken:
+        self._stuck = self._stuck + 1 if taken == self._taken else 0
+        if self._stuck >= _LOOKS:
             for _ in range(min(waiting, threads, self._most - threads)):
                 if not self._add_thread():
                     # The threads that there are must do.
@@ -200,21 +209,19 @@ class SnippetExecutor:
                 events.task_started(number, FIRST_START)
             elif what is ENDED:
                 ended += 1
-                self._end(number, *content)
+                self._end(number, content)
+            elif what is WENT_ON:
+                ended += 1
+                self._end(number, OK, content)
             elif what is FAILED:
                 ended += 1
                 self._end(number, content)
                 # Only now: in ``_end`` the run has taken back the tasks that may not start.
                 self._known_recalls += 1
             else:
-                # ``print`` writes a text and the end of its line one by one.
-                if news and news[0][0] == number and news[0][1] == what:
-                    pieces = [content]
-                    while news and news[0][0] == number and news[0][1] == what:
-                        pieces.append(news.popleft()[2])
-                    content = b"".join(pieces)
-                collected += len(content)
-                events.task_output(number, what, content)
+                text = _with_more(content, number, what, news)
+                collected += len(text)
+                events.task_output(number, what, text)
         if collected:
             self._crew.collected(collected)
         if ended:
@@ -233,3 +240,13 @@ class SnippetExecutor:
             self._unfinished[following[0]] = following[1]
         self._slots.ended()
         self._events.task_ended(number, outcome)
+
+
+def _with_more(data: bytes, number: int, stream: int, news: deque[News]) -> bytes:
+    """Return output with what follows it in the news: ``print`` writes a text and the end of its line one by one."""
+    if not (news and news[0][0] == number and news[0][1] == stream):
+        return data
+    pieces = [data]
+    while news and news[0][0] == number and news[0][1] == stream:
+        pieces.append(news.popleft()[2])
+    return b"".join(pieces)

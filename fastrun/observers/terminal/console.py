@@ -164,21 +164,21 @@ class Console(Observer):
             self._end_line(number, STDOUT)
             self._end_line(number, STDERR)
         tail = self._tails.pop(number, b"") if self._tails else b""
-        if outcome.retry_in is not None:
-            self._retry(number, task, outcome, outcome.retry_in)
-            return
-        block = self._blocks.pop(number)
-        if outcome.status is not _OK:
+        ok = outcome.status is _OK
+        if not ok:
+            if outcome.retry_in is not None:
+                self._retry(number, task, outcome, outcome.retry_in)
+                return
             self._note_failure(number, task, outcome, tail)
-        elif self._mode == "quiet":
-            if block is not None:
-                block.close()
+        block = self._blocks.pop(number)
+        if block is not None and ok and self._mode == "quiet":
+            block.close()
             return
         if block is not None:
             self._put(block)
         line = f"Ended : {printable(task.name)}\n".encode()
         if self._color:
-            line = _colored(line, _FAINT if outcome.status is _OK else _COLORS[outcome.status])
+            line = _colored(line, _FAINT if ok else _COLORS[outcome.status])
         self._put_line(line)
 
     def _note_failure(self, number: int, task: Task, outcome: Outcome, tail: bytes | bytearray) -> None:
@@ -260,8 +260,9 @@ class Console(Observer):
         if self._color:
             labels |= {status: f"{color}{labels[status]}{_PLAIN}" for status, color in _COLORS.items()}
         results = iter(report) if self._report != "none" else iter(())
+        only_problems = self._report == "problems"
         for name, status, reason in results:
-            if status is Status.OK and self._report == "problems":
+            if only_problems and status is _OK:
                 continue
             line = f"{labels[status]} {printable(name)}"
             yield f"{line}  {printable(reason)}" if reason else line

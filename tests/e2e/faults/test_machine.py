@@ -119,7 +119,7 @@ def test_processes_or_memory_are_short(tmp_path, code):
     result = subprocess.run(
         [sys.executable, "-c", REFUSED.format(code=code), "--no-guardian", path],
         capture_output=True,
-        env=environment(),
+        env=environment(FASTRUN_ENGINE="python"),
         timeout=LIMIT,
         check=False,
     )

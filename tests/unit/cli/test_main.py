@@ -114,7 +114,7 @@ def test_help_version_and_schema_go_to_standard_output():
     ):
         assert option.encode() in text.stdout
     assert b"\n  generate | fastrun -j 8 -    run a document" in text.stdout
-    assert fastrun("--version").stdout.decode() == f"fastrun {__version__}\n"
+    assert fastrun("--version").stdout.decode().startswith(f"fastrun {__version__} (")
     assert json.loads(fastrun("--schema").stdout)["title"] == "fastrun document"
 
 

@@ -1,4 +1,4 @@
-"""Both ways to wait for processes, and both event loops."""
+"""The engines that start commands, and both event loops."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 import uvloop
 
 
-@pytest.fixture(params=["epoll", "portable"])
-def portable(request):
-    return request.param == "portable"
+@pytest.fixture(params=["native", "python", "portable"])
+def engine(request):
+    return request.param
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])

@@ -80,7 +80,7 @@ def test_the_delay_doubles_and_is_a_little_longer_at_random():
 
 
 def test_others_run_while_a_task_waits_for_its_next_attempt(tmp_path):
-    waits = exec_("a", "[ -e made ]", retries=1, retry_delay=0.01)
+    waits = exec_("a", "[ -e made ]", retries=1, retry_delay=0.5)
     makes = exec_("b", "touch made")
     result, report = run(tmp_path, waits, makes, options=["-j", "1"])
     assert (result.returncode, report["a"]) == (0, ("ok", "attempt 2 of 2"))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from fastrun.executors.commands import executor as processes
+from fastrun.executors.commands import native, portable
 from fastrun.executors.commands.spawner import Spawner
 from tests.support.documents import eval_, exec_
 from tests.support.fakes import Recorder
@@ -17,8 +18,8 @@ from tests.support.processes import LIMIT, alive, environment, wait_for
 from tests.support.runs import Ran
 
 
-def test_output_and_status_of_a_command(portable, loop_run):
-    ran = Ran(exec_("a", "echo out; echo err >&2; exit 3"), portable=portable, runner=loop_run)
+def test_output_and_status_of_a_command(engine, loop_run):
+    ran = Ran(exec_("a", "echo out; echo err >&2; exit 3"), engine=engine, runner=loop_run)
     assert ran.status("a") == ("failed", "exit status 3")
     assert (ran.recorder.out("a"), ran.recorder.err("a")) == ("out\n", "err\n")
     hooks = [event[0] for event in ran.recorder.events]
@@ -28,9 +29,9 @@ def test_output_and_status_of_a_command(portable, loop_run):
     assert hooks[-2:] == ["task_ended", "run_ended"]
 
 
-def test_bytes_pass_unchanged(portable):
+def test_bytes_pass_unchanged(engine):
     octal = "".join(f"\\{byte:03o}" for byte in range(1, 256))
-    ran = Ran(exec_("a", f"printf '{octal}'"), portable=portable)
+    ran = Ran(exec_("a", f"printf '{octal}'"), engine=engine)
     assert ran.recorder.output["a", 1] == bytes(range(1, 256))
 
 
@@ -57,7 +58,7 @@ print(report.ok, count.total, after - before)
     assert int(grown) < 20_000
 
 
-def test_a_shortage_of_descriptors_delays_tasks_and_fails_none(portable, tmp_path):
+def test_a_shortage_of_descriptors_delays_tasks_and_fails_none(engine, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     class Tightener(Recorder):
@@ -68,10 +69,9 @@ def test_a_shortage_of_descriptors_delays_tasks_and_fails_none(portable, tmp_pat
             resource.setrlimit(resource.RLIMIT_NOFILE, (free + 16, hard))
 
     class Opener(Tightener):
-        def task_started(self, number, task, start) -> None:
-            super().task_started(number, task, start)
-            if task.name == "t0":
-                self.run.warning = self.opening
+        def run_started(self, tasks) -> None:
+            super().run_started(tasks)
+            self.run.warning = self.opening
 
         def opening(self, text: str) -> None:
             # The shortage is there: now the tasks may end. A folder, since a file would take a descriptor.
@@ -80,7 +80,7 @@ def test_a_shortage_of_descriptors_delays_tasks_and_fails_none(portable, tmp_pat
 
     tasks = [exec_(f"t{i}", f"echo x; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done") for i in range(20)]
     try:
-        ran = Ran(*tasks, recorder=Opener(), portable=portable)
+        ran = Ran(*tasks, recorder=Opener(), engine=engine)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert ran.report.ok
@@ -88,7 +88,7 @@ def test_a_shortage_of_descriptors_delays_tasks_and_fails_none(portable, tmp_pat
     assert ran.warnings == ["cannot start: Too many open files: starting fewer tasks at once"]
 
 
-def test_slow_observer_slows_the_tasks_and_loses_nothing(portable):
+def test_slow_observer_slows_the_tasks_and_loses_nothing(engine):
     class Slow(Recorder):
         looks = 0
 
@@ -97,25 +97,25 @@ def test_slow_observer_slows_the_tasks_and_loses_nothing(portable):
             self.looks += 1
             return self.looks % 3 != 0
 
-    ran = Ran(exec_("a", "head -c 300000 /dev/zero"), recorder=Slow(), portable=portable)
+    ran = Ran(exec_("a", "head -c 300000 /dev/zero"), recorder=Slow(), engine=engine)
     assert ran.report.ok
     assert len(ran.recorder.output["a", 1]) == 300_000
 
 
-def test_as_many_run_at_once_as_jobs_allow(portable, tmp_path):
+def test_as_many_run_at_once_as_jobs_allow(engine, tmp_path):
     # Each waits for the other two: with fewer slots this would not end.
     meet = 'touch "$FASTRUN_TASK"; while ! { [ -e a ] && [ -e b ] && [ -e c ]; }; do :; done'
-    ran = Ran(*(exec_(name, meet, cwd=str(tmp_path)) for name in "abc"), portable=portable, jobs=3)
+    ran = Ran(*(exec_(name, meet, cwd=str(tmp_path)) for name in "abc"), engine=engine, jobs=3)
     assert ran.report.ok
 
 
-def test_tasks_of_one_job_run_one_after_the_other(portable):
-    ran = Ran(*(exec_(name, "true") for name in "abc"), portable=portable, jobs=1)
+def test_tasks_of_one_job_run_one_after_the_other(engine):
+    ran = Ran(*(exec_(name, "true") for name in "abc"), engine=engine, jobs=1)
     hooks = [event[:2] for event in ran.recorder.events[1:-1]]
     assert hooks == [(hook, name) for name in "abc" for hook in ("task_started", "task_ended")]
 
 
-def test_an_interrupt_ends_the_whole_group(portable):
+def test_an_interrupt_ends_the_whole_group(engine):
     class Interrupter(Recorder):
         def task_output(self, number, task, stream, data) -> None:
             super().task_output(number, task, stream, data)
@@ -126,7 +126,7 @@ def test_an_interrupt_ends_the_whole_group(portable):
         exec_("a", "sleep 1000 & echo $!; echo $$; wait"),
         exec_("b", "true", "a"),
         recorder=Interrupter(),
-        portable=portable,
+        engine=engine,
     )
     assert ran.status("a") == ("interrupted", "")
     assert ran.status("b") == ("interrupted", "")
@@ -151,13 +151,13 @@ def hooks(recorder: Recorder) -> list[tuple[str, ...]]:
     return [event[:3] for event in recorder.events[1:-1] if event[0] != "task_output"]
 
 
-def test_a_chain_of_commands_has_events_of_its_own_for_each_task(portable):
+def test_a_chain_of_commands_has_events_of_its_own_for_each_task(engine):
     ran = Ran(
         exec_("a", "echo 1"),
         exec_("b", "echo 2", "a"),
         exec_("c", "exit 3", "b"),
         exec_("d", "true", "c"),
-        portable=portable,
+        engine=engine,
     )
     assert hooks(ran.recorder) == [
         ("task_started", "a"),
@@ -188,12 +188,12 @@ class Blocker(Recorder):
             wait_for(lambda: not alive(holder))
 
 
-def test_news_of_a_command_is_not_taken_for_the_next_of_its_chain(portable, tmp_path, monkeypatch):
+def test_news_of_a_command_is_not_taken_for_the_next_of_its_chain(engine, tmp_path, monkeypatch):
     # The pipes of the next get the numbers of those that were closed just now.
     monkeypatch.setattr(processes, "CHAIN_SECONDS", 1e9)
     hold = "(until [ -e go ]; do sleep 0.01; done) & echo $! $$ > made; mv made pids"
     tasks = [exec_("a", hold, cwd=str(tmp_path)), exec_("b", "echo x", "a"), exec_("late", "true")]
-    ran = Ran(*tasks, recorder=Blocker(tmp_path), portable=portable)
+    ran = Ran(*tasks, recorder=Blocker(tmp_path), engine=engine)
     assert ran.status("b") == ("ok", "")
     assert ran.recorder.out("b") == "x\n"
 
@@ -216,7 +216,7 @@ def started(recorder: Recorder) -> list[str]:
     return [event[1] for event in recorder.events if event[0] == "task_started"]
 
 
-def test_a_chain_of_commands_whose_time_is_over_makes_way_for_a_longer_path(portable, monkeypatch, tmp_path):
+def test_a_chain_of_commands_whose_time_is_over_makes_way_for_a_longer_path(engine, monkeypatch, tmp_path):
     monkeypatch.setattr(processes, "CHAIN_SECONDS", 0.0)
     here, go = tmp_path / "here", tmp_path / "go"
     tasks = [
@@ -227,49 +227,60 @@ def test_a_chain_of_commands_whose_time_is_over_makes_way_for_a_longer_path(port
         exec_("c", "true", "e"),
         exec_("d", "true", "c"),
     ]
-    ran = Ran(*tasks, recorder=TouchesAtTheEnd("e", go), portable=portable, jobs=1)
+    ran = Ran(*tasks, recorder=TouchesAtTheEnd("e", go), engine=engine, jobs=1)
     assert ran.report.ok
     assert [name for name in started(ran.recorder) if name in "abc"] == ["a", "c", "b"]
 
 
-def test_a_chain_of_commands_does_not_go_on_after_the_last_failure_allowed(portable, monkeypatch, tmp_path):
+def test_a_chain_of_commands_does_not_go_on_after_the_last_failure_allowed(engine, monkeypatch, tmp_path):
     monkeypatch.setattr(processes, "CHAIN_SECONDS", 1e9)
     failed = tmp_path / "failed"
     tasks = [exec_("f", "false"), exec_("a", f"until [ -e {failed} ]; do sleep 0.01; done"), exec_("b", "true", "a")]
-    ran = Ran(*tasks, recorder=TouchesAtTheEnd("f", failed), portable=portable, keep_going=1)
+    ran = Ran(*tasks, recorder=TouchesAtTheEnd("f", failed), engine=engine, keep_going=1)
     assert ran.status("b") == ("skipped", "stopped after 1 failure")
     assert sorted(started(ran.recorder)) == ["a", "f"]
 
 
 class ExitTogether(Recorder):
-    """Holds the loop up until the first command has exited, and then the second one."""
+    """Holds the loop up until one command has exited, and then the other one, which waits for ``go``."""
 
-    def __init__(self, folder) -> None:
+    def __init__(self, folder, first: str, second: str) -> None:
         super().__init__()
         self.folder = folder
-        self.pids: list[int] = []
+        self.first, self.second = first, second
+        self.pids: dict[str, int] = {}
 
     def task_started(self, number, task, start) -> None:
         super().task_started(number, task, start)
-        self.pids.append(start.pid)
+        self.pids[task.name] = start.pid
         if len(self.pids) == 2:
-            wait_for(lambda: not alive(self.pids[0]))
+            wait_for(lambda: not alive(self.pids[self.first]))
             (self.folder / "go").touch()
-            wait_for(lambda: not alive(self.pids[1]))
+            wait_for(lambda: not alive(self.pids[self.second]))
 
 
 def test_a_chain_does_not_go_on_after_a_failure_that_is_known_from_the_same_turn(tmp_path):
-    # By epoll, which tells of what is ready in the order in which it became so.
+    # By epoll, which tells of what is ready in the order in which it became so. The native engine has started the next
+    # by then, before the failure.
     bad = f"until [ -e {tmp_path}/go ]; do sleep 0.01; done; exit 3"
     tasks = [exec_("ok", "true"), exec_("bad", bad), exec_("next", "true", "ok")]
-    ran = Ran(*tasks, recorder=ExitTogether(tmp_path), keep_going=1)
+    ran = Ran(*tasks, recorder=ExitTogether(tmp_path, "ok", "bad"), engine="python", keep_going=1)
     assert ran.status("next") == ("skipped", "stopped after 1 failure")
     assert ("task_started", "next") not in ran.recorder.events
 
 
-def test_an_interrupt_in_a_chain_starts_nothing_more(portable):
+def test_a_chain_does_not_go_on_after_a_failure_that_the_run_has_not_heard_of(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "CHAIN_SECONDS", 1e9)
+    waits = f"until [ -e {tmp_path}/go ]; do sleep 0.01; done"
+    tasks = [exec_("bad", "exit 3"), exec_("ok", waits), exec_("next", "true", "ok")]
+    ran = Ran(*tasks, recorder=ExitTogether(tmp_path, "bad", "ok"), engine=engine, keep_going=1)
+    assert ran.status("next") == ("skipped", "stopped after 1 failure")
+    assert ("task_started", "next") not in ran.recorder.events
+
+
+def test_an_interrupt_in_a_chain_starts_nothing_more(engine):
     tasks = [exec_("a", "true"), exec_("b", "sleep 60", "a"), exec_("c", "true", "b")]
-    ran = Ran(*tasks, recorder=InterruptsAt("b"), portable=portable)
+    ran = Ran(*tasks, recorder=InterruptsAt("b"), engine=engine)
     assert [ran.status(name)[0] for name in "abc"] == ["ok", "interrupted", "interrupted"]
     assert [event[1] for event in ran.recorder.events if event[0] == "task_started"] == ["a", "b"]
 
@@ -279,52 +290,53 @@ def test_a_shortage_in_a_chain_makes_its_next_task_wait(monkeypatch):
     refusals = [OSError(errno.EAGAIN, "for now")]
     start = Spawner.start
 
-    def start_short(self, task, *ends):
-        if task.name == "b" and refusals:
+    def start_short(self, recipe, *ends):
+        if recipe.variables[b"FASTRUN_TASK"] == b"b" and refusals:
             raise refusals.pop()
-        return start(self, task, *ends)
+        return start(self, recipe, *ends)
 
     monkeypatch.setattr(Spawner, "start", start_short)
-    ran = Ran(exec_("a", "true"), exec_("b", "true", "a"), exec_("c", "true", "b"))
+    ran = Ran(exec_("a", "true"), exec_("b", "true", "a"), exec_("c", "true", "b"), engine="python")
     assert ran.report.ok
     assert not refusals
     assert len(ran.warnings) == 1
 
 
-def test_all_that_may_run_does_however_few_start_in_a_turn(portable, monkeypatch, tmp_path):
-    monkeypatch.setattr(processes, "_STARTS_PER_TURN", 2)
+def test_all_that_may_run_does_however_few_start_in_a_turn(engine, monkeypatch, tmp_path):
+    monkeypatch.setattr(portable, "_STARTS_PER_TURN", 2)
+    monkeypatch.setattr(native, "_WAITING", 2)
     names = "abcdef"
     meet = f"cd {tmp_path}; touch $FASTRUN_TASK; until [ $(ls | wc -l) = {len(names)} ]; do sleep 0.01; done"
     tasks = [eval_("first", "pass"), exec_("a", meet), *(exec_(name, meet, "first") for name in names[1:])]
-    assert Ran(*tasks, portable=portable, grace=0.1).report.ok
+    assert Ran(*tasks, engine=engine, grace=0.1).report.ok
 
 
-def test_a_command_whose_time_is_over_is_ended_with_its_group_and_has_failed(portable):
+def test_a_command_whose_time_is_over_is_ended_with_its_group_and_has_failed(engine):
     tasks = [
         exec_("a", "sleep 1000 & echo $! $$; wait", timeout=0.1),
         exec_("b", "true", "a"),
         exec_("c", "sleep 0.3", timeout=60),
     ]
-    ran = Ran(*tasks, portable=portable)
+    ran = Ran(*tasks, engine=engine)
     assert ran.status("a") == ("failed", "timed out after 0.1 s")
     assert ran.status("b") == ("skipped", "a failed")
     assert ran.status("c") == ("ok", "")
     assert not any(alive(int(pid)) for pid in ran.recorder.out("a").split())
 
 
-def test_a_command_that_ignores_the_end_of_its_time_is_killed_after_the_grace_period(portable):
+def test_a_command_that_ignores_the_end_of_its_time_is_killed_after_the_grace_period(engine):
     stubborn = "trap '' TERM; echo $$; while :; do sleep 1000; done"
-    ran = Ran(exec_("a", stubborn, timeout=0.1), portable=portable, grace=0.1)
+    ran = Ran(exec_("a", stubborn, timeout=0.1), engine=engine, grace=0.1)
     assert ran.status("a") == ("failed", "timed out after 0.1 s")
     assert not alive(int(ran.recorder.out("a")))
 
 
-def test_a_stopped_command_is_ended_when_its_time_is_over(portable):
-    ran = Ran(exec_("a", "kill -STOP $$", timeout=0.1), portable=portable, grace=60.0)
+def test_a_stopped_command_is_ended_when_its_time_is_over(engine):
+    ran = Ran(exec_("a", "kill -STOP $$", timeout=0.1), engine=engine, grace=60.0)
     assert ran.status("a") == ("failed", "timed out after 0.1 s")
 
 
-def test_processes_of_a_command_out_of_time_are_killed_while_the_run_goes_on(portable, tmp_path):
+def test_processes_of_a_command_out_of_time_are_killed_while_the_run_goes_on(engine, tmp_path):
     # The shell obeys, its child does not and has closed the output; the last command sees the child's end.
     child = "(trap '' TERM; exec >&- 2>&-; while :; do sleep 0.01; done) & echo $! > made; mv made pid; wait"
     watcher = "while [ ! -e pid ]; do sleep 0.01; done; while kill -0 $(cat pid); do sleep 0.01; done 2>&-"
@@ -332,7 +344,7 @@ def test_processes_of_a_command_out_of_time_are_killed_while_the_run_goes_on(por
     ran = Ran(
         exec_("a", child, cwd=folder, timeout=0.2),
         exec_("b", watcher, cwd=folder, timeout=30),
-        portable=portable,
+        engine=engine,
         grace=0.1,
     )
     assert ran.status("a") == ("failed", "timed out after 0.2 s")

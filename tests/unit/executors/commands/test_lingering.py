@@ -33,7 +33,7 @@ cat left; wait
 """
 
 
-def test_a_process_that_ends_when_it_is_asked_to_is_not_left_behind(portable, tmp_path, monkeypatch):
+def test_a_process_that_ends_when_it_is_asked_to_is_not_left_behind(engine, tmp_path, monkeypatch):
     # It takes until the executor waits for its group.
     looks = groups.live_groups
 
@@ -44,22 +44,22 @@ def test_a_process_that_ends_when_it_is_asked_to_is_not_left_behind(portable, tm
     monkeypatch.setattr(lingering, "live_groups", look)
     command = ASKED.format("until [ -e waited ]; do sleep 0.01; done; exit", "")
     task = exec_("a", command, cwd=str(tmp_path), timeout=LIMIT)
-    ran = Ran(task, portable=portable, grace=LIMIT, recorder=OutOfTime())
+    ran = Ran(task, engine=engine, grace=LIMIT, recorder=OutOfTime())
     assert not alive(int(ran.recorder.out("a")))
     assert ran.status("a") == ("failed", f"timed out after {LIMIT} s")
     assert ran.warnings == []
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_a_process_that_does_not_end_when_it_is_asked_to_is_named_and_ended(portable, tmp_path, quiet):
+def test_a_process_that_does_not_end_when_it_is_asked_to_is_named_and_ended(engine, tmp_path, quiet):
     task = exec_("a", ASKED.format("", "exec >&- 2>&-;" if quiet else ""), cwd=str(tmp_path), timeout=LIMIT)
-    ran = Ran(task, portable=portable, grace=0.1, recorder=OutOfTime())
+    ran = Ran(task, engine=engine, grace=0.1, recorder=OutOfTime())
     assert not alive(int(ran.recorder.out("a")))
     keeps = "" if quiet else " that keeps its output open"
     assert ran.warnings == [f"a: left a process behind{keeps}; it is ended"]
 
 
-def test_a_process_that_left_its_session_is_read_on_when_its_tasks_time_is_over(portable, tmp_path, monkeypatch):
+def test_a_process_that_left_its_session_is_read_on_when_its_tasks_time_is_over(engine, tmp_path, monkeypatch):
     class OutOfAllTime(OutOfTime):
         def task_output(self, number, task, stream, data) -> None:
             if task.name == "a":
@@ -80,7 +80,7 @@ def test_a_process_that_left_its_session_is_read_on_when_its_tasks_time_is_over(
         exec_("a", "setsid sh -c 'echo $$; exec sleep 1000' & wait", timeout=LIMIT),
         exec_("b", "until [ -e waited ]; do sleep 0.01; done", cwd=str(tmp_path)),
     ]
-    ran = Ran(*tasks, portable=portable, recorder=OutOfAllTime())
+    ran = Ran(*tasks, engine=engine, recorder=OutOfAllTime())
     assert not alive(int(ran.recorder.out("a")))
     assert ran.warnings == ["a: left a process behind; it is ended"]
 
@@ -88,22 +88,22 @@ def test_a_process_that_left_its_session_is_read_on_when_its_tasks_time_is_over(
 MANY = 'for i in $(seq 100); do sleep 1000 & all="$all $!"; done; echo; '
 
 
-def test_processes_that_die_of_the_signal_they_got_are_not_left_behind(portable):
-    ran = Ran(exec_("a", f"{MANY}wait", timeout=LIMIT), portable=portable, grace=0.0, recorder=OutOfTime())
+def test_processes_that_die_of_the_signal_they_got_are_not_left_behind(engine):
+    ran = Ran(exec_("a", f"{MANY}wait", timeout=LIMIT), engine=engine, grace=0.0, recorder=OutOfTime())
     assert ran.status("a")[0] == "failed"
     assert ran.warnings == []
 
 
-def test_processes_that_the_command_itself_has_killed_are_not_left_behind(portable):
-    ran = Ran(exec_("a", f"{MANY}kill $all"), portable=portable)
+def test_processes_that_the_command_itself_has_killed_are_not_left_behind(engine):
+    ran = Ran(exec_("a", f"{MANY}kill $all"), engine=engine)
     assert ran.status("a") == ("ok", "")
     assert ran.warnings == []
 
 
 @pytest.mark.parametrize("left", [MANY, "setsid sleep 1000 & "], ids=["many", "in a session of its own"])
-def test_processes_that_are_killed_before_the_next_attempt_do_not_live_on(portable, left):
+def test_processes_that_are_killed_before_the_next_attempt_do_not_live_on(engine, left):
     command = f"if [ $FASTRUN_ATTEMPT = 1 ]; then {left} exit 1; fi"
-    ran = Ran(exec_("a", command, retries=1, retry_delay=0), portable=portable)
+    ran = Ran(exec_("a", command, retries=1, retry_delay=0), engine=engine)
     assert ran.status("a") == ("ok", "attempt 2 of 2")
     assert ran.warnings == []
 
@@ -112,13 +112,13 @@ NAMES = ["n\n", "x" * 300, "nul\0", "##[group]", "x" * 200_000]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=["line", "long", "NUL", "command", "too long"])
-def test_what_an_attempt_left_is_found_whatever_the_name_of_its_task(portable, tmp_path, name):
+def test_what_an_attempt_left_is_found_whatever_the_name_of_its_task(engine, tmp_path, name):
     looks = "grep -s '^State:.*[RSDT]' /proc/$(cat left)/status && echo beside; exit 0"
     daemon = "setsid sleep 1000 > /dev/null 2>&1 & echo $! > {}"
     command = f"if [ $FASTRUN_ATTEMPT = 1 ]; then {daemon.format('left')}; exit 1; fi; {looks}"
     # The name of another task, of which nothing is killed. Where it is shown, a long one looks the same.
     other = exec_(name[:250] + "y" * 10, daemon.format("other"), cwd=str(tmp_path))
-    ran = Ran(exec_(name, command, cwd=str(tmp_path), retries=1, retry_delay=0), other, portable=portable)
+    ran = Ran(exec_(name, command, cwd=str(tmp_path), retries=1, retry_delay=0), other, engine=engine)
     assert ran.status(name) == ("ok", "attempt 2 of 2")
     assert ran.recorder.out(name) == ""
     assert ran.warnings == [f"{printable(other['name'])}: left a process behind; it is ended"]

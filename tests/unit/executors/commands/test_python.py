@@ -38,59 +38,59 @@ def test_entries_of_the_path_that_no_process_can_have_are_left_out():
     assert ast.literal_eval(str(command[-1]))[2] == ["/folder"]
 
 
-def test_a_snippet_has_its_directory_and_its_variables(portable, tmp_path):
-    ran = Ran(process("a", SHOWS, cwd=str(tmp_path), env={"X": "y"}), process("b", SHOWS), portable=portable)
+def test_a_snippet_has_its_directory_and_its_variables(engine, tmp_path):
+    ran = Ran(process("a", SHOWS, cwd=str(tmp_path), env={"X": "y"}), process("b", SHOWS), engine=engine)
     assert ran.recorder.out("a") == f"{tmp_path} y 1\n"
     assert ran.recorder.out("b") == f"{os.getcwd()} None 1\n"
 
 
-def test_a_snippet_leads_a_session_has_no_input_and_pythons_signals(portable):
+def test_a_snippet_leads_a_session_has_no_input_and_pythons_signals(engine):
     source = """
 import os, signal, sys
 print(os.getsid(0) == os.getpid() == os.getpgrp(), sys.stdin.read() == "", signal.getsignal(signal.SIGPIPE).name)
 """
-    ran = Ran(process("a", source), portable=portable)
+    ran = Ran(process("a", source), engine=engine)
     assert ran.recorder.out("a") == "True True SIG_IGN\n"
 
 
-def test_what_a_snippet_changes_is_its_own(portable):
+def test_what_a_snippet_changes_is_its_own(engine):
     source = "import os, signal; os.chdir('/'); os.environ['X'] = 'z'; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
     handler = signal.getsignal(signal.SIGTERM)
-    ran = Ran(process("a", source), process("b", SHOWS, "a"), portable=portable)
+    ran = Ran(process("a", source), process("b", SHOWS, "a"), engine=engine)
     assert ran.recorder.out("b") == f"{os.getcwd()} None 1\n"
     assert signal.getsignal(signal.SIGTERM) is handler
 
 
-def test_a_snippet_whose_time_is_over_is_ended_and_tried_again(portable):
+def test_a_snippet_whose_time_is_over_is_ended_and_tried_again(engine):
     source = """
 import os, time
 print(os.getpid(), os.environ["FASTRUN_ATTEMPT"], flush=True)
 if os.environ["FASTRUN_ATTEMPT"] == "1":
     time.sleep(1000)
 """
-    ran = Ran(process("a", source, timeout=3, retries=1, retry_delay=0), portable=portable)
+    ran = Ran(process("a", source, timeout=3, retries=1, retry_delay=0), engine=engine)
     assert ran.status("a") == ("ok", "attempt 2 of 2")
     (first, one), (_, two) = (line.split() for line in ran.recorder.out("a").splitlines())
     assert (one, two) == ("1", "2")
     assert not alive(int(first))
 
 
-def test_a_snippet_that_ignores_its_end_is_killed(portable):
+def test_a_snippet_that_ignores_its_end_is_killed(engine):
     source = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); time.sleep(1000)"
     )
-    ran = Ran(process("a", source, timeout=1), portable=portable, grace=0.1)
+    ran = Ran(process("a", source, timeout=1), engine=engine, grace=0.1)
     assert ran.status("a") == ("failed", "timed out after 1 s")
 
 
-def test_an_interruption_ends_a_snippet(portable):
+def test_an_interruption_ends_a_snippet(engine):
     class Interrupter(Recorder):
         def task_output(self, number, task, stream, data) -> None:
             super().task_output(number, task, stream, data)
             self.run.interrupt()
 
     source = "import time; print('x', flush=True); time.sleep(1000)"
-    ran = Ran(process("a", source), portable=portable, recorder=Interrupter())
+    ran = Ran(process("a", source), engine=engine, recorder=Interrupter())
     assert ran.status("a") == ("interrupted", "")
 
 
@@ -129,13 +129,13 @@ def test_the_setting_moves_snippets_that_do_not_say_where_they_run():
     assert {name for name, pid in pids.items() if pid is not None} == {"process"}
 
 
-def test_without_an_interpreter_a_snippet_cannot_start(portable, monkeypatch):
+def test_without_an_interpreter_a_snippet_cannot_start(engine, monkeypatch):
     for missing in ("", None):
         monkeypatch.setattr(sys, "executable", missing)
-        ran = Ran(process("a", "pass"), portable=portable)
+        ran = Ran(process("a", "pass"), engine=engine)
         assert ran.status("a") == ("failed", "cannot start: the path of the Python interpreter is not known")
     monkeypatch.setattr(sys, "executable", "/no/python")
-    ran = Ran(process("a", "pass"), portable=portable)
+    ran = Ran(process("a", "pass"), engine=engine)
     assert ran.status("a") == ("failed", "cannot start: No such file or directory: /no/python")
 
 
@@ -151,13 +151,13 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     assert Ran(process("a", "pass")).status("a")[1].startswith("cannot start: No such file or directory: ")
 
 
-def test_a_snippet_that_detaches_a_process_keeps_it(portable):
+def test_a_snippet_that_detaches_a_process_keeps_it(engine):
     source = """
 import subprocess
 child = subprocess.Popen(["sleep", "1000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 print(child.pid)
 """
-    ran = Ran(process("a", source, detach=True), portable=portable)
+    ran = Ran(process("a", source, detach=True), engine=engine)
     pid = int(ran.recorder.out("a"))
     try:
         assert alive(pid)
@@ -207,22 +207,22 @@ def test_the_compiled_form_of_a_program_is_taken_if_it_is_not_older(tmp_path, mo
 SCRIPT = "import sys\nprint(sys.argv, __file__, sys.path[0], __name__)\n1 / 0\n"
 
 
-def test_a_script_is_what_python_makes_of_its_path(portable, tmp_path, monkeypatch):
+def test_a_script_is_what_python_makes_of_its_path(engine, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.py").write_text(SCRIPT)
     expected = subprocess.run([sys.executable, "sub/a.py"], capture_output=True, text=True, check=False, timeout=LIMIT)
-    ran = Ran(script("a", "sub/a.py"), portable=portable)
+    ran = Ran(script("a", "sub/a.py"), engine=engine)
     assert (ran.recorder.out("a"), ran.recorder.err("a")) == (expected.stdout, expected.stderr)
     assert ran.recorder.out("a").startswith("['sub/a.py']")
     assert ran.status("a") == ("failed", "exit status 1")
 
 
-def test_a_script_in_another_directory_is_still_relative_to_that_of_the_run(portable, tmp_path, monkeypatch):
+def test_a_script_in_another_directory_is_still_relative_to_that_of_the_run(engine, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.py").write_text("import os; print(os.getcwd(), __file__)")
-    ran = Ran(script("a", "a.py", cwd="sub"), portable=portable)
+    ran = Ran(script("a", "a.py", cwd="sub"), engine=engine)
     assert ran.recorder.out("a") == f"{tmp_path}/sub {tmp_path}/a.py\n"
 
 

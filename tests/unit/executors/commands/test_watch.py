@@ -41,13 +41,13 @@ class Detailed(Recorder):
         self.outcomes[task.name] = outcome
 
 
-def test_detailed_observer_is_told_what_a_command_used(portable):
+def test_detailed_observer_is_told_what_a_command_used(engine):
     recorder = Detailed()
     # More than this process ever had, which counts for what it starts too.
     much = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + 100_000_000
     source = f"b = b'x' * {much}; sum(range(3_000_000))"
     busy = f'{sys.executable} -c "{source}"; echo $$; exit 3'
-    ran = Ran(exec_("a", busy), exec_("b", "true"), eval_("c", "x = 1"), recorder=recorder, portable=portable)
+    ran = Ran(exec_("a", busy), exec_("b", "true"), eval_("c", "x = 1"), recorder=recorder, engine=engine)
     a, b = recorder.outcomes["a"].usage, recorder.outcomes["b"].usage
     assert a is not None
     assert b is not None
@@ -69,14 +69,14 @@ def test_usage_of_a_command_that_leaves_a_process_behind_is_not_known():
     assert recorder.outcomes["b"].usage is not None
 
 
-def test_nothing_is_measured_without_a_detailed_observer(portable):
+def test_nothing_is_measured_without_a_detailed_observer(engine):
     recorder = Detailed(detailed=False)
-    Ran(exec_("a", "true"), recorder=recorder, portable=portable)
+    Ran(exec_("a", "true"), recorder=recorder, engine=engine)
     assert recorder.outcomes["a"].usage is None
 
 
 class Thief(Recorder):
-    """Takes the status of whatever child ends first, as some libraries do."""
+    """Takes the status of the child that ends first, as some libraries do. The native engine is quicker."""
 
     def task_output(self, number, task, stream, data) -> None:
         super().task_output(number, task, stream, data)
@@ -84,42 +84,42 @@ class Thief(Recorder):
 
 
 def test_status_that_another_waiter_took_is_lost_and_not_ok():
-    ran = Ran(exec_("a", "echo x"), recorder=Thief())
+    ran = Ran(exec_("a", "echo x; sleep 0.1"), recorder=Thief(), engine="python")
     assert ran.status("a") == ("failed", "exit status lost")
 
 
-def test_a_status_that_the_kernel_threw_away_is_lost_and_not_ok(portable):
+def test_a_status_that_the_kernel_threw_away_is_lost_and_not_ok(engine):
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        ran = Ran(exec_("a", "true"), portable=portable)
+        ran = Ran(exec_("a", "true"), engine=engine)
     finally:
         signal.signal(signal.SIGCHLD, before)
     assert ran.status("a") == ("failed", "exit status lost")
 
 
-def test_a_background_process_that_keeps_the_output_does_not_hold_up_the_run(portable):
+def test_a_background_process_that_keeps_the_output_does_not_hold_up_the_run(engine):
     command = "sleep 1000 & echo $!"
-    ran = Ran(exec_("a", command), exec_("b", "echo after", "a"), portable=portable)
+    ran = Ran(exec_("a", command), exec_("b", "echo after", "a"), engine=engine)
     assert ran.status("a")[0] == "ok"
     assert ran.status("b")[0] == "ok"
     assert not alive(int(ran.recorder.out("a")))
     assert ran.warnings == ["a: left a process behind that keeps its output open; it is ended"]
 
 
-def test_a_background_process_that_ignores_sigterm_is_killed(portable):
+def test_a_background_process_that_ignores_sigterm_is_killed(engine):
     command = "(trap '' TERM; echo ready; while :; do sleep 1000; done) & echo $!"
-    ran = Ran(exec_("a", command), portable=portable, grace=0.1)
+    ran = Ran(exec_("a", command), engine=engine, grace=0.1)
     pid = next(int(line) for line in ran.recorder.out("a").split() if line.isdecimal())
     assert not alive(pid)
 
 
-def test_a_background_process_is_read_to_the_end(portable, tmp_path):
+def test_a_background_process_is_read_to_the_end(engine, tmp_path):
     # It prints once the second task has written to the gate, when its own shell is long gone.
     folder = str(tmp_path)
     ran = Ran(
         exec_("a", "mkfifo gate; (read line < gate; echo late; > done; sleep 1000) & exit 0", cwd=folder),
         exec_("b", "echo go > gate; while [ ! -e done ]; do sleep 0.01; done", "a", cwd=folder),
-        portable=portable,
+        engine=engine,
         grace=60.0,
     )
     assert ran.recorder.out("a") == "late\n"
@@ -129,34 +129,34 @@ DAEMON = "setsid sh -c '{}> left; exec sleep 1000' & echo $!; while [ ! -e left 
 
 
 @pytest.mark.parametrize("quiet", ["", "exec >&- 2>&-; "])
-def test_a_daemon_is_named_and_ended_at_the_end_of_the_run(portable, tmp_path, quiet):
-    ran = Ran(exec_("a", DAEMON.format(quiet), cwd=str(tmp_path)), portable=portable)
+def test_a_daemon_is_named_and_ended_at_the_end_of_the_run(engine, tmp_path, quiet):
+    ran = Ran(exec_("a", DAEMON.format(quiet), cwd=str(tmp_path)), engine=engine)
     assert not alive(int(ran.recorder.out("a")))
     assert ran.warnings == ["a: left a process behind; it is ended"]
 
 
 @pytest.mark.parametrize("program", ["sh -c '> ready; exec sleep 1000'", f"{sys.executable} first.py"])
 @pytest.mark.parametrize("session", ["", "setsid "])
-def test_silent_process_that_stays_is_named_and_ended_at_the_end_of_the_run(portable, tmp_path, program, session):
+def test_silent_process_that_stays_is_named_and_ended_at_the_end_of_the_run(engine, tmp_path, program, session):
     # The second one goes on without the thread that it began with, and looks like a zombie.
     (tmp_path / "first.py").write_text(f"open('ready', 'w')\n{WITHOUT_FIRST_THREAD}")
     # What runs has its output elsewhere by then.
     waits = "while [ ! -e ready ]; do sleep 0.01; done"
     ends = "; while [ -e /proc/$!/exe ]; do sleep 0.01; done" if "first" in program else ""
     command = f"{session}{program} > /dev/null 2>&1 & echo $!; {waits}{ends}"
-    ran = Ran(exec_("a", command, cwd=str(tmp_path)), portable=portable)
+    ran = Ran(exec_("a", command, cwd=str(tmp_path)), engine=engine)
     assert not alive(int(ran.recorder.out("a")))
     assert ran.warnings == ["a: left a process behind; it is ended"]
 
 
-def test_a_daemon_that_ignores_sigterm_is_killed(portable, tmp_path):
-    ran = Ran(exec_("a", DAEMON.format('trap "" TERM; '), cwd=str(tmp_path)), portable=portable, grace=0.1)
+def test_a_daemon_that_ignores_sigterm_is_killed(engine, tmp_path):
+    ran = Ran(exec_("a", DAEMON.format('trap "" TERM; '), cwd=str(tmp_path)), engine=engine, grace=0.1)
     assert not alive(int(ran.recorder.out("a")))
 
 
 @pytest.mark.parametrize("command", [DAEMON.format(""), "sleep 1000 & echo $!"])
-def test_processes_of_a_detached_command_live_on_unnamed(portable, tmp_path, command):
-    ran = Ran(exec_("a", command, cwd=str(tmp_path), detach=True), portable=portable)
+def test_processes_of_a_detached_command_live_on_unnamed(engine, tmp_path, command):
+    ran = Ran(exec_("a", command, cwd=str(tmp_path), detach=True), engine=engine)
     pid = int(ran.recorder.out("a"))
     try:
         assert alive(pid)
@@ -165,9 +165,9 @@ def test_processes_of_a_detached_command_live_on_unnamed(portable, tmp_path, com
         os.kill(pid, signal.SIGKILL)
 
 
-def test_a_daemon_without_the_mark_that_keeps_the_output_is_named(portable, tmp_path):
+def test_a_daemon_without_the_mark_that_keeps_the_output_is_named(engine, tmp_path):
     daemon = "env -i setsid sh -c '> left; exec sleep 1000' & echo $!; while [ ! -e left ]; do sleep 0.01; done"
-    ran = Ran(exec_("a", daemon, cwd=str(tmp_path)), portable=portable)
+    ran = Ran(exec_("a", daemon, cwd=str(tmp_path)), engine=engine)
     pid = int(ran.recorder.out("a"))
     try:
         assert alive(pid)
@@ -200,7 +200,7 @@ class Unwatchable(Recorder):
         self.monkeypatch.undo()
 
 
-def test_a_process_that_cannot_be_watched_is_asked_again_and_again(monkeypatch, portable):
+def test_a_process_that_cannot_be_watched_is_asked_again_and_again(monkeypatch, engine):
     tasks = [
         exec_("a", "echo x; sleep 0.02; exit 3"),
         exec_("b", "kill -TERM $$"),
@@ -208,7 +208,7 @@ def test_a_process_that_cannot_be_watched_is_asked_again_and_again(monkeypatch, 
         exec_("d", "sleep 1000 & echo $!"),
         exec_("e", "echo after", "d"),
     ]
-    ran = Ran(*tasks, recorder=Unwatchable(monkeypatch), portable=portable)
+    ran = Ran(*tasks, recorder=Unwatchable(monkeypatch), engine=engine)
     assert ran.status("a") == ("failed", "exit status 3")
     assert ran.status("b") == ("failed", "killed by SIGTERM")
     assert ran.recorder.out("a") == "x\n"
@@ -231,8 +231,8 @@ def test_where_there_is_no_pidfd_the_portable_way_is_taken(monkeypatch):
     assert Ran(exec_("a", "echo x")).recorder.out("a") == "x\n"
 
 
-def test_where_groups_cannot_be_looked_at_open_pipes_tell(monkeypatch, portable):
+def test_where_groups_cannot_be_looked_at_open_pipes_tell(monkeypatch, engine):
     monkeypatch.setattr(lingering, "live_groups", lambda: None)
-    ran = Ran(exec_("a", "sleep 1000 & echo $!"), portable=portable)
+    ran = Ran(exec_("a", "sleep 1000 & echo $!"), engine=engine)
     assert ran.status("a") == ("ok", "")
     assert not alive(int(ran.recorder.out("a")))

@@ -263,15 +263,13 @@ def run_with(
     door: Door,
     *tasks: dict[str, Any],
     jobs: int | None = None,
-    portable: bool = False,
+    engine: str | None = None,
     watchers: Sequence[Observer] = (),
     pools: dict[str, int] | None = None,
 ) -> Starts:
     """Run tasks, which all end well."""
     guardian = Guardian("x", wanted=False)
-    executor = ProcessExecutor(
-        guardian, RunSettings(jobs=jobs), portable=portable, gates=Gates([door], {"DOOR": "red"})
-    )
+    executor = ProcessExecutor(guardian, RunSettings(jobs=jobs), engine=engine, gates=Gates([door], {"DOOR": "red"}))
     graph = build(read({**document(*tasks), "pools": pools or {}}, "document"))
     warnings: list[str] = []
     recorder = Starts()
@@ -286,13 +284,12 @@ def run_with(
     return recorder
 
 
-@pytest.mark.parametrize("portable", [False, True])
-def test_a_command_starts_when_the_gate_opens(tmp_path, portable):
+def test_a_command_starts_when_the_gate_opens(tmp_path, engine):
     door = Door(2, lambda: door.widen(3))
     # They end only once the third runs.
     wait = f"until [ -e {tmp_path}/go ]; do sleep 0.01; done"
     tasks = [exec_("a", f"echo $DOOR; {wait}"), exec_("b", wait), exec_("c", f"touch {tmp_path}/go")]
-    ran = run_with(door, *tasks, portable=portable)
+    ran = run_with(door, *tasks, engine=engine)
     assert ran.out("a") == "red\n"
     assert door.refusals == [2]
     assert ran.held_by == {"a": "slot", "b": "slot", "c": "load"}

@@ -19,7 +19,7 @@ from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.table import EVAL, Row, read_rows
 from fastrun.executors.snippets import crew
 from fastrun.executors.snippets import executor as snippets
-from fastrun.executors.snippets.crew import ENDED, FAILED
+from fastrun.executors.snippets.crew import ENDED, FAILED, WENT_ON
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.settings import RunSettings
 from tests.support.documents import document, eval_, exec_, write_json
@@ -132,7 +132,7 @@ def test_no_thread_starts_a_snippet_once_a_failure_is_known_in_another(chained):
         executor._add_thread()
         wait_for(lambda: any(what == FAILED for _, what, _ in list(executor._crew._news)))
         module.told.set()
-        wait_for(lambda: len([news for news in list(executor._crew._news) if news[1] == ENDED]) == 3)
+        wait_for(lambda: len([news for news in list(executor._crew._news) if news[1] in (ENDED, WENT_ON)]) == 3)
         await asyncio.sleep(0)
         executor._collect()
         # The loop has heard of the failure, and lets the others start.
@@ -156,6 +156,33 @@ def test_only_work_that_has_waited_makes_another_thread(monkeypatch):
         chain = [eval_(str(i), source, *([str(i - 1)] if i else [])) for i in range(200)]
         assert Evaluated(*chain).report.ok
     assert len(module.seen) == 1
+
+
+def test_the_pool_grows_only_after_several_looks_at_which_its_threads_had_not_got_on(monkeypatch):
+    monkeypatch.setattr(snippets, "_PATIENCE", 1e6)
+    guardian = Guardian(os.urandom(8).hex(), wanted=False)
+    executor = SnippetExecutor(guardian, RunSettings(eval_threads=4))
+    waits = "import shared; shared.runs.set(); shared.told.wait()"
+    chains = [[(n, Task(str(n), "eval", source))] for n, source in enumerate([waits, "x = 1", "x = 2"])]
+    sizes: list[int] = []
+
+    async def main() -> None:
+        executor.open(Heard())
+        await executor.start(chains)
+        wait_for(module.runs.is_set)
+        # This look sees that the thread has taken the first snippet.
+        executor._grow()
+        for _ in range(snippets._LOOKS):
+            sizes.append(len(executor._threads))
+            executor._grow()
+        sizes.append(len(executor._threads))
+        module.told.set()
+        await executor.close()
+
+    with shared(runs=threading.Event(), told=threading.Event()) as module:
+        asyncio.run(main())
+    guardian.stop()
+    assert sizes == [1] * snippets._LOOKS + [2]
 
 
 def test_snippet_that_prints_without_end_is_slowed_and_loses_nothing():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -483,11 +484,19 @@ def test_a_plain_run_loads_nothing_of_it(tmp_path):
     assert not {"fastrun.observers.files.html.report", "fastrun.observers.files.html.facts", "hashlib"} & loaded
 
 
-def test_the_wheel_holds_the_page(tmp_path):
-    pytest.importorskip("hatchling.build", reason="hatchling is not installed")
-    code = f"import hatchling.build; hatchling.build.build_wheel({str(tmp_path)!r})"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=LIMIT)
+def test_the_wheel_holds_the_page_and_the_native_engine(tmp_path):
+    pytest.importorskip("setuptools", reason="setuptools is not installed")
+    # A copy: a build writes beside its sources.
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "fastrun", source / "fastrun", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    code = f"import setuptools.build_meta; setuptools.build_meta.build_wheel({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True, timeout=LIMIT)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in ("page.html", *SCRIPTS, *STYLES, *LICENCES, "vendor/README.md"):
         assert f"fastrun/observers/files/html/page/{name}" in names
+    assert "fastrun/document/schema.json" in names
+    if sys.platform == "linux" and shutil.which("cc"):
+        assert "fastrun/executors/commands/_engine.abi3.so" in names

@@ -1,0 +1,108 @@
+"""Engines start, watch and reap commands; this is what all of them promise.
+
+An engine knows processes and pipes. It does not know what a command is for, nor what follows from its end: it tells
+that in events, each a tuple ``(kind, process, what, more)``. Of one command they come in this order:
+
+=================  =========================================  ======================================================
+kind               what                                       more
+=================  =========================================  ======================================================
+STARTED            process id
+STDOUT, STDERR     bytes, also after EXITED
+EXITED             exit code as ``subprocess`` has it, LOST   LINGERS and OPEN; INTERRUPTED; errno of a failed read;
+                                                              processor seconds; peak memory as ``getrusage`` counts it
+CLOSED             whether it has been let go of              its output has come to its end after its exit
+REFUSED            errno: it could not be started             the step that failed; how many commands run or start
+RETURNED                                                      it has not started, and will not
+=================  =========================================  ======================================================
+
+REFUSED and RETURNED come instead of all others. BROKEN, without a process, says that it can only look now and then.
+A command lingers if its output is open at its exit, or if it was interrupted: it is not reaped until it is let go of,
+so that the number of its group stays its own.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fastrun.executors.commands.process import Process
+
+if TYPE_CHECKING:
+    from signal import Signals
+
+STARTED, EXITED, CLOSED, REFUSED, RETURNED, BROKEN = 0, 3, 4, 5, 6, 7
+
+# Flags of a command: both streams share one pipe; it is in the guardian's table.
+MERGED, LISTED = 1, 2
+
+# In ``more`` of EXITED.
+LINGERS, INTERRUPTED, OPEN = 1, 2, 4
+
+# An exit code that no process has: another waiter has taken it.
+LOST = -65
+
+# The steps of a start.
+STEP_RESOURCE, STEP_DIRECTORY, STEP_PROGRAM = range(3)
+
+# The process is None for BROKEN.
+Event = tuple[int, Any, Any, Any]
+
+
+class Engine(Protocol):
+    """Starts, watches and reaps commands. Each method is called in the thread of the loop."""
+
+    def room(self, limit: int, held: int) -> int:
+        """Return how many commands it takes, those that it holds included. ``limit``: how many may run."""
+        ...
+
+    def submit(self, chain: Sequence[Process], seconds: float) -> None:
+        """Start a chain of commands, each once that before it has exited with 0 and within so many seconds from now."""
+        ...
+
+    def go_on(self, limit: int) -> None:
+        """Let ``limit`` commands run, also after a REFUSED or a failure."""
+        ...
+
+    def take_back(self) -> None:
+        """Return all commands that have not started."""
+        ...
+
+    def interrupt(self, process: Process | None, number: "Signals") -> None:
+        """Ask a command that runs or lingers to end, by a signal; None for all, and then none starts any more."""
+        ...
+
+    def signal(self, process: Process | None, number: "Signals") -> None:
+        """Send a signal to the group of a command, None for all."""
+        ...
+
+    def suspend(self, *, resume: bool) -> None:
+        """Start nothing until it is resumed; return when no start is under way."""
+        ...
+
+    def release(self, process: Process) -> bool:
+        """Let go of a command that lingers, after reading what is in its pipes. Return whether these were open."""
+        ...
+
+    def look(self) -> None:
+        """Tell at once what has happened."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+class Owner(Protocol):
+    """What an engine tells of its commands. Called in the thread of the loop."""
+
+    def take(self, events: list[Event]) -> int:
+        """Act on events, to which more may be added meanwhile. Return how many commands have exited."""
+        ...
+
+
+def refusal(process: Process, number: int, step: int) -> OSError:
+    """Return what a REFUSED means."""
+    recipe = process.recipe
+    subject = {STEP_DIRECTORY: recipe.directory, STEP_PROGRAM: recipe.program}.get(step)
+    error = OSError(number, os.strerror(number))
+    error.filename = subject
+    return error

@@ -1,0 +1,164 @@
+"""The native engine on the loop: hands it chains, and passes its events on in batches.
+
+Knows the loop and when to look. What happens to a command is in ``_engine.c``.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+
+from fastrun.executors.commands import _engine
+from fastrun.executors.commands.engine import LISTED, Event, Owner
+from fastrun.executors.commands.process import PAUSE, Process
+from fastrun.executors.commands.surroundings import Surroundings
+from fastrun.executors.guardian.table import NATIVE_ROWS, Table
+from fastrun.executors.limits import processors
+from fastrun.protocols import Events
+
+# Seconds between two looks while events come in quick succession: each look costs what the events of a command cost.
+_QUICK = 0.004
+
+# Bytes that may be read before the observers have taken more.
+_CREDIT = 1 << 22
+
+# Most commands that lie ahead, so that no processor waits for Python, and most seconds between two exits, on average,
+# for that: long commands should be chosen as late as possible. Trivial ones may be more than run.
+_AHEAD = 16
+_SHORT = 0.01
+_TRIVIAL = 0.002
+
+# Most commands that wait for a thread. A million ready ones are a million integers, not as many commands.
+_WAITING = 32
+
+# Most threads. More than there are processors would wait for each other.
+_THREADS = 4
+
+
+class NativeEngine:
+    """The native engine of one run."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        events: Events,
+        surroundings: Surroundings,
+        table: Table,
+        *,
+        jobs: int,
+        fail_fast: bool,
+        at_once: bool,
+    ) -> None:
+        """See ``open_engine``. Raises OSError."""
+        self._owner = owner
+        self._events = events
+        self._loop = asyncio.get_running_loop()
+        # Whatever snippets do to the directory of this process, this stays the run's.
+        self._directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        cores = processors()
+        self._engine = _engine.Engine(
+            b"".join([b"%s=%s\0" % entry for entry in surroundings.environment.items()]),
+            self._directory,
+            surroundings.null,
+            surroundings.umask,
+            table.descriptor,
+            *NATIVE_ROWS,
+            min(jobs, cores, _THREADS),
+            cores,
+            _CREDIT,
+            fail_fast,
+        )
+        self._jobs = jobs
+        self._may_lie_ahead = not (fail_fast or at_once)
+        self._ahead = 0
+        self._last_exits = 0.0
+        # The events that are being passed on, and whether a look is due by itself.
+        self._passing: list[Event] | None = None
+        self._looks_again = False
+        self._loop.add_reader(self._engine.descriptor, self._pass_on)
+
+    def room(self, limit: int, held: int) -> int:
+        """Return how many commands it takes: some more than may run, while commands are short."""
+        return min(limit + self._ahead, held + _WAITING - self._engine.queued)
+
+    def submit(self, chain: Sequence[Process], seconds: float) -> None:
+        """Queue a chain for the threads."""
+        self._engine.submit([_spec(process) for process in chain], int(1000 * seconds))
+
+    def go_on(self, limit: int) -> None:
+        """Let the threads start ``limit`` commands."""
+        self._engine.go_on(limit)
+
+    def take_back(self) -> None:
+        """Return what the threads have not started."""
+        self._engine.take_back()
+        self._pass_on()
+
+    def interrupt(self, process: Process | None, number: signal.Signals) -> None:
+        """Note that a command is asked to end, and signal its group."""
+        self._engine.signal(process, number, True)
+        self._pass_on()
+
+    def signal(self, process: Process | None, number: signal.Signals) -> None:
+        """Signal a group that is not reaped."""
+        self._engine.signal(process, number, False)
+
+    def suspend(self, *, resume: bool) -> None:
+        """Wait for the starts under way."""
+        self._engine.suspend(resume)
+
+    def release(self, process: Process) -> bool:
+        """Let go of a command."""
+        return self._engine.release(process)
+
+    def look(self) -> None:
+        """Have the threads' events read now, and pass them on."""
+        self._engine.look()
+        self._pass_on()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._loop.remove_reader(self._engine.descriptor)
+        self._pass_on()
+        self._engine.close()
+        os.close(self._directory)
+
+    def _pass_on(self) -> None:
+        """Pass on what has happened, and look again soon if anything has."""
+        congested = self._events.congested
+        # While observers are behind no more may be read. What has been read is bounded, and is passed on.
+        events = self._engine.collect(not congested)
+        if self._passing is not None:
+            # Called while events are passed on: these come behind them.
+            self._passing.extend(events)
+            return
+        if events:
+            self._passing = events
+            try:
+                exits = self._owner.take(events)
+            finally:
+                self._passing = None
+            if exits and self._may_lie_ahead:
+                self._look_ahead(exits)
+        if (events or congested) and not self._looks_again:
+            self._looks_again = True
+            self._loop.call_later(PAUSE if congested else _QUICK, self._look_again)
+
+    def _look_ahead(self, exits: int) -> None:
+        now = self._loop.time()
+        each = (now - self._last_exits) / exits
+        self._last_exits = now
+        self._ahead = 0 if each > _SHORT else _AHEAD if each < _TRIVIAL else min(self._jobs, _AHEAD)
+
+    def _look_again(self) -> None:
+        self._looks_again = False
+        if self._engine.descriptor >= 0:
+            self._pass_on()
+
+
+def _spec(process: Process) -> tuple[Process, int, int, int, bytes]:
+    """Return what the engine is to know of a command."""
+    program, arguments, variables, directory = process.recipe
+    entries = [b"%s=%s" % entry for entry in variables.items()]
+    texts = b"\0".join((program, *arguments, *entries, directory or b"", b""))
+    return process, len(arguments), len(entries), 0 if process.task.detach else LISTED, texts
