@@ -16,7 +16,7 @@ import orjson
 Document = dict[str, Any]
 
 # Returns the type and the arguments of the task with a number.
-Make = Callable[[int], tuple[str, str]]
+Make = Callable[[int], tuple[str, str | list[str]]]
 
 
 def true_command(i: int) -> tuple[str, str]:  # noqa: ARG001
@@ -27,6 +27,11 @@ def true_command(i: int) -> tuple[str, str]:  # noqa: ARG001
 def bin_true_command(i: int) -> tuple[str, str]:  # noqa: ARG001
     """Return a command that does nothing in a program that the shell has to start."""
     return "exec", "/bin/true"
+
+
+def words_command(i: int) -> tuple[str, list[str]]:  # noqa: ARG001
+    """Return a command that does nothing in a program that is started without a shell."""
+    return "exec", ["/bin/true"]
 
 
 def pipes_command(i: int) -> tuple[str, str]:  # noqa: ARG001
@@ -110,7 +115,7 @@ def gated(n: int, before: int, make: Make) -> Document:
     a tenth of a second, in which its ``Started`` line is printed. The other tasks depend on the gate.
     """
 
-    def make_gated(i: int) -> tuple[str, str]:
+    def make_gated(i: int) -> tuple[str, str | list[str]]:
         return ("exec", "sleep 0.1; false") if i == before else make(i)
 
     def dependencies(i: int) -> Iterable[int]:
@@ -138,6 +143,7 @@ def _document(n: int, make: Make, dependencies: Callable[[int], Iterable[int]]) 
 MAKES: dict[str, Make] = {
     "true": true_command,
     "bin-true": bin_true_command,
+    "words": words_command,
     "pipes": pipes_command,
     "sleep": sleep_command,
     "nap": nap_snippet,

@@ -12,10 +12,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, Unpack
 
 from fastrun.collector import collector_off
-from fastrun.document.parse import parse, read
-from fastrun.document.task import Document, Task
+from fastrun.document.parse import parse, parse_lines, read
+from fastrun.document.task import AUTO, Document, Task
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.limits import processors
 from fastrun.executors.present import end_with_run
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.outcome import Cause, Report
@@ -81,7 +82,7 @@ async def run_async(
     ``source``: as for ``load``.
     ``select``: run only these tasks. ``shuffle``: a seed; tasks that are ready start in a random order.
     ``observers``: told what happens; without observers nothing is printed, see ``Console``.
-    ``settings``: see ``RunSettings``.
+    ``settings``: see ``RunSettings``; ``jobs`` may be ``"auto"``. What is not given is taken from the document.
 
     Cancelling it ends the tasks, with grace, and raises CancelledError then; cancelling it twice ends them at
     once. Raises, before anything starts, SpecError or OSError if the document cannot be run or read, JournalError or
@@ -96,7 +97,7 @@ async def run_async(
         graph = part_of(graph, numbers_of(graph, select))
     if shuffle is not None:
         graph.shuffle(shuffle)
-    return await set_up(graph, RunSettings(**settings), _warn).watched_by(observers).to_end()
+    return await set_up(graph, settings_for(graph, settings), _warn).watched_by(observers).to_end()
 
 
 def run(
@@ -160,15 +161,16 @@ def _run_in_a_thread(main: Callable[[], Coroutine[Any, Any, Report]]) -> Report:
     return reports[0]
 
 
-def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Graph:
+def load_graph(source: Input, warn: Callable[[str], None] | None = None, *, lines: bool = False) -> Graph:
     """Read and check a document as ``load`` does, and return its graph, which a run may rank.
 
-    ``warn``: takes the lines about keys that are ignored.
+    ``warn``: takes the lines about keys that are ignored. ``lines``: whether the file has a command in each line, and
+    is no JSON.
     """
     if isinstance(source, Tasks):
         return source.graph.copy()
     with collector_off():
-        document = _read(source)
+        document = _read(source, lines=lines)
         for line in document.warnings:
             (warn or _warn)(line)
         graph = build(document)
@@ -180,6 +182,23 @@ def load_graph(source: Input, warn: Callable[[str], None] | None = None) -> Grap
 
             check(graph)
     return graph
+
+
+def settings_for(graph: Graph, given: Options) -> RunSettings:
+    """Return the settings of a run: those that are given, then those of its document, then the usual ones.
+
+    A run in a makefile has make's limit instead of the document's.
+    """
+    found: dict[str, Any] = {**graph.settings, **given}
+    if "jobs" not in given and _is_in_makefile():
+        found.pop("jobs", None)
+    if found.get("jobs") == AUTO:
+        found["jobs"] = processors()
+    return RunSettings(**found)
+
+
+def _is_in_makefile() -> bool:
+    return "--jobserver" in os.environ.get("MAKEFLAGS", "")
 
 
 def new_run_id() -> str:
@@ -322,25 +341,26 @@ def set_up(graph: Graph, settings: RunSettings, warn: Callable[[str], None], run
 
 def _gates(guardian: Guardian, settings: RunSettings, warn: Callable[[str], None]) -> "Gates | None":
     """Return what decides beside ``jobs`` whether a command may start; a plain run has none, and does not load them."""
-    of_make = "--jobserver" in os.environ.get("MAKEFLAGS", "")
-    if settings.load is None and settings.min_memory is None and settings.jobserver is None and not of_make:
+    wanted = (settings.load, settings.min_memory, settings.jobserver) != (None, None, None)
+    if not wanted and not _is_in_makefile():
         return None
     from fastrun.executors.gates.gates import make_gates
 
     return make_gates(guardian, settings, warn)
 
 
-def _read(source: Input) -> Document:
+def _read(source: Input, *, lines: bool) -> Document:
     if isinstance(source, Mapping):
         return read(dict(source), "document")
     if not isinstance(source, (str, os.PathLike)):
         return read({"tasks": [_as_dict(task) for task in source]}, "tasks")
+    parse_text = parse_lines if lines else parse
     if source == "-":
         # Not sys.stdin, which is None if it was closed.
         with open(0, "rb", closefd=False) as file:
-            return parse(file.read(), "<stdin>")
+            return parse_text(file.read(), "<stdin>")
     with open(source, "rb") as file:
-        return parse(file.read(), os.fspath(source))
+        return parse_text(file.read(), os.fspath(source))
 
 
 def _as_dict(task: Task) -> dict[str, Any]:
@@ -351,6 +371,9 @@ def _as_dict(task: Task) -> dict[str, Any]:
     item = {key: value for key, value in task._asdict().items() if key not in defaults or value != defaults[key]}
     if task.script is not None and not task.arguments:
         del item["arguments"]
+    for key in ("arguments", "shell"):
+        if isinstance(item.get(key), tuple):
+            item[key] = list(item[key])
     return {**item, "dependencies": list(task.dependencies), "tags": list(task.tags)}
 
 

@@ -6,13 +6,16 @@ Knows numbers and words. Does not know what keeps to them.
 from collections.abc import Collection
 from math import inf
 from os import PathLike
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 # How job slots are shared with make and others: as make can read it, by a FIFO, by a pipe.
 JOBSERVERS = ("auto", "fifo", "pipe")
 
 # Where snippets run that do not say so themselves: in a thread of the run's process, or in a process of their own.
 EVAL_WHERES = ("thread", "process")
+
+# The document that runs where none is named.
+DOCUMENT = "fastrun.json"
 
 # The folder for journals that no option names, beside the document.
 JOURNALS = ".fastrun"
@@ -24,7 +27,7 @@ _MOST_SECONDS = 1e9
 class Options(TypedDict, total=False):
     """The settings as keyword arguments, for type checkers; described in ``RunSettings``."""
 
-    jobs: int | None
+    jobs: int | Literal["auto"] | None
     eval_threads: int
     eval_where: str
     keep_going: int

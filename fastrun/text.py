@@ -82,6 +82,10 @@ def nearest(name: str, names: Sequence[str]) -> str | None:
 
 def no_such(what: str, name: str, names: Sequence[str]) -> str:
     """Return the message for a name that no ``what`` has, with the nearest name that exists."""
+    return f'there is no {what} "{printable(name)}"{meant(name, names)}'
+
+
+def meant(name: str, names: Sequence[str]) -> str:
+    """Return the end of a message about a name that is unknown: the nearest that exists, or nothing."""
     near = nearest(name, names)
-    meant = f'; did you mean "{printable(near)}"?' if near is not None else ""
-    return f'there is no {what} "{printable(name)}"{meant}'
+    return "" if near is None else f'; did you mean "{printable(near)}"?'

@@ -92,6 +92,8 @@ class _Shorten(ast.NodeTransformer):
 def generate() -> str:
     """Return the text of the module. It fills in no defaults, which would change the input, and checks no formats."""
     task = json.loads(_SCHEMA)["definitions"]["task"]
+    # A rule that would be asked about every task. The reader asks it about lists only.
+    del task["dependencies"]["arguments"]
     # The rules of the keys that such a task does not have are never asked for.
     of_keys = {rules: {key: task[rules][key] for key in _PLAIN if key in task[rules]} for rules in _OF_KEYS}
     kept = [*_functions(task, "validate"), *list(_functions({**task, **of_keys}, "validate_plain"))[-1:]]

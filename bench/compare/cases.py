@@ -76,7 +76,7 @@ def loaded_cases(setting: Setting) -> Iterator[Case]:
 
 
 def shell_cases(setting: Setting) -> Iterator[Case]:
-    """Compare commands with work for the shell."""
+    """Compare commands with work for the shell, and one that needs no shell: ninja has one for it, make has not."""
     sizes = setting.sizes
     works = (("bin-true", "/bin/true", sizes.commands), ("pipes", "a pipe and redirections", sizes.pipes))
     for make, title, n in works:
@@ -85,6 +85,12 @@ def shell_cases(setting: Setting) -> Iterator[Case]:
         contenders.append(fastrun_contender(folder, 16))
         targets = [Target(FASTRUN, 1.0, "ninja", bound=_CALLS)]
         yield Case("shell", f"{n:,} x {title}, -j 16", n, 2, contenders, targets, missing=missing)
+    n = sizes.commands
+    folder = document_folder(setting, "wide", n, "words")
+    contenders, missing = peer_contenders(folder, ["calls", "ninja", "make"], 16)
+    contenders.append(fastrun_contender(folder, 16))
+    targets = [Target(FASTRUN, 0.8, "ninja", bound=_CALLS), Target(FASTRUN, 1.0, "GNU make", bound=_CALLS)]
+    yield Case("shell", f'{n:,} x ["/bin/true"], -j 16', n, 2, contenders, targets, missing=missing)
 
 
 def eval_cases(setting: Setting) -> Iterator[Case]:

@@ -5,14 +5,13 @@ Knows the options of a part and of a journal. Does not know what is done with th
 
 import argparse
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from fastrun.api import load_graph
-from fastrun.cli.options import settings_of
+from fastrun.api import load_graph, settings_for
 from fastrun.cli.say import EXIT_USAGE, Exit, say, usage_error
 from fastrun.document.problems import SpecError
 from fastrun.plan.graph import Graph
-from fastrun.settings import JOURNALS
+from fastrun.settings import JOURNALS, Options, RunSettings
 from fastrun.text import printable
 
 if TYPE_CHECKING:
@@ -21,8 +20,10 @@ if TYPE_CHECKING:
 
 def load(options: argparse.Namespace) -> Graph:
     """Return the graph of the document, or of the part that is to be run. Raises Exit when there is none."""
+    if options.file == "-" and os.isatty(0):
+        say(f"fastrun: reading {'commands' if options.lines else 'the document'} from the terminal, up to Ctrl-D")
     try:
-        graph = load_graph(options.file, warn=say)
+        graph = load_graph(options.file, warn=say, lines=options.lines)
     except SpecError as error:
         raise Exit(EXIT_USAGE, str(error)) from None
     except OSError as error:
@@ -42,6 +43,13 @@ def load(options: argparse.Namespace) -> Graph:
     return graph
 
 
+def settings_of(options: argparse.Namespace, graph: Graph) -> RunSettings:
+    """Return the settings of a run of a graph. What no option and no variable says is None, and the document's."""
+    said = {name: getattr(options, name) for name in RunSettings._fields}
+    given = {name: value for name, value in said.items() if value is not None}
+    return settings_for(graph, cast("Options", given))
+
+
 def journal_error(options: argparse.Namespace, error: OSError | ValueError) -> Exception:
     """Return what an error becomes that is raised where a journal or a cluster is taken into use."""
     if isinstance(error, SpecError):
@@ -56,7 +64,8 @@ def make_journal_folder(options: argparse.Namespace) -> None:
     """Make the folder of a journal that no option names. Git passes over it, as over the caches of other tools."""
     folder = os.path.dirname(options.journal or "")
     ignored = os.path.join(folder, ".gitignore")
-    if not options.update or os.path.basename(folder) != JOURNALS or os.path.exists(ignored):
+    is_continued = options.update or options.resume
+    if not is_continued or os.path.basename(folder) != JOURNALS or os.path.exists(ignored):
         return
     try:
         # Another run may make it too.
@@ -81,6 +90,6 @@ def foreseen(graph: Graph, options: argparse.Namespace) -> "Plan":
     from fastrun.journal.recovery import foresee  # which a look without a journal does not need
 
     try:
-        return foresee(graph, options.journal, settings_of(options))
+        return foresee(graph, options.journal, settings_of(options, graph))
     except (OSError, ValueError) as error:
         raise journal_error(options, error) from None

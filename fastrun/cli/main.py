@@ -4,6 +4,7 @@ Imports nothing but argparse until it is known what there is to do, so that ``--
 """
 
 import argparse
+import errno
 import gc
 import os
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from functools import partial
 from fastrun.cli.options import LOOKING, WRITING, parser
 from fastrun.cli.parser import Parser
 from fastrun.cli.say import Exit, exit_code, say, starting, usage_error
-from fastrun.settings import JOURNALS
+from fastrun.settings import DOCUMENT, JOURNALS
 from fastrun.text import printable
 
 
@@ -52,6 +53,7 @@ def _command(arguments: Sequence[str] | None) -> Callable[[], int]:
             os.chdir(options.directory)
         except OSError as error:
             raise usage_error(f"{options.directory}: {error.strerror}") from None
+    _check_document(options)
     _check_files(made, options)
     # Until the graph is frozen: the first collection would look at all of it, half a second for a million tasks.
     gc.disable()
@@ -95,21 +97,33 @@ def _open_standard_descriptors() -> None:
 def _check(made: Parser, options: argparse.Namespace) -> None:
     """Leave with an error if options do not go together."""
     if options.file is None:
-        made.error("a FILE is needed ('-' for standard input)")
+        options.file = "-" if options.lines else DOCUMENT
     if options.resume and options.update:
         made.error("--resume and --update: one at a time")
-    if options.update and options.journal is None:
+    if options.rerun and not options.update:
+        options.resume = True
+    if (options.resume or options.update) and options.journal is None:
         if options.file == "-":
-            made.error("--update of standard input needs --journal FILE")
+            wanted = "update" if options.update else "rerun" if options.rerun else "resume"
+            made.error(f"--{wanted} of standard input needs --journal FILE")
         options.journal = journal_beside(options.file)
-    for option in ("resume", "rerun", "durable", "what_if"):
-        if getattr(options, option) not in (None, False, []) and options.journal is None:
+    for option in ("durable", "what_if"):
+        if getattr(options, option) not in (None, False) and options.journal is None:
             made.error(f"--{option.replace('_', '-')} needs --journal FILE")
-    if options.rerun and not (options.resume or options.update):
-        made.error("--rerun needs --resume or --update")
     looks = [f"--{option.replace('_', '-')}" for option in LOOKING if getattr(options, option) not in (None, False)]
     if len(looks) > 1:
         made.error(f"{' and '.join(looks)}: one at a time")
+
+
+def _check_document(options: argparse.Namespace) -> None:
+    """Leave with an error if there is no document, and say how one is named."""
+    if options.file == "-" or os.path.lexists(options.file):
+        return
+    if options.file == DOCUMENT:
+        raise usage_error(f"there is no {DOCUMENT} here: name a document, fastrun FILE, or '-' for standard input")
+    if os.path.exists(DOCUMENT) and not options.names:
+        hint = f"; a document comes before names of tasks: fastrun {DOCUMENT} {options.file}"
+        raise usage_error(f"{options.file}: {os.strerror(errno.ENOENT)}{hint}")
 
 
 def journal_beside(document: str) -> str:

@@ -8,8 +8,8 @@ import os
 from collections.abc import Mapping
 
 from fastrun import __version__
-from fastrun.cli.parser import Parser, Section, limit, number, seed, size, whole
-from fastrun.settings import DEFAULTS, EVAL_WHERES, JOBSERVERS, RunSettings
+from fastrun.cli.parser import Parser, Section, jobs, limit, number, seed, size, whole
+from fastrun.settings import DEFAULTS, DOCUMENT, EVAL_WHERES, JOBSERVERS
 
 # The shells for which completion is printed.
 SHELLS = ("bash", "zsh", "fish")
@@ -25,7 +25,7 @@ SCHEMAS = ("document", "events")
 
 _DESCRIPTION = "Run a JSON document of shell commands and Python snippets as concurrently as their dependencies allow."
 
-_EPILOG = """\
+_EPILOG = r"""
 every option can be set by a variable: FASTRUN_JOBS=8, FASTRUN_KEEP_GOING=1, FASTRUN_VERBOSE=1
 
 exit status:
@@ -38,6 +38,8 @@ examples:
   fastrun build.json test 'lint-*'
                                run these tasks and what they need
   generate | fastrun -j 8 -    run a document from a pipe, at most 8 commands at once
+  printf 'gzip %s\n' *.log | fastrun --lines
+                               run each line as a command
   fastrun -u build.json        run what is not up to date, as make does
   fastrun --journal build.journal --resume build.json
                                go on with a run that was cut off
@@ -62,13 +64,13 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
     made = Parser(
         environ,
         prog="fastrun",
-        usage="%(prog)s [options] FILE [NAME ...]",
+        usage="%(prog)s [options] [FILE [NAME ...]]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.section("positional arguments").add_fixed
-    add("file", nargs="?", metavar="FILE", help="the document; '-' reads standard input")
+    add("file", nargs="?", metavar="FILE", help=f"the document (default: {DOCUMENT}); '-' reads standard input")
     add("names", nargs="*", metavar="NAME", help="run these tasks, and all that they need; may be patterns ('test-*')")
     made.section("options").add_fixed("-h", "--help", action="help", help="show this help message and exit")
     running = made.section("running")
@@ -81,11 +83,6 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
     _add_files(made.section("files for other tools", one_run=True))
     _add_looking(made.section("looking, without running", one_run=True))
     return made
-
-
-def settings_of(options: argparse.Namespace) -> RunSettings:
-    """Return the settings of a run."""
-    return RunSettings._make(getattr(options, name) for name in RunSettings._fields)
 
 
 def is_watched(options: argparse.Namespace) -> bool:
@@ -109,10 +106,10 @@ def _add_limits(section: Section) -> None:
     add(
         "-j",
         "--jobs",
-        type=limit("jobs", whole),
+        type=jobs,
         metavar="N",
-        help="at most N commands, and snippets in processes, at once (default: all that are ready, as far as the "
-        "system grants it)",
+        help="at most N commands, and snippets in processes, at once; auto: as many as the processors that fastrun may "
+        "use (default: the document's 'jobs', or all that are ready, as far as the system grants it)",
     )
     add(
         "--eval-threads",
@@ -153,15 +150,20 @@ def _add_limits(section: Section) -> None:
 
 def _add_running(section: Section) -> None:
     add = section.add
+    section.add_flag(
+        "--lines",
+        one_run=True,
+        help="FILE is no document, but has a command in each line (default: standard input)",
+    )
     add(
         "-k",
         "--keep-going",
         type=limit("keep_going", whole),
-        default=DEFAULTS.keep_going,
         metavar="N",
-        help="after N failures start only tasks that run after a failure (default: 0, never stop)",
+        help="after N failures start only tasks that run after a failure (default: the document's 'keep_going', or 0, "
+        "never stop)",
     )
-    section.add_flag("--fail-fast", dest="keep_going", const=1, default=DEFAULTS.keep_going, help="the same as -k 1")
+    section.add_flag("--fail-fast", dest="keep_going", const=1, default=None, help="the same as -k 1")
     add(
         "--timeout",
         type=limit("timeout", number),
@@ -231,15 +233,20 @@ def _add_journal(section: Section) -> None:
         "-u",
         "--update",
         help="run only tasks whose files or variables, named in the document, changed since they were ok, and "
-        "tasks that name none (journal: .fastrun/NAME.journal beside the document, unless --journal names one)",
+        "tasks that name none",
     )
-    section.add("--journal", metavar="FILE", help="record the run in FILE, from which another run can go on")
+    section.add(
+        "--journal",
+        metavar="FILE",
+        help="record the run in FILE, from which another run can go on (default with -u, --resume or --rerun: "
+        ".fastrun/NAME.journal beside the document)",
+    )
     section.add_flag("--resume", help="run only tasks that are not ok in the journal or have changed since")
     section.add_repeatable(
         "--rerun",
         metavar="NAME",
-        help="with --resume or --update: run NAME, a name or a pattern, and all that depends on it in any case (may be "
-        "repeated)",
+        help="run NAME, a name or a pattern, and all that depends on it in any case, and of the rest what is not ok in "
+        "the journal: as --resume, unless with --update (may be repeated)",
     )
     section.add_flag("--durable", help="start no task before the end of its dependencies is recorded on the disk")
 

@@ -181,6 +181,16 @@ def whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
 
 
+def jobs(text: str) -> int | str:
+    """Read how many commands may run at once: a number, or ``auto``."""
+    if text == "auto":
+        return text
+    try:
+        return limit("jobs", int)(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor auto") from None
+
+
 def number(text: str) -> float:
     """Read a number, of seconds or of a load."""
     try:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 import uvloop
 
 from fastrun.api import Prepared, Setup, new_run_id, set_up
-from fastrun.cli.load import journal_error, load, make_journal_folder, say_plan
-from fastrun.cli.options import is_watched, settings_of, shows_times
+from fastrun.cli.load import journal_error, load, make_journal_folder, say_plan, settings_of
+from fastrun.cli.options import is_watched, shows_times
 from fastrun.cli.say import EXIT_OUTPUT, EXIT_USAGE, leave, refusal_of, say, starting, usage_error
 from fastrun.observers.terminal.console import Console
 from fastrun.outcome import Report
@@ -75,6 +75,7 @@ def _elsewhere(function: Callable[[], _T]) -> _T:
 def _prepare(options: argparse.Namespace, memory: "Memory | None") -> tuple[Prepared, Console, list[Observer]]:
     """Load the document and whatever it takes to run it. Raises Exit."""
     graph = load(options)
+    settings = settings_of(options, graph)
     out, err = _own_descriptors(options)
     # With the events on standard output, nothing else is.
     said = err if options.json == "-" else out
@@ -110,11 +111,12 @@ def _prepare(options: argparse.Namespace, memory: "Memory | None") -> tuple[Prep
             raise usage_error(f"{error.filename}: {error.strerror}") from None
     try:
         make_journal_folder(options)
-        setup = set_up(graph, settings_of(options), console.warn, run_id)
+        setup = set_up(graph, settings, console.warn, run_id)
         status = None
         if terminal is not None:
             expected = None if setup.plan is None else setup.plan.seconds
-            status = terminal.status(console, expected, None if setup.gates is None else setup.gates.holds_up)
+            held_by = None if setup.gates is None else setup.gates.holds_up
+            status = terminal.status(console, settings.jobs, expected, held_by)
         # The report, which the console prints, is the last that is printed.
         keepers = [] if memory is None else [_Keeper(memory, setup, console)]
         prepared = setup.watched_by(

@@ -42,16 +42,16 @@ class Watched:
     def status(
         self,
         console: Console,
+        slots: int | None = None,
         expected: Mapping[str, float] | None = None,
         held_by: Callable[[], str | None] | None = None,
     ) -> Progress | None:
         """Return what shows how the run stands. ``console``: prints the run, with the ``writer``.
 
-        ``expected``, ``held_by``: as for ``Progress``.
+        ``slots``, ``expected``, ``held_by``: as for ``Progress``.
         """
         if not self._kind:
             return None
-        slots = self._options.jobs
         if self.writer is None:
             return Spoken(console.note, slots=slots, expected=expected, held_by=held_by)
         return Live(

@@ -132,7 +132,8 @@ def pack(job: Job, directory: str = "") -> Packed:
     if task.env_inputs:
         env = {**{name: os.environ[name] for name in task.env_inputs if name in os.environ}, **(env or {})}
     source = task.arguments if task.script is None else script_text(os.path.join(directory, task.script))
-    return number, task.name, task.type, source, task.cwd, env, task.timeout, task.detach, task.script
+    what = source, task.cwd, env, task.timeout, task.detach, task.script, task.shell
+    return number, task.name, task.type, *what
 
 
 def unpack(packed: Sequence[Any], directory: str | None) -> Job:
@@ -140,13 +141,18 @@ def unpack(packed: Sequence[Any], directory: str | None) -> Job:
 
     The ``arguments`` of a task with a script are the source that was in it, if it could be read.
     """
-    number, name, type_, arguments, cwd, env, timeout, detach, script = packed
+    number, name, type_, arguments, cwd, env, timeout, detach, script, shell = packed
+    # On their way tuples have become lists.
+    if not isinstance(arguments, str):
+        arguments = tuple(arguments)
+    if shell is not None:
+        shell = tuple(shell)
     if directory is not None:
         if type_ == "exec":
             cwd = directory if cwd is None else os.path.join(directory, cwd)
         if script is not None:
             script = os.path.join(directory, script)
-    return number, Task(name, type_, arguments, (), cwd, env, timeout, detach, script=script)
+    return number, Task(name, type_, arguments, (), cwd, env, timeout, detach, script=script, shell=shell)
 
 
 def resources_of(task: Task) -> Resources:

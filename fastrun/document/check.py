@@ -12,8 +12,9 @@ from typing import Any
 import fastjsonschema
 import orjson
 
-from fastrun.document.locations import Locations, Path
-from fastrun.document.problems import Problem, Source
+from fastrun.document.defaults import DEFAULT_KEYS, are_defaults, with_defaults, with_where
+from fastrun.document.locations import Path
+from fastrun.document.problems import Problem, Source, unknown_pool, utf8_fault
 from fastrun.document.script import script_fault
 from fastrun.document.task import (
     SCHEMA_PATH,
@@ -23,34 +24,49 @@ from fastrun.document.task import (
     completed,
     has_nul,
     is_special,
+    settings_in,
     task_from_dict,
 )
-from fastrun.text import SIMILAR, printable
+from fastrun.text import SIMILAR, meant, printable
 
-# What other tools call these keys. If such a key were ignored, tasks would run in a wrong order or directory.
+# What other tools call these keys. If such a key were ignored, something else would run than is meant.
 _ELSEWHERE = {
     "dependencies": ("after", "depends", "dependson", "deps", "needs", "prerequisites", "requires", "waitfor"),
-    "env": ("environment", "variables"),
+    "env": ("environment", "variables", "vars"),
     "cwd": ("chdir", "dir", "directory", "workdir", "workingdirectory"),
     "timeout": ("maxruntime", "timelimit", "timeoutseconds"),
     "detach": ("daemon", "detached"),
     "retries": ("attempts", "maxretries", "retry"),
     "retry_delay": ("backoff", "retrydelay"),
-    "when": ("if", "runwhen", "triggerrule"),
+    "when": ("condition", "if", "runif", "runwhen", "triggerrule"),
     "allow_failure": ("allowfailure", "continueonerror", "ignoreerror", "ignoreerrors", "ignorefailure"),
     "pool": ("lock", "mutex", "queue"),
     "pools": ("locks",),
+    "jobs": ("concurrency", "maxparallel", "parallel", "parallelism"),
+    "tasks": ("steps",),
     "arguments": ("cmd", "command", "run"),
     "inputs": ("input", "sources", "srcs"),
     "outputs": ("artifacts", "generates", "output", "produces", "targets"),
     "env_inputs": ("envinputs", "passenv"),
 }
 
+# What to do instead of a key of a task that other tools have and this one has no key for.
+_INSTEAD = {
+    "parallel": 'tasks run side by side where no "dependencies" order them',
+    "steps": "each step is a task",
+}
+
+# How the first line of a YAML document begins that has neither braces nor brackets around it.
+_YAML = rb"""---|%YAML|- |[\w"'-]+\s*:(\s|$)"""
+
+# Most lines of a text that is not JSON in which its first line is looked for, behind comments.
+_LINES_LOOKED_AT = 100
+
 # The keys on whose values it depends which others are allowed. Where they are wrong themselves, that is not known.
 _DECIDING = ("type", "where")
 
 # Rules of a schema about a value itself, not about what is in it.
-_LEAF_RULES = ("type", "enum", "pattern", "exclusiveMinimum", "minimum", "maximum")
+_LEAF_RULES = ("type", "enum", "pattern", "minItems", "exclusiveMinimum", "minimum", "maximum")
 
 
 def load_schema() -> dict[str, Any]:
@@ -75,11 +91,17 @@ def json_error(source: Source, error: orjson.JSONDecodeError) -> str:
         (source.data or b"").decode()
     except UnicodeDecodeError as bad:
         # orjson does not say where in the text that is.
-        before = bad.object[: bad.start]
-        line = before.count(b"\n") + 1
-        column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
-        message = f"not UTF-8: byte 0x{bad.object[bad.start]:02x}"
-    return f"{printable(source.name)}:{line}:{column}: invalid JSON: {message}"
+        line, column, message = utf8_fault(bad)
+    return f"{printable(source.name)}:{line}:{column}: invalid JSON: {message}{_what_it_looks_like(source)}"
+
+
+def _what_it_looks_like(source: Source) -> str:
+    """Return what a text that is not JSON seems to be, and what to do with it; empty if it looks like JSON."""
+    lines = (line.strip() for line in (source.data or b"").split(b"\n", _LINES_LOOKED_AT)[:_LINES_LOOKED_AT])
+    first = next((line for line in lines if line and not line.startswith(b"#")), b"")
+    if re.match(_YAML, first) or source.name.endswith((".yaml", ".yml")):
+        return "; it looks like YAML: fastrun reads JSON, which yq -o json makes of it"
+    return "; commands, one a line, run with --lines" if re.match(rb"[\w./$]*[A-Za-z]", first) else ""
 
 
 def read_bad(raw: Any, source: Source) -> Document:
@@ -90,18 +112,27 @@ def read_bad(raw: Any, source: Source) -> Document:
     schema = load_schema()
     task_schema = schema["definitions"]["task"]
     # The tasks are checked further down, by themselves.
-    top = {**schema, "properties": {**schema["properties"], "tasks": {"type": "array"}}}
-    problems = list(_schema_problems(top, raw, ()))
+    top = {**schema["properties"], "tasks": {"type": "array"}}
+    # What a default may be is what the key of a task may be.
+    top["defaults"] = {**top["defaults"], "properties": {key: task_schema["properties"][key] for key in DEFAULT_KEYS}}
+    problems = list(_schema_problems({**schema, "properties": top}, raw, ()))
     fields = raw if isinstance(raw, dict) else {}
     unknown: dict[str, list[Path]] = {}
     problems += _unknown_keys(fields, TOP_KEYS, (), unknown)
+    pools = fields["pools"] if isinstance(fields.get("pools"), dict) else {}
+    given = fields["defaults"] if isinstance(fields.get("defaults"), dict) else {}
+    problems += _default_problems(given, pools, task_schema["properties"])
+    defaults = {key: value for key, value in given.items() if key in DEFAULT_KEYS}
+    if not are_defaults(defaults, pools):
+        defaults = {}
     items = fields.get("tasks")
     validate = compile_schema(task_schema)
     tasks: list[Task] = []
     positions = []
     special = []
-    for position, item in enumerate(items if isinstance(items, list) else ()):
+    for position, raw_item in enumerate(items if isinstance(items, list) else ()):
         path = ("tasks", position)
+        item = with_where(raw_item, given)
         if isinstance(item, dict):
             problems += _unknown_keys(item, task_schema["properties"], path, unknown)
         try:
@@ -110,7 +141,7 @@ def read_bad(raw: Any, source: Source) -> Document:
             problems += _schema_problems(task_schema, item, path)
             task = _salvage(item)
         else:
-            full = completed(item)
+            full = completed(with_defaults(item, defaults))
             if has_nul(full):
                 message = '"arguments" must not contain NUL: the shell stops there'
                 problems.append(Problem((*path, "arguments"), message))
@@ -118,20 +149,34 @@ def read_bad(raw: Any, source: Source) -> Document:
                 message = f'"script" cannot be read: {printable(item["script"])}: {fault}'
                 problems.append(Problem((*path, "script"), message))
             task = task_from_dict(full)
-            if is_special(item):
+            if is_special(full):
                 special.append(len(tasks))
         if task is not None:
             tasks.append(task)
             positions.append(position)
     # Pools may have wrong limits: a document with problems is not run.
-    pools = fields.get("pools")
-    warnings = _warnings(unknown, source)
-    return Document(source, tasks, positions, problems, warnings, pools if isinstance(pools, dict) else {}, special)
+    settings = settings_in(fields) or {}
+    return Document(source, tasks, positions, problems, _warnings(unknown, source), pools, special, settings)
+
+
+def _default_problems(defaults: dict[str, Any], pools: Collection[str], known: Collection[str]) -> Iterator[Problem]:
+    """Yield what the schema does not tell of ``defaults``: keys that it cannot have, and a pool that is not there."""
+    for key in defaults:
+        if key in DEFAULT_KEYS or key.startswith("x-"):
+            continue
+        message = f'"{printable(key)}" cannot be a default: each task has its own'
+        if key not in known:
+            advice = _advice(key, DEFAULT_KEYS)
+            message = f'unknown key "{printable(key)}"' + (f"; {advice}" if advice else "")
+        yield Problem(("defaults", key), message, at_key=True)
+    pool = defaults.get("pool")
+    if isinstance(pool, str) and pool not in pools:
+        yield Problem(("defaults", "pool"), unknown_pool(pool) + meant(pool, list(pools)))
 
 
 def _warnings(unknown: dict[str, list[Path]], source: Source) -> list[str]:
     """Return a line for each key that is ignored. ``unknown``: the paths of each key."""
-    locations = Locations(source.name, source.data)
+    locations = source.locations()
     lines = []
     for key, paths in unknown.items():
         many = f" (in {len(paths):,} tasks)" if len(paths) > 1 else ""
@@ -157,22 +202,29 @@ def _unknown_keys(
     for key in item:
         if key in known or key.startswith("x-"):
             continue
-        meant = _meant(key, known, item)
-        if meant is None:
-            unknown.setdefault(key, []).append((*path, key))
+        advice = _advice(key, known)
+        if not advice and not path and (for_all := _meant(key, DEFAULT_KEYS)):
+            advice = f'for all tasks "{for_all}" stands in "defaults"'
+        if advice:
+            yield Problem((*path, key), f'unknown key "{printable(key)}"; {advice}', at_key=True)
         else:
-            message = f'unknown key "{printable(key)}"; did you mean "{meant}"?'
-            yield Problem((*path, key), message, at_key=True)
+            unknown.setdefault(key, []).append((*path, key))
 
 
-def _meant(key: str, known: Collection[str], item: dict[str, Any]) -> str | None:
+def _advice(key: str, known: Collection[str]) -> str:
+    """Return what to write instead of an unknown key, empty if it is not known what was meant."""
+    if meant := _meant(key, known):
+        return f'did you mean "{meant}"?'
+    return _INSTEAD.get(key.lower(), "")
+
+
+def _meant(key: str, known: Collection[str]) -> str | None:
     """Return the known key that an unknown key was probably meant to be, or None."""
     from difflib import get_close_matches  # 6 ms
 
     plain = re.sub("[^a-z]", "", key.lower())
     words = {name: name for name in known}
-    # Another tool's word is taken for our key only where our key is missing.
-    words |= {word: name for name in known if name not in item for word in _ELSEWHERE.get(name, ())}
+    words |= {word: name for name in known for word in _ELSEWHERE.get(name, ())}
     near = get_close_matches(plain, words, 1, SIMILAR)
     if near:
         return words[near[0]]
@@ -194,9 +246,11 @@ def _schema_problems(schema: dict[str, Any], value: Any, path: Path) -> Iterator
     except fastjsonschema.JsonSchemaValueException as error:
         yield Problem(path, f"{_subject(path)} {_message(str(error.rule), schema, value)}")
         return
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
+        first, others = schema.get("items", {}), schema.get("additionalItems")
         for number, item in enumerate(value):
-            yield from _schema_problems(schema.get("items", {}), item, (*path, number))
+            rule = first if others is None else first[number] if number < len(first) else others
+            yield from _schema_problems(rule, item, (*path, number))
     if isinstance(value, dict):
         yield from _object_problems(schema, value, path)
 
@@ -248,7 +302,14 @@ def _fits(schema: dict[str, Any], value: Any) -> bool:
     return True
 
 
-_TYPES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+_TYPES = {
+    dict: "an object",
+    list: "an array",
+    tuple: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
 
 
 def _subject(path: Path) -> str:
@@ -262,8 +323,9 @@ def _subject(path: Path) -> str:
 def _message(rule: str, schema: dict[str, Any], value: Any) -> str:
     found = _TYPES.get(type(value), "a number")
     if rule == "type":
-        article = "an" if schema["type"] in ("object", "array", "integer") else "a"
-        return f"must be {article} {schema['type']}, not {found}"
+        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        wanted = [f"{'an' if name in ('object', 'array', 'integer') else 'a'} {name}" for name in types]
+        return f"must be {' or '.join(wanted)}, not {found}"
     if rule == "enum":
         return f"must be {' or '.join(json.dumps(v) for v in schema['enum'])}, not {printable(json.dumps(value))}"
     return f"must be {schema['title']}"

@@ -19,7 +19,8 @@ class Task(NamedTuple):
 
     ``name``: unique in the document, any text.
     ``type``: ``"exec"`` or ``"eval"``.
-    ``arguments``: the shell command or the Python source; empty if there is a ``script``.
+    ``arguments``: the shell command or the Python source, empty if there is a ``script``; or the words of a command
+    that runs without a shell, the program first.
     ``dependencies``: names of the tasks that must be ok before this one starts.
     ``cwd``: a path relative to the run's own working directory, or None for that directory.
     ``env``: variables added to the run's environment, or None.
@@ -41,11 +42,12 @@ class Task(NamedTuple):
     ``inputs``, ``outputs``: files, folders and patterns, relative to the working directory of the task.
     ``depfile``: a file in the syntax of make that it writes, whose prerequisites are further inputs; or None.
     ``env_inputs``: names of variables whose values count as inputs.
+    ``shell``: the words to which a command that is a text is added, the program first; None for ``/bin/sh -c``.
     """
 
     name: str
     type: str
-    arguments: str
+    arguments: str | tuple[str, ...]
     dependencies: Sequence[str] = ()
     cwd: str | None = None
     env: Mapping[str, str] | None = None
@@ -65,6 +67,7 @@ class Task(NamedTuple):
     outputs: Sequence[str] = ()
     depfile: str | None = None
     env_inputs: Sequence[str] = ()
+    shell: tuple[str, ...] | None = None
 
     @property
     def has_files(self) -> bool:
@@ -77,18 +80,33 @@ class Task(NamedTuple):
         return printable(self.name)
 
     @property
+    def source(self) -> str:
+        """The source of a snippet, or the text of a command; empty for a command that is a list of words."""
+        return self.arguments if isinstance(self.arguments, str) else ""
+
+    @property
     def text(self) -> str:
-        """What it does, as people see it: the command, the source, or the path of the script."""
+        """What it does, as people see it: the command, its words quoted, the source, or the path of the script."""
+        if not isinstance(self.arguments, str):
+            from shlex import join  # which few runs need
+
+            return join(self.arguments)
         return self.arguments if self.script is None else self.script
 
 
 # The keys of a document.
-TOP_KEYS = frozenset(["$schema", "pools", "tasks"])
+TOP_KEYS = frozenset(["$schema", "defaults", "jobs", "keep_going", "pools", "tasks"])
+
+# The settings of a run that a document may say, with their least values.
+_SETTINGS = {"jobs": 1, "keep_going": 0}
+
+# The value of ``jobs`` that stands for the number of processors.
+AUTO = "auto"
 
 # The values of all keys but the plain ones where they are missing, and the keys that do not bear on how other tasks run
 # nor on how often the task itself does.
 DEFAULTS = tuple(Task._field_defaults[key] for key in Task._fields[4:])
-ORDINARY_KEYS = PLAIN_KEYS | {"cwd", "env", "timeout", "detach", "description", "tags", "where", "resources"}
+ORDINARY_KEYS = PLAIN_KEYS | {"cwd", "env", "timeout", "detach", "description", "tags", "where", "resources", "shell"}
 
 
 class Document(NamedTuple):
@@ -103,6 +121,7 @@ class Document(NamedTuple):
     ``pools``: by name, how many tasks of a pool may run at once.
     ``special``: the numbers of tasks with keys that bear on how others run, or on how often the task itself does, of
     tasks with a script or with files, and of snippets that run in a process of their own.
+    ``settings``: of a run that is given no others: ``jobs``, which may be AUTO, and ``keep_going``.
     """
 
     source: Source
@@ -112,31 +131,56 @@ class Document(NamedTuple):
     warnings: list[str]
     pools: Mapping[str, int]
     special: Sequence[int]
+    settings: Mapping[str, int | str]
 
 
 def are_pools(raw: Any) -> bool:
     """Return whether an object is what the schema says of ``pools``."""
-    return isinstance(raw, dict) and all(
-        isinstance(number, int | float) and number is not True and number >= 1 and number == int(number)
-        for number in raw.values()
-    )
+    return isinstance(raw, dict) and all(_is_whole(number, 1) for number in raw.values())
+
+
+def settings_in(raw: Mapping[str, Any]) -> dict[str, int | str] | None:
+    """Return the settings of a run that a document says, None if one of them is not what the schema says of it."""
+    found: dict[str, int | str] = {}
+    for name in raw.keys() & _SETTINGS:
+        value = raw[name]
+        if name == "jobs" and value == AUTO:
+            found[name] = AUTO
+        elif _is_whole(value, _SETTINGS[name]):
+            found[name] = int(value)
+        else:
+            return None
+    return found
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    """Return whether a value is what JSON Schema takes for a whole number, and no less than another."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= least and value % 1 == 0
 
 
 def has_nul(item: dict[str, Any]) -> bool:
-    """Return whether a completed object is a command with a NUL: a shell would run only the part before it."""
+    """Return whether a completed object is a command with a NUL: a shell would run only the part before it.
+
+    Of a list the schema itself excludes it.
+    """
     return "\0" in item["arguments"] and item["type"] == "exec"
 
 
 def task_from_dict(item: dict[str, Any]) -> Task:
     """Return the task that a completed object describes."""
-    return Task(**{key: value for key, value in item.items() if key in Task._fields})
+    task = Task(**{key: value for key, value in item.items() if key in Task._fields})
+    return task if isinstance(task.arguments, str) else task._replace(arguments=tuple(task.arguments))
 
 
 def completed(item: dict[str, Any]) -> dict[str, Any]:
-    """Return a validated object with ``arguments``, which are empty beside a ``script``, and ``retries`` as an ``int``.
+    """Return a validated object with ``arguments``, which are empty beside a ``script``, and values as a task has them.
 
-    For JSON Schema 2.0 is a whole number too.
+    For JSON Schema 2.0 is a whole number too. A shell that is named by one word is the one that runs ``-c``.
     """
+    if "shell" in item:
+        shell = item["shell"]
+        words = (shell, "-c") if isinstance(shell, str) else tuple(shell)
+        item = {**item, "shell": None if words == ("sh", "-c") else words}
     retries = item.get("retries", 0)
     if type(retries) is not int:
         item = {**item, "retries": int(retries)}

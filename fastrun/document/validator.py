@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 # Digest of the schema.json from which this was made.
-SCHEMA_SHA256 = "d185427ad2dd763e91570bf853318f4e8fb26def088db469db99124e690d51c1"
+SCHEMA_SHA256 = "12f5cca9eff4953a6da7c18a6579d650e8afe156f74fdbde0c58c1356ef2af3c"
 
 # Keys of a task in the schema.
-KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'tags', 'timeout', 'type', 'when', 'where'])
+KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'shell', 'tags', 'timeout', 'type', 'when', 'where'])
 
 # The keys that most tasks have. A task without others needs only the validator for these, which takes a third of the
 # time.
@@ -21,7 +21,7 @@ class Invalid(Exception):
     """The object is no valid task."""
 
 
-REGEX_PATTERNS = {'^[^\\u0000]+$': re.compile('^[^\\u0000]+\\Z'), '^[^\\u0000]*$': re.compile('^[^\\u0000]*\\Z'), '^[^=\\u0000]+$': re.compile('^[^=\\u0000]+\\Z')}
+REGEX_PATTERNS = {'^[^\\u0000]+$': re.compile('^[^\\u0000]+\\Z'), '^[^\\u0000]*$': re.compile('^[^\\u0000]*\\Z'), '^(sh|bash|zsh|dash)$': re.compile('^(sh|bash|zsh|dash)\\Z'), '^[^=\\u0000]+$': re.compile('^[^=\\u0000]+\\Z')}
 
 def validate(data: Any) -> Any:
     """Return the object, or raise Invalid."""
@@ -182,6 +182,21 @@ def validate(data: Any) -> Any:
                     pass
             if not data_any_of_count5:
                 raise Invalid
+        if 'shell' in data:
+            data_is_dict = isinstance(data, dict)
+            if data_is_dict:
+                data_keys = data.keys()
+                if 'type' in data_keys:
+                    data__type = data['type']
+                    if not (isinstance(data__type, str) and data__type == 'exec'):
+                        raise Invalid
+            data_is_dict = isinstance(data, dict)
+            if data_is_dict:
+                data_keys = data.keys()
+                if 'arguments' in data_keys:
+                    data__arguments = data['arguments']
+                    if not isinstance(data__arguments, str):
+                        raise Invalid
         if 'script' in data:
             data_is_dict = isinstance(data, dict)
             if data_is_dict:
@@ -241,8 +256,51 @@ def validate(data: Any) -> Any:
                 raise Invalid
         if 'arguments' in data_keys:
             data__arguments = data['arguments']
-            if not isinstance(data__arguments, str):
+            if not isinstance(data__arguments, (str, list, tuple)):
                 raise Invalid
+            data__arguments_is_list = isinstance(data__arguments, (list, tuple))
+            if data__arguments_is_list:
+                data__arguments_len = len(data__arguments)
+                if data__arguments_len < 1:
+                    raise Invalid
+                if data__arguments_len > 0:
+                    data__arguments__0 = data__arguments[0]
+                    if not isinstance(data__arguments__0, str):
+                        raise Invalid
+                    if isinstance(data__arguments__0, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__arguments__0):
+                            raise Invalid
+                for data__arguments_x, data__arguments_item in enumerate(data__arguments[1:], 1):
+                    if not isinstance(data__arguments_item, str):
+                        raise Invalid
+                    if isinstance(data__arguments_item, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]*$'].search(data__arguments_item):
+                            raise Invalid
+        if 'shell' in data_keys:
+            data__shell = data['shell']
+            if not isinstance(data__shell, (str, list, tuple)):
+                raise Invalid
+            if isinstance(data__shell, str):
+                if not REGEX_PATTERNS['^(sh|bash|zsh|dash)$'].search(data__shell):
+                    raise Invalid
+            data__shell_is_list = isinstance(data__shell, (list, tuple))
+            if data__shell_is_list:
+                data__shell_len = len(data__shell)
+                if data__shell_len < 1:
+                    raise Invalid
+                if data__shell_len > 0:
+                    data__shell__0 = data__shell[0]
+                    if not isinstance(data__shell__0, str):
+                        raise Invalid
+                    if isinstance(data__shell__0, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__shell__0):
+                            raise Invalid
+                for data__shell_x, data__shell_item in enumerate(data__shell[1:], 1):
+                    if not isinstance(data__shell_item, str):
+                        raise Invalid
+                    if isinstance(data__shell_item, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]*$'].search(data__shell_item):
+                            raise Invalid
         if 'script' in data_keys:
             data__script = data['script']
             if not isinstance(data__script, str):
@@ -468,8 +526,26 @@ def validate_plain(data: Any) -> Any:
                 raise Invalid
         if 'arguments' in data_keys:
             data__arguments = data['arguments']
-            if not isinstance(data__arguments, str):
+            if not isinstance(data__arguments, (str, list, tuple)):
                 raise Invalid
+            data__arguments_is_list = isinstance(data__arguments, (list, tuple))
+            if data__arguments_is_list:
+                data__arguments_len = len(data__arguments)
+                if data__arguments_len < 1:
+                    raise Invalid
+                if data__arguments_len > 0:
+                    data__arguments__0 = data__arguments[0]
+                    if not isinstance(data__arguments__0, str):
+                        raise Invalid
+                    if isinstance(data__arguments__0, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]+$'].search(data__arguments__0):
+                            raise Invalid
+                for data__arguments_x, data__arguments_item in enumerate(data__arguments[1:], 1):
+                    if not isinstance(data__arguments_item, str):
+                        raise Invalid
+                    if isinstance(data__arguments_item, str):
+                        if not REGEX_PATTERNS['^[^\\u0000]*$'].search(data__arguments_item):
+                            raise Invalid
         if 'dependencies' in data_keys:
             data__dependencies = data['dependencies']
             if not isinstance(data__dependencies, (list, tuple)):

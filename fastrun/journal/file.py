@@ -22,6 +22,9 @@ from fastrun.text import printable
 # Fewest seconds between two syncs. A sync keeps the disk busy for 0.6 to 1.6 ms, whatever the number of records.
 SYNC_SECONDS = 0.05
 
+# What is said of a journal that cannot begin a run.
+HOLDS_A_RUN = "already holds a run: --resume goes on with it, --rerun '*' runs everything again"
+
 
 class JournalFile:
     """Writes a journal and holds its lock. Only one thread at a time may call the methods.
@@ -75,7 +78,7 @@ class JournalFile:
         try:
             recorded = journal.recorded = _read(journal._fd)
             if recorded.runs and not resume:
-                raise JournalError("already holds a run; --resume continues it")
+                raise JournalError(HOLDS_A_RUN)
             if recorded.damaged:
                 os.ftruncate(journal._fd, recorded.length)
                 many = f"{recorded.damaged} damaged byte{'s' if recorded.damaged > 1 else ''}"

@@ -43,6 +43,8 @@ def task_keys(graph: Graph) -> list[str]:
             text = ascii((name, type_, source, cwd, variables, detach)).encode()
             if task.depfile is not None:
                 text += ascii(task.depfile).encode()
+            if task.shell is not None:
+                text += ascii(task.shell).encode()
             below = found.pop(number, None)
             if below and not task.has_files:
                 below.sort()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastrun.executors.guardian.emergency import Runner, Survivors
 from fastrun.executors.guardian.proc import process_ids
-from fastrun.journal.file import JournalFile
+from fastrun.journal.file import HOLDS_A_RUN, JournalFile
 from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id
 from fastrun.journal.recording import RunJournal
@@ -103,7 +103,7 @@ def foresee(graph: Graph, path: str, settings: RunSettings) -> Plan:
     forced = _forced(graph, settings.rerun)
     recorded = read(path)
     if recorded.runs and not (settings.resume or settings.update):
-        raise JournalError(f"{printable(path)}: already holds a run; --resume continues it")
+        raise JournalError(f"{printable(path)}: {HOLDS_A_RUN}")
     graph.rank_by(recorded.seconds)
     examiner = _examiner(graph, recorded)
     plan = _plan(graph, task_keys(graph), recorded, forced, settings, examiner)

@@ -10,13 +10,14 @@ from array import array
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from itertools import accumulate, chain, repeat
 from math import isqrt
-from operator import sub
+from operator import attrgetter, sub
 from typing import TYPE_CHECKING, TypeVar
 
 from fastrun.document.problems import Source
 from fastrun.document.task import Document, Task
 
 if TYPE_CHECKING:
+    from fastrun.document.lines import LineLocations
     from fastrun.document.locations import Locations
 
 # Most bytes of a document that are kept to find the locations of tasks in. A longer text also takes too long to search.
@@ -34,7 +35,7 @@ class Graph:
     order of the document. For the scheduler; all others ask ``dependents_of``.
     ``ranks``: for each task a number; the lower of two starts first. Empty if all are equal.
     ``shuffled``: whether that order was asked for, so that no durations change it.
-    ``special``, ``pools``: see ``Document``.
+    ``special``, ``pools``, ``settings``: see ``Document``.
     ``whole``: for a part of a graph, the whole and the number there of each task of the part.
     ``source``: where the document came from, without its text if that is long.
     """
@@ -46,6 +47,7 @@ class Graph:
         "offsets",
         "pools",
         "ranks",
+        "settings",
         "shuffled",
         "source",
         "special",
@@ -66,10 +68,11 @@ class Graph:
         self.shuffled = False
         self.special: Sequence[int] = ()
         self.pools: Mapping[str, int] = {}
+        self.settings: Mapping[str, int | str] = {}
         self.whole: tuple[Graph, Sequence[int]] | None = None
         self.source = Source("document")
         self._order: Sequence[int] | None = range(len(tasks)) if forward else None
-        self._locations: Locations | None = None
+        self._locations: Locations | LineLocations | None = None
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -198,11 +201,9 @@ class Graph:
         """The tasks that name their files."""
         return [number for number in self.special if self.tasks[number].has_files]
 
-    def _all_locations(self) -> Locations:
+    def _all_locations(self) -> Locations | LineLocations:
         if self._locations is None:
-            from fastrun.document.locations import Locations  # which few runs need
-
-            self._locations = Locations(self.source.name, self.source.data)
+            self._locations = self.source.locations()
         return self._locations
 
 
@@ -229,8 +230,8 @@ def build(document: Document) -> Graph:
     del numbers
     graph = Graph(tasks, waiting_on, edges, forward=forward)
     del edges
-    known_pools = {None, *pools}
-    unknown = unknown or not all(tasks[number].pool in known_pools for number in document.special)
+    named_pools = set(map(attrgetter("pool"), map(tasks.__getitem__, document.special)))
+    unknown = unknown or not named_pools <= {None, *pools}
     if document.problems or unknown or not names_differ or len(graph.order) < len(tasks):
         from fastrun.plan.problems import problems_of  # which a document without problems does not need
 
@@ -238,6 +239,7 @@ def build(document: Document) -> Graph:
     graph.rank_by_shape()
     graph.special = document.special
     graph.pools = pools
+    graph.settings = document.settings
     if document.source.data is not None and len(document.source.data) <= _TEXT_KEPT:
         graph.source = document.source
     return graph

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fastrun.document.problems import PROBLEMS_SHOWN, Problem
-from fastrun.text import nearest, printable
+from fastrun.document.problems import PROBLEMS_SHOWN, Problem, unknown_pool
+from fastrun.text import meant, printable
 
 if TYPE_CHECKING:
     from fastrun.document.task import Document
@@ -49,22 +49,16 @@ def _unknown_names(document: Document, numbers: Collection[str]) -> Iterator[Pro
     hints = PROBLEMS_SHOWN
     for task, position in zip(document.tasks, document.positions, strict=True):
         if task.pool is not None and task.pool not in document.pools:
-            message = f'unknown pool "{printable(task.pool)}": it is not in the document\'s "pools"'
-            hint = _hint(task.pool, pools) if hints > 0 else ""
+            hint = meant(task.pool, pools) if hints > 0 else ""
             hints -= 1
-            yield Problem(("tasks", position, "pool"), message + hint)
+            yield Problem(("tasks", position, "pool"), unknown_pool(task.pool) + hint)
         for entry, name in enumerate(task.dependencies):
             if name not in numbers:
-                hint = _hint(name, names) if hints > 0 else ""
+                hint = meant(name, names) if hints > 0 else ""
                 hints -= 1
                 yield Problem(
                     ("tasks", position, "dependencies", entry), f'unknown dependency "{printable(name)}"{hint}'
                 )
-
-
-def _hint(name: str, names: Sequence[str]) -> str:
-    near = nearest(name, names)
-    return "" if near is None else f'; did you mean "{printable(near)}"?'
 
 
 def shortest_cycle(graph: Graph) -> list[int]:

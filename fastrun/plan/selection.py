@@ -71,6 +71,7 @@ def part_of(graph: Graph, numbers: Sequence[int]) -> Graph:
     new = {old: number for number, old in enumerate(numbers)}
     part.special = [new[number] for number in graph.special if number in new]
     part.pools = graph.pools
+    part.settings = graph.settings
     part.whole = (graph, numbers)
     return part
 

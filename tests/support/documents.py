@@ -9,10 +9,11 @@ from fastrun.document.parse import read
 from fastrun.plan.graph import Graph, build
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
-def exec_(name: str, command: str, *dependencies: str, **more: Any) -> dict[str, Any]:
+def exec_(name: str, command: str | Sequence[str], *dependencies: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "type": "exec", "arguments": command, "dependencies": list(dependencies), **more}
 
 

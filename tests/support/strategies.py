@@ -6,10 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.support.documents import eval_, exec_
+from tests.support.documents import exec_
 
 # Commands and snippets, each with whether it is ok and what it prints on standard output.
-BEHAVIOURS: dict[tuple[str, str], tuple[bool, bytes]] = {
+BEHAVIOURS: dict[tuple[str, str | tuple[str, ...]], tuple[bool, bytes]] = {
     ("exec", "true"): (True, b""),
     ("exec", "false"): (False, b""),
     ("exec", "exit 3"): (False, b""),
@@ -17,6 +17,8 @@ BEHAVIOURS: dict[tuple[str, str], tuple[bool, bytes]] = {
     ("exec", "echo a; echo b"): (True, b"a\nb\n"),
     ("exec", "printf 'no end'"): (True, b"no end"),
     ("exec", "echo out; echo err >&2; exit 1"): (False, b"out\n"),
+    ("exec", ("printf", "%s,", "a b", "$0", "")): (True, b"a b,$0,,"),
+    ("exec", ("sh", "-c", "exit 3")): (False, b""),
     ("eval", "pass"): (True, b""),
     ("eval", "print('x'); print('y')"): (True, b"x\ny\n"),
     ("eval", "print('z', end='')"): (True, b"z"),
@@ -54,11 +56,12 @@ def documents(draw: st.DrawFn, max_tasks: int = 12, *, hangs: bool = False) -> d
     unique = draw(st.lists(names, unique=True, max_size=max_tasks))
     tasks = []
     for number, name in enumerate(unique):
-        type_, arguments = draw(st.sampled_from([*sorted(BEHAVIOURS), *[HANGS] * 4 * hangs]))
+        type_, arguments = draw(st.sampled_from([*BEHAVIOURS, *[HANGS] * 4 * hangs]))
         # Names may come twice: that is harmless.
         dependencies = draw(st.lists(st.sampled_from(unique[:number]), max_size=4)) if number else []
         more = {"timeout": TIMEOUT} if (type_, arguments) == HANGS else {}
-        tasks.append((exec_ if type_ == "exec" else eval_)(name, arguments, *dependencies, **more))
+        item = exec_(name, arguments, *dependencies, **more)
+        tasks.append({**item, "type": type_})
     return {"tasks": draw(st.permutations(tasks))}
 
 

@@ -110,6 +110,16 @@ def test_tasks_keep_their_directory_and_environment(tmp_path):
     assert recorder.out("a") == f"{tmp_path}\nv\n"
 
 
+def test_a_task_may_be_a_command_without_a_shell():
+    recorder = Recorder()
+    assert fastrun.run([Task("a", "exec", ("printf", "%s", "a b;$0"))], observers=[recorder]).ok
+    assert recorder.out("a") == "a b;$0"
+    strict = Task("a", "exec", "false | true", shell=("bash", "-o", "pipefail", "-c"))
+    assert fastrun.run([strict])["a"].reason == "exit status 1"
+    with pytest.raises(SpecError, match="must be a program, not empty and without NUL"):
+        fastrun.load([Task("a", "exec", ("",))])
+
+
 def test_a_wrong_document_is_a_spec_error_and_starts_nothing(tmp_path):
     with pytest.raises(SpecError) as caught:
         fastrun.run([Task("a", "exec", f"touch {tmp_path}/made"), Task("a", "exec", "")])

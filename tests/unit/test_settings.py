@@ -7,17 +7,20 @@ from math import inf, nan
 
 import pytest
 
-from fastrun.cli.options import parser, settings_of
+from fastrun.api import load_graph
+from fastrun.cli.load import settings_of
+from fastrun.cli.options import parser
 from fastrun.settings import DEFAULTS, Options, RunSettings
 
 
 def test_keyword_arguments_and_settings_are_the_same():
     assert list(Options.__annotations__) == list(RunSettings._fields)
-    assert Options.__annotations__ == RunSettings.__annotations__
+    # What stands for a number is one by the time that there are settings.
+    assert {**Options.__annotations__, "jobs": int | None} == RunSettings.__annotations__
 
 
 def test_options_have_the_defaults_of_the_settings():
-    assert settings_of(parser({}).parse(["x.json"]))._replace(rerun=()) == DEFAULTS
+    assert settings_of(parser({}).parse(["x.json"]), load_graph({"tasks": []}))._replace(rerun=()) == DEFAULTS
     DEFAULTS.check()
 
 

@@ -108,6 +108,14 @@ def read_tasks(path: str) -> list[dict[str, Any]]:
         return cast("list[dict[str, Any]]", json.load(file)["tasks"])
 
 
+def command_text(task: dict[str, Any]) -> str:
+    """Return the command of a task as a shell reads it, that of a list too."""
+    from shlex import join
+
+    arguments = task["arguments"]
+    return arguments if isinstance(arguments, str) else join(arguments)
+
+
 def write_commands(document: dict[str, Any], folder: str) -> None:
     """Write the file ``commands``: the commands of a document, each ended by a NUL, as ``xargs -0`` reads them."""
     with open(os.path.join(folder, "commands"), "w", encoding="utf-8") as file:

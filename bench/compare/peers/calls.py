@@ -25,13 +25,13 @@ command = partial(python_command, "calls")
 _CHUNK = 1 << 16
 
 
-def _start(command: str, null: int, environment: dict[bytes, bytes]) -> tuple[int, int, int]:
+def _start(command: str | list[str], null: int, environment: dict[bytes, bytes]) -> tuple[int, int, int]:
     """Start a command. Returns its pidfd and the reading ends of its pipes."""
     out, out_end = os.pipe()
     err, err_end = os.pipe()
     actions = ((os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, out_end, 1), (os.POSIX_SPAWN_DUP2, err_end, 2))
-    arguments = ["/bin/sh", "-c", command]
-    pid = os.posix_spawn("/bin/sh", arguments, environment, file_actions=actions, setsid=True, setsigdef=(13, 25))
+    arguments = ["/bin/sh", "-c", command] if isinstance(command, str) else command
+    pid = os.posix_spawn(arguments[0], arguments, environment, file_actions=actions, setsid=True, setsigdef=(13, 25))
     os.close(out_end)
     os.close(err_end)
     return os.pidfd_open(pid), out, err

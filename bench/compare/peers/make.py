@@ -8,7 +8,7 @@ import os
 from functools import partial
 from typing import Any
 
-from bench.compare.peers import program_version
+from bench.compare.peers import command_text, program_version
 
 NAME = "GNU make"
 KNOWS_DEPENDENCIES = True
@@ -21,7 +21,7 @@ def prepare(document: dict[str, Any], folder: str) -> None:
     lines = [f"all: {names}", f".PHONY: all {names}"]
     for task in document["tasks"]:
         lines += [" ".join([f"{task['name']}:", *task.get("dependencies", ())])]
-        lines += ["\t" + task["arguments"].replace("$", "$$")]
+        lines += ["\t" + command_text(task).replace("$", "$$")]
     with open(os.path.join(folder, "Makefile"), "w", encoding="utf-8") as file:
         file.write("\n".join([*lines, ""]))
 

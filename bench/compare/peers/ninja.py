@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from bench.compare.peers import Unavailable
+from bench.compare.peers import Unavailable, command_text
 
 NAME = "ninja"
 KNOWS_DEPENDENCIES = True
@@ -26,13 +26,13 @@ def version() -> str:
 
 def prepare(document: dict[str, Any], folder: str) -> None:
     """Write ``build.ninja`` for a document of one-line commands whose names need no escapes."""
-    commands = {task["arguments"]: "" for task in document["tasks"]}
+    commands = {command_text(task): "" for task in document["tasks"]}
     lines = []
     for number, text in enumerate(commands):
         commands[text] = f"command{number}"
         lines += [f"rule command{number}", f"  command = {text.replace('$', '$$')}"]
     for task in document["tasks"]:
-        lines.append(" ".join([f"build {task['name']}:", commands[task["arguments"]], *task.get("dependencies", ())]))
+        lines.append(" ".join([f"build {task['name']}:", commands[command_text(task)], *task.get("dependencies", ())]))
     with open(os.path.join(folder, "build.ninja"), "w", encoding="utf-8") as file:
         file.write("\n".join([*lines, ""]))
 

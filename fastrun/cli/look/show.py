@@ -146,6 +146,10 @@ def explain_lines(graph: Graph, name: str) -> Iterator[str]:
 def _how(task: Task) -> str:
     """Return what the keys of a task say about its run, in brackets, or an empty text."""
     said = []
+    if task.shell is not None:
+        from shlex import join
+
+        said.append(f"run by {printable(join(task.shell))}")
     if task.timeout is not None:
         said.append(f"ended after {task.timeout:g} s")
     if task.retries:

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from fastrun.cli.load import journal_error, load
+from fastrun.cli.load import journal_error, load, settings_of
 from fastrun.cli.look.names import path_of
-from fastrun.cli.options import settings_of
 from fastrun.cli.say import put, say, usage_error
 from fastrun.journal.recovery import read
 from fastrun.outcome import Status
@@ -52,7 +51,7 @@ def what_if(options: argparse.Namespace) -> int:
     graph.rank_by(dict(zip((task.name for task in graph.tasks), seconds, strict=True)))
     if unknown:
         say(f"fastrun: of {unknown} of {len(graph)} tasks no duration is recorded; the mean of the others is taken")
-    return put(f"{line}\n" for line in lines(graph, seconds, limits, settings_of(options)))
+    return put(f"{line}\n" for line in lines(graph, seconds, limits, settings_of(options, graph)))
 
 
 def parse_limits(text: str) -> list[Limits]:

@@ -156,6 +156,9 @@ class ProcessExecutor:
                     # Its file would stay if it never started.
                     os.unlink(process.script)
                     break
+                if processes and process.recipe.program != process.recipe.arguments[0]:
+                    # What was found by its name may be another program once the commands before it have ended.
+                    break
                 processes.append(process)
         except OSError as error:
             if not processes:

@@ -38,7 +38,7 @@ class Python:
         start = [self._executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]  # noqa: SLF001
         if task.script is not None:
             return [*start, self._operand(task.script, task.cwd)], None
-        path = write_private(task.arguments.encode("utf-8", "surrogatepass"), ".py")
+        path = write_private(task.source.encode("utf-8", "surrogatepass"), ".py")
         return [*start, self._program, ascii((f"<task {task.label}>", path, self._entries, self._hooks))], path
 
     def _operand(self, script: str, cwd: str | None) -> bytes:

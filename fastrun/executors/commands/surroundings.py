@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastrun.document.task import Task
 from fastrun.executors.commands.files import write_private
 from fastrun.executors.commands.process import Process, Recipe
+from fastrun.executors.commands.programs import find_program
 from fastrun.executors.guardian.marks import DETACH, PART, TASK, encode_name, variables
 from fastrun.executors.present import entries_of_snippets
 from fastrun.protocols import ATTEMPT, Job
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     # Loaded for the first snippet.
     from fastrun.executors.commands.python import Python
 
-_SHELL = b"/bin/sh"
+_SHELL = (b"/bin/sh", b"-c")
+
+# The shells that read a file by ".", each by the name that it is called by.
+_SHELLS = (b"sh", b"bash", b"zsh", b"dash", b"ksh")
 
 # Bytes of the longest argument that the kernel takes (MAX_ARG_STRLEN), with its closing NUL.
 _LONGEST_ARGUMENT = 1 << 17
@@ -70,16 +74,20 @@ class Surroundings:
                 variables.pop(name, None)
         if task.detach:
             variables[DETACH] = b"1"
-        path = None
-        if task.type == "eval":
-            command, path = self._snippet(task)
-        else:
-            source = _encode(task.arguments)
-            command = (_SHELL, b"-c", source)
-            if len(source) >= _LONGEST_ARGUMENT:
-                command, path = _long_command(source)
         directory = None if task.cwd is None else _encode(task.cwd)
-        return Process(job, Recipe(command[0], command, variables, directory), path)
+        command, path = self._snippet(task) if task.type == "eval" else _command(task)
+        try:
+            program = self._find(command[0], variables, directory) if b"/" not in command[0] else command[0]
+        except OSError:
+            if path is not None:
+                os.unlink(path)
+            raise
+        return Process(job, Recipe(program, command, variables, directory), path)
+
+    def _find(self, name: bytes, variables: Mapping[bytes, bytes], directory: bytes | None) -> bytes:
+        """Return the program that the PATH of a command's own environment has for a name. Raises OSError."""
+        path = variables.get(b"PATH", self.environment.get(b"PATH"))
+        return find_program(name, path, os.path.join(os.fsencode(self.directory), directory or b""))
 
     def _snippet(self, task: Task) -> tuple[tuple[bytes, ...], str | None]:
         """Return the command that runs a snippet, and the path of its file, or None."""
@@ -91,13 +99,24 @@ class Surroundings:
         return tuple(map(os.fsencode, command)), path
 
 
-def _long_command(command: bytes) -> tuple[tuple[bytes, ...], str]:
+def _command(task: Task) -> tuple[tuple[bytes, ...], str | None]:
+    """Return the words of a command, and the path of its file, or None."""
+    if not isinstance(task.arguments, str):
+        return tuple(map(_encode, task.arguments)), None
+    source = _encode(task.arguments)
+    shell = _SHELL if task.shell is None else tuple(map(_encode, task.shell))
+    if len(source) >= _LONGEST_ARGUMENT and os.path.basename(shell[0]) in _SHELLS:
+        return _long_command(shell, source)
+    return (*shell, source), None
+
+
+def _long_command(shell: tuple[bytes, ...], command: bytes) -> tuple[tuple[bytes, ...], str]:
     """Return what runs a command that is too long for an argument, and the path of the file that it is in."""
     from shlex import quote  # which no other command needs
 
     path = write_private(command, ".sh")
     # "." keeps $0 and standard input as they are.
-    return (_SHELL, b"-c", os.fsencode(f". {quote(path)}")), path
+    return (*shell, os.fsencode(f". {quote(path)}")), path
 
 
 def _encode(text: str) -> bytes:

@@ -74,7 +74,7 @@ def main_file(program: Program) -> str:
 
         descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=".py")
         with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(program.task.arguments)
+            file.write(program.task.source)
         program.main_file = path
         program.touched = True
     return program.main_file

@@ -60,7 +60,7 @@ class Interpreter:
         self._ending: dict[int, Program] = {}
         self._shared = Shared(write, variables(run_id), self._copies, Parents())
         self._on_failure = on_failure
-        self._codes: dict[str, CodeType] = {}
+        self._codes: dict[object, CodeType] = {}
         install()
 
     def run(self, number: int, task: Task) -> Outcome:
@@ -122,8 +122,8 @@ class Interpreter:
         """Return what a program runs, with the program's file name in it."""
         task = program.task
         if task.script is not None:
-            return _script_code(program, task.script, task.arguments)
-        source = task.arguments
+            return _script_code(program, task.script, task.source)
+        source = task.source
         code = compile(source, program.file, "exec", dont_inherit=True)
         # The name in the code of a function cannot be replaced so easily.
         if (

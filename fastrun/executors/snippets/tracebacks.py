@@ -99,9 +99,9 @@ class Sources(dict[str, _Entry]):
     def __missing__(self, name: str) -> _Entry:
         program: Program | None = PRESENT.program
         # The source of a script is in its file, unless that is on another machine.
-        if program is None or name != program.file or not program.task.arguments:
+        if program is None or name != program.file or not program.task.source:
             raise KeyError(name)
-        source = program.task.arguments
+        source = program.task.source
         self[name] = entry = (len(source), None, _lines(source), name)
         program.cached = program.touched = True
         return entry

@@ -40,6 +40,20 @@ def test_commands_run_on_workers_with_both_streams_and_their_statuses():
     assert all(worker and worker.startswith("inproc://") for worker in recorder.workers["a"])
 
 
+def test_commands_without_a_shell_run_on_workers():
+    tasks = [
+        exec_("a", ["printf", "<%s>", "a b", "$HOME"]),
+        exec_("b", ["no-such-program"]),
+        exec_("c", ["pwd"], cwd="/"),
+        exec_("d", "echo ${BASH_VERSION:+bash}", shell="bash"),
+    ]
+    report, recorder = run_inside(document(*tasks))
+    assert (recorder.out("a"), recorder.out("c")) == ("<a b><$HOME>", "/\n")
+    assert report["b"].reason.startswith("cannot start: No such file or directory: no-such-program on inproc://")
+    assert recorder.out("d") == "bash\n"
+    assert recorder.workers["a"][0]
+
+
 def test_snippets_in_processes_run_on_the_machine_of_fastrun_itself():
     source = "import os; print(os.getpid(), os.getcwd())"
     tasks = [

@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from fastrun import __version__
+from fastrun.executors.limits import processors
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import LIMIT, alive, environment, fastrun, fastrun_process, report_of, unmeasured, wait_for
 
@@ -74,12 +76,12 @@ def test_an_ignored_key_is_a_warning_on_standard_error(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "a FILE is needed"),
+        ([], "there is no fastrun.json here: name a document, fastrun FILE, or '-' for standard input"),
         (["/nowhere.json"], "fastrun: /nowhere.json: No such file or directory"),
         (["/"], "fastrun: /: Is a directory"),
         (["-C", "/nowhere", "x"], "fastrun: /nowhere: No such file or directory"),
         (["-j", "0", "x"], "argument -j/--jobs: must be 1 or more, not 0"),
-        (["-j", "x", "x"], "'x' is not a whole number"),
+        (["-j", "x", "x"], "argument -j/--jobs: 'x' is neither a whole number nor auto"),
         (["--grace", "nan", "x"], "argument --grace: must be 0 or more, not nan"),
         (["--grace", "soon", "x"], "argument --grace: 'soon' is not a number"),
         (["-k", "-1", "x"], "argument -k/--keep-going: must be 0 or more, not -1"),
@@ -206,6 +208,58 @@ def test_scripts_are_shown_by_their_paths(tmp_path):
     assert b"fastrun: a: eval: clean.py\n" in result.stderr
     assert b"    eval: clean.py\n" in result.stdout
     assert "clean.py" in (tmp_path / "page.html").read_text()
+
+
+def test_alone_it_runs_the_document_of_the_directory(tmp_path):
+    write_json(tmp_path, GOOD).rename(tmp_path / "fastrun.json")
+    for arguments in ([], ["-C", tmp_path], ["-u"]):
+        result = fastrun(*arguments, cwd="/" if "-C" in arguments else tmp_path)
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert report_of(result.stdout).keys() == {"a", "b"}
+    assert (tmp_path / ".fastrun" / "fastrun.journal").exists()
+    assert fastrun("-n", cwd=tmp_path).stdout == b"a\nb\n"
+    assert fastrun("a", cwd=tmp_path).stderr == (
+        b"fastrun: a: No such file or directory; a document comes before names of tasks: fastrun fastrun.json a\n"
+    )
+
+
+def waiting_for(count: int, tasks: int) -> dict[str, Any]:
+    """A document of tasks that each wait until so many have started."""
+    wait = f"touch $FASTRUN_TASK; until test $(ls [0-9]* | wc -l) -ge {count}; do sleep 0.01; done"
+    return document(*(exec_(str(number), wait) for number in range(tasks)))
+
+
+@pytest.mark.parametrize(
+    ("variable", "option", "most"),
+    [({}, [], 2), ({"FASTRUN_JOBS": "3"}, [], 3), ({"FASTRUN_JOBS": "3"}, ["-j4"], 4), ({}, ["-j", "1"], 1)],
+)
+def test_the_documents_jobs_are_below_the_variable_and_the_option(variable, option, most, tmp_path):
+    path = write_json(tmp_path, {"jobs": 2, **waiting_for(most, most + 2)})
+    result = fastrun("--report", "all", *option, path, env=environment(**variable), cwd=tmp_path)
+    assert result.returncode == 0
+    assert f"at most {most} command" in result.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("variable", "option", "failed"),
+    [
+        ({}, [], 2),
+        ({"FASTRUN_KEEP_GOING": "1"}, [], 1),
+        ({"FASTRUN_KEEP_GOING": "1"}, ["-k0"], 4),
+        ({}, ["-k", "0"], 4),
+    ],
+)
+def test_the_documents_keep_going_is_below_the_variable_and_the_option(variable, option, failed, tmp_path):
+    path = write_json(tmp_path, {"keep_going": 2, **document(*(exec_(str(i), "false") for i in range(4)))})
+    result = fastrun("-j1", *option, path, env=environment(**variable))
+    assert f" {failed} failed" in result.stdout.decode().splitlines()[-1]
+
+
+@pytest.mark.parametrize(("option", "top"), [(["-j", "auto"], {"jobs": 1}), ([], {"jobs": "auto"})])
+def test_jobs_may_be_the_number_of_processors(option, top, tmp_path):
+    path = write_json(tmp_path, {**top, **waiting_for(processors(), processors() + 1)})
+    result = fastrun("--report", "all", *option, path, cwd=tmp_path)
+    assert f"at most {processors()} command" in result.stdout.decode()
 
 
 def test_keep_going_stops_after_so_many_failures(tmp_path):

@@ -66,7 +66,7 @@ def test_readme_lists_every_option_with_all_its_names():
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("FASTRUN_JOBS", "many", "FASTRUN_JOBS: 'many' is not a whole number"),
+        ("FASTRUN_JOBS", "many", "FASTRUN_JOBS: 'many' is neither a whole number nor auto"),
         ("FASTRUN_VERBOSE", "2", "FASTRUN_VERBOSE: must be 1 or 0, not '2'"),
         ("FASTRUN_OUTPUT", "loud", "FASTRUN_OUTPUT: must be one of stream, group, quiet, not 'loud'"),
     ],
@@ -83,7 +83,7 @@ def test_a_wrong_option_says_where_all_are():
     result = fastrun("--jbos", "3", "x.json")
     assert result.returncode == 2
     assert result.stderr.decode().splitlines() == [
-        "usage: fastrun [options] FILE [NAME ...]",
+        "usage: fastrun [options] [FILE [NAME ...]]",
         "fastrun: error: unrecognized arguments: --jbos; did you mean --jobs? (fastrun --help shows all options)",
     ]
     other = fastrun("--output-synch=line", "x.json").stderr.decode().splitlines()[1]
@@ -256,7 +256,7 @@ def test_a_fastrun_in_a_command_does_not_write_to_the_files_of_the_one_around(tm
 def test_options_about_one_run_are_not_passed_on():
     names = {name.removeprefix("FASTRUN_").lower() for name in parser({}).of_one_run}
     assert names == {
-        *("cluster", "directory", "shuffle"),
+        *("cluster", "directory", "lines", "shuffle"),
         *("only", "from", "tag", "exclude"),
         *("journal", "update", "resume", "rerun", "durable"),
         *("json", "trace", "html", "junit"),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fastrun.api import load_graph, set_up
-from fastrun.cli.options import parser, settings_of
+from fastrun.cli.load import settings_of
+from fastrun.cli.options import parser
 from fastrun.cli.unchanged import Memory
 from fastrun.observers.terminal.console import Console
 from tests.support.documents import write_json
@@ -232,7 +233,8 @@ def options(folder, monkeypatch):
 def keep_one(options: argparse.Namespace, *, before_keeping: Callable[[], object]) -> None:
     """Make a run that finds nothing to do, and keep its answer."""
     memory = Memory(options)
-    setup = set_up(load_graph("tasks.json"), settings_of(options), print)
+    graph = load_graph("tasks.json")
+    setup = set_up(graph, settings_of(options, graph), print)
     console = Console()
     report = asyncio.run(setup.watched_by([console]).to_end())
     assert console.close()

@@ -24,6 +24,12 @@ def test_a_command_runs_in_the_directory_of_the_run(cwd, directory, found):
     assert unpack(pack((3, task)), directory) == (3, task._replace(cwd=found))
 
 
+def test_a_list_of_words_survives_the_way_to_a_worker():
+    for task in (Task("a", "exec", ("ls", "a b")), Task("a", "exec", "ls", shell=("bash", "-c"))):
+        packed = [list(part) if isinstance(part, tuple) else part for part in pack((3, task))]
+        assert unpack(packed, None) == (3, task)
+
+
 @pytest.mark.parametrize(
     ("content", "source"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 
 import pytest
@@ -18,6 +19,27 @@ def lines_of(data) -> list[str]:
     with pytest.raises(SpecError) as caught:
         build(parse(data, "f.json") if isinstance(data, bytes) else read(data, "document"))
     return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "end"),
+    [
+        ("f", b"tasks:\n  - name: a\n", "; it looks like YAML: fastrun reads JSON, which yq -o json makes of it"),
+        ("f", b"# mine\n\n---\n", "; it looks like YAML: fastrun reads JSON, which yq -o json makes of it"),
+        ("f", b"- name: a", "; it looks like YAML: fastrun reads JSON, which yq -o json makes of it"),
+        ("f.yml", b"{tasks: []}", "; it looks like YAML: fastrun reads JSON, which yq -o json makes of it"),
+        ("f", b"gzip a.log\n", "; commands, one a line, run with --lines"),
+        ("f", b"./tool a\n", "; commands, one a line, run with --lines"),
+        ("f", b"{tasks: []}", "expected a string key"),
+        ("f", b'{"tasks": [\nname: a}', "expected 'null'"),
+    ],
+)
+def test_what_is_no_json_but_looks_like_something_else_says_so(name, data, end):
+    with pytest.raises(SpecError) as caught:
+        parse(data, name)
+    (line,) = caught.value.lines
+    assert line.startswith(f"{name}:")
+    assert line.endswith(end)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +82,45 @@ def test_invalid_json_is_one_line_with_its_location(data, line):
         (
             b'{"tasks": [{"name": "", "type": "exec", "arguments": "a\\u0000b"}]}',
             'f.json:1:54: "arguments" must not contain NUL: the shell stops there',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": []}]}',
+            'f.json:1:54: "arguments" must be a text, or a list that begins with a program',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": ["", "x"]}]}',
+            'f.json:1:55: an entry of "arguments" must be a program, not empty and without NUL',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": ["a", "", "b\\u0000"]}]}',
+            'f.json:1:64: an entry of "arguments" must be a text without NUL',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": ["a", ["b"]]}]}',
+            'f.json:1:60: an entry of "arguments" must be a string, not an array',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "arguments": ["a"]}]}',
+            'f.json:1:41: "arguments" may be a list for exec tasks only',
+        ),
+        *(
+            (
+                b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "shell": %b}]}' % shell,
+                'f.json:1:67: "shell" must be "sh", "bash", "zsh" or "dash", or a list that begins with a program',
+            )
+            for shell in (b"[]", b'""', b'"fish"', b'"bash -e"')
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "shell": ["", "-c"]}]}',
+            'f.json:1:68: an entry of "shell" must be a program, not empty and without NUL',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "exec", "arguments": ["x"], "shell": "bash"}]}',
+            'f.json:1:61: "shell" is for a text only: "arguments" that are a list run without a shell',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": "eval", "arguments": "", "shell": "bash"}]}',
+            'f.json:1:58: "shell" is for exec tasks only',
         ),
         (
             b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "cwd": ""}]}',
@@ -121,11 +182,41 @@ def test_invalid_json_is_one_line_with_its_location(data, line):
             b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "needs": []}]}',
             'f.json:1:58: unknown key "needs"; did you mean "dependencies"?',
         ),
+        *(
+            (
+                b'{"jobs": %b, "tasks": []}' % jobs,
+                'f.json:1:10: "jobs" must be a whole number of 1 or more, or "auto"',
+            )
+            for jobs in (b"0", b"-1", b'"all"', b'""')
+        ),
+        (b'{"jobs": 1.5, "tasks": []}', 'f.json:1:10: "jobs" must be an integer or a string, not a number'),
+        (b'{"jobs": true, "tasks": []}', 'f.json:1:10: "jobs" must be an integer or a string, not a boolean'),
+        (b'{"keep_going": -1, "tasks": []}', 'f.json:1:16: "keep_going" must be a whole number of 0 or more'),
         (b'{"tasks": [], "taks": []}', 'f.json:1:15: unknown key "taks"; did you mean "tasks"?'),
     ],
 )
 def test_what_the_schema_forbids_is_said_with_its_location(data, line):
     assert lines_of(data) == [line]
+
+
+def test_all_that_is_wrong_with_defaults_is_said_once_with_its_location():
+    data = b"""{"tasks": [{"name": "a", "type": "eval", "script": "/dev/null"}],
+"defaults": {"cwd": "", "env": {"=": "x"}, "timeout": "5", "shell": [], "retries": -1,
+"timeuot": 5, "colour": 1, "name": "x", "inputs": [], "x-mine": {}, "pool": "gqu"},
+"pools": {"gpu": 1, "gqux": 1}}"""
+    assert lines_of(data) == [
+        'f.json:2:21: "cwd" must be a path, not empty and without NUL',
+        'f.json:2:33: "=" must be a name, not empty and without = and NUL',
+        'f.json:2:55: "timeout" must be a number, not a string',
+        'f.json:2:69: "shell" must be "sh", "bash", "zsh" or "dash", or a list that begins with a program',
+        'f.json:2:84: "retries" must be a whole number of 0 to 1,000',
+        'f.json:3:1: unknown key "timeuot"; did you mean "timeout"?',
+        'f.json:3:15: unknown key "colour"',
+        'f.json:3:28: "name" cannot be a default: each task has its own',
+        'f.json:3:41: "inputs" cannot be a default: each task has its own',
+        'f.json:3:77: unknown pool "gqu": it is not in the document\'s "pools"; did you mean "gqux"?',
+    ]
+    assert lines_of(b'{"defaults": 5, "tasks": []}') == ['f.json:1:14: "defaults" must be an object, not a number']
 
 
 def test_names_with_dots_and_brackets_do_not_confuse_the_location():
@@ -141,7 +232,7 @@ def test_all_problems_are_found_at_once_in_the_order_of_the_file():
 {"arguments": ""}
 ]}"""
     assert lines_of(data) == [
-        'f.json:2:44: "arguments" must be a string, not a number',
+        'f.json:2:44: "arguments" must be a string or an array, not a number',
         'f.json:3:70: unknown dependency "nowhere"',
         'f.json:4:10: name "b" is used twice (first at f.json:3:10)',
         'f.json:4:23: "type" must be "exec" or "eval", not "oops"',
@@ -166,7 +257,7 @@ def test_problems_of_an_object_have_a_path():
 
 def test_the_last_of_two_equal_keys_counts_and_is_shown():
     data = b'{"tasks": [{"name": "a", "type": "exec", "arguments": "", "arguments": 5}]}'
-    assert lines_of(data) == ['f.json:1:72: "arguments" must be a string, not a number']
+    assert lines_of(data) == ['f.json:1:72: "arguments" must be a string or an array, not a number']
 
 
 def test_a_value_too_deep_to_walk_still_gets_a_location():
@@ -208,7 +299,16 @@ def test_an_unknown_key_is_one_warning_and_x_keys_are_free():
         ("colour", None),
         ("label", None),
         ("timeot", "timeout"),
-        ("command", None),
+        ("command", "arguments"),
+        ("cmd", "arguments"),
+        ("run", "arguments"),
+        ("if", "when"),
+        ("sources", "inputs"),
+        ("generates", "outputs"),
+        ("comment", None),
+        ("notes", None),
+        ("title", None),
+        ("id", None),
         ("x-dependencies", None),
         ("scripts", "script"),
         ("file", None),
@@ -222,6 +322,43 @@ def test_a_key_that_looks_like_a_known_one_is_an_error_and_others_are_not(key, m
     else:
         message = f'unknown key "{key}"; did you mean "{meant}"?'
         assert lines_of(document(task)) == [f"document: $.tasks[0].{key}: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        ("parallel", 'tasks run side by side where no "dependencies" order them'),
+        ("steps", "each step is a task"),
+    ],
+)
+def test_a_word_for_which_a_task_has_no_key_says_what_to_do(key, advice):
+    task = {"name": "a", "type": "exec", "arguments": "", key: []}
+    assert lines_of(document(task)) == [f'document: $.tasks[0].{key}: unknown key "{key}"; {advice}']
+
+
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        ("steps", 'did you mean "tasks"?'),
+        ("parallel", 'did you mean "jobs"?'),
+        ("keepgoing", 'did you mean "keep_going"?'),
+        ("default", 'did you mean "defaults"?'),
+        ("env", 'for all tasks "env" stands in "defaults"'),
+        ("environment", 'for all tasks "env" stands in "defaults"'),
+        ("working-directory", 'for all tasks "cwd" stands in "defaults"'),
+        ("shell", 'for all tasks "shell" stands in "defaults"'),
+        ("name", None),
+        ("version", None),
+        ("description", None),
+    ],
+)
+def test_a_word_at_the_top_names_the_key_that_holds_it(key, advice):
+    content = {key: "x", **document()}
+    if advice is None:
+        assert not read(content, "d").problems
+    else:
+        (line,) = lines_of(content)
+        assert line.endswith(f': unknown key "{key}"; {advice}')
 
 
 def test_another_tools_word_for_a_missing_key_is_recognised():
@@ -256,4 +393,17 @@ def test_a_script_whose_name_no_file_can_have_is_a_problem():
     task = {"name": "a", "type": "eval", "script": "\ud800"}
     assert lines_of(document(task)) == [
         'document: $.tasks[0].script: "script" cannot be read: \\ud800: no file can have this name'
+    ]
+
+
+def test_an_object_may_hold_tuples_and_what_is_wrong_in_them_is_found():
+    task = {"name": "a", "type": "exec", "arguments": "false", "dependencies": (5,)}
+    assert lines_of({"tasks": [task]}) == [
+        'document: $.tasks[0].dependencies[0]: an entry of "dependencies" must be a string, not a number'
+    ]
+
+
+def test_a_limit_without_end_is_no_whole_number():
+    assert lines_of({"pools": {"a": math.inf}, "tasks": []}) == [
+        'document: $.pools.a: "a" must be an integer, not a number'
     ]

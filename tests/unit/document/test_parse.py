@@ -52,6 +52,24 @@ def test_a_process_snippet_may_have_what_a_command_may_have():
     assert not found.problems
 
 
+def test_a_list_is_a_command_without_a_shell():
+    for item in (exec_("a", ["ls", "a b"]), exec_("a", ("ls", "a b")), exec_("a", ["ls", "a b"], cwd=".", colour=1)):
+        task = read(document(item), "document").tasks[0]
+        assert (task.arguments, task.text, task.source) == (("ls", "a b"), "ls 'a b'", "")
+
+
+def test_a_shell_is_a_list_or_one_of_four_words():
+    shells = ["bash", "sh", ["sh", "-c"], ["bash", "-euo", "pipefail", "-c"]]
+    found = read(document(*(exec_(str(number), "x", shell=shell) for number, shell in enumerate(shells))), "document")
+    assert [task.shell for task in found.tasks] == [
+        ("bash", "-c"),
+        None,
+        None,
+        ("bash", "-euo", "pipefail", "-c"),
+    ]
+    assert not found.special
+
+
 def test_a_script_is_read_and_leaves_the_arguments_empty(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.py").touch()
@@ -61,6 +79,20 @@ def test_a_script_is_read_and_leaves_the_arguments_empty(tmp_path, monkeypatch):
         assert found.tasks[1] == Task("b", "eval", "", script="a.py")
         assert found.tasks[1].text == "a.py"
         assert found.special == [1]
+
+
+@pytest.mark.parametrize(
+    ("top", "settings"),
+    [
+        ({}, {}),
+        ({"jobs": 2.0, "keep_going": 0}, {"jobs": 2, "keep_going": 0}),
+        ({"jobs": "auto"}, {"jobs": "auto"}),
+    ],
+)
+def test_a_document_may_say_settings_of_its_run(top, settings):
+    for note in ({}, {"x-note": 1}):
+        found = read({**top, **note, **document(exec_("a", "x"))}, "document")
+        assert (found.settings, found.problems) == (settings, [])
 
 
 def test_a_script_survives_a_second_reading(tmp_path, monkeypatch):
@@ -98,6 +130,22 @@ def test_loading_leaves_the_collector_as_it_was(enabled, tmp_path):
 cuts = st.text(st.sampled_from('{}[], "\\'), max_size=12) | st.sampled_from(["}, {", '"}, {"', "}],[{", '"tasks": ['])
 
 
+# What may stand at the top of a document, in usual ways and unusual ones.
+TOPS: list[dict[str, Any]] = [
+    {},
+    {"$schema": "x"},
+    {"$schema": "}, {"},
+    {"$schema": '"tasks": ['},
+    {"$schema": []},
+    {"defaults": {"env": {"A": "}, {", "B": '\\"]'}, "tags": ["]", "tasks"], "timeout": 1e3}, "pools": {"a": 1}},
+    {"defaults": {"shell": ["bash", "-c"], "retries": 2, "where": "process"}},
+    {"defaults": {"where": "nowhere"}},
+    {"jobs": 2, "keep_going": 3},
+    {"jobs": "auto"},
+    {"jobs": 0},
+]
+
+
 @given(documents())
 def test_any_valid_document_keeps_all_its_tasks(content):
     found = parse(json.dumps(content).encode(), "f.json")
@@ -108,7 +156,7 @@ def test_any_valid_document_keeps_all_its_tasks(content):
 @given(
     documents() | st.fixed_dictionaries({"tasks": st.lists(st.builds(exec_, st.text(max_size=3), cuts), max_size=6)}),
     st.sampled_from([None, 1]),
-    st.sampled_from([{}, {"$schema": "x"}, {"$schema": "}, {"}, {"$schema": '"tasks": ['}, {"$schema": []}]),
+    st.sampled_from(TOPS),
     st.booleans(),
     st.integers(1, 200),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 
+import pytest
+
 from fastrun.executors import limits
 
 
@@ -34,3 +36,29 @@ def test_descriptors_and_control_groups_bound_the_slots(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "_control_groups", list)
     monkeypatch.setattr(os, "listdir", lambda _: exec("raise OSError"))
     assert limits.granted_processes(3) > 100_000
+
+
+@pytest.mark.parametrize(
+    ("files", "most"),
+    [
+        ({}, 8),
+        ({"fs/a/b/cpu.max": "max 100000"}, 8),
+        ({"fs/a/b/cpu.max": "250000 100000"}, 3),
+        ({"fs/a/cpu.max": "150000 100000", "fs/a/b/cpu.max": "400000 100000"}, 2),
+        ({"fs/a/b/cpu.max": "1000 100000"}, 1),
+        ({"fs/cpu,cpuacct/c/cpu.cfs_quota_us": "500000", "fs/cpu,cpuacct/c/cpu.cfs_period_us": "100000"}, 5),
+        ({"fs/cpu,cpuacct/c/cpu.cfs_quota_us": "-1", "fs/cpu,cpuacct/c/cpu.cfs_period_us": "100000"}, 8),
+    ],
+)
+def test_affinity_and_quotas_bound_the_processors(files, most, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for path, content in {"cgroup": "4:cpu,cpuacct:/c\n0::/a/b\n", **files}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content)
+    assert limits.processors(str(tmp_path / "fs"), str(tmp_path / "cgroup")) == most
+
+
+def test_without_affinity_all_processors_count(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert limits.processors(own="/nowhere") == 3

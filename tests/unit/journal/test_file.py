@@ -40,7 +40,7 @@ def test_new_file_is_its_owners_alone(path):
 
 
 def test_file_with_a_run_is_only_gone_on_with_when_asked_to(path, written):
-    with pytest.raises(JournalError, match=r"run\.journal: already holds a run; --resume continues it"):
+    with pytest.raises(JournalError, match=r"run\.journal: already holds a run: --resume goes on with it"):
         JournalFile.open(path, False)
     assert path.read_bytes() == written
     with closing(JournalFile.open(path, True)) as journal:

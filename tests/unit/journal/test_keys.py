@@ -18,12 +18,13 @@ from fastrun.journal.file import JournalFile
 from fastrun.journal.keys import task_keys
 from fastrun.journal.records import run_record, start_record
 from fastrun.plan.graph import build
+from tests.support.documents import document, eval_, exec_
 from tests.support.strategies import documents, graphs
 
 
 def keys_of(*tasks: Task) -> dict[str, str]:
     """Keys by name."""
-    graph = build(Document(Source("tasks"), list(tasks), range(len(tasks)), [], [], {}, []))
+    graph = build(Document(Source("tasks"), list(tasks), range(len(tasks)), [], [], {}, [], {}))
     return {task.name: key for task, key in zip(tasks, task_keys(graph), strict=True)}
 
 
@@ -38,6 +39,7 @@ OTHER: dict[str, Any] = {
     "detach": True,
     "script": "other.py",
     "depfile": "other.d",
+    "shell": ("bash", "-c"),
 }
 
 
@@ -64,6 +66,24 @@ def test_every_field_of_a_task_is_part_of_its_key_or_is_known_not_to_be():
     assert set(Task._fields) == {*OTHER, *IGNORED}
     task = Task("a", "exec", "true")
     assert keys_of(task) == keys_of(task._replace(**IGNORED))
+
+
+def test_a_list_and_the_text_that_it_looks_like_are_different_work():
+    keys = [keys_of(Task("a", "exec", arguments)) for arguments in ("true", ("true",), "('true',)", ("true", ""))]
+    assert len({key["a"] for key in keys}) == 4
+
+
+def test_a_value_that_moves_into_the_defaults_changes_no_key():
+    own: dict[str, Any] = {"cwd": "x", "env": {"A": "1", "B": "2"}, "timeout": 5, "shell": "bash"}
+    tasks = [exec_("a", "true"), exec_("b", "true", "a", env={"B": "3"}), eval_("c", "pass", "b"), exec_("d", ["true"])]
+    said = [
+        {**tasks[0], **own},
+        {**tasks[1], **own, "env": {"A": "1", "B": "3"}},
+        tasks[2],
+        {**tasks[3], "cwd": "x", "env": own["env"]},
+    ]
+    default, each = ({"defaults": own, **document(*tasks)}, document(*said))
+    assert task_keys(build(read(default, "document"))) == task_keys(build(read(each, "document")))
 
 
 @pytest.mark.parametrize("where", ["cluster", "local", "process", "thread"])

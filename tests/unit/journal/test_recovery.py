@@ -207,10 +207,9 @@ def test_dry_run_shows_what_would_run_and_leaves_the_journal_alone(folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--resume"], "--resume needs --journal FILE"),
         (["--durable"], "--durable needs --journal FILE"),
-        (["--rerun", "a"], "--rerun needs --journal FILE"),
-        (["--journal", "new", "--rerun", "a"], "--rerun needs --resume"),
+        (["--rerun", "a"], 'there is no task "a"'),
+        (["--journal", "new", "--rerun", "a"], 'there is no task "a"'),
         (["--journal", "new", "--resume", "--rerun", "A"], 'there is no task "A"'),
         (["--journal", "new", "--resume", "--rerun", "taks1"], "did you mean"),
         (["--journal", "no/such/folder"], "no/such/folder: No such file or directory"),
@@ -218,7 +217,7 @@ def test_dry_run_shows_what_would_run_and_leaves_the_journal_alone(folder):
         (["--journal", "tasks.json"], "tasks.json: not a journal of fastrun"),
         (["--journal", "tasks.json", "--resume"], "tasks.json: not a journal of fastrun"),
         (["--journal", "/dev/null"], "/dev/null: not a regular file"),
-        (["--journal", "old"], "old: already holds a run; --resume continues it"),
+        (["--journal", "old"], "old: already holds a run: --resume goes on with it, --rerun '*' runs everything again"),
     ],
 )
 def test_bad_use_is_one_line_and_starts_nothing(tmp_path, options, message):
@@ -232,6 +231,38 @@ def test_bad_use_is_one_line_and_starts_nothing(tmp_path, options, message):
     assert len([line for line in lines if not line.startswith("usage:")]) == 1
     assert not (tmp_path / "started").exists()
     assert not (tmp_path / "new").exists()
+
+
+def test_rerun_takes_the_journal_beside_the_document_and_goes_on(tmp_path):
+    path = write_json(
+        tmp_path, document(*(exec_(name, f"echo {name} >> log") for name in "ab"), exec_("c", "true", "a"))
+    )
+    assert fastrun("--rerun", "a", path, cwd=tmp_path).returncode == 0
+    assert (tmp_path / ".fastrun" / "tasks.journal").exists()
+    assert (tmp_path / ".fastrun" / ".gitignore").read_text() == "*\n"
+    result = fastrun("--rerun", "a", path, cwd=tmp_path)
+    assert report_of(result.stdout) == {"a": ("ok", ""), "b": ("ok", "from the journal"), "c": ("ok", "")}
+    result = fastrun("--resume", path, cwd=tmp_path)
+    assert [reason for _, reason in report_of(result.stdout).values()] == ["from the journal"] * 3
+    assert sorted((tmp_path / "log").read_text().split()) == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize("option", [["--resume"], ["--rerun", "a"], ["-u"]])
+def test_standard_input_has_no_journal_beside_it(option, tmp_path):
+    result = fastrun(*option, "-", input=b'{"tasks": []}', cwd=tmp_path)
+    name = {"-u": "--update"}.get(option[0], option[0])
+    assert f"{name} of standard input needs --journal FILE" in result.stderr.decode()
+    assert not os.listdir(tmp_path)
+
+
+def test_each_way_out_of_a_journal_that_holds_a_run_works(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "true"), exec_("b", "true")))
+    run = ("--journal", "journal", path)
+    assert fastrun(*run, cwd=tmp_path).returncode == 0
+    said = fastrun(*run, cwd=tmp_path).stderr.decode()
+    assert said.endswith("journal: already holds a run: --resume goes on with it, --rerun '*' runs everything again\n")
+    assert b"2 from the journal" in fastrun("--resume", *run, cwd=tmp_path).stdout
+    assert b"2 ok in " in fastrun("--rerun", "*", *run, cwd=tmp_path).stdout
 
 
 def test_library_resumes_and_counts_what_it_reused(tmp_path):

@@ -87,7 +87,7 @@ def test_a_cycle_is_found_beside_other_problems_and_not_where_names_are_ambiguou
     assert [line.split(": ", 2)[2] for line in caught.value.lines] == [
         'unknown dependency "nowhere"',
         "the tasks depend on each other in a cycle: a -> b -> a",
-        '"arguments" must be a string, not a number',
+        '"arguments" must be a string or an array, not a number',
     ]
     with pytest.raises(SpecError) as caught:
         build(read(document(exec_("a", "", "b"), exec_("b", "", "a"), exec_("a", "")), "d"))

@@ -18,7 +18,7 @@ def test_document_keeps_names_parents_and_durations(workflow):
     assert {task.type for task in tasks} <= {"exec"}
     for task, seconds in zip(tasks, workflow.seconds, strict=True):
         if seconds:
-            command, duration = task.arguments.split()
+            command, duration = task.text.split()
             assert (command, float(duration)) == ("sleep", seconds)
         else:
             assert task.arguments == "true"

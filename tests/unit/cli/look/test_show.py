@@ -31,6 +31,15 @@ def test_a_list_shows_the_description_or_else_what_the_task_does():
     assert list(list_lines(graph)) == ["build  Builds\\x1b everything  [x, y]", "a      print(1)", "empty"]
 
 
+def test_a_list_of_words_is_shown_as_a_shell_would_take_it(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", ["cp", "a b", "$x"])))
+    assert fastrun("-n", "-v", path).stdout == b"a\n    exec: cp 'a b' '$x'\n"
+    assert fastrun("--list", path).stdout == b"a  cp 'a b' '$x'\n"
+    assert b"\n    cp 'a b' '$x'\n" in fastrun("--explain", "a", path).stdout
+    for form in ("dot", "mermaid", "json"):
+        assert fastrun("--graph", form, path).returncode == 0
+
+
 # pydot uses old names of its parser's.
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
 def test_dot_is_read_by_pydot():

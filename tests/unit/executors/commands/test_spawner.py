@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +92,137 @@ def test_a_missing_cwd_fails_the_task_and_names_the_cause(engine):
 def test_an_environment_over_the_systems_limit_fails_the_task_and_names_the_cause(engine):
     ran = Ran(exec_("a", "true", env={"K": "x" * (1 << 18)}), engine=engine)
     assert ran.status("a")[1].startswith("cannot start: Argument list too long")
+
+
+def test_a_list_runs_without_a_shell_word_by_word(engine):
+    words = ["printf", "<%s>", "a b", "$HOME", "*", "", "'", "n\nl", "ä"]
+    ran = Ran(exec_("a", words), exec_("b", ["/bin/sh", "-c", "exit 4"]), engine=engine)
+    assert ran.recorder.out("a") == "<a b><$HOME><*><><'><n\nl><ä>"
+    assert ran.status("b") == ("failed", "exit status 4")
+
+
+def test_a_program_of_a_list_has_all_that_a_command_has(engine, tmp_path):
+    source = (
+        "import os, sys; print(os.getsid(0) == os.getpid(), os.getcwd(), os.environ['K'], os.environ['FASTRUN_TASK'],"
+        " repr(sys.stdin.read()))"
+    )
+    ran = Ran(exec_("a", [sys.executable, "-c", source], cwd=str(tmp_path), env={"K": "v"}), engine=engine)
+    assert ran.recorder.out("a") == f"True {tmp_path} v a ''\n"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_another_shell_runs_the_command_that_names_it(engine):
+    show = "echo $0 ${BASH_VERSION:+bash}"
+    ran = Ran(
+        exec_("plain", show),
+        exec_("word", show, shell="bash"),
+        exec_("system's", show, shell="sh"),
+        exec_("strict", "false | true; echo never", shell=["bash", "-euo", "pipefail", "-c"]),
+        exec_("lax", "false | true", shell=["bash", "-c"]),
+        exec_("no shell", "print(6 * 7)", shell=[sys.executable, "-c"]),
+        engine=engine,
+    )
+    assert [ran.recorder.out(name) for name in ("plain", "word", "system's", "no shell")] == [
+        "/bin/sh\n",
+        "bash bash\n",
+        "/bin/sh\n",
+        "42\n",
+    ]
+    assert ran.status("strict") == ("failed", "exit status 1")
+    assert ran.recorder.out("strict") == ""
+    assert ran.status("lax") == ("ok", "")
+
+
+def test_a_shell_that_is_not_there_fails_its_task_alone_and_is_named(engine, tmp_path):
+    ran = Ran(
+        exec_("a", "true", shell=["no-such-shell", "-c"]),
+        exec_("b", "true", shell="bash", env={"PATH": str(tmp_path)}),
+        exec_("c", "true"),
+        engine=engine,
+    )
+    missing = "cannot start: No such file or directory: "
+    assert ran.status("a") == ("failed", f"{missing}no-such-shell")
+    assert ran.status("b") == ("failed", f"{missing}bash")
+    assert ran.status("c") == ("ok", "")
+
+
+def test_a_command_too_long_for_an_argument_runs_in_its_own_shell(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    command = "set -o pipefail; echo $0; false | true\n# " + "x" * (1 << 17)
+    ran = Ran(
+        exec_("a", command + "\nfalse | true", shell="bash"),
+        exec_("b", command, shell=[sys.executable, "-c"]),
+        engine=engine,
+    )
+    assert ran.status("a") == ("failed", "exit status 1")
+    assert ran.recorder.out("a") == "bash\n"
+    assert ran.status("b")[1].startswith("cannot start: Argument list too long")
+    assert not os.listdir(tmp_path)
+
+
+def test_a_program_is_looked_up_in_the_path_of_its_own_command(engine, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("one", "two", "two/sub"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "tool").write_text(f"#!/bin/sh\necho {folder} $(basename $0)\n")
+        (tmp_path / folder / "tool").chmod(0o755)
+    system = os.environ["PATH"]
+    monkeypatch.setenv("PATH", f"{tmp_path}/one:{system}")
+    ran = Ran(
+        exec_("run", ["tool"]),
+        exec_("task", ["tool"], env={"PATH": f"{tmp_path}/two:{system}"}),
+        exec_("relative entry", ["tool"], env={"PATH": f"sub:{system}"}, cwd="two"),
+        exec_("empty entry", ["tool"], env={"PATH": f":{system}"}, cwd="two"),
+        exec_("slash", ["./tool"], cwd="two"),
+        exec_("slash, no cwd", ["one/tool"]),
+        engine=engine,
+    )
+    assert [ran.recorder.out(task.name).split()[0] for task in ran.report] == [
+        "one",
+        "two",
+        "two/sub",
+        "two",
+        "two",
+        "one",
+    ]
+
+
+def test_a_program_that_is_not_there_fails_the_task_and_is_named(engine, tmp_path):
+    (tmp_path / "plain").write_text("true")
+    ran = Ran(
+        exec_("a", ["no-such", "x"]),
+        exec_("b", ["./no-such"]),
+        exec_("c", ["no-such"], cwd=str(tmp_path), env={"PATH": ""}),
+        exec_("d", ["./no-such"], cwd=str(tmp_path)),
+        exec_("e", ["plain"], env={"PATH": str(tmp_path)}),
+        exec_("f", ["true"], cwd="/nowhere"),
+        exec_("g", ["true"]),
+        engine=engine,
+    )
+    missing = "cannot start: No such file or directory: "
+    assert [ran.status(name) for name in "abcdefg"] == [
+        ("failed", f"{missing}no-such"),
+        ("failed", f"{missing}./no-such"),
+        ("failed", f"{missing}no-such"),
+        ("failed", f"{missing}./no-such"),
+        ("failed", "cannot start: Permission denied: plain"),
+        ("failed", f"{missing}/nowhere"),
+        ("ok", ""),
+    ]
+
+
+def test_a_program_that_a_task_installs_is_found_by_those_behind_it(engine, tmp_path):
+    (tmp_path / "bin").mkdir()
+    path = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    install = f"printf '#!/bin/sh\\necho mine\\n' > {tmp_path}/bin/uname; chmod +x {tmp_path}/bin/uname"
+    ran = Ran(
+        exec_("before", ["uname"], env=path),
+        exec_("install", install, "before"),
+        exec_("after", ["uname"], "install", env=path),
+        engine=engine,
+    )
+    assert ran.recorder.out("before") != "mine\n"
+    assert ran.recorder.out("after") == "mine\n"
 
 
 @pytest.mark.parametrize("size", [(1 << 17) - 1, 1 << 17, 1 << 22])

@@ -69,6 +69,14 @@ open("looked", "w").close()
     assert fifo.left() == TOKENS
 
 
+def test_the_documents_jobs_do_not_replace_makes_limit(tmp_path, fifo):
+    path = write_json(tmp_path, {"jobs": 1, **document(exec_("a", "true"))})
+    result = fastrun(path, env=environment(MAKEFLAGS=fifo.flags))
+    # With a limit of its own a run says so.
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"make above are not used" in fastrun("-j1", path, env=environment(MAKEFLAGS=fifo.flags)).stderr
+
+
 @pytest.mark.parametrize("signals", [["SIGINT"], ["SIGTERM"], ["SIGHUP"], ["SIGINT", "SIGINT"]], ids="-".join)
 def test_tokens_are_given_back_after_a_signal(tmp_path, fifo, signals):
     # The second signal ends them, or else the first.

@@ -74,6 +74,12 @@ def test_each_task_is_a_case(tmp_path):
     assert {case.classname for case in suite} == {"fastrun.tasks"}
 
 
+def test_a_program_that_is_not_found_is_a_failure(tmp_path):
+    suite = reported(tmp_path, document(exec_("a", ["no-such-program", "x"]), exec_("b", ["true"])))
+    missing = "cannot start: No such file or directory: no-such-program"
+    assert results(suite) == {"a": ("Failure", missing), "b": ("ok", None)}
+
+
 def test_times_are_those_of_the_tasks_and_of_the_run(tmp_path):
     before = time.time()
     suite = reported(tmp_path, ENDS)

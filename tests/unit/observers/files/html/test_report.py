@@ -320,6 +320,14 @@ def test_long_names_leave_room_for_fewer_tasks(tmp_path, monkeypatch):
     assert data["run"]["tasks"] == 20
 
 
+def test_a_command_without_a_shell_is_shown_quoted(tmp_path):
+    page = tmp_path / "page.html"
+    run_fastrun("--html", page, write_json(tmp_path, document(exec_("a", ["no-such-program", "a b", "$x"]))))
+    data = data_of(page)
+    assert column(data, "command") == ["no-such-program 'a b' '$x'"]
+    assert data["failures"][0]["command"] == "no-such-program 'a b' '$x'"
+
+
 def test_too_many_failures_commands_and_dependencies_are_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(facts, "FAILURES", 2)
     monkeypatch.setattr(facts, "_COMMANDS", 10)
