@@ -263,8 +263,11 @@ class Setup(NamedTuple):
         try:
             watching = list(observers)
             measured = any(observer.detailed for observer in watching)
+            one_pipe = any(observer.one_stream for observer in watching)
             executors: dict[str, Executor] = {
-                "exec": ProcessExecutor(self.guardian, settings, measured=measured, gates=self.gates),
+                "exec": ProcessExecutor(
+                    self.guardian, settings, measured=measured, one_pipe=one_pipe, gates=self.gates
+                ),
                 "eval": SnippetExecutor(self.guardian, settings),
             }
             cluster, lane_of = None, lanes_of(self.graph, settings)

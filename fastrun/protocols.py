@@ -136,6 +136,14 @@ class Observer:
         """Return whether outcomes of commands are to have a ``usage``, which costs each command some microseconds."""
         return False
 
+    @property
+    def one_stream(self) -> bool:
+        """Return whether it writes both streams to one file.
+
+        Both streams of each command then share one pipe and are told as STDOUT, in the order in which it wrote them.
+        """
+        return False
+
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Note that the run starts: once, before all else. ``tasks``: in the order of the document."""
 

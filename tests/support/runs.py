@@ -38,7 +38,9 @@ class Ran:
         self.warnings: list[str] = []
         guardian = Guardian(os.urandom(8).hex(), wanted=False)
         settings = RunSettings(jobs=jobs, grace=grace, **settings_of(options))
-        processes_ = ProcessExecutor(guardian, settings, measured=self.recorder.detailed, engine=engine)
+        processes_ = ProcessExecutor(
+            guardian, settings, measured=self.recorder.detailed, one_pipe=self.recorder.one_stream, engine=engine
+        )
         executors: dict[str, Executor] = {
             "exec": processes_,
             "eval": SnippetExecutor(guardian),

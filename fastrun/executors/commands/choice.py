@@ -2,7 +2,7 @@
 
 import os
 
-from fastrun.executors.commands.engine import Engine, Owner
+from fastrun.executors.commands.engine import MERGED, Engine, Owner
 from fastrun.executors.commands.surroundings import Surroundings
 from fastrun.executors.guardian.table import Table
 from fastrun.protocols import Events
@@ -38,17 +38,21 @@ def open_engine(
     jobs: int,
     fail_fast: bool,
     at_once: bool,
+    one_pipe: bool,
 ) -> Engine:
     """Return an engine, inside the running loop.
 
     ``kind``: NATIVE, PYTHON or ``"portable"``, which uses only what every system has. ``jobs``: how many commands may
     run. ``fail_fast``: a failure keeps all others from starting until it is told to go on. ``at_once``: what is
-    submitted may start at once, so nothing is to lie ahead.
+    submitted may start at once, so nothing is to lie ahead. ``one_pipe``: both streams of a command share one pipe.
     """
     if kind == NATIVE:
         from fastrun.executors.commands.native import NativeEngine
 
-        return NativeEngine(owner, events, surroundings, table, jobs=jobs, fail_fast=fail_fast, at_once=at_once)
+        flags = MERGED if one_pipe else 0
+        return NativeEngine(
+            owner, events, surroundings, table, jobs=jobs, fail_fast=fail_fast, at_once=at_once, flags=flags
+        )
     from fastrun.executors.commands.portable import PythonEngine
 
-    return PythonEngine(owner, events, surroundings, table, portable=kind != PYTHON)
+    return PythonEngine(owner, events, surroundings, table, portable=kind != PYTHON, one_pipe=one_pipe)

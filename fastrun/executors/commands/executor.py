@@ -73,14 +73,16 @@ class ProcessExecutor:
         settings: RunSettings = DEFAULTS,
         *,
         measured: bool = False,
+        one_pipe: bool = False,
         engine: str | None = None,
         gates: "Gates | None" = None,
     ) -> None:
         """``guardian``: ends what is left if this process dies.
 
-        ``measured``: tell what each command used, unless it leaves a process behind. ``engine``: see ``open_engine``;
-        None for the one that the environment wants, or the fastest. ``gates``: further limits on starting a command,
-        closed at the end. Raises ValueError for an engine that there is not.
+        ``measured``: tell what each command used, unless it leaves a process behind. ``one_pipe``: both streams of a
+        command share one pipe, and are told as its STDOUT in the order in which it writes them. ``engine``: see
+        ``open_engine``; None for the one that the environment wants, or the fastest. ``gates``: further limits on
+        starting a command, closed at the end. Raises ValueError for an engine that there is not.
         """
         self._guardian = guardian
         granted = granted_processes(_DESCRIPTORS_EACH)
@@ -88,6 +90,7 @@ class ProcessExecutor:
         self._grace = settings.grace
         self._fail_fast = settings.keep_going > 0
         self._measured = measured
+        self._one_pipe = one_pipe
         self._kind = wanted_engine() if engine is None else engine
         self._gates = gates
         # What ready tasks have last waited for.
@@ -126,6 +129,7 @@ class ProcessExecutor:
             jobs=self._slots.number,
             fail_fast=self._fail_fast,
             at_once=self._gates is not None,
+            one_pipe=self._one_pipe,
         )
         self._lingering = Lingering(self._guardian.run_id, events, self._engine, self._settle)
 

@@ -48,8 +48,10 @@ class NativeEngine:
         jobs: int,
         fail_fast: bool,
         at_once: bool,
+        flags: int,
     ) -> None:
-        """See ``open_engine``. Raises OSError."""
+        """See ``open_engine``. ``flags``: of all commands. Raises OSError."""
+        self._flags = flags
         self._owner = owner
         self._events = events
         self._loop = asyncio.get_running_loop()
@@ -84,7 +86,7 @@ class NativeEngine:
 
     def submit(self, chain: Sequence[Process], seconds: float) -> None:
         """Queue a chain for the threads."""
-        self._engine.submit([_spec(process) for process in chain], int(1000 * seconds))
+        self._engine.submit([_spec(process, self._flags) for process in chain], int(1000 * seconds))
 
     def go_on(self, limit: int) -> None:
         """Let the threads start ``limit`` commands."""
@@ -157,9 +159,9 @@ class NativeEngine:
             self._pass_on()
 
 
-def _spec(process: Process) -> tuple[Process, int, int, int, bytes]:
+def _spec(process: Process, flags: int) -> tuple[Process, int, int, int, bytes]:
     """Return what the engine is to know of a command."""
     program, arguments, variables, directory = process.recipe
     entries = [b"%s=%s" % entry for entry in variables.items()]
     texts = b"\0".join((program, *arguments, *entries, directory or b"", b""))
-    return process, len(arguments), len(entries), 0 if process.task.detach else LISTED, texts
+    return process, len(arguments), len(entries), flags | (0 if process.task.detach else LISTED), texts

@@ -57,9 +57,10 @@ class PythonEngine:
     """Starts commands with posix_spawn and watches them with one epoll, or with what every system has."""
 
     def __init__(
-        self, owner: Owner, events: Events, surroundings: Surroundings, table: Table, *, portable: bool
+        self, owner: Owner, events: Events, surroundings: Surroundings, table: Table, *, portable: bool, one_pipe: bool
     ) -> None:
-        """``portable``: use no epoll, pidfd or posix_spawn, even if there are any."""
+        """``one_pipe``: see ``open_engine``. ``portable``: use neither epoll, pidfd nor posix_spawn."""
+        self._streams = (STDOUT,) if one_pipe else (STDOUT, STDERR)
         self._owner = owner
         self._table = table
         self._loop = asyncio.get_running_loop()
@@ -148,10 +149,10 @@ class PythonEngine:
         child = Child(process, chain, until)
         ends: list[int] = []
         try:
-            for stream in (STDOUT, STDERR):
+            for stream in self._streams:
                 child.pipes[stream], end = os.pipe()
                 ends.append(end)
-            child.pid = self._spawner.start(process.recipe, *ends)
+            child.pid = self._spawner.start(process.recipe, ends[0], ends[-1])
         except OSError as error:
             for descriptor in child.pipes.values():
                 os.close(descriptor)

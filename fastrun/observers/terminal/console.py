@@ -5,6 +5,7 @@ succession every few milliseconds.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -79,6 +80,7 @@ class Console(Observer):
         self._location = location
         self._times = times
         self._writer = Writer({STDOUT: stdout, STDERR: stderr}) if writer is None else writer
+        self._one_stream = os.path.sameopenfile(stdout, stderr)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: Sequence[Task] = ()
         self._scheduled = False
@@ -108,6 +110,11 @@ class Console(Observer):
     def congested(self) -> bool:
         """Return whether the terminal, or the process that reads the pipe, is behind."""
         return self._writer.congested
+
+    @property
+    def one_stream(self) -> bool:
+        """Return whether standard output and error are the same file, as with ``2>&1``."""
+        return self._one_stream
 
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Write in the turns of this loop from now on."""

@@ -349,3 +349,18 @@ def test_processes_of_a_command_out_of_time_are_killed_while_the_run_goes_on(eng
     )
     assert ran.status("a") == ("failed", "timed out after 0.2 s")
     assert ran.status("b")[0] == "ok"
+
+
+class OneStream(Recorder):
+    """Writes both streams to one file."""
+
+    @property
+    def one_stream(self) -> bool:
+        return True
+
+
+def test_streams_that_go_to_one_file_share_a_pipe_and_keep_their_order(engine):
+    command = "for i in 1 2 3 4 5; do echo out $i; echo err $i >&2; done"
+    ran = Ran(exec_("a", command), recorder=OneStream(), engine=engine)
+    assert ran.recorder.out("a") == "".join(f"out {i}\nerr {i}\n" for i in range(1, 6))
+    assert ran.recorder.err("a") == ""
