@@ -1,7 +1,6 @@
 """The console: prints Started, the tasks' output in whole lines, Ended and the report.
 
-Knows lines and names; not how tasks run. Text after a pause is written in the loop's next turn; text in quick
-succession every few milliseconds.
+Knows lines and names. Does not know how tasks run, nor when text is written.
 """
 
 import asyncio
@@ -10,6 +9,7 @@ from itertools import islice
 
 from fastrun.document.task import Task
 from fastrun.observers.frames import last_bytes
+from fastrun.observers.writer.batch import Batch
 from fastrun.observers.writer.spool import Spool
 from fastrun.observers.writer.writer import Writer
 from fastrun.outcome import Cause, Outcome, Report, Start, Status
@@ -20,12 +20,6 @@ MODES = ("stream", "group", "quiet")
 REPORTS = ("all", "problems", "none")
 
 _OK = Status.OK
-
-# Seconds between two writes, and most bytes that wait for the second. Each write wakes the process that reads the pipe.
-# Linux wakes it on the writer's processor, where commands then run before fastrun can start another: with two at a time
-# that took a fifth of a run of trivial commands.
-_PAUSE = 0.005
-_ENOUGH = 1 << 15
 
 # Most lines of the report that are joined for one write.
 _LINES_AT_ONCE = 10_000
@@ -78,16 +72,8 @@ class Console(Observer):
         self._color = color
         self._location = location
         self._times = times
-        self._writer = Writer({STDOUT: stdout, STDERR: stderr}) if writer is None else writer
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._batch = Batch(Writer({STDOUT: stdout, STDERR: stderr}) if writer is None else writer)
         self._tasks: Sequence[Task] = ()
-        self._scheduled = False
-        # The time of the last write, and how many bytes of output wait for the next.
-        self._written_at = -_PAUSE
-        self._size = 0
-        # The text to be written: the pieces, then lines of STDOUT, which most of the text is.
-        self._pieces: list[tuple[int, bytes] | Spool] = []
-        self._lines: list[bytes] = []
         # By running task, the block that is held back until its end; None if its lines are not held back.
         self._blocks: dict[int, Spool | None] = {}
         # By task and stream, the beginning of a line whose end has not come.
@@ -107,19 +93,19 @@ class Console(Observer):
     @property
     def congested(self) -> bool:
         """Return whether the terminal, or the process that reads the pipe, is behind."""
-        return self._writer.congested
+        return self._batch.writer.congested
 
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Write in the turns of this loop from now on."""
         self._tasks = tasks
-        self._loop = asyncio.get_running_loop()
+        self._batch.begin(asyncio.get_running_loop())
 
     def task_started(self, number: int, task: Task, start: Start) -> None:
         """Print the ``Started`` line, before its first attempt."""
         if self._verbose:
             if start.why:
-                self._put((STDERR, f"fastrun: {task.label}: runs: {start.why}\n".encode()))
-            self._put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.text)}\n".encode()))
+                self._batch.put((STDERR, f"fastrun: {task.label}: runs: {start.why}\n".encode()))
+            self._batch.put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.text)}\n".encode()))
         if start.attempt > 1:
             return
         line = f"Started: {printable(task.name)}\n".encode()
@@ -127,13 +113,13 @@ class Console(Observer):
             line = _colored(line, _FAINT)
         if self._mode == "stream":
             self._blocks[number] = None
-            self._put_line(line)
+            self._batch.put_line(line)
             return
         block = self._blocks[number] = Spool()
         if self._mode == "quiet":
             block.append(STDOUT, line)
         else:
-            self._put_line(line)
+            self._batch.put_line(line)
 
     def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:
         """Print the whole lines, and keep the rest."""
@@ -175,11 +161,11 @@ class Console(Observer):
             block.close()
             return
         if block is not None:
-            self._put(block)
+            self._batch.put(block)
         line = f"Ended : {printable(task.name)}\n".encode()
         if self._color:
             line = _colored(line, _FAINT if ok else _COLORS[outcome.status])
-        self._put_line(line)
+        self._batch.put_line(line)
 
     def _note_failure(self, number: int, task: Task, outcome: Outcome, tail: bytes | bytearray) -> None:
         self._failed_tasks.add(number)
@@ -217,7 +203,7 @@ class Console(Observer):
         """Say that a task is tried again, and on standard error why and when."""
         line = f"Retrying: {printable(task.name)} (attempt {outcome.attempt + 1} of {outcome.attempts})\n"
         self._put_lines(number, (STDOUT, line.encode()))
-        self._put((STDERR, f"fastrun: {task.label}: {outcome.reason}; tried again in {seconds:.1f} s\n".encode()))
+        self._batch.put((STDERR, f"fastrun: {task.label}: {outcome.reason}; tried again in {seconds:.1f} s\n".encode()))
 
     def run_ended(self, report: Report) -> None:
         """Print the report."""
@@ -230,15 +216,15 @@ class Console(Observer):
                 self._put_section(self._times)
         lines = self.report_lines(report)
         while batch := "\n".join(islice(lines, _LINES_AT_ONCE)):
-            self._put_line(f"{batch}\n".encode())
-            self._flush()
+            self._batch.put_line(f"{batch}\n".encode())
+            self._batch.flush()
         self._complete = True
 
     def _put_section(self, section: Callable[[], Iterable[str]]) -> None:
         """Print lines before the report. If they cannot be made, the report is printed all the same."""
         try:
             for line in list(section()):
-                self._put_line(f"{line}\n".encode())
+                self._batch.put_line(f"{line}\n".encode())
         except Exception as error:
             # A snippet may have broken modules of Python that an import needs.
             self.warn(f"part of the report is missing: {error!r}")
@@ -270,7 +256,7 @@ class Console(Observer):
 
     def print_line(self, line: str) -> None:
         """Print a line on standard output."""
-        self._put_line(f"{line}\n".encode())
+        self._batch.put_line(f"{line}\n".encode())
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
@@ -279,28 +265,13 @@ class Console(Observer):
     def note(self, text: str) -> None:
         """Print a line of fastrun's own on standard error."""
         self.has_said_more = True
-        self._put((STDERR, f"fastrun: {printable(text)}\n".encode()))
+        self._batch.put((STDERR, f"fastrun: {printable(text)}\n".encode()))
 
     def close(self, timeout: float | None = None) -> bool:
         """Wait until all is written, at most ``timeout`` seconds. Return whether it is, report included."""
-        self._flush()
-        return self._writer.close(timeout) and self._complete and not self._writer.failed
-
-    def _put(self, piece: tuple[int, bytes] | Spool) -> None:
-        self._join_lines()
-        self._pieces.append(piece)
-        if not self._scheduled:
-            self._schedule()
-
-    def _put_line(self, line: bytes) -> None:
-        self._lines.append(line)
-        if not self._scheduled:
-            self._schedule()
-
-    def _join_lines(self) -> None:
-        if self._lines:
-            self._pieces.append((STDOUT, b"".join(self._lines)))
-            self._lines.clear()
+        self._batch.flush()
+        writer = self._batch.writer
+        return writer.close(timeout) and self._complete and not writer.failed
 
     def _put_lines(self, number: int, lines: tuple[int, bytes] | Spool) -> None:
         """Print whole lines of a task, or keep them in its block."""
@@ -310,11 +281,7 @@ class Console(Observer):
             for stream, data in pieces:
                 block.append(stream, data)
         elif self._mode != "quiet" or number in self._failed_tasks:
-            self._put(lines)
-            self._size += lines.size if isinstance(lines, Spool) else len(lines[1])
-            if self._size > _ENOUGH and self._loop is not None:
-                self._size = 0
-                self._loop.call_soon(self._flush)
+            self._batch.put_output(lines)
 
     def _end_line(self, number: int, stream: int) -> None:
         """Print the rest of a line whose end has not come, with an end."""
@@ -322,28 +289,6 @@ class Console(Observer):
         if beginning is not None:
             beginning.append(stream, b"\n")
             self._put_lines(number, beginning)
-
-    def _schedule(self) -> None:
-        if self._loop is not None:
-            self._scheduled = True
-            wait = self._written_at + _PAUSE - self._loop.time()
-            if wait <= 0:
-                self._loop.call_soon(self._flush_scheduled)
-            else:
-                self._loop.call_later(wait, self._flush_scheduled)
-
-    def _flush_scheduled(self) -> None:
-        self._scheduled = False
-        self._flush()
-
-    def _flush(self) -> None:
-        self._size = 0
-        if self._loop is not None:
-            self._written_at = self._loop.time()
-        self._join_lines()
-        if self._pieces:
-            self._writer.write(self._pieces)
-            self._pieces = []
 
 
 def _colored(line: bytes, color: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fastrun import Cause, Console, Outcome, Report, Status, Task
-from fastrun.observers.terminal import console as console_module
+from fastrun.observers.writer import batch as batch_module
 from fastrun.observers.writer import spool as spool_module
 from fastrun.observers.writer import writer as writer_module
 from fastrun.observers.writer.spool import Spool
@@ -185,7 +185,7 @@ class Clockwork:
 
     def __init__(self, console: Console, written: socket.socket) -> None:
         console.run_started([])
-        console._loop = self  # type: ignore[assignment]
+        console._batch._loop = self  # type: ignore[assignment]
         self._written = written
         self._now = 0.0
         self._due: list[tuple[float, Callable[[], object]]] = []
@@ -220,7 +220,7 @@ def clockwork():
     ours.setblocking(False)
     console = Console(stdout=theirs.fileno(), stderr=theirs.fileno())
     # What it writes by itself, and at once.
-    console._writer._fits = 1 << 20
+    console._batch.writer._fits = 1 << 20
 
     async def begin() -> Clockwork:
         return Clockwork(console, ours)
@@ -245,7 +245,7 @@ def test_output_after_a_pause_is_written_at_once_and_more_of_it_together(clockwo
 
 
 def test_much_output_is_written_in_every_turn(clockwork, monkeypatch):
-    monkeypatch.setattr(console_module, "_ENOUGH", 250)
+    monkeypatch.setattr(batch_module, "ENOUGH", 250)
     console, loop = clockwork
     console.task_started(0, A, FIRST_START)
     assert loop.turn() == b"Started: a\n"
@@ -382,9 +382,9 @@ def test_a_full_disk_is_said_once_and_not_written_is_returned(tmp_path):
         console = Console(stdout=full.fileno(), stderr=err.fileno())
         for number, task in enumerate((A, B)):
             console.task_started(number, task, FIRST_START)
-            console._flush()
+            console._batch.flush()
             console.task_ended(number, task, OK)
-            console._flush()
+            console._batch.flush()
         console.run_ended(report(("a", Status.OK, "")))
         assert not console.close()
         err.seek(0)
