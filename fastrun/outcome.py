@@ -177,11 +177,30 @@ FIRST_START = Start()
 
 
 class Result(NamedTuple):
-    """One line of a report."""
+    """How one task ended.
+
+    ``reason``: as in the printed report, empty if there is nothing to say. ``attempts``: how many there were, 0 for a
+    task that did not run.
+    The rest is of the last attempt, in reports of ``fastrun.run`` and ``run_async``. ``duration``: seconds; None for a
+    task that did not run. ``usage``: of a process, None where it is not known. ``output``: with ``keep_output``, the
+    end of what the task printed, both streams in the order in which it came.
+    """
 
     name: str
     status: Status
     reason: str
+    attempts: int
+    duration: float | None = None
+    usage: Usage | None = None
+    output: bytes = b""
+
+
+class Measures(NamedTuple):
+    """What was measured of the last attempts: of all tasks, by number, or of those that it is known of."""
+
+    durations: Mapping[int, float]
+    usages: Mapping[int, Usage]
+    outputs: Mapping[int, bytes]
 
 
 class Report:
@@ -192,8 +211,9 @@ class Report:
     ``allowed``: how many failed tasks were allowed to fail. ``not_needed``: how many tasks were skipped because no task
     failed that they are meant to follow.
     ``seconds``: wall time. ``signal``: the number of the signal that interrupted the run, or None. ``recorded``: False
-    if there is a journal that could not be written in full. Iteration gives a Result per task in the order of the
-    document; ``report["name"]`` gives one. ``outcome`` gives all that is known of an end.
+    if there is a journal that could not be written in full. ``measures``: of attempts, None for none. Iteration gives
+    a Result per task in the order of the document; ``report["name"]`` gives one. ``outcome`` gives all that is known of
+    an end.
     """
 
     def __init__(
@@ -221,6 +241,15 @@ class Report:
         self.allowed = allowed
         self.not_needed = not_needed
         self.recorded = True
+        self.measures: Measures | None = None
+
+    @property
+    def not_started(self) -> int:
+        """Return how many of the interrupted tasks had not started."""
+        interrupted = self.counts[Status.INTERRUPTED]
+        if not interrupted:
+            return 0
+        return interrupted - sum(outcome.status is Status.INTERRUPTED for outcome in self._outcomes.values())
 
     @property
     def ok(self) -> bool:
@@ -242,6 +271,7 @@ class Report:
             Status.OK: (self.reused, self.reused_as.value),
             Status.FAILED: (self.allowed, "allowed"),
             Status.SKIPPED: (self.not_needed, "not needed"),
+            Status.INTERRUPTED: (self.not_started, "not started"),
         }
         counts = []
         for status, count in self.counts.items():
@@ -276,8 +306,17 @@ class Report:
 
     def _result(self, number: int) -> Result:
         found = self._outcomes.get(number)
-        status = _STATUSES[self._statuses[number]]
-        return Result(self._tasks[number].name, status, "" if found is None else found.reason)
+        if found is None:
+            status = _STATUSES[self._statuses[number]]
+            result = Result(self._tasks[number].name, status, "", int(status is Status.OK))
+        else:
+            result = Result(self._tasks[number].name, found.status, found.reason, found.attempt)
+        if self.measures is None:
+            return result
+        durations, usages, outputs = self.measures
+        return result._replace(
+            duration=durations.get(number), usage=usages.get(number), output=outputs.get(number, b"")
+        )
 
 
 def exit_outcome(code: int | None) -> Outcome:

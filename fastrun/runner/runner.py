@@ -33,7 +33,7 @@ from fastrun.runner.hooks import Hooks
 from fastrun.runner.unrecorded import Unrecorded
 from fastrun.settings import DEFAULTS, RunSettings
 
-_RUNNING, _FAILED = Status.RUNNING, Status.FAILED
+_RUNNING, _FAILED, _INTERRUPTED = Status.RUNNING, Status.FAILED, Status.INTERRUPTED
 
 # Seconds after an interruption before the user is told that tasks still run.
 _PATIENCE = 1.0
@@ -258,7 +258,7 @@ class Run:
         if outcome is not OK:
             if outcome.status is _FAILED and self._tasks[number].allow_failure:
                 outcome = outcome._replace(allowed=True)
-            if outcome.cause is not None or outcome.attempt > 1:
+            if outcome.cause is not None or outcome.attempt > 1 or outcome.status is _INTERRUPTED:
                 self._outcomes[number] = outcome
                 self._reused_count += outcome.cause is self._reused_as
         skipped = scheduler.task_ended(number, outcome.status)

@@ -144,7 +144,7 @@ def test_scenario_is_ok(breakfast):
 
 def test_burnt_toast_fails_one_task_and_skips_its_dependent(examples):
     done = fastrun(examples / BURNT)
-    assert (done.returncode, done.stderr) == (1, b"the toast is burnt\n")
+    assert (done.returncode, done.stderr) == (1, b"the toast is burnt\nfastrun: toast-bread: exit status 1\n")
     assert report_of(done.stdout) == {
         "slice-bread": ("ok", ""),
         "toast-bread": ("failed", "exit status 1"),
@@ -302,7 +302,11 @@ def test_shared_values_reach_the_drawing(examples, inside):
 @pytest.mark.parametrize("inside", [True, False])
 def test_cleanup_releases_the_lock_and_fails_afterwards(examples, inside):
     done = run(examples / CLEANUP, inside=inside)
-    assert (done.returncode, done.stderr) == (1, b"")
+    assert done.returncode == 1
+    assert sorted(done.stderr.decode().splitlines()) == [
+        "fastrun: check-orders: exit status 4",
+        "fastrun: export: exit status 5",
+    ]
     assert report_of(done.stdout) == {
         "lock": ("ok", ""),
         "move-users": ("ok", ""),

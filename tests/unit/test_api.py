@@ -174,7 +174,7 @@ def test_a_console_prints_as_the_command_line_does(capfd):
     assert console.close()
     out, err = capfd.readouterr()
     assert out.startswith(
-        "Started: a\nx\nEnded : a\nStarted: b\ny\nEnded : b\nReport:\nok       a\nok       b\n2 tasks"
+        "Started: a\nOutput: a\nx\nEnded : a\nStarted: b\nOutput: b\ny\nEnded : b\nReport:\nok       a\nok       b\n"
     )
     assert err == ""
 
@@ -237,7 +237,7 @@ def test_both_ways_to_run_take_the_same_options():
 def test_a_list_of_dicts_is_a_type_error_and_an_unknown_mode_a_value_error():
     with pytest.raises(TypeError, match=r"a list must hold fastrun\.Task, not dict"):
         fastrun.load([exec_("a", "true")])  # type: ignore[list-item]
-    with pytest.raises(ValueError, match="mode must be one of stream, group, quiet"):
+    with pytest.raises(ValueError, match="mode must be one of stream, prefix, group, quiet"):
         fastrun.Console("loud")
 
 

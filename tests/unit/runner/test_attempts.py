@@ -44,7 +44,9 @@ def test_a_task_is_tried_again_and_each_attempt_is_shown(tmp_path):
 def test_the_attempts_of_a_block_stay_together(tmp_path, mode):
     result, _ = run(tmp_path, exec_("a", "echo x; exit 1", retries=1, retry_delay=0), options=["--output", mode])
     lines = result.stdout.decode().splitlines()
-    assert lines[: lines.index("Failures:")] == ["Started: a", "x", "Retrying: a (attempt 2 of 2)", "x", "Ended : a"]
+    block = ["x", "Retrying: a (attempt 2 of 2)", "x"]
+    heading = ["Output: a"] if mode == "group" else []
+    assert lines[: lines.index("Report:")] == ["Started: a", *heading, *block, "Ended : a"]
 
 
 def test_after_the_last_attempt_it_has_failed(tmp_path):
@@ -157,7 +159,7 @@ def test_a_whole_number_of_retries_may_be_written_as_a_fraction(tmp_path):
 def test_an_attempt_that_cannot_start_is_one_all_the_same(tmp_path):
     result, _ = run(tmp_path, exec_("a", "true", cwd="none", retries=1, retry_delay=0))
     assert result.returncode == 1
-    assert result.stdout.startswith(b"Retrying: a (attempt 2 of 2)\nFailures:\n")
+    assert result.stdout.startswith(b"Retrying: a (attempt 2 of 2)\nReport:\n")
     assert b", attempt 2 of 2" in result.stdout
 
 
@@ -247,7 +249,8 @@ def test_no_cleanup_starts_after_a_signal(tmp_path):
         wait_for((tmp_path / "began").exists)
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=LIMIT)
-    assert report_of(out) == {"a": ("interrupted", ""), "b": ("interrupted", "")}
+    assert report_of(out) == {"a": ("interrupted", "")}
+    assert b"2 interrupted (1 not started)" in out
 
 
 def test_a_pool_of_one_is_a_lock_over_commands_and_snippets():
