@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fastrun.cli.options import on_github, shows_times
+from fastrun.cli.options import WRITING, on_github, shows_times
 from fastrun.observers.files.output import Beginning, FileObserver, OutputFile, OutputStream, open_followed
 from fastrun.observers.timeline import Timeline
 from fastrun.protocols import Observer
@@ -36,17 +36,18 @@ def observers(
     ``stdout``: a descriptor for them alone. ``position``: line and column of a task in the document, by its number.
     ``timeline``, ``logs``: shared by all of them. Raises OSError, with the path, for a file that cannot be made.
     """
-    found: list[Observer] = [] if logs is None else [logs]
+    written: list[FileObserver] = [] if logs is None else [logs]
+    found: list[Observer] = []
     try:
-        found.extend(_files(options, run_id, stdout, timeline, logs))
+        written.extend(_files(options, run_id, stdout, timeline, logs))
     except OSError:
-        discard(found)
+        discard(written)
         raise
-    name = _name(options.file)
-    if found:
-        found.insert(0, Beginning([observer.file for observer in found if isinstance(observer, FileObserver)]))
-    if found or shows_times(options):
-        found.insert(0, timeline)
+    if shows_times(options) or any(getattr(options, name) is not None for name in WRITING):
+        # Logs alone need no times, which cost each task some microseconds.
+        found.append(timeline)
+    if written:
+        found += [Beginning([observer.file for observer in written]), *written]
     if on_github(os.environ):
         from fastrun.observers.files.github import GitHub
 
@@ -54,7 +55,7 @@ def observers(
         document = _in_repository(options.file)
         log = None if logs is None else logs.shown_path
         say, warn, tail = console.print_line, console.warn, console.tail
-        found.append(GitHub(say, warn, f"fastrun {name}", summary, document, position, tail, log))
+        found.append(GitHub(say, warn, f"fastrun {_name(options.file)}", summary, document, position, tail, log))
     return found
 
 

@@ -7,6 +7,7 @@ there are many tasks, folders with numbers hold the files.
 Knows names, bytes and a folder. Does not know what a run shows elsewhere.
 """
 
+import asyncio
 import errno
 import hashlib
 import os
@@ -58,6 +59,9 @@ class Logs(FileObserver):
         # By number, descriptors of files, in the order in which they were opened. Negative numbers hold descriptors for
         # files to come, so that commands cannot take the last ones.
         self._open: dict[int, int] = {}
+        # Whether the index is about to be flushed, once for all starts of a turn.
+        self._flushing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         # Tasks whose files are not whole, and the first error.
         self._broken: set[int] = set()
         self._failure = ""
@@ -73,6 +77,9 @@ class Logs(FileObserver):
         """Note the tasks, and take the descriptors."""
         self._tasks = tasks
         self._attempts = array("I", bytes(4 * len(tasks)))
+        with suppress(RuntimeError):
+            # There is no loop where something other than a run calls the hooks, such as a test.
+            self._loop = asyncio.get_running_loop()
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         most = _OPEN if limit == resource.RLIM_INFINITY else max(min(_OPEN, limit // 16), 1)
         for number in range(min(most, len(tasks))):
@@ -84,7 +91,9 @@ class Logs(FileObserver):
         path = self.path(number, start.attempt)
         line = f'{{"name":{quoted(task.name)},"attempt":{start.attempt},"log":{quoted(path)}}}\n'
         self.file.write(line.encode())
-        self.file.flush()
+        if not self._flushing and self._loop is not None:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
         if self._broken:
             self._broken.discard(number)
         self._descriptor(number, os.O_TRUNC)
@@ -153,6 +162,10 @@ class Logs(FileObserver):
                 self._close(next(iter(self._open)))
             else:
                 return descriptor
+
+    def _flush(self) -> None:
+        self._flushing = False
+        self.file.flush()
 
     def _close(self, number: int) -> None:
         descriptor = self._open.pop(number, None)
