@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, Unpack
 
 from fastrun.collector import collector_off
@@ -74,6 +75,7 @@ async def run_async(
     select: "Selection | None" = None,
     shuffle: int | None = None,
     observers: Iterable[Observer] = (),
+    keep_output: int = 0,
     **settings: Unpack[Options],
 ) -> Report:
     """Run a document inside the running loop, any loop, and return the report.
@@ -81,6 +83,7 @@ async def run_async(
     ``source``: as for ``load``.
     ``select``: run only these tasks. ``shuffle``: a seed; tasks that are ready start in a random order.
     ``observers``: told what happens; without observers nothing is printed, see ``Console``.
+    ``keep_output``: keep so many bytes of the end of what each task prints, for ``Result.output``.
     ``settings``: see ``RunSettings``.
 
     Cancelling it ends the tasks, with grace, and raises CancelledError then; cancelling it twice ends them at
@@ -96,7 +99,12 @@ async def run_async(
         graph = part_of(graph, numbers_of(graph, select))
     if shuffle is not None:
         graph.shuffle(shuffle)
-    return await set_up(graph, RunSettings(**settings), _warn).watched_by(observers).to_end()
+    if keep_output < 0:
+        raise ValueError(f"keep_output must be 0 or more, not {keep_output}")
+    from fastrun.observers.measures import Measuring, MeasuringOutput  # which the command line does without
+
+    measuring = MeasuringOutput(keep_output) if keep_output else Measuring()
+    return await set_up(graph, RunSettings(**settings), _warn).watched_by(chain([measuring], observers)).to_end()
 
 
 def run(
@@ -105,6 +113,7 @@ def run(
     select: "Selection | None" = None,
     shuffle: int | None = None,
     observers: Iterable[Observer] = (),
+    keep_output: int = 0,
     **settings: Unpack[Options],
 ) -> Report:
     """Run a document to its end and return the report. Arguments and errors as for ``run_async``.
@@ -114,7 +123,9 @@ def run(
     import uvloop  # run_async works on any loop
 
     def main() -> Coroutine[Any, Any, Report]:
-        return run_async(source, select=select, shuffle=shuffle, observers=observers, **settings)
+        return run_async(
+            source, select=select, shuffle=shuffle, observers=observers, keep_output=keep_output, **settings
+        )
 
     try:
         asyncio.get_running_loop()

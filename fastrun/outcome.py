@@ -4,7 +4,7 @@ Knows tasks. Does not know how they are run, nor by which executor.
 """
 
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
@@ -213,7 +213,7 @@ class Report:
     ``seconds``: wall time. ``signal``: the number of the signal that interrupted the run, or None. ``recorded``: False
     if there is a journal that could not be written in full. ``measures``: of attempts, None for none. Iteration gives
     a Result per task in the order of the document; ``report["name"]`` gives one. ``outcome`` gives all that is known of
-    an end.
+    an end, ``location`` where the task is in the document.
     """
 
     def __init__(
@@ -227,8 +227,12 @@ class Report:
         reused_as: Cause = Cause.FROM_JOURNAL,
         allowed: int = 0,
         not_needed: int = 0,
+        location: Callable[[int], str] | None = None,
     ) -> None:
-        """``statuses``: a Status per task. ``outcomes``: by task, where there is more to say than the status."""
+        """``statuses``: a Status per task. ``outcomes``: by task, where there is more to say than the status.
+
+        ``location``: gives the location of a task in its document, by its number.
+        """
         self._tasks = tasks
         self._statuses = statuses
         self._outcomes = outcomes
@@ -242,6 +246,7 @@ class Report:
         self.not_needed = not_needed
         self.recorded = True
         self.measures: Measures | None = None
+        self._location = location
 
     @property
     def not_started(self) -> int:
@@ -303,6 +308,10 @@ class Report:
         """Return how a task ended; without ``usage`` if there is nothing else to say of it."""
         found = self._outcomes.get(number)
         return _PLAIN[self._statuses[number]] if found is None else found
+
+    def location(self, number: int) -> str:
+        """Return where in its document a task is, ``FILE:LINE:COLUMN`` if it was read from a text; empty if unknown."""
+        return "" if self._location is None else self._location(number)
 
     def _result(self, number: int) -> Result:
         found = self._outcomes.get(number)

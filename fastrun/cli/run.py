@@ -103,7 +103,6 @@ def _prepare(options: argparse.Namespace, memory: "Memory | None") -> tuple[Prep
         stdout=said,
         stderr=err,
         writer=None if terminal is None else terminal.writer,
-        location=graph.location,
         log=None if logs is None else logs.shown_path,
         times=times,
     )

@@ -68,7 +68,7 @@ class Run:
         # In a chain the next task runs before the end of the last is recorded, or its files are looked at.
         chains = journal is None and not graph.with_files
         longest = LONGEST_CHAIN if chains else 1
-        self._tasks = graph.tasks
+        self._tasks, self._location = graph.tasks, graph.location
         self._lanes = lanes
         self._executors = list(executors.values())
         self._keep_going = settings.keep_going
@@ -136,6 +136,7 @@ class Run:
             self._reused_as,
             self._scheduler.allowed,
             self._scheduler.not_needed,
+            self._location,
         )
         if self._journal is not None:
             try:

@@ -56,7 +56,6 @@ class Console(Observer):
         stdout: int = 1,
         stderr: int = 2,
         writer: Writer | None = None,
-        location: Callable[[int], str] | None = None,
         log: Callable[[int], str] | None = None,
         times: Callable[[], Iterable[str]] | None = None,
     ) -> None:
@@ -65,8 +64,7 @@ class Console(Observer):
         ``report``: one of REPORTS: every task and the failures, only tasks that are not ok, or only the counts.
         ``color``, ``error_color``: of standard output, of standard error. ``folds``: blocks fold in GitHub's log.
         ``stdout``, ``stderr``: file descriptors. ``writer``: writes to both, instead of a writer of its own.
-        ``location``, ``log``: give the location of a task in the document, and the file of its output, by its number.
-        ``times``: gives lines of the report.
+        ``log``: gives the file of a task's output, by its number. ``times``: gives lines of the report.
         """
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
@@ -79,7 +77,6 @@ class Console(Observer):
         self._color = color
         self._error_color = error_color
         self._folds = folds
-        self._location = location or _nothing
         self._log = log or _nothing
         self._times = times
         self._batch = Batch(Writer({STDOUT: stdout, STDERR: stderr}) if writer is None else writer)
@@ -284,7 +281,7 @@ class Console(Observer):
         reused = Reused(self._tasks, report) if report.reused else None
         # In quiet mode, and without the tasks that are ok, what they printed stands right above.
         shown = self._mode != "quiet" or self._report == "all"
-        return failure_lines(failures, more, self._skips, self._location, self._log, reused, output=shown)
+        return failure_lines(failures, more, self._skips, report.location, self._log, reused, output=shown)
 
     def report_lines(self, report: Report) -> Iterator[str]:
         """Yield the lines of the report, without what is said of failures and times."""
