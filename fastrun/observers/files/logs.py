@@ -30,7 +30,8 @@ INDEX = "index.jsonl"
 # Most tasks of a folder: with three retries it has four times as many files.
 _IN_A_FOLDER = 1_000
 
-# Characters of a name that a file's name may have, and most of them.
+# Characters of a task's name that a file's name may not have, and most characters that it has of one. A colon is no
+# character for a file: the artefacts of GitHub Actions and Windows refuse it.
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+-]")
 _LONGEST = 100
 

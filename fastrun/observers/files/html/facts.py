@@ -111,6 +111,7 @@ class Facts:
             "reusedAs": report.reused_as.value,
             "allowed": report.allowed,
             "notNeeded": report.not_needed,
+            "notStarted": report.not_started,
             "most": timeline.most,
             "busy": timeline.busy,
             "cpu": sum(span.usage.cpu_seconds for span in self._spans if span.usage is not None),

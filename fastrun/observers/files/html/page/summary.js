@@ -39,7 +39,7 @@ function showHead() {
   badge.textContent = { ok: "All is well", failed: "Failed", interrupted: "Interrupted" }[verdict];
   const parts = STATUSES.filter((status) => run.counts[status]).map((status) => {
     const extra = { ok: [run.reused, run.reusedAs], failed: [run.allowed, "allowed"],
-      skipped: [run.notNeeded, "not needed"] }[status];
+      skipped: [run.notNeeded, "not needed"], interrupted: [run.notStarted, "not started"] }[status];
     const note = extra && extra[0] ? ` (${number.format(extra[0])} ${extra[1]})` : "";
     return `${number.format(run.counts[status])} ${status}${note}`;
   });
@@ -126,7 +126,7 @@ function failureCard(failure) {
   const facts = [duration(tasks.seconds(row))];
   if (tasks.attempt(row) > 1) facts.push(`attempt ${tasks.attempt(row)}`);
   if (failure.skips) facts.push(`${plural(failure.skips, "task")} skipped for it`);
-  return make("article", { class: `card failure ${status}`, "data-row": row },
+  return make("article", { class: `card failure ${failure.allowed ? "allowed" : status}`, "data-row": row },
     make("header", {},
       statusMark(status), make("h3", {}, taskButton(row)),
       make("span", { class: "reason" }, tasks.reason(row) || status),
