@@ -377,11 +377,16 @@ class Run:
             outcome = untried(Status.INTERRUPTED)
         elif self._journal_error is not None:
             outcome = untried(Status.SKIPPED, Cause.NO_JOURNAL)
-        self._note(self._scheduler.close(outcome.status), outcome)
+        left = self._scheduler.close(outcome.status)
+        if not self._attempts.any_again:
+            self._note(left, outcome)
+            return
+        for number in left:
+            self._note([number], self._attempts.broken_off(number, outcome))
 
     def _note(self, numbers: Iterable[int], outcome: Outcome) -> None:
         for number in numbers:
-            if outcome.cause is not None:
+            if outcome.cause is not None or outcome.attempt:
                 self._outcomes[number] = outcome
             self._hooks.tell("task_ended", number, self._tasks[number], outcome)
 

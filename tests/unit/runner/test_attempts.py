@@ -318,3 +318,19 @@ def test_snippet_is_told_the_number_of_its_attempt(tmp_path, where):
         "attempt 2",
         "attempt 3",
     ]
+
+
+def test_a_task_that_waits_for_another_attempt_has_started(tmp_path):
+    tasks = [
+        exec_("a", "exit 1", retries=1, retry_delay=0.01),
+        exec_("b", "sleep 0.3; touch began; exec sleep 1000"),
+        exec_("c", "true"),
+    ]
+    # Once b has begun the next attempt at a is ready, and b has the only slot. Were a still held, it would have failed.
+    with fastrun_process("-j1", write_json(tmp_path, document(*tasks)), cwd=tmp_path) as process:
+        wait_for((tmp_path / "began").exists)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=LIMIT)
+    assert report_of(out)["b"] == ("interrupted", "")
+    assert report_of(out)["a"][0] in ("interrupted", "failed")
+    assert b"(1 not started)" in out
