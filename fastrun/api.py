@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, Unpack
 
 from fastrun.collector import collector_off
@@ -75,6 +76,7 @@ async def run_async(
     select: "Selection | None" = None,
     shuffle: int | None = None,
     observers: Iterable[Observer] = (),
+    keep_output: int = 0,
     **settings: Unpack[Options],
 ) -> Report:
     """Run a document inside the running loop, any loop, and return the report.
@@ -82,6 +84,7 @@ async def run_async(
     ``source``: as for ``load``.
     ``select``: run only these tasks. ``shuffle``: a seed; tasks that are ready start in a random order.
     ``observers``: told what happens; without observers nothing is printed, see ``Console``.
+    ``keep_output``: keep so many bytes of the end of what each task prints, for ``Result.output``.
     ``settings``: see ``RunSettings``; ``jobs`` may be ``"auto"``. What is not given is taken from the document.
 
     Cancelling it ends the tasks, with grace, and raises CancelledError then; cancelling it twice ends them at
@@ -97,7 +100,12 @@ async def run_async(
         graph = part_of(graph, numbers_of(graph, select))
     if shuffle is not None:
         graph.shuffle(shuffle)
-    return await set_up(graph, settings_for(graph, settings), _warn).watched_by(observers).to_end()
+    if keep_output < 0:
+        raise ValueError(f"keep_output must be 0 or more, not {keep_output}")
+    from fastrun.observers.measures import Measuring, MeasuringOutput  # which the command line does without
+
+    measuring = MeasuringOutput(keep_output) if keep_output else Measuring()
+    return await set_up(graph, settings_for(graph, settings), _warn).watched_by(chain([measuring], observers)).to_end()
 
 
 def run(
@@ -106,6 +114,7 @@ def run(
     select: "Selection | None" = None,
     shuffle: int | None = None,
     observers: Iterable[Observer] = (),
+    keep_output: int = 0,
     **settings: Unpack[Options],
 ) -> Report:
     """Run a document to its end and return the report. Arguments and errors as for ``run_async``.
@@ -115,7 +124,9 @@ def run(
     import uvloop  # run_async works on any loop
 
     def main() -> Coroutine[Any, Any, Report]:
-        return run_async(source, select=select, shuffle=shuffle, observers=observers, **settings)
+        return run_async(
+            source, select=select, shuffle=shuffle, observers=observers, keep_output=keep_output, **settings
+        )
 
     try:
         asyncio.get_running_loop()
@@ -262,7 +273,8 @@ class Setup(NamedTuple):
         settings = self.settings
         try:
             watching = list(observers)
-            measured = any(observer.detailed for observer in watching)
+            # Each is asked: a thing that is no observer is found before anything starts.
+            measured = True in [observer.detailed for observer in watching]
             one_pipe = any(observer.one_stream for observer in watching)
             executors: dict[str, Executor] = {
                 "exec": ProcessExecutor(

@@ -4,7 +4,7 @@ Knows tasks. Does not know how they are run, nor by which executor.
 """
 
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
@@ -177,11 +177,30 @@ FIRST_START = Start()
 
 
 class Result(NamedTuple):
-    """One line of a report."""
+    """How one task ended.
+
+    ``reason``: as in the printed report, empty if there is nothing to say. ``attempts``: how many there were, 0 for a
+    task that did not run.
+    The rest is of the last attempt, in reports of ``fastrun.run`` and ``run_async``. ``duration``: seconds; None for a
+    task that did not run. ``usage``: of a process, None where it is not known. ``output``: with ``keep_output``, the
+    end of what the task printed, both streams in the order in which it came.
+    """
 
     name: str
     status: Status
     reason: str
+    attempts: int
+    duration: float | None = None
+    usage: Usage | None = None
+    output: bytes = b""
+
+
+class Measures(NamedTuple):
+    """What was measured of the last attempts: of all tasks, by number, or of those that it is known of."""
+
+    durations: Mapping[int, float]
+    usages: Mapping[int, Usage]
+    outputs: Mapping[int, bytes]
 
 
 class Report:
@@ -192,8 +211,9 @@ class Report:
     ``allowed``: how many failed tasks were allowed to fail. ``not_needed``: how many tasks were skipped because no task
     failed that they are meant to follow.
     ``seconds``: wall time. ``signal``: the number of the signal that interrupted the run, or None. ``recorded``: False
-    if there is a journal that could not be written in full. Iteration gives a Result per task in the order of the
-    document; ``report["name"]`` gives one. ``outcome`` gives all that is known of an end.
+    if there is a journal that could not be written in full. ``measures``: of attempts, None for none. Iteration gives
+    a Result per task in the order of the document; ``report["name"]`` gives one. ``outcome`` gives all that is known of
+    an end, ``location`` where the task is in the document.
     """
 
     def __init__(
@@ -207,8 +227,12 @@ class Report:
         reused_as: Cause = Cause.FROM_JOURNAL,
         allowed: int = 0,
         not_needed: int = 0,
+        location: Callable[[int], str] | None = None,
     ) -> None:
-        """``statuses``: a Status per task. ``outcomes``: by task, where there is more to say than the status."""
+        """``statuses``: a Status per task. ``outcomes``: by task, where there is more to say than the status.
+
+        ``location``: gives the location of a task in its document, by its number.
+        """
         self._tasks = tasks
         self._statuses = statuses
         self._outcomes = outcomes
@@ -221,6 +245,16 @@ class Report:
         self.allowed = allowed
         self.not_needed = not_needed
         self.recorded = True
+        self.measures: Measures | None = None
+        self._location = location
+
+    @property
+    def not_started(self) -> int:
+        """Return how many of the interrupted tasks had not started."""
+        interrupted = self.counts[Status.INTERRUPTED]
+        if not interrupted:
+            return 0
+        return interrupted - sum(outcome.status is Status.INTERRUPTED for outcome in self._outcomes.values())
 
     @property
     def ok(self) -> bool:
@@ -242,6 +276,7 @@ class Report:
             Status.OK: (self.reused, self.reused_as.value),
             Status.FAILED: (self.allowed, "allowed"),
             Status.SKIPPED: (self.not_needed, "not needed"),
+            Status.INTERRUPTED: (self.not_started, "not started"),
         }
         counts = []
         for status, count in self.counts.items():
@@ -258,11 +293,17 @@ class Report:
         return len(self._tasks)
 
     def __iter__(self) -> Iterator[Result]:
-        find, make = self._outcomes.get, tuple.__new__
+        if self.measures is not None:
+            yield from map(self._result, range(len(self._tasks)))
+            return
+        find, make, ok = self._outcomes.get, tuple.__new__, Status.OK
         for number, (task, status) in enumerate(zip(self._tasks, self._statuses, strict=True)):
             found = find(number)
-            # The same as Result(...), in half of its time.
-            yield make(Result, (task.name, _STATUSES[status], "" if found is None else found.reason))
+            # The same as _result(number), in half of its time.
+            if found is None:
+                yield make(Result, (task.name, _STATUSES[status], "", int(status == ok), None, None, b""))
+            else:
+                yield make(Result, (task.name, found.status, found.reason, found.attempt, None, None, b""))
 
     def __getitem__(self, name: str) -> Result:
         if not self._numbers:
@@ -274,10 +315,23 @@ class Report:
         found = self._outcomes.get(number)
         return _PLAIN[self._statuses[number]] if found is None else found
 
+    def location(self, number: int) -> str:
+        """Return where in its document a task is, ``FILE:LINE:COLUMN`` if it was read from a text; empty if unknown."""
+        return "" if self._location is None else self._location(number)
+
     def _result(self, number: int) -> Result:
         found = self._outcomes.get(number)
-        status = _STATUSES[self._statuses[number]]
-        return Result(self._tasks[number].name, status, "" if found is None else found.reason)
+        if found is None:
+            status = _STATUSES[self._statuses[number]]
+            result = Result(self._tasks[number].name, status, "", int(status is Status.OK))
+        else:
+            result = Result(self._tasks[number].name, found.status, found.reason, found.attempt)
+        if self.measures is None:
+            return result
+        durations, usages, outputs = self.measures
+        return result._replace(
+            duration=durations.get(number), usage=usages.get(number), output=outputs.get(number, b"")
+        )
 
 
 def exit_outcome(code: int | None) -> Outcome:

@@ -13,6 +13,9 @@ _CI_COMMAND = r"##(?=\w*\[)"
 # Colours, cursor movements and titles (ECMA-48: control sequences and strings). Escaped they would say nothing.
 _CONTROLS = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_].*?(?:\x07|\x1b\\|$)|[ -/]*[0-~])"
 
+# All characters that are two columns wide lie above this one.
+_WIDE = "\u1100"
+
 # Least similarity (difflib's ratio) at which a key or a name is taken for a misspelt one.
 SIMILAR = 0.75
 
@@ -35,13 +38,17 @@ def printable(text: str, columns: int = COLUMNS_SHOWN) -> str:
     width = 0
     fitting = 0
     for number, piece in enumerate(shown, 1):
-        # All characters that are two columns wide lie above U+1100.
-        width += len(piece) if piece < "\u1100" else 2
+        width += len(piece) if piece < _WIDE else 2
         if width < columns:
             fitting = number
         elif width > columns:
             return "".join([*shown[:fitting], "…"])
     return "".join(shown)
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a printable text takes, at the most."""
+    return len(text) if text.isascii() else len(text) + sum(character >= _WIDE for character in text)
 
 
 def shown_line(line: bytes) -> str:

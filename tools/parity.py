@@ -130,6 +130,10 @@ class Interpreter(NamedTuple):
         ended += b": ".join([b"", *(stderr or stdout).splitlines()[-1:]]).decode("utf-8", "backslashreplace")
         if code not in (0, 1):
             reasons[[task["name"] for task in tasks if task["type"] == "eval"][-1]] = ended
+        names = b"|".join(re.escape(task["name"].encode()) for task in tasks)
+        # What fastrun says of its own: that a task has failed, and whose a block is.
+        own = re.compile(rb"^(?:fastrun: (?:%b): .*|Output: (?:%b))\n" % (names, names), re.MULTILINE)
+        stdout, stderr = (own.sub(b"", text) for text in (stdout, stderr))
         for task in tasks:
             stdout, stderr = (_tidy(text, work / f"{task['name']}.py") for text in (stdout, stderr))
         return ended, stdout, stderr, reasons

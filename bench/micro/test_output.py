@@ -14,7 +14,7 @@ from bench.micro.timed import timed
 pytestmark = pytest.mark.benchmark(group="output")
 
 LINE = b"the quick brown fox jumps over the lazy dog, again and again\n"
-MODES = ["stream", "group", "quiet"]
+MODES = ["stream", "prefix", "group", "quiet"]
 MEGABYTES = [
     1,
     pytest.param(20, marks=pytest.mark.small),

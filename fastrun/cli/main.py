@@ -134,6 +134,8 @@ def journal_beside(document: str) -> str:
 
 def _check_files(made: Parser, options: argparse.Namespace) -> None:
     """Leave with an error if a file that is to be written is the document, or another such file."""
+    if options.logs == "-":
+        made.error("--logs needs a folder")
     taken = {} if options.file == "-" else {_identity(options.file): "the document"}
     for option in ("journal", *WRITING):
         file = getattr(options, option)

@@ -4,16 +4,18 @@ Names the concrete observers. Does not know how they watch. Imported only where 
 """
 
 import argparse
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fastrun.cli.options import on_github, shows_times
+from fastrun.cli.options import WRITING, on_github, shows_times
 from fastrun.observers.files.output import Beginning, FileObserver, OutputFile, OutputStream, open_followed
 from fastrun.observers.timeline import Timeline
 from fastrun.protocols import Observer
 
 if TYPE_CHECKING:
+    from fastrun.observers.files.logs import Logs
     from fastrun.observers.terminal.console import Console
 
 # Returns the location of a task by its number, None where that is not known.
@@ -21,40 +23,60 @@ Position = Callable[[int], tuple[int, int] | None]
 
 
 def observers(
-    options: argparse.Namespace, run_id: str, console: "Console", stdout: int, position: Position, timeline: Timeline
+    options: argparse.Namespace,
+    run_id: str,
+    console: "Console",
+    stdout: int,
+    position: Position,
+    timeline: Timeline,
+    logs: "Logs | None",
 ) -> list[Observer]:
     """Return the observers that the options ask for, each behind the observers that it needs.
 
     ``stdout``: a descriptor for them alone. ``position``: line and column of a task in the document, by its number.
-    ``timeline``: shared by all of them. Raises OSError, with the path, for a file that cannot be made.
+    ``timeline``, ``logs``: shared by all of them. Raises OSError, with the path, for a file that cannot be made.
     """
+    written: list[FileObserver] = [] if logs is None else [logs]
     found: list[Observer] = []
     try:
-        found.extend(_files(options, run_id, stdout, timeline))
+        written.extend(_files(options, run_id, stdout, timeline, logs))
     except OSError:
-        discard(found)
+        discard(written)
         raise
-    name = _name(options.file)
-    if found:
-        found.insert(0, Beginning([observer.file for observer in found if isinstance(observer, FileObserver)]))
-    if found or shows_times(options):
-        found.insert(0, timeline)
+    if shows_times(options) or any(getattr(options, name) is not None for name in WRITING):
+        # Logs alone need no times, which cost each task some microseconds.
+        found.append(timeline)
+    if written:
+        found += [Beginning([observer.file for observer in written]), *written]
     if on_github(os.environ):
         from fastrun.observers.files.github import GitHub
 
         summary = os.environ.get("GITHUB_STEP_SUMMARY") or None
         document = _in_repository(options.file)
-        found.append(GitHub(console.print_line, console.warn, f"fastrun {name}", summary, document, position))
+        log = None if logs is None else logs.shown_path
+        say, warn, tail = console.print_line, console.warn, console.tail
+        found.append(GitHub(say, warn, f"fastrun {_name(options.file)}", summary, document, position, tail, log))
     return found
 
 
-def _files(options: argparse.Namespace, run_id: str, stdout: int, timeline: Timeline) -> Iterator[FileObserver]:
+def make_logs(options: argparse.Namespace) -> "Logs | None":
+    """Return what writes the output of tasks to files, None if that is not asked for. Raises OSError."""
+    if options.logs is None:
+        return None
+    from fastrun.observers.files.logs import Logs
+
+    return Logs(options.logs)
+
+
+def _files(
+    options: argparse.Namespace, run_id: str, stdout: int, timeline: Timeline, logs: "Logs | None"
+) -> Iterator[FileObserver]:
     """Yield the observers that write a file. Raises OSError."""
     if options.json is not None:
         from fastrun.observers.files.events import EventLog
 
         file = OutputStream(stdout, "standard output") if options.json == "-" else open_followed(options.json)
-        yield EventLog(file, timeline, run_id)
+        yield EventLog(file, timeline, run_id, logs)
     if options.trace is not None:
         from fastrun.observers.files.trace import Trace
 
@@ -63,11 +85,12 @@ def _files(options: argparse.Namespace, run_id: str, stdout: int, timeline: Time
     if options.junit is not None:
         from fastrun.observers.files.junit import JUnit
 
-        yield JUnit(OutputFile(options.junit), timeline, _name(options.file), run_id)
+        yield JUnit(OutputFile(options.junit), timeline, _name(options.file), run_id, logs)
     if options.html is not None:
         from fastrun.observers.files.html.report import HtmlReport
 
-        yield HtmlReport(OutputFile(options.html), timeline, _title(options.file))
+        links = None if logs is None else functools.partial(logs.links, options.html)
+        yield HtmlReport(OutputFile(options.html), timeline, _title(options.file), links)
 
 
 def _name(path: str) -> str:
@@ -95,7 +118,7 @@ def discard(watching: Sequence[Observer]) -> None:
     """Leave the files of observers as they were: there will be no run."""
     for observer in watching:
         if isinstance(observer, FileObserver):
-            observer.file.discard()
+            observer.discard()
 
 
 def close(watching: Sequence[Observer], patience: float | None = None) -> Iterator[str]:

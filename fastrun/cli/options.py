@@ -87,7 +87,7 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
 
 def is_watched(options: argparse.Namespace) -> bool:
     """Return whether another observer beside the console watches the run, or times are wanted."""
-    given = any(getattr(options, name) is not None for name in WRITING)
+    given = any(getattr(options, name) is not None for name in (*WRITING, "logs"))
     return given or shows_times(options) or on_github(os.environ)
 
 
@@ -255,16 +255,16 @@ def _add_output(section: Section) -> None:
     add = section.add
     add(
         "--output",
-        choices=("stream", "group", "quiet"),
+        choices=("stream", "prefix", "group", "quiet"),
         default="stream",
-        help="stream: lines as they come (default); group: each task's output as one block at its end; "
-        "quiet: only the output of tasks that failed or were interrupted",
+        help="stream: lines as they come (default); prefix: each line with its task's name before it; group: each "
+        "task's output as one block at its end; quiet: only the output of tasks that failed or were interrupted",
     )
     add(
         "--report",
         choices=("all", "problems", "none"),
         help="all: every task, and what failed in detail; given as such, or with -v, the times too (default: without); "
-        "problems: only the tasks that are not ok; none: only the counts",
+        "problems: only the tasks that are not ok, and what failed; none: only the counts",
     )
     add(
         "--status",
@@ -291,6 +291,11 @@ def _add_files(section: Section) -> None:
         metavar="FILE",
         help="write what happens to FILE as JSON Lines; '-' writes to standard output, and what would be printed there "
         "to standard error",
+    )
+    add(
+        "--logs",
+        metavar="DIR",
+        help="write all that each task prints to a file of its own in DIR, which is made if it is missing",
     )
     add("--trace", metavar="FILE", help="write a trace for Perfetto or chrome://tracing to FILE; compressed if .gz")
     add("--html", metavar="FILE", help="write a page about the run to FILE, which a browser opens without a network")

@@ -12,14 +12,15 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import uvloop
 
 from fastrun.api import Prepared, Setup, new_run_id, set_up
 from fastrun.cli.load import journal_error, load, make_journal_folder, say_plan, settings_of
-from fastrun.cli.options import is_watched, shows_times
+from fastrun.cli.options import is_watched, on_github, shows_times
 from fastrun.cli.say import EXIT_OUTPUT, EXIT_USAGE, leave, refusal_of, say, starting, usage_error
 from fastrun.observers.terminal.console import Console
 from fastrun.outcome import Report
@@ -79,36 +80,38 @@ def _prepare(options: argparse.Namespace, memory: "Memory | None") -> tuple[Prep
     out, err = _own_descriptors(options)
     # With the events on standard output, nothing else is.
     said = err if options.json == "-" else out
-    terminal, timeline, times = None, None, None
+    terminal, timeline, times, logs = None, None, None, None
     if _may_be_watched(options):
         from fastrun.cli.terminal import Watched
 
         terminal = Watched(options, said, err, other=out if said != out else None)
     if is_watched(options):
-        from fastrun.cli.observers import observers
+        from fastrun.cli.observers import make_logs, observers
         from fastrun.observers.terminal.times import time_lines
         from fastrun.observers.timeline import Timeline
 
         timeline = Timeline()
         times = functools.partial(time_lines, timeline) if shows_times(options) else None
+        with _writable():
+            logs = make_logs(options)
     console = Console(
         options.output,
         verbose=options.verbose,
         report=options.report or "all",
         color=terminal is not None and terminal.color,
+        error_color=terminal is not None and terminal.error_color,
+        folds=on_github(os.environ),
         stdout=said,
         stderr=err,
         writer=None if terminal is None else terminal.writer,
-        location=graph.location,
+        log=None if logs is None else logs.shown_path,
         times=times,
     )
     run_id = new_run_id()
     watching: list[Observer] = []
     if timeline is not None:
-        try:
-            watching = observers(options, run_id, console, out, graph.line_and_column, timeline)
-        except OSError as error:
-            raise usage_error(f"{error.filename}: {error.strerror}") from None
+        with _writable():
+            watching = observers(options, run_id, console, out, graph.line_and_column, timeline, logs)
     try:
         make_journal_folder(options)
         setup = set_up(graph, settings, console.warn, run_id)
@@ -132,6 +135,15 @@ def _prepare(options: argparse.Namespace, memory: "Memory | None") -> tuple[Prep
     if setup.plan is not None and options.resume:
         say_plan(graph, setup.plan, options)
     return prepared, console, watching
+
+
+@contextmanager
+def _writable() -> Iterator[None]:
+    """Turn an error about a file that cannot be made into Exit."""
+    try:
+        yield
+    except OSError as error:
+        raise usage_error(f"{error.filename}: {error.strerror}") from None
 
 
 class _Keeper(Observer):

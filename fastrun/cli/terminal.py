@@ -16,7 +16,10 @@ from fastrun.protocols import STDERR, STDOUT
 
 
 class Watched:
-    """A run that is watched. ``color``: whether standard output is coloured. ``writer``: for the console, or None."""
+    """A run that is watched. ``color``, ``error_color``: whether standard output, standard error is coloured.
+
+    ``writer``: for the console, or None.
+    """
 
     def __init__(
         self,
@@ -35,6 +38,7 @@ class Watched:
         self._environ = environ
         self._kind = self._kind_of(options.status)
         self.color = self._is_colored(out)
+        self.error_color = self._is_colored(err)
         self.writer = None
         if self._kind == "live":
             self.writer = ScreenWriter({STDOUT: out, STDERR: err}, shared=self._is_one_terminal())
@@ -58,7 +62,7 @@ class Watched:
             self.writer,
             console.tail,
             terminal=self._err,
-            color=self._is_colored(self._err),
+            color=self.error_color,
             slots=slots,
             expected=expected,
             held_by=held_by,

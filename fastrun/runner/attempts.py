@@ -52,6 +52,11 @@ class Attempts:
         attempts = self._most(number)
         return outcome if attempts == 1 else outcome._replace(attempt=self._numbers.get(number, 1), attempts=attempts)
 
+    def broken_off(self, number: int, outcome: Outcome) -> Outcome:
+        """Return the outcome of a task that does not start any more, with the attempts that it had before."""
+        had = self._numbers.get(number, 1) - 1
+        return outcome._replace(attempt=had, attempts=self._most(number)) if had else outcome
+
     def delay(self, number: int, outcome: Outcome) -> float | None:
         """Return seconds until a task that has failed is to be tried again, None if it is not."""
         if outcome.lost:

@@ -33,7 +33,7 @@ from fastrun.runner.hooks import Hooks
 from fastrun.runner.unrecorded import Unrecorded
 from fastrun.settings import DEFAULTS, RunSettings
 
-_RUNNING, _FAILED = Status.RUNNING, Status.FAILED
+_RUNNING, _FAILED, _INTERRUPTED = Status.RUNNING, Status.FAILED, Status.INTERRUPTED
 
 # Seconds after an interruption before the user is told that tasks still run.
 _PATIENCE = 1.0
@@ -68,7 +68,7 @@ class Run:
         # In a chain the next task runs before the end of the last is recorded, or its files are looked at.
         chains = journal is None and not graph.with_files
         longest = LONGEST_CHAIN if chains else 1
-        self._tasks = graph.tasks
+        self._tasks, self._location = graph.tasks, graph.location
         self._lanes = lanes
         self._executors = list(executors.values())
         self._keep_going = settings.keep_going
@@ -136,6 +136,7 @@ class Run:
             self._reused_as,
             self._scheduler.allowed,
             self._scheduler.not_needed,
+            self._location,
         )
         if self._journal is not None:
             try:
@@ -258,7 +259,7 @@ class Run:
         if outcome is not OK:
             if outcome.status is _FAILED and self._tasks[number].allow_failure:
                 outcome = outcome._replace(allowed=True)
-            if outcome.cause is not None or outcome.attempt > 1:
+            if outcome.cause is not None or outcome.attempt > 1 or outcome.status is _INTERRUPTED:
                 self._outcomes[number] = outcome
                 self._reused_count += outcome.cause is self._reused_as
         skipped = scheduler.task_ended(number, outcome.status)
@@ -376,11 +377,16 @@ class Run:
             outcome = untried(Status.INTERRUPTED)
         elif self._journal_error is not None:
             outcome = untried(Status.SKIPPED, Cause.NO_JOURNAL)
-        self._note(self._scheduler.close(outcome.status), outcome)
+        left = self._scheduler.close(outcome.status)
+        if not self._attempts.any_again:
+            self._note(left, outcome)
+            return
+        for number in left:
+            self._note([number], self._attempts.broken_off(number, outcome))
 
     def _note(self, numbers: Iterable[int], outcome: Outcome) -> None:
         for number in numbers:
-            if outcome.cause is not None:
+            if outcome.cause is not None or outcome.attempt:
                 self._outcomes[number] = outcome
             self._hooks.tell("task_ended", number, self._tasks[number], outcome)
 

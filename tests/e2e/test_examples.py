@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes import environment, fastrun, report_of
-
-if TYPE_CHECKING:
-    from subprocess import CompletedProcess
+from tests.support.processes import LIMIT, environment, fastrun, report_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # Not what examples that were run have made, which lies deeper.
@@ -49,7 +47,7 @@ def examples(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def breakfast(tmp_path_factory: pytest.TempPathFactory) -> CompletedProcess[bytes]:
+def breakfast(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[bytes]:
     """The scenario, run once and from a directory that is not its own."""
     folder = tmp_path_factory.mktemp("breakfast")
     elsewhere = folder / "elsewhere"
@@ -66,7 +64,7 @@ def compiler() -> str:
     return str(shutil.which("cc"))
 
 
-def run(path: Path, *options: str, inside: bool = False, **variables: str) -> CompletedProcess[bytes]:
+def run(path: Path, *options: str, inside: bool = False, **variables: str) -> subprocess.CompletedProcess[bytes]:
     """Run an example with ``-C`` from elsewhere, or ``inside`` its own folder."""
     env = environment(**variables)
     for name in {"CC", "CFLAGS", "LDFLAGS"} - variables.keys():
@@ -76,16 +74,16 @@ def run(path: Path, *options: str, inside: bool = False, **variables: str) -> Co
     return fastrun(*options, "-C", path.parent.name, path.name, cwd=path.parent.parent, env=env)
 
 
-def statuses(done: CompletedProcess[bytes]) -> dict[str, str]:
+def statuses(done: subprocess.CompletedProcess[bytes]) -> dict[str, str]:
     return {name: status for name, (status, _) in report_of(done.stdout).items()}
 
 
-def output_of_last(done: CompletedProcess[bytes], name: str) -> str:
+def output_of_last(done: subprocess.CompletedProcess[bytes], name: str) -> str:
     """What a task printed that ran alone."""
     return done.stdout.decode().partition(f"Started: {name}\n")[2].partition(f"Ended : {name}\n")[0]
 
 
-def assert_dependencies_kept(path: Path, done: CompletedProcess[bytes]) -> None:
+def assert_dependencies_kept(path: Path, done: subprocess.CompletedProcess[bytes]) -> None:
     """Every task that ran started after the ends of those that it depends on; the others show no line."""
     lines = done.stdout.decode().splitlines()
     found = statuses(done)
@@ -144,7 +142,7 @@ def test_scenario_is_ok(breakfast):
 
 def test_burnt_toast_fails_one_task_and_skips_its_dependent(examples):
     done = fastrun(examples / BURNT)
-    assert (done.returncode, done.stderr) == (1, b"the toast is burnt\n")
+    assert (done.returncode, done.stderr) == (1, b"the toast is burnt\nfastrun: toast-bread: exit status 1\n")
     assert report_of(done.stdout) == {
         "slice-bread": ("ok", ""),
         "toast-bread": ("failed", "exit status 1"),
@@ -302,7 +300,11 @@ def test_shared_values_reach_the_drawing(examples, inside):
 @pytest.mark.parametrize("inside", [True, False])
 def test_cleanup_releases_the_lock_and_fails_afterwards(examples, inside):
     done = run(examples / CLEANUP, inside=inside)
-    assert (done.returncode, done.stderr) == (1, b"")
+    assert done.returncode == 1
+    assert sorted(done.stderr.decode().splitlines()) == [
+        "fastrun: check-orders: exit status 4",
+        "fastrun: export: exit status 5",
+    ]
     assert report_of(done.stdout) == {
         "lock": ("ok", ""),
         "move-users": ("ok", ""),
@@ -342,3 +344,72 @@ def test_cleanup_by_trap_happens_when_the_command_is_told_to_end(examples):
     report = report_of(run(path).stdout)
     assert report["export"] == ("failed", "exit status 143")
     assert not (path.parent / "out/scratch").exists()
+
+
+def line_of_ci(examples: Path, name: str) -> str:
+    """The command line with which a CI system runs the example."""
+    lines = (examples / "ci" / name).read_text().splitlines()
+    (found,) = [line.partition("fastrun ")[2] for line in lines if " fastrun -j" in line]
+    return f"fastrun {found}"
+
+
+def run_by_ci(examples: Path, name: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the example by the command line of a CI system, which has ``fastrun`` in its path."""
+    program = examples / "bin" / "fastrun"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fastrun "$@"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["/bin/sh", "-ec", line_of_ci(examples, name)],
+        cwd=examples / "ci",
+        env=environment(PATH=path, **variables),
+        capture_output=True,
+        check=False,
+        timeout=LIMIT,
+    )
+
+
+def test_checks_pass_on_gitlab(examples):
+    done = run_by_ci(examples, "gitlab-ci.yml", CI="true")
+    assert done.returncode == 0
+    assert b"[program] 2 tea\n[program] 1 and\n" in done.stdout
+    # unittest tells on standard error.
+    assert b"[unit]    OK\n" in done.stderr
+    folder = examples / "ci"
+    assert {path.name for path in (folder / "logs").iterdir()} == {
+        *("syntax.log", "todo.log", "unit.log", "program.log", "package.log"),
+        *("index.jsonl", "junit.xml"),
+    }
+    assert (folder / "out" / "words.tar.gz").exists()
+
+
+def test_a_failing_check_is_told_on_github(examples, tmp_path):
+    folder = examples / "ci"
+    code = folder / "words" / "__init__.py"
+    code.write_text(code.read_text().replace(".lower()", "") + "# TODO: other languages\n")
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(folder), "GITHUB_STEP_SUMMARY": f"{tmp_path}/summary"}
+    done = run_by_ci(examples, "github-actions.yml", **github)
+    assert (done.returncode, done.stderr) == (1, b"")
+    lines = done.stdout.decode().splitlines()
+    # All that a task printed is in its group, and no other line.
+    block = lines[lines.index("::group::unit") + 1 :]
+    block = block[: block.index("::endgroup::")]
+    assert "FAILED (failures=1)" in block
+    assert "fastrun: unit: exit status 1" not in block
+    annotations = [line for line in lines if line.startswith("::error ")]
+    assert [line.partition(",title=")[2].partition("%0A")[0] for line in annotations] == [
+        "unit::exit status 1",
+        "program::exit status 1",
+    ]
+    assert "AssertionError" in annotations[0]
+    assert lines[lines.index("Report:") + 1 : lines.index("Failures:")] == [
+        "failed   todo  exit status 1 (allowed)",
+        "failed   unit  exit status 1",
+        "failed   program  exit status 1",
+        "skipped  package  unit failed",
+    ]
+    summary = (tmp_path / "summary").read_text()
+    assert "<summary>unit (log: logs/unit.log)</summary>" in summary
+    assert "FAILED (failures=1)" in summary
+    assert (folder / "logs" / "report.html").exists()

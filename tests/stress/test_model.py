@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastrun
-from fastrun.text import printable
+from fastrun.observers.terminal.console import MODES
+from fastrun.text import columns, printable
 from tests.support.amounts import many
 from tests.support.documents import write_json
 from tests.support.fakes import Recorder
@@ -53,27 +54,34 @@ def test_a_run_does_what_the_model_says(document, jobs, threads):
     max_examples=BY_COMMAND_LINE,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-@given(documents(), st.sampled_from(["stream", "group", "quiet"]))
+@given(documents(), st.sampled_from(MODES))
 def test_the_command_line_prints_what_the_model_says(tmp_path, document, mode):
     tasks = document["tasks"]
     result = command_line("--output", mode, write_json(tmp_path, document))
     statuses = expected_statuses(tasks)
     assert result.returncode == (0 if set(statuses.values()) <= {"ok"} else 1)
     lines = result.stdout.decode().split("\n")
-    report = lines[lines.index("Report:") + 1 : -2]
+    begin, end = lines.index("Report:"), -2
+    if "failed" in statuses.values():
+        end = lines.index("Failures:", begin)
+    report = lines[begin + 1 : end]
     assert [line[:9].strip() for line in report] == list(statuses.values())
     for line, task in zip(report, tasks, strict=True):
         assert line[9:].startswith(printable(task["name"]))
     shown = {"failed"} if mode == "quiet" else {"ok", "failed"}
     expected: list[str] = []
+    width = min(max((columns(printable(task["name"])) for task in tasks), default=0), 24)
     for task in tasks:
         if statuses[task["name"]] in shown:
             text = BEHAVIOURS[task["type"], task["arguments"]][1].decode()
             label = printable(task["name"])
-            expected += [f"Started: {label}", *text.removesuffix("\n").split("\n")] if text else [f"Started: {label}"]
-            expected.append(f"Ended : {label}")
-    end = lines.index("Failures:" if "failed" in statuses.values() else "Report:")
-    assert sorted(lines[:end]) == sorted(expected)
+            prefix = f"[{label}] {' ' * (width - columns(label))}" if mode == "prefix" else ""
+            printed = [f"{prefix}{line}" for line in text.removesuffix("\n").split("\n")] if text else []
+            # A snippet with an exception has printed its traceback.
+            if mode == "group" and (text or task["arguments"] in ("1 / 0", "raise StopIteration")):
+                printed.append(f"Output: {label}")
+            expected += [f"Started: {label}", *printed, f"Ended : {label}"]
+    assert sorted(lines[:begin]) == sorted(expected)
 
 
 @settings(max_examples=TIMEOUTS)
@@ -116,10 +124,22 @@ def test_a_signal_leaves_a_report_that_is_true(tmp_path, document, name, moment,
 def check_report(tasks: list[dict[str, Any]], out: bytes, code: int, number: int) -> None:
     """Hold a report of an interrupted run against the model."""
     lines = out.decode().split("\n")
-    report = [line.split(" ", 1)[0] for line in lines[lines.index("Report:") + 1 : -2]]
-    assert len(report) == len(tasks)
-    found = dict(zip([task["name"] for task in tasks], report, strict=True))
-    for task, status in zip(tasks, report, strict=True):
+    lines = lines[lines.index("Report:") + 1 : -2]
+    if "Failures:" in lines:
+        lines = lines[: lines.index("Failures:")]
+    found: dict[str, str] = {}
+    for task in tasks:
+        status = lines[0].split(" ", 1)[0] if lines else ""
+        label = printable(task["name"])
+        if lines and f"{lines[0][max(9, len(status) + 1) :]}  ".startswith(f"{label}  "):
+            found[task["name"]] = status
+            del lines[0]
+        else:
+            # It never started, and is counted only.
+            found[task["name"]] = "interrupted"
+    assert lines == []
+    for task in tasks:
+        status = found[task["name"]]
         before = {found[dependency] for dependency in task["dependencies"]}
         if status == "skipped":
             assert before & {"failed", "skipped"}

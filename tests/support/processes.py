@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # with ten times as much to do as it can do either; a hang must not stop the suite.
 LIMIT = 240
 
+# What may stand in the report between the tasks and the counts begins with one of these lines.
+HEADINGS = ("Times:", "Failures:")
+
 # A program whose first thread ends, while the process goes on with another one.
 WITHOUT_FIRST_THREAD = """
 import ctypes, threading, time
@@ -98,8 +101,9 @@ def fastrun_process(*arguments: str | Path, **options: Any) -> Iterator[subproce
 def report_of(stdout: bytes) -> dict[str, tuple[str, str]]:
     """Status and reason by name, read from the printed report."""
     lines = stdout.decode().splitlines()
+    lines = lines[lines.index("Report:") + 1 : -1]
     found = {}
-    for line in lines[lines.index("Report:") + 1 : -1]:
+    for line in lines[: min((lines.index(heading) for heading in HEADINGS if heading in lines), default=len(lines))]:
         status = line.split(" ", 1)[0]
         name, _, reason = line[max(9, len(status) + 1) :].partition("  ")
         found[name] = (status, reason)

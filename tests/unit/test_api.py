@@ -10,6 +10,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import uvloop
@@ -184,7 +185,7 @@ def test_a_console_prints_as_the_command_line_does(capfd):
     assert console.close()
     out, err = capfd.readouterr()
     assert out.startswith(
-        "Started: a\nx\nEnded : a\nStarted: b\ny\nEnded : b\nReport:\nok       a\nok       b\n2 tasks"
+        "Started: a\nOutput: a\nx\nEnded : a\nStarted: b\nOutput: b\ny\nEnded : b\nReport:\nok       a\nok       b\n"
     )
     assert err == ""
 
@@ -247,7 +248,7 @@ def test_both_ways_to_run_take_the_same_options():
 def test_a_list_of_dicts_is_a_type_error_and_an_unknown_mode_a_value_error():
     with pytest.raises(TypeError, match=r"a list must hold fastrun\.Task, not dict"):
         fastrun.load([exec_("a", "true")])  # type: ignore[list-item]
-    with pytest.raises(ValueError, match="mode must be one of stream, group, quiet"):
+    with pytest.raises(ValueError, match="mode must be one of stream, prefix, group, quiet"):
         fastrun.Console("loud")
 
 
@@ -302,3 +303,53 @@ def test_refused_observers_leave_the_journal_and_the_descriptors_free(tmp_path):
         fastrun.run(TASKS, journal=journal, observers=[object()])  # type: ignore[list-item]
     assert os.listdir("/proc/self/fd") == before
     assert fastrun.run(TASKS, journal=journal).ok
+
+
+def test_results_say_how_often_and_how_long_tasks_ran_and_what_they_used(tmp_path):
+    report = fastrun.run(
+        document(
+            exec_("work", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"),
+            exec_("flaky", '[ "$FASTRUN_ATTEMPT" = 3 ]', retries=2, retry_delay=0),
+            eval_("snippet", "import time; time.sleep(0.01)"),
+            exec_("bad", "exit 3"),
+            exec_("skipped", "true", "bad"),
+        )
+    )
+    assert [result.attempts for result in report] == [1, 3, 1, 1, 0]
+    work, _, snippet, _, skipped = report
+    assert work.usage is not None
+    assert work.duration is not None
+    assert snippet.duration is not None
+    assert 0 < work.usage.cpu_seconds <= work.duration + 1
+    assert snippet.duration >= 0.01
+    assert (snippet.usage, snippet.output) == (None, b"")
+    assert (skipped.duration, skipped.usage) == (None, None)
+    assert report["work"] == work
+
+
+def test_the_end_of_what_tasks_print_is_kept_if_asked_for():
+    tasks = document(
+        exec_("long", "seq 1000"),
+        exec_("again", "echo $FASTRUN_ATTEMPT; [ $FASTRUN_ATTEMPT = 2 ]", retries=1, retry_delay=0),
+        eval_("snippet", "import sys; print('out'); print('err', file=sys.stderr)"),
+        exec_("silent", "true"),
+    )
+    report = fastrun.run(tasks, keep_output=12)
+    assert [result.output for result in report] == [b"999\n1000\n", b"2\n", b"out\nerr\n", b""]
+    assert [result.output for result in fastrun.run(tasks)] == [b""] * 4
+    with pytest.raises(ValueError, match="keep_output must be 0 or more, not -1"):
+        fastrun.run(tasks, keep_output=-1)
+
+
+@pytest.mark.parametrize("how", ["path", "loaded", "list"])
+def test_a_console_tells_where_a_failed_task_is(tmp_path, capfd, how):
+    path = write_json(tmp_path, document(exec_("a", "true"), exec_("b", "false", "a")))
+    loaded = fastrun.load(path)
+    source: Any = {"path": path, "loaded": loaded, "list": list(loaded)}[how]
+    console = fastrun.Console(report="problems")
+    report = fastrun.run(source, observers=[console])
+    assert console.close()
+    line, column = load_graph(loaded).line_and_column(1) or (0, 0)
+    place = "task 2 of the document" if how == "list" else f"{path}:{line}:{column}"
+    assert report.location(1) == place
+    assert f"  failed: b  exit status 1\n    {place}\n" in capfd.readouterr().out

@@ -99,10 +99,12 @@ class Owner(Protocol):
         ...
 
 
-def refusal(process: Process, number: int, step: int) -> OSError:
-    """Return what a REFUSED means."""
+def refusal(process: Process, number: int, step: int, directory: str) -> OSError:
+    """Return what a REFUSED means. ``directory``: of the run."""
     recipe = process.recipe
-    subject = {STEP_DIRECTORY: recipe.directory, STEP_PROGRAM: recipe.program}.get(step)
     error = OSError(number, os.strerror(number))
-    error.filename = subject
+    if step == STEP_PROGRAM:
+        error.filename = recipe.program
+    elif step == STEP_DIRECTORY:
+        error.filename = os.path.join(os.fsencode(directory), recipe.directory or b"")
     return error

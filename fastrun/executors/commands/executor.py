@@ -216,7 +216,7 @@ class ProcessExecutor:
                 self._running.discard(process)
                 self._remove_script(process)
                 step, running = more
-                self._refused(process, refusal(process, what, step), running)
+                self._refused(process, refusal(process, what, step, self._surroundings.directory), running)
             elif kind == BROKEN:
                 cause = os.strerror(what)
                 self._events.warning(f"cannot wait for commands any more, looks at each now and then: {cause}")

@@ -9,14 +9,17 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastrun import __version__
 from fastrun.document.task import Task
 from fastrun.observers.files.details import Details
 from fastrun.observers.files.output import FileObserver, Output, OutputStream
-from fastrun.observers.timeline import Moment, Timeline, Together, quoted
+from fastrun.observers.timeline import Moment, Span, Timeline, Together, quoted
 from fastrun.outcome import FIRST_START, OK, Report, Start
+
+if TYPE_CHECKING:
+    from fastrun.observers.files.logs import Logs
 
 # The schema of a line, for ``--schema events`` and for programs that validate.
 EVENTS_SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "events.schema.json")
@@ -24,19 +27,22 @@ EVENTS_SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "events.schema.json
 # Version of the format. It changes only if a key is removed or changes its meaning.
 VERSION = 1
 
+_NO_LOG = ',"log":null'
+
 _HEAD = f'{{"v":{VERSION},"n":'
 
 
 class EventLog(FileObserver):
     """Writes one event per line. Comes after the timeline in the list of observers."""
 
-    def __init__(self, file: Output, timeline: Timeline, run_id: str) -> None:
-        """``run_id``: the id that the commands see."""
+    def __init__(self, file: Output, timeline: Timeline, run_id: str, logs: "Logs | None" = None) -> None:
+        """``run_id``: the id that the commands see. ``logs``: names the files of the attempts."""
         super().__init__(file)
         self.complete = False
         self._timeline = timeline
         self._run_id = run_id
         self._details = Details()
+        self._logs = logs
         # The number of the last line.
         self._number = 0
         # The second of the last line, since the epoch and as text.
@@ -81,10 +87,12 @@ class EventLog(FileObserver):
             _, task, outcome, span = moment
             self._number = count = self._number + 1
             if outcome is not None:
-                lines.append(f"{head}{count}{ended}{quoted(task.name)},{members(outcome, span)}}}\n")
+                log = _NO_LOG if self._logs is None else self._log(span)
+                lines.append(f"{head}{count}{ended}{quoted(task.name)},{members(outcome, span)}{log}}}\n")
             elif span is not None:
                 more = _FIRST if span.start is FIRST_START else _started(span.start)
-                lines.append(f"{head}{count}{started}{quoted(task.name)},{more}}}\n")
+                log = _NO_LOG if self._logs is None else self._log(span)
+                lines.append(f"{head}{count}{started}{quoted(task.name)},{more}{log}}}\n")
         self._write("".join(lines))
 
     def _together(self, moment: Together, started: str, ended: str) -> list[str]:
@@ -93,18 +101,31 @@ class EventLog(FileObserver):
         numbers = range(self._number + 1, self._number + 1 + 2 * len(tasks), 2)
         self._number += 2 * len(tasks)
         names = moment.names
-        began = f",{_FIRST}}}\n{head}"
+        if self._logs is not None:
+            spans = map(moment.span, range(len(tasks)))
+            more = [(self._log(span), self._details.of(OK, span)) for span in spans]
+            return [
+                f"{head}{number}{started}{name},{_FIRST}{log}}}\n{head}{number + 1}{ended}{name},{went}{log}}}\n"
+                for number, name, (log, went) in zip(numbers, names, more, strict=True)
+            ]
+        began = f",{_FIRST}{_NO_LOG}}}\n{head}"
         if moment.ready.count(moment.ready[0]) == len(tasks):
-            went = f",{self._details.of(OK, moment.span(0))}}}\n"
+            went = f",{self._details.of(OK, moment.span(0))}{_NO_LOG}}}\n"
             return [
                 f"{head}{number}{started}{name}{began}{number + 1}{ended}{name}{went}"
                 for number, name in zip(numbers, names, strict=True)
             ]
         members = [self._details.of(OK, moment.span(index)) for index in range(len(tasks))]
         return [
-            f"{head}{number}{started}{name}{began}{number + 1}{ended}{name},{went}}}\n"
+            f"{head}{number}{started}{name}{began}{number + 1}{ended}{name},{went}{_NO_LOG}}}\n"
             for number, name, went in zip(numbers, names, members, strict=True)
         ]
+
+    def _log(self, span: Span | None) -> str:
+        """Return the member for the file of an attempt."""
+        if self._logs is None or span is None:
+            return _NO_LOG
+        return f',"log":{quoted(self._logs.path_for_user(span.number, span.start.attempt))}'
 
     def _line(self, at: float, type_: str, about: Mapping[str, Any]) -> str:
         self._number += 1

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from fastrun import __version__
 from fastrun.document.task import Task
@@ -17,6 +18,9 @@ from fastrun.observers.files.tails import Tails
 from fastrun.observers.timeline import Span, Timeline
 from fastrun.outcome import Outcome, Report, Result, Start, Status
 from fastrun.text import printable
+
+if TYPE_CHECKING:
+    from fastrun.observers.files.logs import Logs
 
 # Most tasks that are all listed. Of a larger document only failed tasks are: CI systems take seconds to read 10,000
 # cases, and do not show so many well.
@@ -42,13 +46,14 @@ _MORE_ESCAPES = {**_ESCAPES, ord("\n"): "&#10;", ord("\t"): "&#9;"}
 class JUnit(FileObserver):
     """Writes the file at the end of the run. Comes after the timeline in the list of observers."""
 
-    def __init__(self, file: Output, timeline: Timeline, suite: str, run_id: str) -> None:
-        """``suite``: the name of the test suite. ``run_id``: the id that the commands see."""
+    def __init__(self, file: Output, timeline: Timeline, suite: str, run_id: str, logs: "Logs | None" = None) -> None:
+        """``suite``: the name of the test suite. ``run_id``: what the commands see. ``logs``: names their files."""
         super().__init__(file)
         self.complete = False
         self._timeline = timeline
         self._suite = suite
         self._run_id = run_id
+        self._logs = logs
         self._tasks: Sequence[Task] = ()
         self._tails = Tails(each=_BYTES)
 
@@ -122,7 +127,8 @@ class JUnit(FileObserver):
         spans = self._timeline.spans
         for number, (task, result) in enumerate(zip(self._tasks, report, strict=True)):
             if all_listed or self._has_failed(number, result):
-                said = "; ".join(_how(report.outcome(number), spans.get(number)))
+                log = "" if self._logs is None else self._logs.shown_path(number)
+                said = "; ".join(_how(report.outcome(number), spans.get(number), log))
                 if said:
                     yield _text(f"{task.label}: {said}\n")
 
@@ -143,7 +149,7 @@ class JUnit(FileObserver):
         return f'<failure type="failed" message="{message}">{output}</failure>'
 
 
-def _how(outcome: Outcome, span: Span | None) -> Iterator[str]:
+def _how(outcome: Outcome, span: Span | None, log: str) -> Iterator[str]:
     if outcome.attempts > 1:
         yield f"attempt {outcome.attempt} of {outcome.attempts}"
     if span is None:
@@ -161,6 +167,8 @@ def _how(outcome: Outcome, span: Span | None) -> Iterator[str]:
             yield f"{span.usage.peak_bytes / (1 << 20):.1f} MiB of memory"
     if span.start.worker is not None:
         yield f"on {printable(span.start.worker)}"
+    if log:
+        yield f"log {log}"
 
 
 def _attribute(text: str) -> str:

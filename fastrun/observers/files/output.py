@@ -1,4 +1,4 @@
-"""The output file of an observer: private to its owner, and never a reason for a run to end.
+"""The output file of an observer: never a reason for a run to end.
 
 Knows bytes and a path. Does not know what is written.
 """
@@ -15,21 +15,20 @@ from fastrun.protocols import STDOUT, Observer
 from fastrun.text import printable
 
 
-def open_private(path: str) -> tuple[int, bool]:
+def _open(path: str) -> tuple[int, bool]:
     """Open a file for writing. Return its descriptor and whether this call created it. Raises OSError.
 
-    Only its owner can read a file created here.
+    The umask decides who can read it, as for the files of other tools.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
     try:
-        return os.open(path, flags | os.O_EXCL, 0o600), True
+        return os.open(path, flags | os.O_EXCL, 0o666), True
     except FileExistsError:
-        # An existing file keeps the mode that the user gave it.
-        return os.open(path, flags, 0o600), False
+        return os.open(path, flags, 0o666), False
 
 
 class OutputFile:
-    """A file that is written from its beginning and that only its owner can read.
+    """A file that is written from its beginning.
 
     ``failure``: a line about the first error, empty if there is none. After an error nothing more is written.
     """
@@ -40,7 +39,7 @@ class OutputFile:
         self.failure = ""
         self._path = path
         self._compressed = compressed
-        self._descriptor, self._made = open_private(path)
+        self._descriptor, self._made = _open(path)
         # The outermost file object first.
         self._files: list[IO[bytes]] = []
 
@@ -160,7 +159,7 @@ def open_followed(path: str) -> Output:
         regular = stat.S_ISREG(os.stat(path).st_mode)
     except FileNotFoundError:
         regular = True
-    return OutputFile(path) if regular else OutputStream(open_private(path)[0], printable(path))
+    return OutputFile(path) if regular else OutputStream(_open(path)[0], printable(path))
 
 
 class FileObserver(Observer):
@@ -173,6 +172,10 @@ class FileObserver(Observer):
 
     def __init__(self, file: Output) -> None:
         self.file = file
+
+    def discard(self) -> None:
+        """Leave the file as it was: there will be no run."""
+        self.file.discard()
 
     def close(self) -> str:
         """Write what is left and close. Return a line about what could not be written, empty if all is written."""

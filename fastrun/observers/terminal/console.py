@@ -1,7 +1,6 @@
 """The console: prints Started, the tasks' output in whole lines, Ended and the report.
 
-Knows lines and names; not how tasks run. Text after a pause is written in the loop's next turn; text in quick
-succession every few milliseconds.
+Knows lines and names. Does not know how tasks run, nor when text is written.
 """
 
 import asyncio
@@ -11,22 +10,18 @@ from itertools import islice
 
 from fastrun.document.task import Task
 from fastrun.observers.frames import last_bytes
+from fastrun.observers.terminal.prefixes import prefix_columns, prefix_of, prefixed
+from fastrun.observers.writer.batch import Batch
 from fastrun.observers.writer.spool import Spool
 from fastrun.observers.writer.writer import Writer
 from fastrun.outcome import Cause, Outcome, Report, Start, Status
 from fastrun.protocols import STDERR, STDOUT, Observer
 from fastrun.text import printable
 
-MODES = ("stream", "group", "quiet")
+MODES = ("stream", "prefix", "group", "quiet")
 REPORTS = ("all", "problems", "none")
 
 _OK = Status.OK
-
-# Seconds between two writes, and most bytes that wait for the second. Each write wakes the process that reads the pipe.
-# Linux wakes it on the writer's processor, where commands then run before fastrun can start another: with two at a time
-# that took a fifth of a run of trivial commands.
-_PAUSE = 0.005
-_ENOUGH = 1 << 15
 
 # Most lines of the report that are joined for one write.
 _LINES_AT_ONCE = 10_000
@@ -45,8 +40,9 @@ _PLAIN = "\x1b[m"
 class Console(Observer):
     """Prints a run, in one of MODES.
 
-    ``stream`` prints a task's lines as they come. ``group`` prints them as one block before its ``Ended`` line.
-    ``quiet`` prints such blocks only of tasks that failed or were interrupted.
+    ``stream`` prints a task's lines as they come, ``prefix`` each with the task's name before it. ``group`` prints them
+    as one block under the task's name, before its ``Ended`` line. ``quiet`` prints such blocks only of tasks that
+    failed or were interrupted.
     """
 
     def __init__(
@@ -56,48 +52,48 @@ class Console(Observer):
         verbose: bool = False,
         report: str = "all",
         color: bool = False,
+        error_color: bool = False,
+        folds: bool = False,
         stdout: int = 1,
         stderr: int = 2,
         writer: Writer | None = None,
-        location: Callable[[int], str] | None = None,
+        log: Callable[[int], str] | None = None,
         times: Callable[[], Iterable[str]] | None = None,
     ) -> None:
-        """``mode``: one of MODES. ``verbose``: show each command as it starts. ``color``: of standard output.
+        """``mode``: one of MODES. ``verbose``: show each command as it starts.
 
         ``report``: one of REPORTS: every task and the failures, only tasks that are not ok, or only the counts.
+        ``color``, ``error_color``: of standard output, of standard error. ``folds``: blocks fold in GitHub's log.
         ``stdout``, ``stderr``: file descriptors. ``writer``: writes to both, instead of a writer of its own.
-        ``location``: gives the location of a task in the document, by its number. ``times``: gives lines before the
-        report.
+        ``log``: gives the file of a task's output, by its number. ``times``: gives lines of the report.
         """
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
         if report not in REPORTS:
             raise ValueError(f"report must be one of {', '.join(REPORTS)}, not {report!r}")
         self._mode = mode
+        self._holds_back = mode in ("group", "quiet")
         self._verbose = verbose
         self._report = report
         self._color = color
-        self._location = location
+        self._error_color = error_color
+        self._folds = folds
+        self._log = log or _nothing
         self._times = times
-        self._writer = Writer({STDOUT: stdout, STDERR: stderr}) if writer is None else writer
+        self._batch = Batch(Writer({STDOUT: stdout, STDERR: stderr}) if writer is None else writer)
         self._one_stream = os.path.sameopenfile(stdout, stderr)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: Sequence[Task] = ()
-        self._scheduled = False
-        # The time of the last write, and how many bytes of output wait for the next.
-        self._written_at = -_PAUSE
-        self._size = 0
-        # The text to be written: the pieces, then lines of STDOUT, which most of the text is.
-        self._pieces: list[tuple[int, bytes] | Spool] = []
-        self._lines: list[bytes] = []
+        # In mode ``prefix``: columns of a prefix, and the prefixes of running tasks.
+        self._columns = 0
+        self._prefixes: dict[int, bytes] | None = {} if mode == "prefix" else None
         # By running task, the block that is held back until its end; None if its lines are not held back.
         self._blocks: dict[int, Spool | None] = {}
         # By task and stream, the beginning of a line whose end has not come.
         self._beginnings: dict[tuple[int, int], Spool] = {}
         # By running task that has printed something, the end of that.
         self._tails: dict[int, bytes | bytearray] = {}
-        # The first tasks that failed and were not allowed to, each with its outcome and the end of what it printed.
-        self._failures: list[tuple[int, Task, Outcome, bytes]] = []
+        # By number, the first tasks that failed and were not allowed to: the outcome, and the end of what was printed.
+        self._failures: dict[int, tuple[Task, Outcome, bytes]] = {}
         # By outcome, how many tasks were skipped with it.
         self._skips: dict[Outcome, int] = {}
         # Tasks that did not end well: in quiet mode processes that they left behind may still print.
@@ -109,7 +105,7 @@ class Console(Observer):
     @property
     def congested(self) -> bool:
         """Return whether the terminal, or the process that reads the pipe, is behind."""
-        return self._writer.congested
+        return self._batch.writer.congested
 
     @property
     def one_stream(self) -> bool:
@@ -119,28 +115,32 @@ class Console(Observer):
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Write in the turns of this loop from now on."""
         self._tasks = tasks
-        self._loop = asyncio.get_running_loop()
+        if self._prefixes is not None:
+            self._columns = prefix_columns(tasks)
+        self._batch.begin(asyncio.get_running_loop())
 
     def task_started(self, number: int, task: Task, start: Start) -> None:
         """Print the ``Started`` line, before its first attempt."""
         if self._verbose:
             if start.why:
-                self._put((STDERR, f"fastrun: {task.label}: runs: {start.why}\n".encode()))
-            self._put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.text)}\n".encode()))
+                self._batch.put((STDERR, f"fastrun: {task.label}: runs: {start.why}\n".encode()))
+            self._batch.put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.text)}\n".encode()))
         if start.attempt > 1:
             return
         line = f"Started: {printable(task.name)}\n".encode()
         if self._color:
             line = _colored(line, _FAINT)
-        if self._mode == "stream":
+        if self._prefixes is not None:
+            self._prefixes[number] = prefix_of(task, self._columns)
+        if not self._holds_back:
             self._blocks[number] = None
-            self._put_line(line)
+            self._batch.put_line(line)
             return
         block = self._blocks[number] = Spool()
         if self._mode == "quiet":
             block.append(STDOUT, line)
         else:
-            self._put_line(line)
+            self._batch.put_line(line)
 
     def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:
         """Print the whole lines, and keep the rest."""
@@ -150,6 +150,9 @@ class Console(Observer):
             # Most tasks print nothing more.
             self._tails[number] = data
         key = (number, stream)
+        if self._prefixes is not None:
+            prefix = self._prefixes.get(number) or prefix_of(task, self._columns)
+            data = prefixed(data, prefix, within_a_line=key in self._beginnings)
         end = data.rfind(b"\n") + 1
         if end:
             beginning = self._beginnings.pop(key, None)
@@ -172,26 +175,48 @@ class Console(Observer):
             self._end_line(number, STDERR)
         tail = self._tails.pop(number, b"") if self._tails else b""
         ok = outcome.status is _OK
-        if not ok:
-            if outcome.retry_in is not None:
-                self._retry(number, task, outcome, outcome.retry_in)
-                return
-            self._note_failure(number, task, outcome, tail)
-        block = self._blocks.pop(number)
-        if block is not None and ok and self._mode == "quiet":
-            block.close()
+        if not ok and outcome.retry_in is not None:
+            self._retry(number, task, outcome, outcome.retry_in)
             return
+        block = self._blocks.pop(number)
+        if self._prefixes is not None:
+            del self._prefixes[number]
         if block is not None:
-            self._put(block)
+            if ok and self._mode == "quiet":
+                block.close()
+                return
+            self._put_block(task, block)
+        if not ok:
+            self._note_failure(number, task, outcome, tail)
         line = f"Ended : {printable(task.name)}\n".encode()
         if self._color:
             line = _colored(line, _FAINT if ok else _COLORS[outcome.status])
-        self._put_line(line)
+        self._batch.put_line(line)
 
     def _note_failure(self, number: int, task: Task, outcome: Outcome, tail: bytes | bytearray) -> None:
         self._failed_tasks.add(number)
-        if outcome.status is Status.FAILED and not task.allow_failure and len(self._failures) < _FAILURES:
-            self._failures.append((number, task, outcome, bytes(tail)))
+        if outcome.status is not Status.FAILED:
+            return
+        line = f"fastrun: {task.label}: {printable(outcome.reason)}\n".encode()
+        self._batch.put((STDERR, _colored(line, _COLORS[Status.FAILED]) if self._error_color else line))
+        if not task.allow_failure and len(self._failures) < _FAILURES:
+            self._failures[number] = task, outcome, bytes(tail)
+
+    def _put_block(self, task: Task, block: Spool) -> None:
+        """Print what a task has printed, in mode ``group`` under its name. Without output there is nothing to print."""
+        if not block.size:
+            return
+        if self._mode == "quiet":
+            # The block begins with a ``Started`` line.
+            self._batch.put(block)
+        elif self._folds:
+            # As GitHub's ``toCommandValue`` escapes it.
+            self._batch.put_line(f"::group::{task.label.replace('%', '%25')}\n".encode())
+            self._batch.put(block)
+            self._batch.put_line(b"::endgroup::\n")
+        else:
+            self._batch.put_line(f"Output: {task.label}\n".encode())
+            self._batch.put(block)
 
     def _never_started(self, number: int, task: Task, outcome: Outcome) -> None:
         if outcome.retry_in is not None:
@@ -202,7 +227,9 @@ class Console(Observer):
             self._skips[outcome] = self._skips.get(outcome, 0) + 1
 
     def tail(self, number: int) -> bytes:
-        """Return the end of what a running task has printed so far, on both streams."""
+        """Return the end of what a task has printed, on both streams, if it runs or was among the first that failed."""
+        if number in self._failures:
+            return self._failures[number][2]
         return bytes(self._tails.get(number, b""))
 
     def _keep_tail(self, number: int, task: Task, stream: int, data: bytes) -> None:
@@ -224,28 +251,29 @@ class Console(Observer):
         """Say that a task is tried again, and on standard error why and when."""
         line = f"Retrying: {printable(task.name)} (attempt {outcome.attempt + 1} of {outcome.attempts})\n"
         self._put_lines(number, (STDOUT, line.encode()))
-        self._put((STDERR, f"fastrun: {task.label}: {outcome.reason}; tried again in {seconds:.1f} s\n".encode()))
+        self._batch.put((STDERR, f"fastrun: {task.label}: {outcome.reason}; tried again in {seconds:.1f} s\n".encode()))
 
     def run_ended(self, report: Report) -> None:
-        """Print the report."""
+        """Print the report: the tasks, what is said of the failures, and the counts."""
         for number, stream in list(self._beginnings):
             # Processes that outlived their task printed this.
             self._end_line(number, stream)
+        lines = self._task_lines(report)
+        while batch := "\n".join(islice(lines, _LINES_AT_ONCE)):
+            self._batch.put_line(f"{batch}\n".encode())
+            self._batch.flush()
         if self._report != "none":
-            self._put_section(lambda: self._failure_lines(report))
             if self._times is not None:
                 self._put_section(self._times)
-        lines = self.report_lines(report)
-        while batch := "\n".join(islice(lines, _LINES_AT_ONCE)):
-            self._put_line(f"{batch}\n".encode())
-            self._flush()
+            self._put_section(lambda: self._failure_lines(report))
+        self.print_line(report.summary())
         self._complete = True
 
     def _put_section(self, section: Callable[[], Iterable[str]]) -> None:
-        """Print lines before the report. If they cannot be made, the report is printed all the same."""
+        """Print lines of the report. If they cannot be made, the rest is printed all the same."""
         try:
             for line in list(section()):
-                self._put_line(f"{line}\n".encode())
+                self._batch.put_line(f"{line}\n".encode())
         except Exception as error:
             # A snippet may have broken modules of Python that an import needs.
             self.warn(f"part of the report is missing: {error!r}")
@@ -255,29 +283,37 @@ class Console(Observer):
             return ()
         from fastrun.observers.terminal.failures import Failure, Reused, failure_lines
 
-        failures = [Failure(*failure) for failure in self._failures]
+        failures = [Failure(number, *failure) for number, failure in self._failures.items()]
         more = report.counts[Status.FAILED] - report.allowed - len(failures)
         reused = Reused(self._tasks, report) if report.reused else None
-        return failure_lines(failures, more, self._skips, self._location or (lambda _: ""), reused)
+        # In quiet mode, and without the tasks that are ok, what they printed stands right above.
+        shown = self._mode != "quiet" or self._report == "all"
+        return failure_lines(failures, more, self._skips, report.location, self._log, reused, output=shown)
 
     def report_lines(self, report: Report) -> Iterator[str]:
         """Yield the lines of the report, without what is said of failures and times."""
+        yield from self._task_lines(report)
+        yield report.summary()
+
+    def _task_lines(self, report: Report) -> Iterator[str]:
         yield "Report:"
         labels = {status: f"{status.label:<8}" for status in Status}
         if self._color:
             labels |= {status: f"{color}{labels[status]}{_PLAIN}" for status, color in _COLORS.items()}
-        results = iter(report) if self._report != "none" else iter(())
         only_problems = self._report == "problems"
-        for name, status, reason in results:
+        for result in report if self._report != "none" else ():
+            status, reason = result.status, result.reason
             if only_problems and status is _OK:
                 continue
-            line = f"{labels[status]} {printable(name)}"
+            if status is Status.INTERRUPTED and not result.attempts:
+                # The counts say how many these are.
+                continue
+            line = f"{labels[status]} {printable(result.name)}"
             yield f"{line}  {printable(reason)}" if reason else line
-        yield report.summary()
 
     def print_line(self, line: str) -> None:
         """Print a line on standard output."""
-        self._put_line(f"{line}\n".encode())
+        self._batch.put_line(f"{line}\n".encode())
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
@@ -286,28 +322,13 @@ class Console(Observer):
     def note(self, text: str) -> None:
         """Print a line of fastrun's own on standard error."""
         self.has_said_more = True
-        self._put((STDERR, f"fastrun: {printable(text)}\n".encode()))
+        self._batch.put((STDERR, f"fastrun: {printable(text)}\n".encode()))
 
     def close(self, timeout: float | None = None) -> bool:
         """Wait until all is written, at most ``timeout`` seconds. Return whether it is, report included."""
-        self._flush()
-        return self._writer.close(timeout) and self._complete and not self._writer.failed
-
-    def _put(self, piece: tuple[int, bytes] | Spool) -> None:
-        self._join_lines()
-        self._pieces.append(piece)
-        if not self._scheduled:
-            self._schedule()
-
-    def _put_line(self, line: bytes) -> None:
-        self._lines.append(line)
-        if not self._scheduled:
-            self._schedule()
-
-    def _join_lines(self) -> None:
-        if self._lines:
-            self._pieces.append((STDOUT, b"".join(self._lines)))
-            self._lines.clear()
+        self._batch.flush()
+        writer = self._batch.writer
+        return writer.close(timeout) and self._complete and not writer.failed
 
     def _put_lines(self, number: int, lines: tuple[int, bytes] | Spool) -> None:
         """Print whole lines of a task, or keep them in its block."""
@@ -317,11 +338,7 @@ class Console(Observer):
             for stream, data in pieces:
                 block.append(stream, data)
         elif self._mode != "quiet" or number in self._failed_tasks:
-            self._put(lines)
-            self._size += lines.size if isinstance(lines, Spool) else len(lines[1])
-            if self._size > _ENOUGH and self._loop is not None:
-                self._size = 0
-                self._loop.call_soon(self._flush)
+            self._batch.put_output(lines)
 
     def _end_line(self, number: int, stream: int) -> None:
         """Print the rest of a line whose end has not come, with an end."""
@@ -330,27 +347,9 @@ class Console(Observer):
             beginning.append(stream, b"\n")
             self._put_lines(number, beginning)
 
-    def _schedule(self) -> None:
-        if self._loop is not None:
-            self._scheduled = True
-            wait = self._written_at + _PAUSE - self._loop.time()
-            if wait <= 0:
-                self._loop.call_soon(self._flush_scheduled)
-            else:
-                self._loop.call_later(wait, self._flush_scheduled)
 
-    def _flush_scheduled(self) -> None:
-        self._scheduled = False
-        self._flush()
-
-    def _flush(self) -> None:
-        self._size = 0
-        if self._loop is not None:
-            self._written_at = self._loop.time()
-        self._join_lines()
-        if self._pieces:
-            self._writer.write(self._pieces)
-            self._pieces = []
+def _nothing(_: int) -> str:
+    return ""
 
 
 def _colored(line: bytes, color: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The lines on failures before the report: the skips that they led to, then the details of each.
+"""The lines on failures in the report: the skips that they led to, then the details of each.
 
 Knows tasks, outcomes and the end of what they printed. Does not know how tasks run. Imported once a task has failed.
 """
@@ -76,13 +76,16 @@ def failure_lines(
     more: int,
     skips: Mapping[Outcome, int],
     location: Callable[[int], str],
+    log: Callable[[int], str],
     reused: "Reused | None" = None,
+    *,
+    output: bool = True,
 ) -> Iterator[str]:
-    """Yield the lines before the report. None of them can be the line ``Report:``.
+    """Yield the lines between the tasks and the counts. None of them can be taken for either.
 
     ``more``: how many other tasks failed. ``skips``: by outcome, how many tasks were skipped with it. ``location``:
-    gives the location of a task in the document, by its number; empty if it is not known. ``reused``: None if every
-    task ran.
+    gives the location of a task in the document, by its number, and ``log`` the file of its output; empty if there is
+    none. ``reused``: None if every task ran. ``output``: show the end of what the tasks printed.
     """
     yield "Failures:"
     causes = sorted(skips.items(), key=lambda item: -item[1])
@@ -93,17 +96,20 @@ def failure_lines(
     for failure in failures:
         # Behind a word: a line that begins with a name may be a command to a CI system.
         yield f"  failed: {failure.task.label}  {printable(failure.outcome.reason)}"
-        yield from _details(failure, location)
+        yield from _details(failure, location(failure.number), log(failure.number))
+        if output:
+            for printed in last_lines(failure.tail, _LINES, failure.task):
+                yield f"    | {shown_line(printed)}".rstrip()
         if reused is not None:
             yield from reused.lines(failure.task)
     if more:
         yield f"  {more:,} more failed"
 
 
-def _details(failure: Failure, location: Callable[[int], str]) -> Iterator[str]:
+def _details(failure: Failure, location: str, log: str) -> Iterator[str]:
     task, outcome = failure.task, failure.outcome
     attempt = f"attempt {outcome.attempt} of {outcome.attempts}" if outcome.attempts > 1 else ""
-    said = ", ".join(filter(None, [location(failure.number), attempt]))
+    said = ", ".join(filter(None, [location, attempt]))
     if said:
         yield f"    {said}"
     source = [line for line in task.text.splitlines() if line.strip()]
@@ -111,5 +117,5 @@ def _details(failure: Failure, location: Callable[[int], str]) -> Iterator[str]:
         yield f"    {task.type}: {printable(line)}"
     if len(source) > _SOURCE_LINES:
         yield f"    {task.type}: ..."
-    for printed in last_lines(failure.tail, _LINES, task):
-        yield f"    | {shown_line(printed)}".rstrip()
+    if log:
+        yield f"    log: {log}"

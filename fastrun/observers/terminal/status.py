@@ -32,7 +32,10 @@ _FEW = 6
 
 # Statuses that are shown once their count is not 0, with their colours (ECMA-48 8.3.117).
 _MARKED = {Status.FAILED: "\x1b[31m", Status.SKIPPED: "\x1b[33m", Status.INTERRUPTED: "\x1b[35m"}
-_PLAIN = "\x1b[m"
+_DONE, _RUNNING, _FAINT, _PLAIN = "\x1b[32m", "\x1b[36m", "\x1b[2m", "\x1b[m"
+
+# Characters of the bar. Some terminals draw them two columns wide.
+_BAR = 10
 
 # What delays tasks that are ready, by its name in ``Start.held_by``.
 _HELD = {"load": "the load is too high", "memory": "memory is short", "jobserver": "no job token is free"}
@@ -110,18 +113,23 @@ class Progress(Observer, ABC):
         if self._timer is not None:
             self._timer.cancel()
 
+    @property
+    def _done(self) -> int:
+        return sum(self._counts.values())
+
     def now(self) -> float:
         """Seconds since the run began."""
         return self._clock() - self._began
 
     def summary(self, now: float, *, color: bool = False) -> str:
         """Return a line such as ``12/40 done, 3 running, 1 failed, 2 skipped; 1:05, about 2 min left``."""
-        done = sum(self._counts.values())
-        counts = [f"{done:,}/{len(self._tasks):,} done", f"{len(self._estimate.running):,} running"]
+        done = self._done
+        running = len(self._estimate.running)
+        marked = [(done, f"{done:,}/{len(self._tasks):,} done", _DONE), (running, f"{running:,} running", _RUNNING)]
         for status, mark in _MARKED.items():
             if count := self._counts[status]:
-                text = f"{count:,} {status.label}"
-                counts.append(f"{mark}{text}{_PLAIN}" if color else text)
+                marked.append((count, f"{count:,} {status.label}", mark))
+        counts = [f"{mark}{text}{_PLAIN}" if color and count else text for count, text, mark in marked]
         if self._again:
             counts.append(f"{len(self._again):,} to be tried again")
         if self._held_by is not None and (held := _HELD.get(self._held_by() or "")):
@@ -171,7 +179,10 @@ class Live(Progress):
         self._writer.show(b"")
 
     def lines(self) -> list[str]:
-        """Return the lines: the summary, and as many running tasks as fit, the longest-running first."""
+        """Return the lines: the summary, and as many running tasks as fit, the longest-running first.
+
+        Where there is room, a bar precedes the summary, and the last line says how many tasks are not shown.
+        """
         columns, height = (found or usual for found, usual in zip(self._size(), _USUAL_SIZE, strict=True))
         # Some terminals wrap to the next line after a character in the last column.
         width = columns - 1
@@ -183,9 +194,23 @@ class Live(Progress):
         whole = self.summary(now)
         summary = printable(whole, width)
         lines = [self.summary(now, color=self._color) if summary == whole else summary]
-        for number, began in islice(self._estimate.running.items(), room - 1):
-            lines.append(self._line_of(number, now - began, width))
+        if self._tasks and len(whole) + 2 * _BAR < width:
+            lines[0] = f"{self._bar()} {lines[0]}"
+        running = self._estimate.running
+        shown = min(room - 1, len(running))
+        if 1 < shown < len(running):
+            shown -= 1
+        lines += [self._line_of(number, now - began, width) for number, began in islice(running.items(), shown)]
+        if len(lines) < room and shown < len(running):
+            lines.append(printable(f"{f'+{len(running) - shown:,}':>7} more", width))
         return lines
+
+    def _bar(self) -> str:
+        done = _BAR * self._done // len(self._tasks)
+        if not self._color:
+            return "━" * done + "─" * (_BAR - done)
+        mark = _MARKED[Status.FAILED] if self._counts[Status.FAILED] else _DONE
+        return f"{mark}{'━' * done}{_PLAIN}{_FAINT}{'─' * (_BAR - done)}{_PLAIN}"
 
     def _line_of(self, number: int, age: float, width: int) -> str:
         last = self._tail(number).rstrip(b"\r\n").rpartition(b"\n")[2]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
 import pytest
 
 from fastrun import Cause, Outcome, Start, Status, Task
@@ -123,8 +126,8 @@ def test_a_failure_that_is_allowed_is_shown_as_such_and_what_was_not_needed_is_n
     story.run(0, 1, "b")
     story.end(1, "tell", Outcome(Status.SKIPPED, Cause.NOT_NEEDED))
     page = opened(story.write(1))
-    assert page.text("#failures-title") == "Allowed failures"
-    assert " · allowed" in page.text(".failure[data-row='0'] header")
+    assert not page.one("#failures").is_displayed()
+    assert page.text("#allowed-title") == "Allowed failures"
     assert page.texts("#skips li") == []
 
 
@@ -375,3 +378,69 @@ def test_a_hundred_thousand_tasks_open_and_work(large, opened):
     page.click("#filters .chip.plain")
     page.click("#graph .node[aria-label^='join']")
     page.until("document.getElementById('table-count').textContent === '1,000 of 100,000 tasks'")
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    """The page of a run with logs, in which one failure is allowed."""
+    folder = tmp_path_factory.mktemp("logged")
+    tasks = [
+        exec_("a/b #1%", "echo what it printed; exit 2"),
+        exec_("lint", "echo a warning; exit 1", allow_failure=True),
+        exec_("fine", "echo fine"),
+        exec_("after", "true", "a/b #1%"),
+    ]
+    page = folder / "reports" / "page.html"
+    page.parent.mkdir()
+    path = write_json(folder, document(*tasks))
+    assert fastrun("--html", page, "--logs", folder / "logs", path).returncode == 1
+    return page
+
+
+def test_an_allowed_failure_is_not_among_the_failures(logged, opened):
+    page = opened(logged)
+    assert page.texts("#failure-list h3") == ["a/b #1%"]
+    assert page.text("#allowed-title") == "Allowed failures"
+    assert page.texts("#allowed-list h3") == ["lint"]
+
+
+def test_a_run_whose_failures_are_all_allowed_has_none(tmp_path, opened):
+    page = tmp_path / "page.html"
+    assert (
+        fastrun("--html", page, write_json(tmp_path, document(exec_("a", "false", allow_failure=True)))).returncode == 0
+    )
+    found = opened(page)
+    assert not found.one("#failures").is_displayed()
+    assert found.texts("#allowed-list h3") == ["a"]
+
+
+def test_links_lead_to_the_logs(logged, opened):
+    page = opened(logged)
+    (href,) = page.js("[...document.querySelectorAll('#failure-list a.log')].map((link) => link.href)")
+    assert Path(unquote(urlsplit(href).path)).read_text() == "what it printed\n"
+    page.click("#failure-list .task-link")
+    assert page.js("document.querySelector('#details a.log').href") == href
+
+
+def test_a_run_without_logs_has_no_links_to_them(failing, opened):
+    page = opened(failing)
+    assert page.all("a.log") == []
+
+
+def test_an_address_names_a_task(logged, opened):
+    page = opened(logged)
+    page.click("#failure-list .task-link")
+    assert page.js("location.hash") == "#task=a%2Fb%20%231%25"
+    address = page.js("location.href")
+    page.driver.get("about:blank")
+    page.driver.get(address)
+    page.until("document.getElementById('details-title')?.textContent === 'a/b #1%'")
+    # The links of the page itself select other tasks, and a task that there is none of selects nothing.
+    page.js("void (location.hash = '#task=fine')")
+    page.until("document.getElementById('details-title')?.textContent === 'fine'")
+    page.press(ESCAPE)
+    page.until("document.getElementById('details').hidden")
+    assert page.js("location.hash") == ""
+    page.js("void (location.hash = '#task=nothing')")
+    page.js("void (location.hash = '#tasks')")
+    assert page.js("document.getElementById('details').hidden")

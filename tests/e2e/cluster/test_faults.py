@@ -57,7 +57,8 @@ def test_a_signal_ends_the_groups_on_the_workers_with_grace(cluster, tmp_path, n
         process.send_signal(number)
         out, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == 128 + number
-    assert {name: status for name, (status, _) in report_of(out).items()} == dict.fromkeys("abc", "interrupted")
+    assert {name: status for name, (status, _) in report_of(out).items()} == dict.fromkeys("ab", "interrupted")
+    assert b"3 interrupted (1 not started)" in out
     assert b"\ncleaned\n" in out
     assert not any(map(alive, pids))
     assert not (tmp_path / "never").exists()

@@ -132,9 +132,10 @@ def test_timeout_gives_up_on_a_snippet_and_the_run_ends(tmp_path, source):
 
 def test_second_sigint_ends_at_once_whatever_a_snippet_does(tmp_path):
     witness = exec_("b", "trap 'touch asked' TERM; touch began; while :; do sleep 0.01; done")
-    path = write_json(tmp_path, document(eval_("a", "while True: pass"), witness))
+    path = write_json(tmp_path, document(eval_("a", "open('busy', 'w').close()\nwhile True: pass"), witness))
     with fastrun_process("--grace", "1000", path, cwd=tmp_path, env=unmeasured()) as process:
         wait_for((tmp_path / "began").exists)
+        wait_for((tmp_path / "busy").exists)
         process.send_signal(signal.SIGINT)
         wait_for((tmp_path / "asked").exists)
         process.send_signal(signal.SIGINT)

@@ -68,7 +68,7 @@ def test_readme_lists_every_option_with_all_its_names():
     [
         ("FASTRUN_JOBS", "many", "FASTRUN_JOBS: 'many' is neither a whole number nor auto"),
         ("FASTRUN_VERBOSE", "2", "FASTRUN_VERBOSE: must be 1 or 0, not '2'"),
-        ("FASTRUN_OUTPUT", "loud", "FASTRUN_OUTPUT: must be one of stream, group, quiet, not 'loud'"),
+        ("FASTRUN_OUTPUT", "loud", "FASTRUN_OUTPUT: must be one of stream, prefix, group, quiet, not 'loud'"),
     ],
 )
 def test_a_wrong_variable_is_named(tmp_path, variable, value, said):
@@ -259,7 +259,7 @@ def test_options_about_one_run_are_not_passed_on():
         *("cluster", "directory", "lines", "shuffle"),
         *("only", "from", "tag", "exclude"),
         *("journal", "update", "resume", "rerun", "durable"),
-        *("json", "trace", "html", "junit"),
+        *("json", "logs", "trace", "html", "junit"),
         *("dry_run", "list", "graph", "explain", "what_if", "print_completion", "schema"),
     }
 

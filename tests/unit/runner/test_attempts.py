@@ -44,7 +44,9 @@ def test_a_task_is_tried_again_and_each_attempt_is_shown(tmp_path):
 def test_the_attempts_of_a_block_stay_together(tmp_path, mode):
     result, _ = run(tmp_path, exec_("a", "echo x; exit 1", retries=1, retry_delay=0), options=["--output", mode])
     lines = result.stdout.decode().splitlines()
-    assert lines[: lines.index("Failures:")] == ["Started: a", "x", "Retrying: a (attempt 2 of 2)", "x", "Ended : a"]
+    block = ["x", "Retrying: a (attempt 2 of 2)", "x"]
+    heading = ["Output: a"] if mode == "group" else []
+    assert lines[: lines.index("Report:")] == ["Started: a", *heading, *block, "Ended : a"]
 
 
 def test_after_the_last_attempt_it_has_failed(tmp_path):
@@ -157,7 +159,7 @@ def test_a_whole_number_of_retries_may_be_written_as_a_fraction(tmp_path):
 def test_an_attempt_that_cannot_start_is_one_all_the_same(tmp_path):
     result, _ = run(tmp_path, exec_("a", "true", cwd="none", retries=1, retry_delay=0))
     assert result.returncode == 1
-    assert result.stdout.startswith(b"Retrying: a (attempt 2 of 2)\nFailures:\n")
+    assert result.stdout.startswith(b"Retrying: a (attempt 2 of 2)\nReport:\n")
     assert b", attempt 2 of 2" in result.stdout
 
 
@@ -247,7 +249,8 @@ def test_no_cleanup_starts_after_a_signal(tmp_path):
         wait_for((tmp_path / "began").exists)
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=LIMIT)
-    assert report_of(out) == {"a": ("interrupted", ""), "b": ("interrupted", "")}
+    assert report_of(out) == {"a": ("interrupted", "")}
+    assert b"2 interrupted (1 not started)" in out
 
 
 def test_a_pool_of_one_is_a_lock_over_commands_and_snippets():
@@ -315,3 +318,19 @@ def test_snippet_is_told_the_number_of_its_attempt(tmp_path, where):
         "attempt 2",
         "attempt 3",
     ]
+
+
+def test_a_task_that_waits_for_another_attempt_has_started(tmp_path):
+    tasks = [
+        exec_("a", "exit 1", retries=1, retry_delay=0.01),
+        exec_("b", "sleep 0.3; touch began; exec sleep 1000"),
+        exec_("c", "true"),
+    ]
+    # Once b has begun the next attempt at a is ready, and b has the only slot. Were a still held, it would have failed.
+    with fastrun_process("-j1", write_json(tmp_path, document(*tasks)), cwd=tmp_path) as process:
+        wait_for((tmp_path / "began").exists)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=LIMIT)
+    assert report_of(out)["b"] == ("interrupted", "")
+    assert report_of(out)["a"][0] in ("interrupted", "failed")
+    assert b"(1 not started)" in out

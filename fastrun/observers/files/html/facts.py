@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
+from urllib.parse import quote
 
 from fastrun.document.task import Task
 from fastrun.observers.files.html.sketch import Sketch, sketch
@@ -55,13 +56,18 @@ class Facts:
         *,
         earlier: Sequence[Span],
         tails: Mapping[int, Tail],
+        logs: Sequence[str] | None = None,
     ) -> None:
-        """``earlier``: attempts that were followed by another. ``tails``: by number, the output that was kept."""
+        """``earlier``: attempts that were followed by another. ``tails``: by number, the output that was kept.
+
+        ``logs``: by number, the path of each task's log, relative to the page.
+        """
         self._tasks = tasks
         self._timeline = timeline
         self._earlier = earlier
         self._spans = [*timeline.spans.values(), *earlier]
         self._tails = tails
+        self._logs = logs
         self._report = report
         self._results = list(report)
         skipped = (report.outcome(n) for n, result in enumerate(self._results) if result.status is Status.SKIPPED)
@@ -105,6 +111,7 @@ class Facts:
             "reusedAs": report.reused_as.value,
             "allowed": report.allowed,
             "notNeeded": report.not_needed,
+            "notStarted": report.not_started,
             "most": timeline.most,
             "busy": timeline.busy,
             "cpu": sum(span.usage.cpu_seconds for span in self._spans if span.usage is not None),
@@ -155,6 +162,8 @@ class Facts:
             "group": groups,
             "command": self._commands(rows),
             "needs": self._needs_rows(rows, row_of),
+            # Quoted it has no colon, so that it cannot have a scheme such as ``javascript:``.
+            "log": None if self._logs is None else [quote(self._logs[number]) for number in rows],
         }
 
     def _attempt(self, number: int) -> int | None:

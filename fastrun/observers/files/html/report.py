@@ -7,7 +7,7 @@ collects that, and the page's scripts in ``page/`` show it.
 import base64
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from string import Template
 from typing import Any
 
@@ -52,8 +52,12 @@ _ESCAPES = {character: f"\\u{ord(character):04x}".encode() for character in "<>&
 class HtmlReport(FileObserver):
     """Writes the page when the run ends."""
 
-    def __init__(self, file: OutputFile, timeline: Timeline, title: str) -> None:
+    def __init__(
+        self, file: OutputFile, timeline: Timeline, title: str, logs: Callable[[], Sequence[str]] | None = None
+    ) -> None:
         """``timeline``: that of the same run, earlier in the list of observers. ``title``: any text.
+
+        ``logs``: returns by number the path of each task's log, relative to the page; empty for a task without one.
 
         ``complete``: whether the page is written. False if a hook raised, after which the run drops this observer.
         """
@@ -63,6 +67,7 @@ class HtmlReport(FileObserver):
         self._tasks: Sequence[Task] = ()
         self._tails = Tails()
         self._earlier: list[Span] = []
+        self._logs = logs
         self.complete = False
 
     def run_started(self, tasks: Sequence[Task]) -> None:
@@ -89,7 +94,10 @@ class HtmlReport(FileObserver):
     def run_ended(self, report: Report) -> None:
         """Write the page."""
         with collector_off():
-            facts = Facts(self._tasks, self._timeline, report, earlier=self._earlier, tails=self._tails.kept).all()
+            logs = None if self._logs is None else self._logs()
+            facts = Facts(
+                self._tasks, self._timeline, report, earlier=self._earlier, tails=self._tails.kept, logs=logs
+            ).all()
             for piece in page({"title": self._title, "version": __version__, **facts}):
                 self.file.write(piece)
         self.complete = True

@@ -64,7 +64,8 @@ for _ in range(2):
     }
     shown = '<task always>:6: UserWarning: seen always\n  warnings.warn("seen always")\n'
     assert done.stderr.decode().count(shown) == 2
-    assert done.stderr.count(b"UserWarning: seen") == 3
+    assert done.stderr.count(b"\nUserWarning: seen") == 1
+    assert done.stderr.count(b"UserWarning: seen ignore") == 0
 
 
 def test_warnings_can_be_caught_reset_and_shown_by_the_snippets_own_function(tmp_path):

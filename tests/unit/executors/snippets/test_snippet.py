@@ -101,7 +101,9 @@ def test_script_is_what_python_runs_of_the_same_file(tmp_path, where):
     out = plain.stdout.replace(bytes(tmp_path / "tool.py"), b"tool.py")
     assert done.stdout.startswith(b"Started: a\n%sEnded : a\n" % out)
     full = bytes(tmp_path / "tool.py")
-    assert done.stderr.replace(full, b"tool.py") == plain.stderr.replace(full, b"tool.py")
+    printed, _, told = done.stderr.rpartition(b"fastrun: a: ")
+    assert told == (b"KeyError: 5\n" if where == "thread" else b"exit status 1\n")
+    assert printed.replace(full, b"tool.py") == plain.stderr.replace(full, b"tool.py")
 
 
 @pytest.mark.parametrize("where", ["thread", "process"])

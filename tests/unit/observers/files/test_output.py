@@ -11,10 +11,15 @@ import pytest
 from fastrun.observers.files.output import FileObserver, OutputFile, OutputStream, open_followed
 
 
-def test_a_new_file_is_its_owners_alone_and_one_that_exists_keeps_its_mode(tmp_path):
-    with OutputFile(str(tmp_path / "new")) as file:
-        file.write(b"x")
-    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_the_umask_decides_who_reads_a_new_file_and_one_that_exists_keeps_its_mode(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        with OutputFile(str(tmp_path / "new")) as file:
+            file.write(b"x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == mode
     old = tmp_path / "old"
     old.write_bytes(b"something longer")
     old.chmod(0o644)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fastrun import Cause, Console, Outcome, Report, Status, Task
-from fastrun.observers.terminal import console as console_module
+from fastrun.observers.terminal.console import MODES
+from fastrun.observers.writer import batch as batch_module
 from fastrun.observers.writer import spool as spool_module
 from fastrun.observers.writer import writer as writer_module
 from fastrun.observers.writer.spool import Spool
@@ -48,9 +49,14 @@ class Printed:
             return file.read().decode()
 
 
-def report(*results: tuple[str, Status, str]) -> Report:
+def report(*results: tuple[str, Status, str | None]) -> Report:
+    """A report of tasks with reasons, None for a task that never started."""
     tasks = [Task(name, "exec", "") for name, _, _ in results]
-    outcomes = {n: Outcome(status, Cause.EXCEPTION, reason) for n, (_, status, reason) in enumerate(results) if reason}
+    outcomes = {
+        number: Outcome(status, Cause.EXCEPTION if reason else None, reason or "")
+        for number, (_, status, reason) in enumerate(results)
+        if reason is not None and status is not Status.OK
+    }
     return Report(tasks, bytes(status for _, status, _ in results), outcomes, 7.018)
 
 
@@ -89,7 +95,7 @@ def test_group_prints_a_task_as_one_block_at_its_end(tmp_path):
         console.task_output(1, B, 1, b"b2")
         console.task_ended(1, B, OK)
         console.task_output(0, A, 1, b"late\n")
-    assert printed.out == "Started: a\nStarted: b\na1\na2\nEnded : a\nb1\nb2\nEnded : b\nlate\n"
+    assert printed.out == ("Started: a\nStarted: b\nOutput: a\na1\na2\nEnded : a\nOutput: b\nb1\nb2\nEnded : b\nlate\n")
     assert printed.err == "e\n"
 
 
@@ -102,7 +108,7 @@ def test_quiet_prints_only_tasks_that_failed(tmp_path):
             console.task_ended(number, task, outcome)
             console.task_output(number, task, 1, b"late\n")
     assert printed.out == "Started: b\nout\nEnded : b\nlate\n"
-    assert printed.err == "err\n"
+    assert printed.err == "err\nfastrun: b: x\n"
 
 
 def test_quiet_closes_the_file_of_a_block_that_it_drops(tmp_path):
@@ -149,6 +155,7 @@ def test_the_report_has_a_line_per_task_and_one_of_counts(tmp_path):
                 ("task6", Status.FAILED, "exit status 1"),
                 ("task9", Status.SKIPPED, "task6 failed"),
                 ("task10", Status.INTERRUPTED, ""),
+                ("task11", Status.INTERRUPTED, None),
             )
         )
     assert printed.out == (
@@ -157,7 +164,7 @@ def test_the_report_has_a_line_per_task_and_one_of_counts(tmp_path):
         "failed   task6  exit status 1\n"
         "skipped  task9  task6 failed\n"
         "interrupted task10\n"
-        "4 tasks: 1 ok, 1 failed, 1 skipped, 1 interrupted in 7.02 s\n"
+        "5 tasks: 1 ok, 1 failed, 1 skipped, 2 interrupted (1 not started) in 7.02 s\n"
     )
     assert printed.written
 
@@ -185,7 +192,7 @@ class Clockwork:
 
     def __init__(self, console: Console, written: socket.socket) -> None:
         console.run_started([])
-        console._loop = self  # type: ignore[assignment]
+        console._batch._loop = self  # type: ignore[assignment]
         self._written = written
         self._now = 0.0
         self._due: list[tuple[float, Callable[[], object]]] = []
@@ -220,7 +227,7 @@ def clockwork():
     ours.setblocking(False)
     console = Console(stdout=theirs.fileno(), stderr=theirs.fileno())
     # What it writes by itself, and at once.
-    console._writer._fits = 1 << 20
+    console._batch.writer._fits = 1 << 20
 
     async def begin() -> Clockwork:
         return Clockwork(console, ours)
@@ -245,7 +252,7 @@ def test_output_after_a_pause_is_written_at_once_and_more_of_it_together(clockwo
 
 
 def test_much_output_is_written_in_every_turn(clockwork, monkeypatch):
-    monkeypatch.setattr(console_module, "_ENOUGH", 250)
+    monkeypatch.setattr(batch_module, "ENOUGH", 250)
     console, loop = clockwork
     console.task_started(0, A, FIRST_START)
     assert loop.turn() == b"Started: a\n"
@@ -281,7 +288,8 @@ def test_a_line_without_end_takes_no_memory_and_is_whole(tmp_path, mode, monkeyp
         console.task_ended(1, B, OK)
         console.task_ended(0, A, OK)
     line = "".join(f"{number:04}" * 25 for number in range(100))
-    assert printed.out == f"Started: a\nStarted: b\nb\nEnded : b\n{line}\nEnded : a\n"
+    heading = "Output: {}\n".format if mode == "group" else "".format
+    assert printed.out == (f"Started: a\nStarted: b\n{heading('b')}b\nEnded : b\n{heading('a')}{line}\nEnded : a\n")
 
 
 def test_a_spool_gives_back_its_pieces_in_order_beyond_its_memory(monkeypatch):
@@ -382,9 +390,9 @@ def test_a_full_disk_is_said_once_and_not_written_is_returned(tmp_path):
         console = Console(stdout=full.fileno(), stderr=err.fileno())
         for number, task in enumerate((A, B)):
             console.task_started(number, task, FIRST_START)
-            console._flush()
+            console._batch.flush()
             console.task_ended(number, task, OK)
-            console._flush()
+            console._batch.flush()
         console.run_ended(report(("a", Status.OK, "")))
         assert not console.close()
         err.seek(0)
@@ -426,3 +434,111 @@ def test_without_a_thread_for_the_writer_nothing_is_lost(monkeypatch, tmp_path):
         assert writer.close()
         file.seek(0)
         assert file.read() == b"xy"
+
+
+def test_prefix_names_the_task_of_each_line_on_both_streams(tmp_path):
+    long = Task("compile", "exec", "")
+
+    async def prints(console: Console) -> None:
+        console.run_started([A, long])
+        console.task_started(0, A, FIRST_START)
+        console.task_started(1, long, FIRST_START)
+        console.task_output(0, A, 1, b"one\ntw")
+        console.task_output(1, long, 1, b"x\ny\n")
+        console.task_output(0, A, 1, b"o\n\nthree")
+        console.task_output(0, A, 2, b"err\n")
+        console.task_ended(0, A, OK)
+        console.task_output(0, A, 1, b"late\n")
+        console.task_ended(1, long, OK)
+
+    with (printed := Printed(tmp_path, "prefix")) as console:
+        asyncio.run(prints(console))
+    assert printed.out == (
+        "Started: a\nStarted: compile\n[a]       one\n[compile] x\n[compile] y\n[a]       two\n[a]       \n"
+        "[a]       three\nEnded : a\n[a]       late\nEnded : compile\n"
+    )
+    assert printed.err == "[a]       err\n"
+
+
+def test_a_failure_shows_what_was_printed_without_the_prefix(tmp_path):
+    failed = Outcome(Status.FAILED, Cause.EXIT, 2)
+    with (printed := Printed(tmp_path, "prefix")) as console:
+        console.task_started(0, A, FIRST_START)
+        console.task_output(0, A, 1, b"one\ntw")
+        console.task_output(0, A, 1, b"o\n")
+        assert console.tail(0) == b"one\ntwo\n"
+        console.task_ended(0, A, failed)
+        console.run_ended(Report([A], bytes([Status.FAILED]), {0: failed}, 1.0))
+    assert "    | one\n    | two\n" in printed.out
+
+
+def test_blocks_fold_in_the_log_of_github(tmp_path):
+    task = Task("a%b", "exec", "")
+    with (printed := Printed(tmp_path, "group", folds=True)) as console:
+        for number, (each, output) in enumerate(((task, b"x\n"), (B, b""))):
+            console.task_started(number, each, FIRST_START)
+            if output:
+                console.task_output(number, each, 1, output)
+            console.task_ended(number, each, OK)
+    # A task that prints nothing has no block.
+    assert printed.out == ("Started: a%b\n::group::a%25b\nx\n::endgroup::\nEnded : a%b\nStarted: b\nEnded : b\n")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("color", [False, True])
+def test_a_failure_is_told_when_it_happens(tmp_path, mode, color):
+    allowed = Outcome(Status.FAILED, Cause.EXIT, 1, allowed=True)
+    with (printed := Printed(tmp_path, mode, error_color=color)) as console:
+        console.task_started(0, A, FIRST_START)
+        console.task_ended(0, A, Outcome(Status.FAILED, Cause.EXIT, 2))
+        console.task_started(1, B, FIRST_START)
+        console.task_ended(1, B, allowed)
+        console.task_started(2, A, FIRST_START)
+        console.task_ended(2, A, Outcome(Status.INTERRUPTED))
+        console.task_ended(3, B, Outcome(Status.FAILED, Cause.CANNOT_START, "no room"))
+        console.task_ended(4, B, Outcome(Status.SKIPPED, Cause.DEPENDENCY, "a"))
+    lines = ["fastrun: a: exit status 2", "fastrun: b: exit status 1 (allowed)", "fastrun: b: cannot start: no room"]
+    assert printed.err.splitlines() == [f"\x1b[31m{line}\x1b[m" if color else line for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("mode", "what", "times"), [("quiet", "problems", 1), ("quiet", "all", 2), ("stream", "problems", 2)]
+)
+def test_quiet_with_problems_shows_what_a_failed_task_printed_once(tmp_path, mode, what, times):
+    failed = Outcome(Status.FAILED, Cause.EXIT, 2)
+    with (printed := Printed(tmp_path, mode, report=what)) as console:
+        console.task_started(0, A, FIRST_START)
+        console.task_output(0, A, 1, b"what went wrong\n")
+        console.task_ended(0, A, failed)
+        console.run_ended(Report([A], bytes([Status.FAILED]), {0: failed}, 1.0))
+    assert printed.out.count("what went wrong") == times
+    assert "  failed: a  exit status 2\n" in printed.out
+
+
+def test_the_last_lines_say_what_went_wrong(tmp_path):
+    failed = Outcome(Status.FAILED, Cause.EXIT, 2)
+    with (printed := Printed(tmp_path, times=lambda: ["Times:", "  1 s"])) as console:
+        console.task_started(0, A, FIRST_START)
+        console.task_ended(0, A, failed)
+        console.run_ended(Report([A, B], bytes([Status.FAILED, Status.OK]), {0: failed}, 1.0))
+    assert printed.out.partition("Report:\n")[2] == (
+        "failed   a  exit status 2\nok       b\nTimes:\n  1 s\nFailures:\n  failed: a  exit status 2\n"
+        "2 tasks: 1 ok, 1 failed in 1.00 s\n"
+    )
+
+
+@pytest.mark.parametrize("what", ["all", "problems"])
+def test_tasks_that_never_started_are_counted_and_not_listed(tmp_path, what):
+    interrupted = [(f"t{number}", Status.INTERRUPTED, None) for number in range(3928)]
+    with (printed := Printed(tmp_path, report=what)) as console:
+        console.run_ended(report(("a", Status.INTERRUPTED, ""), *interrupted))
+    assert printed.out == ("Report:\ninterrupted a\n3929 tasks: 0 ok, 3929 interrupted (3928 not started) in 7.02 s\n")
+
+
+def test_the_log_of_a_failed_task_is_named(tmp_path):
+    failed = Outcome(Status.FAILED, Cause.EXIT, 2)
+    with (printed := Printed(tmp_path, log="logs/{}.log".format)) as console:
+        console.task_started(0, A, FIRST_START)
+        console.task_ended(0, A, failed)
+        console.run_ended(Report([A], bytes([Status.FAILED]), {0: failed}, 1.0))
+    assert "    log: logs/0.log\n" in printed.out

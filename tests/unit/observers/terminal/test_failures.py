@@ -1,4 +1,4 @@
-"""What stands before the report: failures with all that is known of them, and times."""
+"""What stands in the report between the tasks and the counts: failures with all that is known of them, and times."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fastrun.observers.timeline import Timeline
 from fastrun.outcome import FIRST_START
 from fastrun.text import shown_line
 from tests.support.documents import document, eval_, exec_, write_json
-from tests.support.processes import environment, fastrun, report_of
+from tests.support.processes import HEADINGS, environment, fastrun, report_of
 
 
-def before_report(stdout: bytes) -> list[str]:
-    """The lines between what the tasks printed and the report."""
+def details(stdout: bytes) -> list[str]:
+    """The lines of the report between the tasks and the counts."""
     lines = stdout.decode().splitlines()
-    headings = [lines.index(heading) for heading in ("Failures:", "Times:") if heading in lines]
-    return lines[min(headings) : lines.index("Report:")] if headings else []
+    headings = [lines.index(heading) for heading in HEADINGS if heading in lines]
+    return lines[min(headings) : -1] if headings else []
 
 
 BUILD = b"""{
@@ -40,7 +40,7 @@ BUILD = b"""{
 
 def test_a_failure_is_shown_with_its_place_its_command_and_the_end_of_its_output(tmp_path):
     path = write_json(tmp_path, BUILD)
-    lines = before_report(fastrun("-j1", "--eval-threads", "1", path).stdout)
+    lines = details(fastrun("-j1", "--eval-threads", "1", path).stdout)
     assert lines[:3] == ["Failures:", "  2 skipped: compile failed", "  1 skipped: check failed"]
     compiled = lines.index("  failed: compile  exit status 3")
     assert lines[compiled + 1 : compiled + 3] == [
@@ -63,7 +63,7 @@ def test_a_failure_is_shown_with_its_place_its_command_and_the_end_of_its_output
 def test_task_that_could_not_start_is_a_failure_like_any_other(tmp_path):
     tasks = document(exec_("a", "true", cwd="missing"), exec_("b", "true", "a"))
     path = write_json(tmp_path, tasks)
-    assert before_report(fastrun(path, cwd=tmp_path).stdout) == [
+    assert details(fastrun(path, cwd=tmp_path).stdout) == [
         "Failures:",
         "  1 skipped: a failed",
         f"  failed: a  cannot start: No such file or directory: {tmp_path / 'missing'}",
@@ -77,10 +77,10 @@ def test_a_failure_names_tasks_that_are_ok_by_the_journal_alone(tmp_path, more):
     checks = [exec_("make it", "mkdir -p out; touch out/a", **more), exec_("b", "true", "make it")]
     path = write_json(tmp_path, document(*checks, exec_("test", "rm out/a; test -e go", "b"), exec_("c", "true")))
     options = ("--journal", "journal", "--resume", path)
-    first = before_report(fastrun(*options, cwd=tmp_path).stdout)
+    first = details(fastrun(*options, cwd=tmp_path).stdout)
     assert "    exec: rm out/a; test -e go" in first
     assert "--rerun" not in "".join(first)
-    lines = before_report(fastrun(*options, cwd=tmp_path).stdout)
+    lines = details(fastrun(*options, cwd=tmp_path).stdout)
     assert lines[-2:] == (
         [
             "    not run again, because in the journal it was ok: b",
@@ -98,22 +98,22 @@ def test_the_name_of_a_task_to_run_again_can_be_copied(tmp_path):
     path = write_json(tmp_path, document(exec_("make it", "touch a"), exec_("test", "rm a; false", "make it")))
     options = ("--journal", "journal", "--resume", path)
     fastrun(*options, cwd=tmp_path)
-    lines = before_report(fastrun(*options, cwd=tmp_path).stdout)
+    lines = details(fastrun(*options, cwd=tmp_path).stdout)
     assert lines[-1] == "    if what it made is gone or has changed: --rerun 'make it'"
 
 
 def test_a_document_from_standard_input_has_places_too():
-    assert "    <stdin>:3:5" in before_report(fastrun("-", input=BUILD).stdout)
+    assert "    <stdin>:3:5" in details(fastrun("-", input=BUILD).stdout)
 
 
 def test_a_part_of_a_document_has_the_places_of_the_whole(tmp_path):
     path = write_json(tmp_path, BUILD)
-    assert f"    {path}:6:5" in before_report(fastrun(path, "check").stdout)
+    assert f"    {path}:6:5" in details(fastrun(path, "check").stdout)
 
 
 def test_a_long_document_gives_the_position(tmp_path):
     tasks = document(eval_("big", f"#{'x' * (1 << 22)}"), exec_("bad", "exit 1"))
-    lines = before_report(fastrun(write_json(tmp_path, tasks)).stdout)
+    lines = details(fastrun(write_json(tmp_path, tasks)).stdout)
     assert lines == ["Failures:", "  failed: bad  exit status 1", "    task 2 of the document", "    exec: exit 1"]
 
 
@@ -121,7 +121,7 @@ def test_an_attempt_is_counted_and_only_the_last_one_is_shown(tmp_path):
     command = "echo attempt $FASTRUN_ATTEMPT; exit 1"
     tasks = document(exec_("a", command, retries=2, retry_delay=0))
     path = write_json(tmp_path, tasks)
-    assert before_report(fastrun(path).stdout)[1:] == [
+    assert details(fastrun(path).stdout)[1:] == [
         "  failed: a  exit status 1",
         f"    {path}:1:12, attempt 3 of 3",
         f"    exec: {command}",
@@ -137,16 +137,16 @@ def test_a_failure_that_is_allowed_is_none_and_what_is_not_needed_is_no_skip(tmp
         exec_("d", "true", "b"),
     )
     result = fastrun(write_json(tmp_path, tasks))
-    lines = before_report(result.stdout)
+    lines = details(result.stdout)
     assert lines[:3] == ["Failures:", "  1 skipped: b failed", "  failed: b  exit status 2"]
     assert not [line for line in lines if line.startswith("  failed: a ")]
     fine = fastrun(write_json(tmp_path, document(tasks["tasks"][0], tasks["tasks"][2])))
-    assert (fine.returncode, before_report(fine.stdout)) == (0, [])
+    assert (fine.returncode, details(fine.stdout)) == (0, [])
 
 
 def test_only_the_last_lines_are_shown_and_each_is_cut(tmp_path):
     command = "for i in $(seq 100); do echo line $i; done; head -c 300 /dev/zero | tr '\\0' x; echo; exit 1"
-    lines = before_report(fastrun(write_json(tmp_path, document(exec_("a", command)))).stdout)
+    lines = details(fastrun(write_json(tmp_path, document(exec_("a", command)))).stdout)
     shown = [line for line in lines if line.startswith("    | ")]
     assert shown == [*(f"    | line {number}" for number in range(82, 101)), f"    | {'x' * 199}…"]
 
@@ -159,7 +159,7 @@ def test_output_cannot_forge_a_line_nor_act_on_the_terminal(tmp_path):
     # What the task printed itself came through as it is, before: the last one is the report.
     last = len(lines) - 1 - lines[::-1].index("Report:")
     assert lines[last + 1].startswith("failed   x\\nReport:\\nok       y  exit")
-    failures = lines[lines.index("Failures:") + 1 : last]
+    failures = lines[lines.index("Failures:") + 1 : -1]
     assert all(line.startswith("  ") and line.isprintable() for line in failures)
     assert failures[-4:] == ["    | Report:", "    | ok       z", "    | red\\x01", "    | \\xff"]
 
@@ -167,7 +167,7 @@ def test_output_cannot_forge_a_line_nor_act_on_the_terminal(tmp_path):
 def test_many_failures_are_counted_and_the_first_are_shown(tmp_path):
     tasks = [exec_(f"t{number}", "echo x; exit 1") for number in range(30)]
     tasks += [exec_(f"after{number}", "true", f"t{number}") for number in range(30)]
-    lines = before_report(fastrun("-j1", write_json(tmp_path, document(*tasks))).stdout)
+    lines = details(fastrun("-j1", write_json(tmp_path, document(*tasks))).stdout)
     assert [line for line in lines if "skipped" in line] == [
         *(f"  1 skipped: t{number} failed" for number in range(20)),
         "  10 skipped for 10 other reasons",
@@ -180,7 +180,7 @@ def test_many_failures_are_counted_and_the_first_are_shown(tmp_path):
 
 def test_tasks_skipped_after_too_many_failures_are_counted(tmp_path):
     tasks = document(exec_("a", "exit 1"), exec_("b", "true"), exec_("c", "true"))
-    lines = before_report(fastrun("-j1", "-k1", write_json(tmp_path, tasks)).stdout)
+    lines = details(fastrun("-j1", "-k1", write_json(tmp_path, tasks)).stdout)
     assert lines[1] == "  2 skipped: stopped after 1 failure"
 
 
@@ -192,7 +192,7 @@ def test_how_much_is_reported(tmp_path, report, names):
     result = fastrun(*(["--report", report] if report else []), write_json(tmp_path, tasks))
     assert list(report_of(result.stdout)) == names
     assert result.stdout.decode().splitlines()[-1].startswith("3 tasks: 1 ok, 1 failed, 1 skipped in ")
-    lines = before_report(result.stdout)
+    lines = details(result.stdout)
     assert ("Failures:" in lines) == (report != "none")
     assert ("Times:" in lines) == (report == "all")
 
@@ -204,7 +204,7 @@ def test_how_much_is_reported(tmp_path, report, names):
 def test_times_are_shown_where_they_are_asked_for(tmp_path, arguments, shown):
     tasks = document(exec_("a", "true"), eval_("b", "pass", "a"))
     result = fastrun(*arguments, write_json(tmp_path, tasks))
-    lines = before_report(result.stdout)
+    lines = details(result.stdout)
     assert bool(lines) == shown
     if shown:
         assert re.fullmatch(
@@ -216,7 +216,7 @@ def test_times_are_shown_where_they_are_asked_for(tmp_path, arguments, shown):
 
 
 def test_a_run_of_nothing_has_times(tmp_path):
-    lines = before_report(fastrun("-v", write_json(tmp_path, document())).stdout)
+    lines = details(fastrun("-v", write_json(tmp_path, document())).stdout)
     assert len(lines) == 2
     assert re.fullmatch(r"  \d+\.\d\d s in all", lines[1])
 
@@ -337,8 +337,8 @@ def test_a_library_console_shows_failures_without_a_place(tmp_path):
         )
         console.close()
         out.seek(0)
-        assert out.read().decode().partition("Failures:\n")[2] == (
-            "  failed: b  exit status 1\nReport:\nfailed   b  exit status 1\n2 tasks: 1 ok, 1 failed in 1.00 s\n"
+        assert out.read().decode().partition("Report:\n")[2] == (
+            "failed   b  exit status 1\nFailures:\n  failed: b  exit status 1\n2 tasks: 1 ok, 1 failed in 1.00 s\n"
         )
 
 

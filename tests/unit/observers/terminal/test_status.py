@@ -88,7 +88,7 @@ def test_counts_and_the_longest_running_first(stage):
     play.end(Outcome(Status.OK, Cause.FROM_JOURNAL), "t5")
     play.now += 3_600
     assert play.live.lines() == [
-        "4/12 done, 2 running, 1 failed, 2 skipped; 1:01:05",
+        "━━━─────── 4/12 done, 2 running, 1 failed, 2 skipped; 1:01:05",
         "1:01:05 t0  new",
         "1:00:00 t2  not ended",
     ]
@@ -98,12 +98,12 @@ def test_a_task_that_is_tried_again_neither_runs_nor_is_done(stage):
     play = stage(2)
     play.start("t0")
     play.end(FAILED._replace(retry_in=3.0), "t0")
-    assert play.live.lines() == ["0/2 done, 0 running, 1 to be tried again; 0:00"]
+    assert play.live.lines() == ["────────── 0/2 done, 0 running, 1 to be tried again; 0:00"]
     play.start("t0", start=Start(2, 3))
-    assert play.live.lines() == ["0/2 done, 1 running; 0:00", "   0:00 t0"]
+    assert play.live.lines() == ["────────── 0/2 done, 1 running; 0:00", "   0:00 t0"]
     play.end(FAILED._replace(retry_in=3.0), "t0")
     play.end(Outcome(Status.INTERRUPTED), "t0", "t1")
-    assert play.live.lines() == ["2/2 done, 0 running, 2 interrupted; 0:00"]
+    assert play.live.lines() == ["━━━━━━━━━━ 2/2 done, 0 running, 2 interrupted; 0:00"]
 
 
 def test_status_says_what_holds_up_ready_tasks(stage):
@@ -129,7 +129,12 @@ def test_no_more_lines_than_there_is_room_for(stage, rows, shown):
     play.start(*(f"t{number}" for number in range(20)))
     lines = play.live.lines()
     assert len(lines) == shown + 1
-    assert [line.split()[1] for line in lines[1:]] == [f"t{number}" for number in range(shown)]
+    tasks = [f"t{number}" for number in range(shown)]
+    if 1 < shown < 20:
+        # What has no room is counted.
+        tasks[-1] = "more"
+        assert lines[-1] == f"    +{21 - shown} more"
+    assert [line.split()[1] for line in lines[1:]] == tasks
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3, 5, 10, 20, 40, 200])
@@ -153,22 +158,37 @@ def test_a_long_name_leaves_room_for_what_is_printed(stage):
     assert play.live.lines()[1] == f"   0:00 {'n' * 18}…  compiling"
 
 
-def test_failures_are_coloured(stage):
-    play = stage(3, color=True)
+def test_counts_and_the_bar_are_coloured(stage):
+    play = stage(4, color=True)
+    play.start("t3")
+    play.end(OK, "t2")
+    assert play.live.lines()[0] == (
+        "\x1b[32m━━\x1b[m\x1b[2m────────\x1b[m \x1b[32m1/4 done\x1b[m, \x1b[36m1 running\x1b[m; 0:00"
+    )
+    play.end(OK, "t3")
     play.end(FAILED, "t0")
     play.end(Outcome(Status.SKIPPED, Cause.DEPENDENCY, "x"), "t1")
-    assert play.live.lines() == ["2/3 done, 0 running, \x1b[31m1 failed\x1b[m, \x1b[33m1 skipped\x1b[m; 0:00"]
+    assert play.live.lines()[0] == (
+        "\x1b[31m━━━━━━━━━━\x1b[m\x1b[2m\x1b[m "
+        "\x1b[32m4/4 done\x1b[m, 0 running, \x1b[31m1 failed\x1b[m, \x1b[33m1 skipped\x1b[m; 0:00"
+    )
+
+
+def test_a_narrow_terminal_has_no_bar(stage):
+    # Wherever it is drawn two columns wide, the line must not be longer than the screen.
+    play = stage(2, columns=44)
+    assert play.live.lines() == ["0/2 done, 0 running; 0:00"]
 
 
 def test_time_left_is_shown_where_it_is_known(stage):
     play = stage(2, expected={"t0": 60.0, "t1": 150.0})
     play.start("t0", "t1")
     play.now += 30
-    assert play.live.lines()[0] == "0/2 done, 2 running; 0:30, about 2 min left"
+    assert play.live.lines()[0] == "────────── 0/2 done, 2 running; 0:30, about 2 min left"
 
 
 def test_the_lines_are_drawn_in_one_write_and_only_those_that_changed(stage):
-    play = stage(1)
+    play = stage(1, columns=40)
     play.start("t0")
     play.live.show()
     assert play.ours.recv(1 << 16) == (b"\r\n0/1 done, 1 running; 0:00\x1b[K\r\n   0:00 t0\x1b[J\x1b[2A\r")
@@ -295,12 +315,17 @@ def test_a_run_on_a_terminal_shows_how_it_stands_and_leaves_only_what_was_printe
     (tmp_path / "go").touch()
     assert terminal.finish(process) == 1
     lines = terminal.lines()
-    end = lines.index("Failures:")
-    expected = ["fine", *(f"out {number}" for number in range(3)), *(f"begun {number}" for number in range(3))]
+    end = lines.index("Report:")
+    expected = [
+        "fine",
+        "fastrun: bad: exit status 1",
+        *(f"out {number}" for number in range(3)),
+        *(f"begun {number}" for number in range(3)),
+    ]
     names = [*(f"w{number}" for number in range(3)), "bad", "fine"]
     expected += [f"{word}: {name}" for word in ("Started", "Ended ") for name in names]
     assert sorted(lines[:end]) == sorted(expected)
-    assert lines[lines.index("Report:") : -1] == [
+    assert lines[end : lines.index("Failures:")] == [
         "Report:",
         *(f"ok       w{number}" for number in range(3)),
         "failed   bad  exit status 1",
@@ -431,7 +456,6 @@ def test_ctrl_c_leaves_a_clean_screen(tmp_path, terminal):
         "Ended : a",
         "Report:",
         "interrupted a",
-        "interrupted b",
     ]
 
 

@@ -47,6 +47,7 @@ const details = (() => {
         make("button", { type: "button", class: "close", title: "Close (Esc)", "aria-label": "Close", onclick: close }, "×")),
       make("p", { class: `state ${status}` }, statusMark(status), tasks.reason(row) ? `${status}: ${tasks.reason(row)}` : status),
       facts(row),
+      make("p", { class: "links" }, make("a", { href: taskAddress(row) }, "Link to this task"), logLink(row)),
       command ? make("pre", { class: "command" }, command) : null,
       failure ? outputOf(failure) : null,
       names("Depends on", tasks.needs(row)),

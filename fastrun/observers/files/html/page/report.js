@@ -34,5 +34,20 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// The address of the page names the selected task, and the other way round: so a task can be linked to.
+function selectByAddress() {
+  const named = new URLSearchParams(location.hash.slice(1)).get("task");
+  const row = named === null ? -1 : tasks.rowOf(named);
+  if (row >= 0) view.change({ selected: row });
+}
+
+view.onChange((changes) => {
+  if ("selected" in changes) {
+    history.replaceState(null, "", changes.selected === null ? location.pathname + location.search : taskAddress(changes.selected));
+  }
+});
+addEventListener("hashchange", selectByAddress);
+selectByAddress();
+
 byId("notes").append(...data.notes.map((note) => make("li", {}, note)));
 byId("made").textContent = `Made by fastrun ${data.version}. This file needs nothing else and sends nothing anywhere.`;

@@ -19,6 +19,16 @@ function taskButton(row) {
     tasks.name(row));
 }
 
+function taskAddress(row) {
+  return `#task=${encodeURIComponent(tasks.name(row))}`;
+}
+
+// Returns a link to the file with all that a task printed, null if there is none.
+function logLink(row) {
+  const log = tasks.log(row);
+  return log ? make("a", { class: "log", href: log, target: "_blank", rel: "noopener" }, "Log") : null;
+}
+
 function showHead() {
   const run = data.run;
   const verdict = run.interrupted ? "interrupted" : run.ok ? "ok" : "failed";
@@ -29,7 +39,7 @@ function showHead() {
   badge.textContent = { ok: "All is well", failed: "Failed", interrupted: "Interrupted" }[verdict];
   const parts = STATUSES.filter((status) => run.counts[status]).map((status) => {
     const extra = { ok: [run.reused, run.reusedAs], failed: [run.allowed, "allowed"],
-      skipped: [run.notNeeded, "not needed"] }[status];
+      skipped: [run.notNeeded, "not needed"], interrupted: [run.notStarted, "not started"] }[status];
     const note = extra && extra[0] ? ` (${number.format(extra[0])} ${extra[1]})` : "";
     return `${number.format(run.counts[status])} ${status}${note}`;
   });
@@ -80,21 +90,29 @@ function showFigures(run) {
 }
 
 function showFailures() {
-  if (!data.failures.length && !data.skips.length) return;
+  const allowed = data.failures.filter((failure) => failure.allowed);
+  const failures = data.failures.filter((failure) => !failure.allowed);
+  if (allowed.length) {
+    byId("allowed").hidden = false;
+    showCards(byId("allowed-list"), allowed);
+  }
+  if (!failures.length && !data.skips.length) return;
   byId("failures").hidden = false;
   byId("to-failures").hidden = false;
-  const allowed = data.failures.length > 0 && data.failures.every((failure) => failure.allowed);
-  const title = allowed ? "Allowed failures" : data.failures.length ? "Failures" : "Skipped";
+  const title = failures.length ? "Failures" : "Skipped";
   byId("failures-title").textContent = title;
   byId("to-failures").textContent = title;
-  const list = byId("failure-list");
   for (const skip of data.skips) {
     byId("skips").append(make("li", {}, make("strong", {}, `${number.format(skip.count)} skipped`), ": ",
       skip.row === null ? skip.reason : make("button",
         { type: "button", class: "task-link", onclick: () => view.change({ selected: skip.row }) }, skip.reason)));
   }
-  list.append(...data.failures.slice(0, FAILURES_SHOWN).map(failureCard));
-  const others = data.failures.slice(FAILURES_SHOWN);
+  showCards(byId("failure-list"), failures);
+}
+
+function showCards(list, failures) {
+  list.append(...failures.slice(0, FAILURES_SHOWN).map(failureCard));
+  const others = failures.slice(FAILURES_SHOWN);
   if (others.length) {
     const more = make("button", { type: "button", class: "more",
       onclick: () => more.replaceWith(...others.map(failureCard)) }, `Show ${others.length} more`);
@@ -107,13 +125,12 @@ function failureCard(failure) {
   const status = tasks.status(row);
   const facts = [duration(tasks.seconds(row))];
   if (tasks.attempt(row) > 1) facts.push(`attempt ${tasks.attempt(row)}`);
-  if (failure.allowed) facts.push("allowed");
   if (failure.skips) facts.push(`${plural(failure.skips, "task")} skipped for it`);
-  return make("article", { class: `card failure ${status}`, "data-row": row },
+  return make("article", { class: `card failure ${failure.allowed ? "allowed" : status}`, "data-row": row },
     make("header", {},
       statusMark(status), make("h3", {}, taskButton(row)),
       make("span", { class: "reason" }, tasks.reason(row) || status),
-      make("span", { class: "muted" }, facts.filter(Boolean).join(" · "))),
+      make("span", { class: "muted" }, facts.filter(Boolean).join(" · ")), logLink(row)),
     make("pre", { class: "command", "aria-label": tasks.type(row) === "exec" ? "Command" : "Snippet" }, failure.command),
     failure.cwd ? make("p", { class: "muted" }, `in ${failure.cwd}`) : null,
     outputOf(failure));

@@ -30,6 +30,8 @@ const tasks = (() => {
   return {
     count: columns.name.length,
     name: (row) => columns.name[row],
+    // The row of the task with a name, -1 if none has it.
+    rowOf: (name) => columns.name.indexOf(name),
     type: coded(columns.type),
     status: coded(columns.status),
     reason: coded(columns.reason),
@@ -48,6 +50,8 @@ const tasks = (() => {
     cpu: (row) => seconds(columns.cpu[row]),
     peak: (row) => columns.peak[row],
     group: (row) => columns.group[row],
+    // The path of the file with all that a task printed; empty if there is none.
+    log: (row) => (columns.log === null ? "" : columns.log[row]),
     command: (row) => (columns.command === null ? null : columns.command[row]),
     onPath: (row) => path.has(row),
     notableWait: (row) => (began[row] !== null && began[row] - ready[row] >= NOTABLE_WAIT ? began[row] - ready[row] : null),
