@@ -65,7 +65,7 @@ class NativeEngine:
             surroundings.umask,
             table.descriptor,
             *NATIVE_ROWS,
-            min(jobs, cores, _THREADS),
+            thread_count(jobs, cores),
             cores,
             _CREDIT,
             fail_fast,
@@ -165,3 +165,8 @@ def _spec(process: Process, flags: int) -> tuple[Process, int, int, int, bytes]:
     entries = [b"%s=%s" % entry for entry in variables.items()]
     texts = b"\0".join((program, *arguments, *entries, directory or b"", b""))
     return process, len(arguments), len(entries), flags | (0 if process.task.detach else LISTED), texts
+
+
+def thread_count(jobs: int, cores: int) -> int:
+    """Return how many threads start ``jobs`` commands at once on so many processors."""
+    return min(jobs, cores, _THREADS)
