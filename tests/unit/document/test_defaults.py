@@ -111,5 +111,6 @@ def test_defaults_reach_commands_and_snippets_of_a_run(tmp_path):
         ),
     }
     result = fastrun("--output", "group", "-", input=json.dumps(content).encode(), cwd=tmp_path)
-    lines = [line for line in result.stdout.decode().splitlines() if not line.startswith(("Started", "Ended"))]
+    own = ("Started", "Ended", "Output")
+    lines = [line for line in result.stdout.decode().splitlines() if not line.startswith(own)]
     assert lines[:5] == [f"{tmp_path}/in", "1 2", str(tmp_path), "1 3", f"{tmp_path} False"]
