@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -156,8 +157,8 @@ def test_burnt_toast_fails_one_task_and_skips_its_dependent(examples):
 def test_readme_shows_the_report_of_an_example(document):
     names = [task["name"] for task in json.loads((EXAMPLES / document).read_bytes())["tasks"]]
     readme = (EXAMPLES.parent / "README.md").read_text()
-    reports = [block.partition("```")[0] for block in readme.split("Report:\n")[1:]]
-    assert names in [[line[9:].partition("  ")[0] for line in report.splitlines()[:-1]] for report in reports]
+    reports = [re.split("Failures:\n|\n.* tasks: ", block)[0] for block in readme.split("Report:\n")[1:]]
+    assert names in [[line[9:].partition("  ")[0] for line in report.splitlines()] for report in reports]
 
 
 def test_scenario_overlaps_its_sleeps(breakfast):
