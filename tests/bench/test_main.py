@@ -20,7 +20,7 @@ def test_command_shows_stored_figures_as_it_showed_them_when_measured(tmp_path):
     first = page.read_text()
     shown = run_compare("--from", str(stored), "--results", str(page))
     assert page.read_text() == first
-    assert "fastrun <= 1.3 x import uvloop, orjson" in shown
+    assert "fastrun <= 1.1 x import uvloop, orjson" in shown
     assert measured.endswith(shown)
     assert len(load(stored.read_bytes()).results[0].runs["fastrun"]) == 2
 
