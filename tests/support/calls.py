@@ -1,5 +1,7 @@
 """Run as a program: fastrun's command line again and again, in forks, with the Nth call of a kind failing, for every N.
 
+With the native engine a call of C fails, in a build for that (``faults.h``), otherwise one of Python.
+
 Injected: in a run that is small enough for every N no real limit can be put so that just one call meets it. Prints a
 line of JSON for each N: its exit code, or null where it did not end.
 """
@@ -14,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from ctypes import CDLL, c_int
 from typing import Any
 
 import uvloop  # noqa: F401  # loaded once for all copies
@@ -22,11 +25,16 @@ import fastrun.api
 import fastrun.cli.main
 import fastrun.journal.recovery
 import fastrun.observers.terminal.console
+from tests.support import engines
 
 # Seconds after which a run hangs: the longest wait for something that is short is ten.
 PATIENCE = 200.0
 
 calls = 0
+
+# The build whose calls of C fail.
+BUILD = os.environ.get("FASTRUN_TEST_ENGINE")
+library: CDLL | None = None
 
 
 def failing(real: Callable[..., Any], nth: int, code: int) -> Callable[..., Any]:
@@ -44,6 +52,9 @@ def failing(real: Callable[..., Any], nth: int, code: int) -> Callable[..., Any]
 
 def inject(kind: str, nth: int, code: int) -> None:
     """Have the nth call of a kind fail from now on, in this process."""
+    if library is not None:
+        library.fault_begin(kind.encode(), nth, 0, code)
+        return
     if not kind.startswith("epoll."):
         setattr(os, kind, failing(getattr(os, kind), nth, code))
         return
@@ -72,12 +83,15 @@ def run_once(folder: str, kind: str, nth: int, code: int) -> None:
     inject(kind, nth, code)
     status = fastrun.cli.main.main(["--journal", "j", "--grace", "0.2", "../tasks.json"])
     sys.stdout.flush()
-    os._exit(77 if calls < nth else status)
+    made = calls if library is None else c_int.in_dll(library, "fault_calls").value
+    os._exit(77 if made < nth else status)
 
 
 def main() -> None:
     """Arguments: the folder, the kind of call, the name of the error, at which N to begin and at which to end."""
     folder, kind, name, *bounds = sys.argv[1:]
+    global library
+    library = engines.use(BUILD) if BUILD else None
     code = getattr(errno, name)
     first, last = map(int, bounds)
     for nth in range(first, last):

@@ -14,9 +14,10 @@
    take long. Python's thread takes it for an instant while it holds the interpreter's lock; no thread of the engine ever
    waits for the interpreter's lock, so the two cannot lock each other out.
 
-   Who owns what: a command belongs to the queue, then to the worker that starts it. The worker frees it, and only
-   before it waits for events again: events that it has taken already may point to it. The reference to the Python
-   object goes back to Python with the last event of the command, as only Python's thread may count references.
+   Who owns what: a command belongs to the queue, then to the worker that starts it. Once started it is freed by the
+   worker alone, and only before it waits for events again: events that it has taken already may point to it. Python's
+   thread never waits for events of the epoll; it looks at processes themselves. The reference to the Python object goes
+   back to Python with the last event of the command, as only Python's thread may count references.
 
    Built for the limited interface of Python 3.11: one file runs on that version and all later ones. Linux 5.4. */
 
@@ -75,6 +76,13 @@ enum { PIPE = 1 << 16, LARGER_PIPE = 1 << 17 };
    nobody takes. */
 #define PAUSE_MS 5
 
+/* Most milliseconds for which other starts are waited for that may keep a pipe open. */
+#define DOUBT_MS 50
+
+/* Most milliseconds between looks at all processes. It finds exits that nothing tells of: a snippet may have closed the
+   process's descriptor, or that by which the thread is woken. */
+#define LOOK_MS 1000
+
 /* Bytes of a thread's stack: it holds some hundred bytes of each call, and the paths that the kernel copies. */
 #define STACK (512 << 10)
 
@@ -92,6 +100,9 @@ enum { MERGED = 1, LISTED = 2 };
 
 /* Flags of an exit, as ``engine.py`` has them: something may be left; it was interrupted before; a pipe is open. */
 enum { LINGERS = 1, INTERRUPTED = 2, OPEN = 4 };
+
+/* The exit code, as ``engine.py`` has it, if a snippet that waits for any child has taken it. */
+enum { LOST = -NSIG };
 
 /* The step of a start that failed. */
 enum { STEP_RESOURCE, STEP_DIRECTORY, STEP_PROGRAM };
@@ -120,8 +131,13 @@ typedef struct event {
    memory: STARTED, EXITED, CLOSED and DROPPED. */
 #define SPARES 4
 
+/* Chains that are to start one after the other, by their first commands. */
+typedef struct line {
+    command *first, **end;
+} line;
+
 struct command {
-    command *next;      /* in the queue, or of its worker's commands that are about to start, or to be freed */
+    command *next;      /* in its line, or of the commands to be freed */
     command *before, *behind; /* of its worker's commands that run or linger, in the order of their starts */
     command *following; /* of its chain */
     PyObject *process;
@@ -132,7 +148,7 @@ struct command {
     char **extra; /* entries for the environment; the first is in no base environment, and has the task's name */
     size_t extra_count;
     int flags;
-    bool exited, interrupted, lingers, watched, polled, buried;
+    bool exited, interrupted, lingers, watched, polled;
     pid_t pid;
     int pidfd;
     int pipes[STDERR + 1]; /* by stream; -1 if closed */
@@ -140,6 +156,7 @@ struct command {
     int unread;            /* errno of a read that failed */
     int row;
     int64_t began, until; /* when it was started; when the next of its chain may start at the latest */
+    int64_t doubted;      /* when it had exited, and another start may have held its pipes open; or 0 */
     long recalls;         /* how many there had been when it was handed over */
 };
 
@@ -150,11 +167,12 @@ struct worker {
     bool idle, broken;
     command *first, *last; /* its commands */
     command *fresh;        /* the first of them whose output may not be watched yet */
-    command *starting, **starting_end;
+    line starting;
     command *graves;
-    int polled; /* how many commands, or 1 if the epoll is broken, have to be looked at now and then */
+    int polled; /* how many commands have to be looked at now and then */
     char **environment;
     size_t environment_room;
+    int ends[2]; /* the writing ends of a start's pipes, or -1 */
 };
 
 /* Signals that commands are started with at their defaults. */
@@ -180,12 +198,14 @@ struct engine {
     int *rows, row_count;
     worker workers[MOST_WORKERS];
     int worker_count, most_workers, processors;
-    command *queue, **queue_end;
+    line queue;
     long queued, running, spawning, limit;
     long long credit; /* bytes that may be read before Python has collected more */
     long long credit_full, collected;
+    int64_t spawned; /* when the last start ended; its child has closed what it inherited a little later */
     long recalls; /* how often what had not started was taken back */
-    bool fail_fast, halted, stalled, paused, interrupted, closing;
+    bool fail_fast, halted, stalled, interrupted, closing;
+    int pauses; /* how many callers want nothing to start */
     int last_signal; /* sent to all */
     event *events, **events_end;
     bool awake, nudged; /* Python looks by itself, and was woken all the same */
@@ -202,7 +222,7 @@ static int64_t now_ms(void)
 static void write_one(int eventfd)
 {
     uint64_t one = 1;
-    /* It cannot fail but if a snippet has closed it. Then there is no way to wake anything. */
+    /* It cannot fail but if a snippet has closed it. Threads look by themselves, if late. */
     if (write(eventfd, &one, sizeof one) < 0)
         return;
 }
@@ -223,18 +243,36 @@ static void tell(engine *e, event *news, bool urgent)
     }
 }
 
-/* Tell Python of a command. */
-static void tell_of(engine *e, command *c, int kind, long number, long more, bool last, bool urgent)
+/* Return an event of a command, to be filled and told. */
+static event *event_of(command *c, int kind, bool last)
 {
     event *news = c->spares[--c->spare_count];
-    *news = (event){.process = c->process, .kind = kind, .number = number, .more = more, .last = last};
+    *news = (event){.process = c->process, .kind = kind, .last = last};
+    return news;
+}
+
+static void tell_of(engine *e, command *c, int kind, long number, bool last, bool urgent)
+{
+    event *news = event_of(c, kind, last);
+    news->number = number;
     tell(e, news, urgent);
 }
 
-/* Return whether processors wait for Python to hand over more. */
-static bool is_short_of_work(const engine *e)
+/* ---- Chains that wait ---- */
+
+static void append(line *l, command *c)
 {
-    return !e->queued && e->running < e->processors;
+    c->next = NULL;
+    *l->end = c;
+    l->end = &c->next;
+}
+
+static command *take_first(line *l)
+{
+    command *c = l->first;
+    if (c && !(l->first = c->next))
+        l->end = &l->first;
+    return c;
 }
 
 static void free_command(command *c)
@@ -244,22 +282,42 @@ static void free_command(command *c)
     free(c);
 }
 
-/* Free the commands of a chain that never start; their references go to Python. */
-static void drop_chain(engine *e, command *c)
+/* Free what is left of a chain and never starts. ``kind``: RETURNED if Python is to have the first command back, or
+   DROPPED, as for all others: their references alone go to Python. */
+static void end_chain(engine *e, command *c, int kind)
 {
-    while (c) {
-        command *following = c->following;
-        tell_of(e, c, DROPPED, 0, 0, true, false);
+    for (command *following; c; c = following, kind = DROPPED) {
+        following = c->following;
+        tell_of(e, c, kind, 0, true, kind == RETURNED);
         free_command(c);
-        c = following;
     }
 }
 
-/* Give a command, the head of what is left of its chain, back to Python: it has not started. */
-static void give_back(engine *e, command *c)
+/* Give all chains of a line back to Python. Return how many there were. */
+static long give_back(engine *e, line *l)
 {
-    drop_chain(e, c->following);
-    tell_of(e, c, RETURNED, 0, 0, true, true);
+    long count = 0;
+    for (command *c; (c = take_first(l)); count++)
+        end_chain(e, c, RETURNED);
+    return count;
+}
+
+static bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM;
+}
+
+/* Tell that a command could not be started, and free its chain. Nothing more starts until Python has decided what a
+   shortage means. */
+static void refuse(engine *e, command *c, int error, int step)
+{
+    event *news = event_of(c, REFUSED, true);
+    e->stalled = e->stalled || is_shortage(error);
+    news->number = error;
+    news->more = step;
+    news->count = e->running;
+    tell(e, news, true);
+    end_chain(e, c->following, DROPPED);
     free_command(c);
 }
 
@@ -296,32 +354,49 @@ static void clear_row(engine *e, command *c)
 static bool watch(worker *w, int descriptor, command *c, int what)
 {
     struct epoll_event wanted = {.events = EPOLLIN, .data.u64 = (uint64_t)(uintptr_t)c | (unsigned)what};
-    return epoll_ctl(w->epoll, EPOLL_CTL_ADD, descriptor, &wanted) == 0;
-}
-
-/* Closing alone would not do while a copy of this process holds the descriptor too: its events would come for ever. */
-static void close_watched(worker *w, int *descriptor, bool watched)
-{
-    if (*descriptor >= 0) {
-        if (watched)
-            epoll_ctl(w->epoll, EPOLL_CTL_DEL, *descriptor, NULL);
-        close(*descriptor);
-        *descriptor = -1;
-    }
-}
-
-static bool has_open_pipe(const command *c)
-{
-    return c->pipes[STDOUT] >= 0 || c->pipes[STDERR] >= 0;
+    return !w->broken && epoll_ctl(w->epoll, EPOLL_CTL_ADD, descriptor, &wanted) == 0;
 }
 
 /* Look now and then at a process that the kernel has no room to watch. */
 static void poll_from_now_on(worker *w, command *c)
 {
-    if (!c->polled) {
-        c->polled = true;
-        w->polled++;
+    w->polled += !c->polled;
+    c->polled = true;
+}
+
+/* Go on without the epoll: a snippet has closed what belongs to the engine. */
+static void give_up_epoll(worker *w, int error)
+{
+    if (w->broken)
+        return;
+    w->broken = true;
+    for (command *c = w->first; c; c = c->behind) {
+        poll_from_now_on(w, c);
+        c->pidfd = -1; /* it may be closed, and then be another's */
     }
+    event *news = malloc(sizeof *news);
+    if (news) {
+        *news = (event){.kind = BROKEN, .number = error};
+        tell(w->engine, news, false);
+    }
+}
+
+/* Closing alone would not do while a copy of this process holds the descriptor too: its events would come for ever, and
+   point to a command that has been freed. */
+static void close_watched(worker *w, const command *c, int *descriptor, bool watched)
+{
+    if (*descriptor < 0)
+        return;
+    int closed = *descriptor;
+    *descriptor = -1;
+    if (watched && !w->broken && epoll_ctl(w->epoll, EPOLL_CTL_DEL, closed, NULL) < 0 && !c->polled)
+        give_up_epoll(w, errno);
+    close(closed);
+}
+
+static bool has_open_pipe(const command *c)
+{
+    return c->pipes[STDOUT] >= 0 || c->pipes[STDERR] >= 0;
 }
 
 static void watch_output(worker *w, command *c)
@@ -346,23 +421,47 @@ static void watch_outputs(worker *w, int64_t now)
         watch_output(w, w->fresh);
 }
 
-/* Take a command off its worker's list. It is freed once no event can point to it. */
+/* Return whether a process has exited, asked by its pidfd where it has one. ``info->si_pid`` is 0 if it was reaped by a
+   snippet that waits for any child. ``options``: WNOWAIT if it is not to be reaped. */
+static bool has_exited(command *c, int options, siginfo_t *info, struct rusage *usage)
+{
+    *info = (siginfo_t){0};
+    /* The system call itself: it tells what the process used as well. */
+    while (syscall(SYS_waitid, c->pidfd < 0 ? P_PID : P_PIDFD, c->pidfd < 0 ? c->pid : c->pidfd, info,
+                   WEXITED | WNOHANG | options, usage) < 0) {
+        if (errno == ECHILD || c->pidfd < 0)
+            return true;
+        c->pidfd = -1; /* a snippet has closed it */
+    }
+    return info->si_pid;
+}
+
+/* Have done with a command: reap it if it has exited, close what is open, and take it off its worker's list. It is
+   freed once no event can point to it. */
 static void bury(worker *w, command *c)
 {
+    siginfo_t info;
+    clear_row(w->engine, c);
+    if (c->exited)
+        has_exited(c, 0, &info, NULL);
+    close_watched(w, c, &c->pidfd, true);
+    close_watched(w, c, &c->pipes[STDOUT], c->watched);
+    close_watched(w, c, &c->pipes[STDERR], c->watched);
     if (w->fresh == c)
         w->fresh = c->behind;
-    if (c->before)
-        c->before->behind = c->behind;
-    else
-        w->first = c->behind;
-    if (c->behind)
-        c->behind->before = c->before;
-    else
-        w->last = c->before;
+    *(c->before ? &c->before->behind : &w->first) = c->behind;
+    *(c->behind ? &c->behind->before : &w->last) = c->before;
     w->polled -= c->polled;
-    c->buried = true;
     c->next = w->graves;
     w->graves = c;
+}
+
+static void free_graves(worker *w)
+{
+    for (command *c; (c = w->graves);) {
+        w->graves = c->next;
+        free_command(c);
+    }
 }
 
 /* ---- Starting ---- */
@@ -423,6 +522,14 @@ static void become(const engine *e, const command *c, const resets *defaults, ch
     setsid();
     for (int i = 0; i < defaults->count; i++)
         sigaction(defaults->numbers[i], &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    /* The ends that other threads' commands print to: until its exec this process would keep their pipes open. Numbers
+       that have changed meanwhile are of no use here either, and none of ours may be among them. */
+    for (const worker *w = e->workers; w < e->workers + e->worker_count; w++)
+        for (int i = 0; i < 2; i++) {
+            int end = __atomic_load_n(&w->ends[i], __ATOMIC_RELAXED);
+            if (end >= 0 && end != out && end != err)
+                close(end);
+        }
     failed->step = STEP_RESOURCE;
     if (dup2(e->null, 0) >= 0 && dup2(out, STDOUT) >= 0 && dup2(err, STDERR) >= 0) {
         umask(e->umask);
@@ -457,12 +564,8 @@ static int make_pipe(int ends[2])
     for (int i = 0; i < 2; i++) {
         if (ends[i] <= STDERR) {
             int higher = fcntl(ends[i], F_DUPFD_CLOEXEC, STDERR + 1);
-            int error = errno;
-            if (higher < 0) {
-                close(ends[0]);
-                close(ends[1]);
-                return error;
-            }
+            if (higher < 0)
+                return errno;
             close(ends[i]);
             ends[i] = higher;
         }
@@ -470,27 +573,32 @@ static int make_pipe(int ends[2])
     return 0;
 }
 
+static void close_all(const int *descriptors, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (descriptors[i] >= 0)
+            close(descriptors[i]);
+}
+
 /* Start the process of a command, without the lock. Return 0, or errno with the step that failed. */
 static int start_process(worker *w, command *c, const resets *defaults, int *step)
 {
-    int out[2], err[2] = {-1, -1}, error;
+    int out[2] = {-1, -1}, err[2] = {-1, -1};
     failure failed = {0, STEP_RESOURCE};
+    pid_t pid = -1;
     char **environment = environment_of(w, c);
-    *step = STEP_RESOURCE;
-    if (!environment)
-        return ENOMEM;
-    if ((error = make_pipe(out)))
-        return error;
-    if (!(c->flags & MERGED) && (error = make_pipe(err))) {
-        close(out[0]);
-        close(out[1]);
-        return error;
+    int error = environment ? make_pipe(out) : ENOMEM;
+    if (!error && !(c->flags & MERGED))
+        error = make_pipe(err);
+    if (!error) {
+        __atomic_store_n(&w->ends[0], out[1], __ATOMIC_RELAXED);
+        __atomic_store_n(&w->ends[1], err[1], __ATOMIC_RELAXED);
+        pid = spawn(w->engine, c, defaults, environment, out[1], c->flags & MERGED ? out[1] : err[1], &failed);
+        error = pid < 0 ? errno : failed.error;
+        __atomic_store_n(&w->ends[0], -1, __ATOMIC_RELAXED);
+        __atomic_store_n(&w->ends[1], -1, __ATOMIC_RELAXED);
     }
-    pid_t pid = spawn(w->engine, c, defaults, environment, out[1], c->flags & MERGED ? out[1] : err[1], &failed);
-    error = pid < 0 ? errno : failed.error;
-    close(out[1]);
-    if (err[1] >= 0)
-        close(err[1]);
+    close_all((int[]){out[1], err[1]}, 2);
     if (!error) {
         c->pid = pid;
         c->pipes[STDOUT] = out[0];
@@ -498,19 +606,12 @@ static int start_process(worker *w, command *c, const resets *defaults, int *ste
         c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
         return 0;
     }
-    *step = pid < 0 ? STEP_RESOURCE : failed.step;
-    close(out[0]);
-    if (err[0] >= 0)
-        close(err[0]);
+    *step = failed.step;
+    close_all((int[]){out[0], err[0]}, 2);
     /* A snippet that waits for any child may have reaped it. */
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
     return error;
-}
-
-static bool is_shortage(int error)
-{
-    return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM;
 }
 
 /* Start a command, which has a slot already. Lets go of the lock meanwhile. */
@@ -523,18 +624,12 @@ static void start(worker *w, command *c)
     pthread_mutex_unlock(&e->lock);
     int error = start_process(w, c, &defaults, &step);
     pthread_mutex_lock(&e->lock);
+    e->spawned = now_ms();
     if (!--e->spawning)
         pthread_cond_broadcast(&e->quiet);
     if (error) {
         e->running--;
-        /* Nothing more starts until Python has decided what a shortage means. */
-        e->stalled = e->stalled || is_shortage(error);
-        drop_chain(e, c->following);
-        event *news = c->spares[--c->spare_count];
-        *news = (event){.process = c->process, .kind = REFUSED, .last = true, .number = error, .more = step};
-        news->count = e->running;
-        tell(e, news, true);
-        free_command(c);
+        refuse(e, c, error, step);
         return;
     }
     write_row(e, c);
@@ -544,48 +639,56 @@ static void start(worker *w, command *c)
     w->last = c;
     if (!w->fresh)
         w->fresh = c;
-    if (w->broken || c->pidfd < 0 || !watch(w, c->pidfd, c, WHAT_EXIT))
+    if (c->pidfd < 0 || !watch(w, c->pidfd, c, WHAT_EXIT))
         poll_from_now_on(w, c);
     if (e->interrupted) {
         c->interrupted = true;
         kill(-c->pid, e->last_signal);
     }
-    tell_of(e, c, STARTED, c->pid, 0, false, false);
+    tell_of(e, c, STARTED, c->pid, false, false);
 }
 
 static bool may_start(const worker *w)
 {
     const engine *e = w->engine;
-    bool held = e->interrupted || e->halted || e->stalled || e->paused;
-    return !held && (w->starting || (e->queue && e->running < e->limit));
+    bool held = e->interrupted || e->halted || e->stalled || e->pauses;
+    return !held && (w->starting.first || (e->queue.first && e->running < e->limit));
 }
 
 /* Return the command that this worker is to start, NULL if it has to wait. */
 static command *next_to_start(worker *w)
 {
     engine *e = w->engine;
-    command *c = w->starting;
     if (!may_start(w))
         return NULL;
-    if (c) {
-        w->starting = c->next;
-        if (!w->starting)
-            w->starting_end = &w->starting;
-        return c;
+    command *c = take_first(&w->starting);
+    if (!c) {
+        c = take_first(&e->queue);
+        e->queued--;
+        e->running++;
     }
-    c = e->queue;
-    e->queue = c->next;
-    if (!e->queue)
-        e->queue_end = &e->queue;
-    e->queued--;
-    e->running++;
     return c;
 }
 
 /* ---- Output and exits ---- */
 
-/* Close a pipe at its end, and let go of a command that lingered for its pipes alone. */
-static void hung_up(worker *w, command *c, int stream);
+/* Close a pipe at its end, or because it cannot be read, and have done with a command that lingered for it alone. */
+static void end_pipe(worker *w, command *c, int stream, int error)
+{
+    if (error)
+        c->unread = error;
+    if (error == EBADF) /* a snippet has closed it */
+        c->pipes[stream] = -1;
+    else
+        close_watched(w, c, &c->pipes[stream], c->watched);
+    if (!c->lingers || has_open_pipe(c))
+        return;
+    /* One that was interrupted keeps its number, that of its group, until Python lets go of it. */
+    bool goes = !c->interrupted;
+    tell_of(w->engine, c, CLOSED, goes, goes, false);
+    if (goes)
+        bury(w, c);
+}
 
 /* Read a pipe once, and close it at its end. Return the number of bytes. */
 static ssize_t read_pipe(worker *w, command *c, int stream)
@@ -593,19 +696,11 @@ static ssize_t read_pipe(worker *w, command *c, int stream)
     engine *e = w->engine;
     int descriptor = c->pipes[stream];
     ssize_t count = read(descriptor, e->buffer, (size_t)c->room[stream]);
-    if (count <= 0) {
-        if (count < 0 && (errno == EAGAIN || errno == EINTR))
-            return 0;
-        if (count < 0)
-            /* A snippet may have closed it. */
-            c->unread = errno;
-        hung_up(w, c, stream);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    }
-    event *news = malloc(sizeof *news + (size_t)count);
+    event *news = count > 0 ? malloc(sizeof *news + (size_t)count) : NULL;
     if (!news) {
-        c->unread = ENOMEM;
-        hung_up(w, c, stream);
+        end_pipe(w, c, stream, count < 0 ? errno : count ? ENOMEM : 0);
         return 0;
     }
     if (count == PIPE && c->room[stream] == PIPE && fcntl(descriptor, F_SETPIPE_SZ, LARGER_PIPE) >= 0)
@@ -627,192 +722,116 @@ static void drain(worker *w, command *c)
             return;
         for (int i = 0; i < 2; i++) {
             if (pipes[i].revents == POLLHUP)
-                hung_up(w, c, STDOUT + i);
+                end_pipe(w, c, STDOUT + i, 0);
             else if (pipes[i].revents)
                 left -= read_pipe(w, c, STDOUT + i);
         }
     }
 }
 
-/* Ask for the exit of a process, by its pidfd where it has one. Return whether it has exited; then ``code`` is its
-   status as ``subprocess`` has it, or ``known`` is false: it was reaped by a snippet that waits for any child. */
-static bool collect_exit(const command *c, bool reap, long *code, bool *known, struct rusage *usage)
+/* Return whether processors wait for Python to hand over more. */
+static bool is_short_of_work(const engine *e)
 {
-    siginfo_t info = {0};
-    bool by_number = c->pidfd < 0 || c->polled;
-    int options = WEXITED | WNOHANG | (reap ? 0 : WNOWAIT);
-    *known = true;
-    /* The system call itself: it tells what the process used as well. */
-    if (syscall(SYS_waitid, by_number ? P_PID : P_PIDFD, by_number ? c->pid : c->pidfd, &info, options, usage) < 0) {
-        *known = false;
-        return true;
-    }
-    if (!info.si_pid)
-        return false;
-    *code = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
-    return true;
+    return !e->queued && e->running < e->processors;
 }
 
-/* Handle the exit of a process: the rest of its output, its status, and what it leaves behind. */
-static void exited(worker *w, command *c)
+/* Handle the exit of a process, if it has exited: the rest of its output, its status, and what it leaves behind. */
+static void handle_exit(worker *w, command *c)
 {
     engine *e = w->engine;
     struct rusage usage = {0};
-    long code = 0;
-    bool known;
-    if (c->polled && !collect_exit(c, false, &code, &known, &usage))
+    siginfo_t info;
+    if (c->exited || !has_exited(c, WNOWAIT, &info, &usage))
+        return;
+    drain(w, c);
+    /* Another thread's child may hold the pipes' other ends until it has become its own command. Then their end comes a
+       moment later, and is waited for. */
+    if (has_open_pipe(c) && !c->interrupted && !c->doubted && (e->spawning || now_ms() - e->spawned < PAUSE_MS)) {
+        c->doubted = now_ms();
+        poll_from_now_on(w, c);
+        epoll_ctl(w->epoll, EPOLL_CTL_DEL, c->pidfd, NULL);
+        watch_output(w, c);
+    }
+    if (has_open_pipe(c) && c->doubted && now_ms() - c->doubted < (e->spawning ? DOUBT_MS : PAUSE_MS))
         return;
     c->exited = true;
-    if (has_open_pipe(c))
-        drain(w, c);
-    /* Another thread's child may hold the pipes' other ends until it has become its own command: then the end of the
-       pipes comes a moment later. */
-    bool lingers = c->interrupted || has_open_pipe(c);
-    if (!lingers)
-        clear_row(e, c);
-    collect_exit(c, !lingers, &code, &known, &usage);
-    if (w->broken)
-        c->pidfd = -1; /* a snippet may have closed it, and then it may be another's */
-    else
-        close_watched(w, &c->pidfd, true);
+    c->lingers = c->interrupted || has_open_pipe(c);
     e->running--;
 
-    bool ok = known && !code && !c->unread && !c->interrupted;
+    long code = !info.si_pid ? LOST : info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+    bool ok = !code && !c->unread && !c->interrupted;
+    e->halted = e->halted || (!ok && e->fail_fast);
     command *following = c->following;
     c->following = NULL;
     bool goes_on = ok && following && !e->interrupted && c->recalls == e->recalls && now_ms() < c->until;
-    if (!ok && e->fail_fast)
-        e->halted = true;
-    event *news = c->spares[--c->spare_count];
-    *news = (event){.process = c->process, .kind = EXITED, .last = !lingers, .number = known ? code : -NSIG};
-    news->more = (lingers ? LINGERS : 0) | (c->interrupted ? INTERRUPTED : 0) | (has_open_pipe(c) ? OPEN : 0);
+    if (goes_on) {
+        e->running++; /* it keeps the slot */
+        append(&w->starting, following);
+    }
+    event *news = event_of(c, EXITED, !c->lingers);
+    news->number = code;
+    news->more = (c->lingers ? LINGERS : 0) | (c->interrupted ? INTERRUPTED : 0) | (has_open_pipe(c) ? OPEN : 0);
+    news->unread = c->unread;
     news->cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
                 + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
     news->count = usage.ru_maxrss;
-    news->unread = c->unread;
-    if (goes_on) {
-        e->running++; /* it keeps the slot */
-        following->next = NULL;
-        *w->starting_end = following;
-        w->starting_end = &following->next;
-    }
     tell(e, news, !goes_on && is_short_of_work(e));
-    if (following && !goes_on) {
-        if (ok)
-            give_back(e, following);
-        else
-            drop_chain(e, following);
-    }
-    c->lingers = lingers;
-    if (lingers)
-        watch_output(w, c);
-    else
+    if (!goes_on)
+        end_chain(e, following, ok ? RETURNED : DROPPED);
+    if (!c->lingers) {
         bury(w, c);
-}
-
-static void hung_up(worker *w, command *c, int stream)
-{
-    engine *e = w->engine;
-    if (c->unread == EBADF)
-        c->pipes[stream] = -1;
-    else
-        close_watched(w, &c->pipes[stream], c->watched);
-    if (!c->lingers || has_open_pipe(c))
         return;
-    /* One that was interrupted keeps its number, that of its group, until Python lets go of it. */
-    bool goes = !c->interrupted;
-    tell_of(e, c, CLOSED, goes, 0, goes, false);
-    if (goes) {
-        clear_row(e, c);
-        waitpid(c->pid, NULL, WNOHANG);
-        bury(w, c);
     }
+    close_watched(w, c, &c->pidfd, true);
+    watch_output(w, c);
 }
 
-/* Look at a process that the kernel has no room to watch. */
-static void look_at(worker *w, command *c)
-{
-    if (!c->exited)
-        exited(w, c);
-    if (!c->buried)
-        drain(w, c);
-}
-
-/* Go on without the epoll, which a snippet may have closed. */
-static void give_up_epoll(worker *w, int error)
-{
-    engine *e = w->engine;
-    event *news = malloc(sizeof *news);
-    w->broken = true;
-    for (command *c = w->first; c; c = c->behind)
-        poll_from_now_on(w, c);
-    if (news) {
-        *news = (event){.kind = BROKEN, .number = error};
-        tell(e, news, false);
-    }
-}
-
-/* Handle events that a wait has returned. Without credit nothing is read, and no exit is told: what starts next would
-   print as well. ``own``: called by the worker. It alone may take what wakes it. */
-static void handle(worker *w, const struct epoll_event *ready, int count, bool own)
-{
-    engine *e = w->engine;
-    for (int i = 0; i < count && e->credit > 0; i++) {
-        command *c = (command *)(uintptr_t)(ready[i].data.u64 & ~(uint64_t)WHAT_BITS);
-        int what = (int)(ready[i].data.u64 & WHAT_BITS);
-        uint64_t wakes;
-        if (!c) {
-            if (own && read(w->wake, &wakes, sizeof wakes) < 0)
-                continue;
-        } else if (c->buried) {
-            /* An event before this one has ended it. */
-        } else if (what == WHAT_EXIT) {
-            if (!c->exited)
-                exited(w, c);
-        } else if (c->pipes[what] >= 0) {
-            if (ready[i].events == EPOLLHUP)
-                hung_up(w, c, what);
-            else
-                read_pipe(w, c, what);
-        }
-    }
-}
-
-/* Once all is to end, tell of exits even while nobody takes the output. */
-static void handle_exits(worker *w)
-{
-    for (command *c = w->first, *behind; c; c = behind) {
-        struct pollfd exit = {.fd = c->pidfd, .events = POLLIN};
-        behind = c->behind;
-        if (!c->exited && (c->polled || poll(&exit, 1, 0) > 0))
-            exited(w, c);
-    }
-}
-
-/* Look at all that a worker watches, without waiting. */
+/* Look at the commands of a worker, without waiting: at all for their exits, and for output at those whose output is
+   not watched, or may be at its end. */
 static void look(worker *w)
 {
-    struct epoll_event ready[BATCH];
-    int count = BATCH;
-    for (command *c = w->fresh; c; c = c->behind)
-        watch_output(w, c);
-    w->fresh = NULL;
-    while (!w->broken && count == BATCH && w->engine->credit > 0) {
-        count = epoll_wait(w->epoll, ready, BATCH, 0);
-        handle(w, ready, count, false);
-    }
+    engine *e = w->engine;
     for (command *c = w->first, *behind; c; c = behind) {
         behind = c->behind;
-        if (c->lingers)
+        handle_exit(w, c);
+        if ((c->lingers || c->polled) && e->credit > -e->credit_full)
             drain(w, c);
-        else if (c->polled)
-            look_at(w, c);
     }
 }
 
 /* ---- Workers ---- */
 
-/* Return how long a worker may wait for events, in ms, -1 for ever. */
+/* Make the eventfd wait for the next wake-up. */
+static void take_wakeup(worker *w)
+{
+    uint64_t wakes;
+    if (read(w->wake, &wakes, sizeof wakes) < 0 && errno != EAGAIN && errno != EINTR) {
+        w->wake = -1; /* a snippet has closed it */
+        give_up_epoll(w, errno);
+    }
+}
+
+/* Handle events that a wait has returned. Without credit nothing is read, and no exit is told: what starts next would
+   print as well. */
+static void handle(worker *w, const struct epoll_event *ready, int count)
+{
+    for (int i = 0; i < count && w->engine->credit > 0; i++) {
+        command *c = (command *)(uintptr_t)(ready[i].data.u64 & ~(uint64_t)WHAT_BITS);
+        int what = (int)(ready[i].data.u64 & WHAT_BITS);
+        if (!c)
+            take_wakeup(w);
+        else if (what == WHAT_EXIT)
+            handle_exit(w, c);
+        else if (c->pipes[what] >= 0 && ready[i].events == EPOLLHUP)
+            end_pipe(w, c, what, 0);
+        else if (c->pipes[what] >= 0)
+            read_pipe(w, c, what);
+        if (c && c->doubted && !has_open_pipe(c))
+            handle_exit(w, c);
+    }
+}
+
+/* Return how long a worker may wait for events, in ms. */
 static int patience(const worker *w, int64_t now)
 {
     const engine *e = w->engine;
@@ -822,16 +841,7 @@ static int patience(const worker *w, int64_t now)
         int64_t left = w->fresh->began + TICK_MS - now;
         return left > 0 ? (int)left : 0;
     }
-    return -1;
-}
-
-static void free_graves(worker *w)
-{
-    while (w->graves) {
-        command *c = w->graves;
-        w->graves = c->next;
-        free_command(c);
-    }
+    return LOOK_MS;
 }
 
 static void *work(void *argument)
@@ -849,27 +859,23 @@ static void *work(void *argument)
             start(w, c);
         int timeout = may_start(w) ? 0 : patience(w, now);
         /* Without credit it waits for its eventfd alone: the others would be ready at once. */
-        bool waits_for_events = e->credit > 0 && !w->broken;
+        bool watches = e->credit > 0 && !w->broken;
         struct pollfd wake = {.fd = w->wake, .events = POLLIN};
         w->idle = timeout != 0;
         pthread_mutex_unlock(&e->lock);
-        int count = waits_for_events ? epoll_wait(w->epoll, ready, BATCH, timeout) : poll(&wake, 1, timeout);
+        int count = watches ? epoll_wait(w->epoll, ready, BATCH, timeout) : poll(&wake, 1, timeout);
         int error = errno;
         pthread_mutex_lock(&e->lock);
         w->idle = false;
-        if (waits_for_events) {
-            if (count < 0 && error != EINTR)
-                give_up_epoll(w, error);
-            handle(w, ready, count, true);
-        } else if (count > 0) {
-            uint64_t wakes;
-            if (read(w->wake, &wakes, sizeof wakes) < 0)
-                continue;
-        }
-        if (w->polled && e->credit > 0 && !c)
+        if (watches && count < 0 && error != EINTR)
+            give_up_epoll(w, error);
+        else if (watches)
+            handle(w, ready, count);
+        else if (count > 0)
+            take_wakeup(w);
+        /* Once all is to end, exits are told even while no output is taken. */
+        if (e->credit > 0 ? (w->polled && !c) || (!count && timeout == LOOK_MS) : e->interrupted)
             look(w);
-        if (e->credit <= 0 && e->interrupted)
-            handle_exits(w);
     }
     free_graves(w);
     pthread_mutex_unlock(&e->lock);
@@ -900,8 +906,8 @@ static int open_worker(engine *e)
     worker *w = &e->workers[e->worker_count];
     pthread_attr_t attributes;
     sigset_t all, before;
-    *w = (worker){.engine = e, .wake = -1, .epoll = epoll_create1(EPOLL_CLOEXEC)};
-    w->starting_end = &w->starting;
+    *w = (worker){.engine = e, .ends = {-1, -1}, .wake = -1, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+    w->starting.end = &w->starting.first;
     w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int error = w->epoll < 0 || w->wake < 0 || !watch(w, w->wake, NULL, 0) ? errno : 0;
     if (!error) {
@@ -918,28 +924,18 @@ static int open_worker(engine *e)
         e->worker_count++;
         return 0;
     }
-    if (w->epoll >= 0)
-        close(w->epoll);
-    if (w->wake >= 0)
-        close(w->wake);
+    close_all((int[]){w->epoll, w->wake}, 2);
     return error;
 }
 
-/* Let go of a command, reaped if it has exited, as it is. */
+/* Let go of a command as it is. */
 static void let_go(worker *w, command *c)
 {
-    engine *e = w->engine;
-    clear_row(e, c);
-    if (c->exited)
-        waitpid(c->pid, NULL, WNOHANG);
-    else
-        e->running--;
-    close_watched(w, &c->pipes[STDOUT], c->watched);
-    close_watched(w, &c->pipes[STDERR], c->watched);
-    close_watched(w, &c->pidfd, true);
-    drop_chain(e, c->following);
-    tell_of(e, c, DROPPED, 0, 0, true, false);
+    w->engine->running -= !c->exited;
     bury(w, c);
+    c->exited = true; /* events that were taken already say nothing more */
+    end_chain(w->engine, c->following, DROPPED);
+    tell_of(w->engine, c, DROPPED, 0, true, false);
 }
 
 /* ---- Python's side ---- */
@@ -1038,20 +1034,19 @@ static PyObject *engine_submit(engine *e, PyObject *arguments)
         c->recalls = e->recalls;
     }
     note_resets(e, now_ms());
-    *e->queue_end = head;
-    e->queue_end = &head->next;
-    e->queued++;
-    /* Threads are started for the first commands: a run of snippets needs none. */
-    if (e->worker_count < e->most_workers && e->worker_count < e->queued + e->running) {
-        errno = open_worker(e);
-        if (errno)
-            e->most_workers = e->worker_count;
-        if (!e->most_workers) {
-            pthread_mutex_unlock(&e->lock);
-            return PyErr_SetFromErrno(PyExc_OSError);
-        }
+    /* Threads are started for the first commands: a run of snippets needs none. If there cannot be more it goes on with
+       those that there are. */
+    int error = 0;
+    if (e->worker_count < e->most_workers && e->worker_count <= e->queued + e->running && (error = open_worker(e))
+        && e->worker_count)
+        e->most_workers = e->worker_count;
+    if (e->worker_count) {
+        append(&e->queue, head);
+        e->queued++;
+        wake_for_queue(e);
+    } else {
+        refuse(e, head, error, STEP_RESOURCE);
     }
-    wake_for_queue(e);
     return leave(e);
 }
 
@@ -1070,26 +1065,13 @@ static PyObject *engine_go_on(engine *e, PyObject *number)
     return leave(e);
 }
 
-/* Give back a list of heads of chains, and empty it. Return how many there were. */
-static long give_back_all(engine *e, command **first, command ***end)
-{
-    long count = 0;
-    for (command *c = *first, *next; c; c = next, count++) {
-        next = c->next;
-        give_back(e, c);
-    }
-    *first = NULL;
-    *end = first;
-    return count;
-}
-
 static PyObject *engine_take_back(engine *e, PyObject *Py_UNUSED(none))
 {
     if (!enter(e))
         return NULL;
-    e->queued -= give_back_all(e, &e->queue, &e->queue_end);
+    e->queued -= give_back(e, &e->queue);
     for (int i = 0; i < e->worker_count; i++)
-        e->running -= give_back_all(e, &e->workers[i].starting, &e->workers[i].starting_end);
+        e->running -= give_back(e, &e->workers[i].starting);
     e->recalls++;
     return leave(e);
 }
@@ -1107,15 +1089,16 @@ static PyObject *engine_signal(engine *e, PyObject *arguments)
             look(w); /* processes that have exited by now have done so by themselves */
         for (command *c = w->first; c; c = c->behind)
             if (all || c->process == process) {
-                c->interrupted = c->interrupted || interrupts;
+                c->interrupted = c->interrupted || (interrupts && !c->doubted);
                 kill(-c->pid, number); /* it is in the list, so it is not reaped: the number is still its own */
             }
     }
     if (all && interrupts) {
         e->interrupted = true;
         e->last_signal = number;
-        wake(e, e->worker_count);
     }
+    /* A chain may go on after an exit that was found. */
+    wake(e, interrupts ? e->worker_count : 0);
     return leave(e);
 }
 
@@ -1124,12 +1107,12 @@ static PyObject *engine_suspend(engine *e, PyObject *resume)
     struct timespec until;
     if (!enter(e))
         return NULL;
-    e->paused = resume != Py_True;
-    wake(e, e->paused ? 0 : e->worker_count);
+    e->pauses += resume == Py_True ? -1 : 1;
+    wake(e, e->pauses ? 0 : e->worker_count);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec++;
     /* A start takes a millisecond, unless a disk does not answer. */
-    while (e->paused && e->spawning && pthread_cond_timedwait(&e->quiet, &e->lock, &until) == 0)
+    while (resume != Py_True && e->spawning && pthread_cond_timedwait(&e->quiet, &e->lock, &until) == 0)
         ;
     return leave(e);
 }
@@ -1202,20 +1185,35 @@ static PyObject *engine_collect(engine *e, PyObject *may_read)
         e->collected = 0;
         wake(e, starved ? e->worker_count : 0);
     }
-    for (event *each = news; each; each = each->next)
-        e->collected += (long long)each->length;
     if (read(e->descriptor, &wakes, sizeof wakes) < 0)
         wakes = 0; /* it looks by itself */
     pthread_mutex_unlock(&e->lock);
-    for (event *next; news; news = next) {
-        PyObject *described = found && news->kind != DROPPED ? describe(news) : NULL;
-        if (found && news->kind != DROPPED && (!described || PyList_Append(found, described) < 0))
-            Py_CLEAR(found);
+    while (news) {
+        PyObject *described = news->kind == DROPPED ? Py_NewRef(Py_None) : describe(news);
+        bool done = described && (news->kind == DROPPED || PyList_Append(found, described) == 0);
         Py_XDECREF(described);
+        if (!done)
+            break;
+        e->collected += (long long)news->length;
         if (news->last)
             Py_DECREF(news->process);
-        next = news->next;
-        free(news);
+        event *told = news;
+        news = news->next;
+        free(told);
+    }
+    if (news) {
+        /* Memory is short: the others are collected next time. */
+        PyErr_Clear();
+        pthread_mutex_lock(&e->lock);
+        event **end = &news->next;
+        while (*end)
+            end = &(*end)->next;
+        if (!(*end = e->events))
+            e->events_end = end;
+        e->events = news;
+        e->awake = true;
+        write_one(e->descriptor);
+        pthread_mutex_unlock(&e->lock);
     }
     return found;
 }
@@ -1233,16 +1231,15 @@ static PyObject *engine_close(engine *e, PyObject *Py_UNUSED(none))
     for (int i = 0; i < e->worker_count; i++)
         pthread_join(e->workers[i].thread, NULL);
     Py_END_ALLOW_THREADS
-    give_back_all(e, &e->queue, &e->queue_end);
+    give_back(e, &e->queue);
     for (int i = 0; i < e->worker_count; i++) {
         worker *w = &e->workers[i];
-        give_back_all(e, &w->starting, &w->starting_end);
+        give_back(e, &w->starting);
         while (w->first)
             let_go(w, w->first);
         free_graves(w);
         free(w->environment);
-        close(w->epoll);
-        close(w->wake);
+        close_all((int[]){w->broken ? -1 : w->epoll, w->wake}, 2);
     }
     e->worker_count = 0;
     Py_XDECREF(engine_collect(e, Py_False));
@@ -1285,7 +1282,7 @@ static int engine_init(engine *e, PyObject *arguments, PyObject *Py_UNUSED(names
     e->fail_fast = fail_fast;
     e->most_workers = e->most_workers < MOST_WORKERS ? e->most_workers : MOST_WORKERS;
     e->credit = e->credit_full;
-    e->queue_end = &e->queue;
+    e->queue.end = &e->queue.first;
     e->events_end = &e->events;
     pthread_sigmask(SIG_BLOCK, NULL, &e->mask);
     pthread_mutex_init(&e->lock, NULL);
@@ -1316,7 +1313,7 @@ static PyMethodDef methods[] = {
     {"take_back", (PyCFunction)engine_take_back, METH_NOARGS, "Give back all commands that have not started."},
     {"signal", (PyCFunction)engine_signal, METH_VARARGS,
      "signal(process, number, interrupts): signal its group, None for all. interrupts: it is asked to end."},
-    {"suspend", (PyCFunction)engine_suspend, METH_O, "Start nothing, and return when no start is under way; or resume."},
+    {"suspend", (PyCFunction)engine_suspend, METH_O, "Start nothing, and return when no start is under way; or end that again."},
     {"release", (PyCFunction)engine_release, METH_O, "Let go of a command. Return whether its pipes were open."},
     {"look", (PyCFunction)engine_look, METH_NOARGS, "Handle what has happened by now."},
     {"collect", (PyCFunction)engine_collect, METH_O,

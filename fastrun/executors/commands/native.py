@@ -6,9 +6,11 @@ Knows the loop and when to look. What happens to a command is in ``_engine.c``.
 import asyncio
 import os
 import signal
+import threading
+import weakref
 from collections.abc import Sequence
 
-from fastrun.executors.commands import _engine
+from fastrun.executors.commands import _engine as _engine
 from fastrun.executors.commands.engine import LISTED, Event, Owner
 from fastrun.executors.commands.process import PAUSE, Process
 from fastrun.executors.commands.surroundings import Surroundings
@@ -18,6 +20,9 @@ from fastrun.protocols import Events
 
 # Seconds between two looks while events come in quick succession: each look costs what the events of a command cost.
 _QUICK = 0.004
+
+# Seconds between looks at all: a snippet may have closed the descriptor that tells of events.
+_SLOW = 1.0
 
 # Bytes that may be read before the observers have taken more.
 _CREDIT = 1 << 22
@@ -75,13 +80,21 @@ class NativeEngine:
         self._may_lie_ahead = jobs > 1 and not (fail_fast or at_once)
         self._ahead = 0
         self._last_exits = 0.0
+        self._suspended = False
         # The events that are being passed on, and whether a look is due by itself.
         self._passing: list[Event] | None = None
         self._looks_again = False
         self._loop.add_reader(self._engine.descriptor, self._pass_on)
+        self._timer = self._loop.call_later(_SLOW, self._look_slowly)
+        _engines.add(self)
 
     def room(self, limit: int, held: int) -> int:
-        """Return how many commands it takes: some more than may run, while commands are short."""
+        """Return how many commands it takes: some more than may run, while commands are short.
+
+        None while none may run: what then lay ahead would not be started by a limit that is set later.
+        """
+        if not limit:
+            return 0
         return min(limit + self._ahead, held + _WAITING - self._engine.queued)
 
     def submit(self, chain: Sequence[Process], seconds: float) -> None:
@@ -108,6 +121,12 @@ class NativeEngine:
 
     def suspend(self, *, resume: bool) -> None:
         """Wait for the starts under way."""
+        if resume == self._suspended:
+            self._suspended = not resume
+            self._engine.suspend(resume)
+
+    def hold_for_fork(self, *, resume: bool) -> None:
+        """Start nothing while this process is copied: the copy would keep the writing ends of a command's pipes."""
         self._engine.suspend(resume)
 
     def release(self, process: Process) -> bool:
@@ -121,6 +140,8 @@ class NativeEngine:
 
     def close(self) -> None:
         """End the threads."""
+        _engines.discard(self)
+        self._timer.cancel()
         self._loop.remove_reader(self._engine.descriptor)
         self._pass_on()
         self._engine.close()
@@ -153,10 +174,35 @@ class NativeEngine:
         self._last_exits = now
         self._ahead = 0 if each > _SHORT else _AHEAD if each < _TRIVIAL else min(self._jobs, _AHEAD)
 
+    def _look_slowly(self) -> None:
+        self._timer = self._loop.call_later(_SLOW, self._look_slowly)
+        self._pass_on()
+
     def _look_again(self) -> None:
         self._looks_again = False
         if self._engine.descriptor >= 0:
             self._pass_on()
+
+
+# The engines whose threads may be starting a command. A run whose loop is abandoned is not kept alive by it.
+_engines: weakref.WeakSet[NativeEngine] = weakref.WeakSet()
+
+# The engines that each thread holds up for a fork.
+_held = threading.local()
+
+
+def _before_fork() -> None:
+    _held.engines = list(_engines)
+    for engine in _held.engines:
+        engine.hold_for_fork(resume=False)
+
+
+def _after_fork() -> None:
+    for engine in _held.__dict__.pop("engines", ()):
+        engine.hold_for_fork(resume=True)
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_engines.clear)
 
 
 def _spec(process: Process, flags: int) -> tuple[Process, int, int, int, bytes]:

@@ -1,6 +1,6 @@
 """The Nth spawn, write, read or look of a small run fails, for every N: it ends, and what it says is true.
 
-With the Python engine, whose calls Python can have fail.
+With the Python engine those are calls of Python. With the native one they are calls of C, in a build for that.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pytest
 
 from fastrun.executors.guardian.marks import marked_processes
 from fastrun.journal.records import JournalError, read_journal
+from tests.support import engines
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import environment, report_of
 
@@ -47,13 +48,55 @@ KINDS = [
 ]
 
 
+# Of the native engine.
+CALLS = [
+    ("pipe2", "EMFILE"),
+    ("vfork", "EAGAIN"),
+    ("vfork", "ENOMEM"),
+    ("dup2", "EBADF"),
+    ("execve", "ENOEXEC"),
+    ("pidfd_open", "EMFILE"),
+    ("pidfd_open", "ENOSYS"),
+    ("waitid", "ECHILD"),
+    ("waitid", "EBADF"),
+    ("read", "EIO"),
+    ("read", "EBADF"),
+    ("write", "EBADF"),
+    ("fcntl", "EMFILE"),
+    ("epoll_create1", "EMFILE"),
+    ("epoll_ctl", "ENOSPC"),
+    ("epoll_wait", "EBADF"),
+    ("eventfd", "EMFILE"),
+    ("mmap", "ENOMEM"),
+    ("malloc", "ENOMEM"),
+    ("realloc", "ENOMEM"),
+    ("pthread_create", "EAGAIN"),
+    ("Py_BuildValue", "ENOMEM"),
+    ("PyList_Append", "ENOMEM"),
+]
+
+
+@pytest.fixture(scope="session")
+def faulty_build(tmp_path_factory):
+    return engines.build_with_faults(tmp_path_factory.mktemp("engine"))
+
+
+@pytest.mark.skipif(engines.COMPILER is None, reason="calls of C fail in a build of its own: no gcc")
+@pytest.mark.parametrize(("kind", "name"), CALLS, ids=[f"{kind}-{name}" for kind, name in CALLS])
+def test_whichever_call_of_the_native_engine_fails_the_run_ends_and_tells_the_truth(tmp_path, faulty_build, kind, name):
+    try_all(tmp_path, kind, name, FASTRUN_ENGINE="native", FASTRUN_TEST_ENGINE=str(faulty_build))
+
+
 @pytest.mark.parametrize(("kind", "name"), KINDS, ids=[f"{kind}-{name}" for kind, name in KINDS])
 def test_whichever_call_fails_the_run_ends_and_tells_the_truth(tmp_path, kind, name):
+    try_all(tmp_path, kind, name, FASTRUN_ENGINE="python")
+
+
+def try_all(tmp_path: Path, kind: str, name: str, **variables: str) -> None:
+    """Have each call of a kind fail in a run of its own."""
     write_json(tmp_path, TASKS)
     command = [sys.executable, "-m", "tests.support.calls", os.fspath(tmp_path), kind, name, "1", str(MOST)]
-    result = subprocess.run(
-        command, capture_output=True, env=environment(FASTRUN_ENGINE="python"), check=False, timeout=600
-    )
+    result = subprocess.run(command, capture_output=True, env=environment(**variables), check=False, timeout=600)
     assert (result.returncode, result.stderr) == (0, b"")
     ends = dict(map(json.loads, result.stdout.splitlines()))
     # Every N was tried, up to the first that there was no call for.

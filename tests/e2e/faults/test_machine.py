@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import engines
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import LIMIT, environment, fastrun, report_of, unmeasured, wait_for
 
@@ -112,18 +113,34 @@ sys.exit(fastrun.cli.main.main(sys.argv[1:]))
 """
 
 
+# The same in a build of the native engine whose calls fail.
+REFUSED_IN_C = """
+import errno, os, sys, fastrun.cli.main
+from tests.support import engines
+engines.use(os.environ["FASTRUN_TEST_ENGINE"]).fault_begin(b"vfork", 2, 3, errno.{code})
+sys.exit(fastrun.cli.main.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("engine", ["native", "python"])
 @pytest.mark.parametrize("code", ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"])
-def test_processes_or_memory_are_short(tmp_path, code):
+def test_processes_or_memory_are_short(tmp_path, code, engine):
+    variables = {"FASTRUN_ENGINE": engine}
+    if engine == "native":
+        if engines.COMPILER is None:
+            pytest.skip("calls of C fail in a build of its own: no gcc")
+        variables["FASTRUN_TEST_ENGINE"] = str(engines.build_with_faults(tmp_path))
     tasks = [exec_(str(i), f"echo {i}") for i in range(30)]
     path = write_json(tmp_path, document(*tasks))
+    program = REFUSED_IN_C if engine == "native" else REFUSED
     result = subprocess.run(
-        [sys.executable, "-c", REFUSED.format(code=code), "--no-guardian", path],
+        [sys.executable, "-c", program.format(code=code), "--no-guardian", path],
         capture_output=True,
-        env=environment(FASTRUN_ENGINE="python"),
+        env=environment(**variables),
         timeout=LIMIT,
         check=False,
     )
-    assert result.returncode == 0
+    assert result.returncode == 0, result.stderr
     assert sorted(line for line in result.stdout.splitlines() if line.isdigit()) == sorted(b"%d" % i for i in range(30))
     assert result.stderr.count(b"\n") == 1
     assert b"starting fewer tasks at once" in result.stderr

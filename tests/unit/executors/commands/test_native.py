@@ -1,0 +1,247 @@
+"""The native engine alone: its threads beside Python's, descriptors that are closed, and calls of C that fail."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+import signal
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from fastrun.executors.commands import native
+from fastrun.executors.commands.engine import BROKEN, EXITED, LISTED, REFUSED, STARTED, Event
+from tests.support import engines
+from tests.support.documents import eval_, exec_
+from tests.support.fakes import Recorder
+from tests.support.processes import wait_for
+from tests.support.runs import Ran
+
+STDOUT = 1
+
+needs_compiler = pytest.mark.skipif(engines.COMPILER is None, reason="calls of C fail in a build of its own: no gcc")
+
+
+@pytest.fixture(scope="session")
+def faulty_build(tmp_path_factory) -> Path:
+    return engines.build_with_faults(tmp_path_factory.mktemp("engine"))
+
+
+@pytest.fixture
+def faulty(faulty_build, monkeypatch):
+    """The library of an engine with injected faults, which is native's for the time of a test."""
+    monkeypatch.setattr(native, "_engine", engines.load(faulty_build))
+    library = ctypes.CDLL(os.fspath(faulty_build))
+    yield library
+    library.fault_begin(b"", 0, 0, 0)
+    library.fault_slow_down(b"", 0)
+
+
+class Alone:
+    """An engine without a run: what it tells is kept in ``events``."""
+
+    def __init__(self, limit: int = 4, workers: int = 1) -> None:
+        self.events: list[Event] = []
+        self.null = os.open("/dev/null", os.O_RDWR)
+        self.engine: Any = native._engine.Engine(
+            b"PATH=/bin:/usr/bin\0", -1, self.null, 0o22, -1, 0, 0, workers, 2, 1 << 22, False
+        )
+        self.engine.go_on(limit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.close()
+        os.close(self.null)
+
+    def submit(self, *commands: str) -> None:
+        """Queue a chain, of which each command stands for itself."""
+        specs: list[Any] = []
+        for command in commands:
+            texts = f"/bin/sh\0sh\0-c\0{command}\0FASTRUN_TASK=a\0\0"
+            specs.append((command, 3, 1, LISTED, texts.encode()))
+        self.engine.submit(specs, 1_000_000)
+
+    def take(self) -> None:
+        self.events += self.engine.collect(True)
+
+    def of(self, kind: int, *processes: str) -> list[Event]:
+        return [event for event in self.events if event[0] == kind and (not processes or event[1] in processes)]
+
+    def wait(self, kind: int, *processes: str) -> Event:
+        """Return the first event of a kind, once it has come."""
+
+        def come() -> bool:
+            select.select([self.engine.descriptor], [], [], 0.01)
+            self.take()
+            return bool(self.of(kind, *processes))
+
+        wait_for(come)
+        return self.of(kind, *processes)[0]
+
+
+@needs_compiler
+def test_a_look_beside_a_thread_that_has_the_same_event_does_not_wait_for_output(faulty):
+    # The thread has been told of the output, and reads it after Python's thread has.
+    faulty.fault_slow_down(b"epoll_waited", 30_000)
+    with Alone(limit=8) as alone:
+        commands = [f"sleep 0.{i}; echo x; exec sleep 4" for i in range(1, 9)]
+        for each in commands:
+            alone.submit(each)
+        while len(alone.of(STDOUT)) < 8:
+            time.sleep(0.007)
+            alone.engine.look()
+            alone.take()
+        for _ in range(10):
+            time.sleep(0.007)
+            alone.engine.look()
+        alone.take()
+        # Nothing has waited for the end of a command.
+        assert not alone.of(EXITED)
+        for event in alone.of(STARTED):
+            os.killpg(event[2], signal.SIGKILL)
+        for each in commands:
+            alone.wait(EXITED, each)
+
+
+@needs_compiler
+def test_a_chain_goes_on_after_an_exit_that_pythons_thread_has_found(faulty):
+    # The thread has seen that there is nothing to start, and waits only after Python's thread has found the exit.
+    faulty.fault_slow_down(b"epoll_wait", 30_000)
+    with Alone() as alone:
+        for i in range(10):
+            first, last = f"sleep 0.0{i}; true {i}", f"echo {i}"
+            alone.submit(first, last)
+            while not alone.of(EXITED, first):
+                alone.engine.signal("none", signal.SIGCONT, True)
+                alone.take()
+            alone.wait(EXITED, last)
+
+
+def descriptors(*kinds: str) -> set[int]:
+    """Return the descriptors of this process of some kinds."""
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if os.readlink(f"/proc/self/fd/{name}") in kinds:
+                found.add(int(name))
+        except FileNotFoundError:
+            pass
+    return found
+
+
+@pytest.mark.usefixtures("pidfds_given_up")
+@pytest.mark.parametrize("kinds", [("eventpoll",), ("eventfd",), ("eventpoll", "eventfd"), ("pidfd",)], ids="+".join)
+def test_a_thread_goes_on_without_descriptors_that_a_snippet_has_closed(kinds):
+    names = [f"anon_inode:[{kind}]" for kind in kinds]
+    before = descriptors(*names)
+    with Alone() as alone:
+        alone.submit("echo first; sleep 0.1")
+        alone.wait(STARTED)
+        for descriptor in descriptors(*names) - before - {alone.engine.descriptor}:
+            os.close(descriptor)
+        alone.submit("echo second")
+        for command in ("echo first; sleep 0.1", "echo second"):
+            assert alone.wait(EXITED, command)[2] == 0
+            assert (
+                b"".join(event[2] for event in alone.of(STDOUT, command)) == command[5:11].strip("; ").encode() + b"\n"
+            )
+        assert len(alone.of(BROKEN)) <= 1
+
+
+@pytest.mark.usefixtures("pidfds_given_up")
+def test_closing_an_engine_closes_nothing_that_has_taken_a_number_of_its_own():
+    before = descriptors("anon_inode:[eventpoll]")
+    with Alone() as alone:
+        alone.submit("sleep 0.1")
+        alone.wait(STARTED)
+        (epoll,) = descriptors("anon_inode:[eventpoll]") - before
+        os.dup2(alone.null, epoll)
+        alone.wait(BROKEN)
+        alone.wait(EXITED)
+    os.fstat(epoll)
+    os.close(epoll)
+
+
+@needs_compiler
+def test_without_any_thread_commands_are_refused_until_there_is_one(faulty):
+    with Alone() as alone:
+        for nth in (1, 2):
+            faulty.fault_begin(b"pthread_create", 1, 0, errno.EAGAIN)
+            alone.submit(f"true {nth}", "true")
+            assert alone.wait(REFUSED, f"true {nth}")[2] == errno.EAGAIN
+        alone.engine.go_on(4)
+        alone.submit("true 3")
+        assert alone.wait(EXITED, "true 3")[2] == 0
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", ["Py_BuildValue", "PyList_Append"])
+def test_events_that_python_has_no_memory_for_come_later_once_and_in_order(faulty, kind):
+    faulty.fault_begin(kind.encode(), 2, 2, 0)
+    with Alone() as alone:
+        commands = [f"echo {i}" for i in range(20)]
+        for command in commands:
+            alone.submit(command)
+        for command in commands:
+            alone.wait(EXITED, command)
+    for command in commands:
+        assert [event[0] for event in alone.events if event[1] == command] == [STARTED, STDOUT, EXITED]
+
+
+@pytest.fixture
+def pidfds_given_up():
+    """Close the processes' descriptors that an engine has given up: they may have been another's."""
+    before = descriptors("anon_inode:[pidfd]")
+    yield
+    for descriptor in descriptors("anon_inode:[pidfd]") - before:
+        os.close(descriptor)
+
+
+class Detailed(Recorder):
+    """Keeps what commands have used, which is not known of a command whose output stays open."""
+
+    detailed = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used: list[bool] = []
+
+    def task_ended(self, number, task, outcome) -> None:
+        super().task_ended(number, task, outcome)
+        if task.type == "exec":
+            self.used.append(outcome.usage is not None)
+
+
+@needs_compiler
+def test_a_copy_that_a_snippet_makes_keeps_no_end_of_a_commands_pipes(faulty):
+    faulty.fault_slow_down(b"vfork", 10_000)
+    source = (
+        "import os, signal, time\n"
+        "pids = []\n"
+        "for _ in range(10):\n"
+        "    pids.append(os.fork())\n"
+        "    if not pids[-1]: signal.pause()\n"
+        "    time.sleep(0.005)\n"
+        "time.sleep(0.3)\n"
+        "for pid in pids: os.kill(pid, 9); os.waitpid(pid, 0)\n"
+    )
+    recorder = Detailed()
+    ran = Ran(
+        *(exec_(f"c{i}", "true") for i in range(20)), eval_("s", source), recorder=recorder, engine="native", jobs=2
+    )
+    assert ran.report.ok
+    # A machine that has much else to do may keep a child from its exec for longer than is waited for.
+    assert sum(recorder.used) > 16
+
+
+def test_what_commands_have_used_is_known_with_several_threads_that_start_them():
+    # Each child has the writing ends of all pipes that are being made, until it has become its command.
+    recorder = Detailed()
+    Ran(*(exec_(f"c{i}", "true") for i in range(300)), recorder=recorder, engine="native", jobs=8)
+    assert sum(recorder.used) > 280
