@@ -155,7 +155,7 @@ struct command {
     int room[STDERR + 1];  /* bytes that the pipe holds */
     int unread;            /* errno of a read that failed */
     int row;
-    int64_t began, until; /* when it was started; when the next of its chain may start at the latest */
+    int64_t began, until; /* when it was started; how long the chain may keep others waiting */
     int64_t doubted;      /* when it had exited, and another start may have held its pipes open; or 0 */
     long recalls;         /* how many there had been when it was handed over */
 };
@@ -763,7 +763,9 @@ static void handle_exit(worker *w, command *c)
     e->halted = e->halted || (!ok && e->fail_fast);
     command *following = c->following;
     c->following = NULL;
-    bool goes_on = ok && following && !e->interrupted && c->recalls == e->recalls && now_ms() < c->until;
+    /* While another slot is free too nothing waits for this one. */
+    bool in_time = e->running + 1 < e->limit || now_ms() < c->until;
+    bool goes_on = ok && following && !e->interrupted && c->recalls == e->recalls && in_time;
     if (goes_on) {
         e->running++; /* it keeps the slot */
         append(&w->starting, following);
@@ -1313,7 +1315,8 @@ static PyMethodDef methods[] = {
     {"take_back", (PyCFunction)engine_take_back, METH_NOARGS, "Give back all commands that have not started."},
     {"signal", (PyCFunction)engine_signal, METH_VARARGS,
      "signal(process, number, interrupts): signal its group, None for all. interrupts: it is asked to end."},
-    {"suspend", (PyCFunction)engine_suspend, METH_O, "Start nothing, and return when no start is under way; or end that again."},
+    {"suspend", (PyCFunction)engine_suspend, METH_O,
+     "Start nothing, and return when no start is under way; or end that again."},
     {"release", (PyCFunction)engine_release, METH_O, "Let go of a command. Return whether its pipes were open."},
     {"look", (PyCFunction)engine_look, METH_NOARGS, "Handle what has happened by now."},
     {"collect", (PyCFunction)engine_collect, METH_O,

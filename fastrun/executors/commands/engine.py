@@ -55,7 +55,10 @@ class Engine(Protocol):
         ...
 
     def submit(self, chain: Sequence[Process], seconds: float) -> None:
-        """Start a chain of commands, each once that before it has exited with 0 and within so many seconds from now."""
+        """Start a chain of commands, each once that before it has exited with 0.
+
+        ``seconds``: for so long it goes on though others may wait for its slot.
+        """
         ...
 
     def go_on(self, limit: int) -> None:

@@ -71,6 +71,7 @@ class PythonEngine:
         self._children: dict[Process, Child] = {}
         # The next commands of chains, started once all that is ready now is handled.
         self._following: list[tuple[list[Process], float]] = []
+        self._limit = 0
         self._interrupted = False
         self._told: list[Event] = []
         self._passing = False
@@ -85,7 +86,8 @@ class PythonEngine:
         self._pass_on()
 
     def go_on(self, limit: int) -> None:
-        """Do nothing: nothing waits for a slot."""
+        """Note how many may run."""
+        self._limit = limit
 
     def take_back(self) -> None:
         """Let no chain go on."""
@@ -216,7 +218,8 @@ class PythonEngine:
         code = LOST if child.code is None else child.code
         self._tell(EXITED, process, code, (flags, child.unread, *child.used))
         if child.behind and not (code or child.unread or process.interrupted):
-            if self._loop.time() < child.until:
+            # While another slot is free too nothing waits for this one.
+            if self._loop.time() < child.until or (child.until and len(self._children) + 1 < self._limit):
                 self._following.append((child.behind, child.until))
             else:
                 self._tell(RETURNED, child.behind[0])
