@@ -16,10 +16,14 @@ from types import ModuleType
 import fastrun
 
 NAME = "fastrun.executors.commands._engine"
+HAS_NATIVE = importlib.util.find_spec(NAME) is not None
 SOURCE = Path(fastrun.__file__).parent / "executors/commands/_engine.c"
 FAULTS = Path(__file__).with_name("faults.h")
 
-COMPILER = shutil.which("gcc")
+INCLUDE = sysconfig.get_path("include")
+
+# What builds the engine: None where there is no compiler, or no headers of this Python.
+COMPILER = shutil.which("gcc") if os.path.exists(os.path.join(INCLUDE, "Python.h")) else None
 
 
 def build(target: Path, *options: str) -> Path:
@@ -27,7 +31,6 @@ def build(target: Path, *options: str) -> Path:
     assert COMPILER is not None
     # Python's own tables of methods cast functions.
     strict = ["-Wall", "-Wextra", "-Werror", "-Wno-cast-function-type"]
-    include = f"-I{sysconfig.get_path('include')}"
     command: list[str | Path] = [
         COMPILER,
         "-std=c11",
@@ -36,7 +39,7 @@ def build(target: Path, *options: str) -> Path:
         "-shared",
         "-fPIC",
         *strict,
-        include,
+        f"-I{INCLUDE}",
         *options,
         SOURCE,
         "-o",

@@ -7,9 +7,13 @@ import asyncio
 import pytest
 import uvloop
 
+from tests.support.engines import HAS_NATIVE
+
 
 @pytest.fixture(params=["native", "python", "portable"])
 def engine(request):
+    if request.param == "native" and not HAS_NATIVE:
+        pytest.skip("the native engine is not built here")
     return request.param
 
 

@@ -14,20 +14,23 @@ import fastrun
 from fastrun.executors.commands import executor
 from fastrun.executors.commands.choice import NATIVE, PYTHON, wanted_engine
 from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.engines import COMPILER, HAS_NATIVE
 from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT, alive, environment, fastrun_process, wait_for
 from tests.support.processes import fastrun as run_fastrun
 from tests.support.runs import Ran
 
+needs_native = pytest.mark.skipif(not HAS_NATIVE, reason="the native engine is not built here")
+
 ROOT = Path(fastrun.__file__).parent.parent
 
 
+@pytest.mark.skipif("CI" not in os.environ and COMPILER is None, reason="nothing can build the native engine here")
 def test_the_native_engine_is_there():
-    # Where it is not, every other test of it is one of the Python engine.
     assert sys.platform != "linux" or wanted_engine() == os.environ.get("FASTRUN_ENGINE", NATIVE)
 
 
-@pytest.mark.parametrize("name", [NATIVE, PYTHON])
+@pytest.mark.parametrize("name", [pytest.param(NATIVE, marks=needs_native), PYTHON])
 def test_version_names_the_engine(name):
     result = subprocess.run(
         [sys.executable, "-m", "fastrun", "--version"],
@@ -71,6 +74,7 @@ def test_without_the_native_engine_python_does_its_work_unless_it_is_required(tm
         assert result.stdout.startswith(b"Started: a\nout\nEnded : a\n")
 
 
+@needs_native
 def test_a_chain_goes_on_while_a_snippet_keeps_the_interpreters_lock(tmp_path, monkeypatch):
     monkeypatch.setattr(executor, "CHAIN_SECONDS", 1e9)
     # The snippet holds the lock in one call of C, from the first command on until the last has made its file.
@@ -92,6 +96,7 @@ def test_a_chain_goes_on_while_a_snippet_keeps_the_interpreters_lock(tmp_path, m
     assert ran.recorder.out("s") == "True\n"
 
 
+@needs_native
 def test_a_copy_of_the_process_made_by_a_snippet_has_no_engine(tmp_path):
     source = "import os, sys\npid = os.fork()\nif not pid: sys.exit(3)\nprint(os.waitpid(pid, 0)[1] >> 8)"
     tasks = [exec_(f"c{i}", "echo x") for i in range(50)] + [eval_(f"s{i}", source) for i in range(10)]
@@ -128,6 +133,7 @@ class Many(Recorder):
         return self.looks % 5 != 0
 
 
+@needs_native
 def test_output_of_many_commands_is_whole_while_the_observer_is_behind():
     tasks = [exec_(f"t{i}", f"head -c {1_000_000 + i} /dev/zero; head -c 70000 /dev/zero >&2") for i in range(20)]
     recorder = Many()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from fastrun.executors.commands import executor as processes
-from fastrun.executors.commands import native, portable
+from fastrun.executors.commands import portable
 from fastrun.executors.commands.spawner import Spawner
 from tests.support.documents import eval_, exec_
 from tests.support.fakes import Recorder
@@ -304,7 +304,8 @@ def test_a_shortage_in_a_chain_makes_its_next_task_wait(monkeypatch):
 
 def test_all_that_may_run_does_however_few_start_in_a_turn(engine, monkeypatch, tmp_path):
     monkeypatch.setattr(portable, "_STARTS_PER_TURN", 2)
-    monkeypatch.setattr(native, "_WAITING", 2)
+    if engine == "native":
+        monkeypatch.setattr("fastrun.executors.commands.native._WAITING", 2)
     names = "abcdef"
     meet = f"cd {tmp_path}; touch $FASTRUN_TASK; until [ $(ls | wc -l) = {len(names)} ]; do sleep 0.01; done"
     tasks = [eval_("first", "pass"), exec_("a", meet), *(exec_(name, meet, "first") for name in names[1:])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import importlib
 import os
 import select
 import signal
@@ -13,7 +14,6 @@ from typing import Any, Self
 
 import pytest
 
-from fastrun.executors.commands import native
 from fastrun.executors.commands.engine import BROKEN, EXITED, LISTED, REFUSED, STARTED, Event
 from tests.support import engines
 from tests.support.documents import eval_, exec_
@@ -22,6 +22,9 @@ from tests.support.processes import wait_for
 from tests.support.runs import Ran
 
 STDOUT = 1
+
+pytest.importorskip(engines.NAME, reason="the native engine is not built here")
+native = importlib.import_module("fastrun.executors.commands.native")
 
 needs_compiler = pytest.mark.skipif(engines.COMPILER is None, reason="calls of C fail in a build of its own: no gcc")
 
