@@ -93,6 +93,10 @@ static inline const char *fault_number(long number)
 #define malloc(...) (fault_fails("malloc") ? NULL : malloc(__VA_ARGS__))
 #define realloc(...) (fault_fails("realloc") ? NULL : realloc(__VA_ARGS__))
 #define pthread_create(...) (fault_fails("pthread_create") ? fault_errno : pthread_create(__VA_ARGS__))
+#ifdef Py_BuildValue /* until 3.12 a macro itself */
 #undef Py_BuildValue
 #define Py_BuildValue(...) (fault_fails("Py_BuildValue") ? PyErr_NoMemory() : _Py_BuildValue_SizeT(__VA_ARGS__))
+#else
+#define Py_BuildValue(...) (fault_fails("Py_BuildValue") ? PyErr_NoMemory() : Py_BuildValue(__VA_ARGS__))
+#endif
 #define PyList_Append(...) (fault_fails("PyList_Append") ? (PyErr_NoMemory(), -1) : PyList_Append(__VA_ARGS__))

@@ -48,7 +48,7 @@ def test_fork_without_exit_leaves_one_runner(tmp_path):
 
 
 def test_command_whose_status_a_snippet_takes_has_failed(tmp_path):
-    """While the robber keeps the interpreter for itself nobody else looks at commands that end."""
+    """While the robber keeps the interpreter for itself the engine in Python does not look at commands that end."""
     rob = """
 import ctypes, os, sys, time
 # No other thread is let in between the two calls; those that wait already are once.
@@ -63,7 +63,8 @@ assert library.waitpid(pid, None, 0) == pid
 """
     robbed = exec_("robbed", "echo $$ > pid.new; mv pid.new pid; exec sleep 1000")
     path = write_json(tmp_path, document(robbed, eval_("robber", rob)))
-    report = report_of(fastrun("--no-guardian", path, cwd=tmp_path).stdout)
+    env = environment(FASTRUN_ENGINE="python")
+    report = report_of(fastrun("--no-guardian", path, cwd=tmp_path, env=env).stdout)
     assert report["robber"] == ("ok", "")
     assert report["robbed"] == ("failed", "exit status lost")
 
