@@ -27,10 +27,10 @@ COMPILER = shutil.which("gcc") if os.path.exists(os.path.join(INCLUDE, "Python.h
 
 
 def build(target: Path, *options: str) -> Path:
-    """Compile the engine, with warnings as errors."""
+    """Compile the engine, with all warnings."""
     assert COMPILER is not None
     # Python's own tables of methods cast functions.
-    strict = ["-Wall", "-Wextra", "-Werror", "-Wno-cast-function-type"]
+    strict = ["-Wall", "-Wextra", "-Wno-cast-function-type"]
     command: list[str | Path] = [
         COMPILER,
         "-std=c11",
