@@ -15,7 +15,7 @@ from fastrun.observers.files import logs as logs_module
 from fastrun.observers.files.logs import INDEX, Logs
 from fastrun.outcome import FIRST_START
 from tests.support.documents import document, eval_, exec_, write_json
-from tests.support.processes import LIMIT, environment, fastrun, fastrun_process, file_limit, wait_for
+from tests.support.processes import LIMIT, environment, fastrun, fastrun_process, file_limit, unmeasured, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,7 +207,9 @@ def test_a_run_that_is_refused_makes_no_folder(tmp_path):
 def test_disk_under_the_logs_is_full(tmp_path):
     tasks = [exec_("a", "head -c 100000 /dev/zero; exit 1"), exec_("b", "echo fine", "a", when="always")]
     path = write_json(tmp_path, document(*tasks))
-    result = fastrun("--output", "quiet", "--logs", "logs", path, cwd=tmp_path, preexec_fn=file_limit(50_000))
+    limit = file_limit(50_000)
+    options = ("--output", "quiet", "--logs", "logs")
+    result = fastrun(*options, path, cwd=tmp_path, env=unmeasured(), preexec_fn=limit)
     assert result.returncode == 3
     assert result.stderr.decode().splitlines()[-1] == "fastrun: cannot write logs/a.log: File too large"
     # The run goes on, and so do the logs of other tasks.
