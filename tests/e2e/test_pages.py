@@ -44,7 +44,9 @@ def test_programs_of_the_library_print_what_their_page_says(program, printed):
 
 def test_first_program_of_the_library_runs(tmp_path):
     (_, program), *_ = blocks("library.md")
-    (tmp_path / "build.json").write_text(json.dumps(document(exec_("compile", "true"), exec_("link", "exit 3"))))
+    (tmp_path / "build.json").write_text(
+        json.dumps(document(exec_("compile", "true"), exec_("link", "exit 3", "compile")))
+    )
     program += "import asyncio; asyncio.run(main())"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, env=environment(), check=True, timeout=LIMIT, cwd=tmp_path
