@@ -1,4 +1,4 @@
-"""The executor of ``exec`` tasks: shell commands, each in a session of its own.
+"""The executor of commands, each in a session of its own.
 
 Decides how many commands may run, what their exits mean and what becomes of processes that they leave behind. An engine
 starts, watches and reaps them. Knows neither dependencies nor the readers of output.
@@ -65,7 +65,7 @@ _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class ProcessExecutor:
-    """Runs commands with ``/bin/sh -c``, standard input from ``/dev/null``."""
+    """Runs commands, and snippets in processes of their own; standard input from ``/dev/null``."""
 
     def __init__(
         self,
@@ -179,6 +179,7 @@ class ProcessExecutor:
         except BaseException:
             # The run is told, and does not wait for it.
             self._running.discard(processes[0])
+            self._remove_script(processes[0])
             raise
 
     def _may_start(self, gates: "Gates") -> bool:

@@ -1,7 +1,6 @@
 """Commands that have exited, of which processes may be left: named, waited for and let go of.
 
-Knows groups and what is said of them; not how commands are run, nor
-when they are signalled.
+Knows groups and what is said of them; not how commands are run, nor when they are signalled.
 """
 
 import asyncio

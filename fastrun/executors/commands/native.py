@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections.abc import Sequence
 
-from fastrun.executors.commands import _engine as _engine
+from fastrun.executors.commands import _engine
 from fastrun.executors.commands.engine import LISTED, Event, Owner
 from fastrun.executors.commands.process import PAUSE, Process
 from fastrun.executors.commands.surroundings import Surroundings
