@@ -495,7 +495,7 @@ static char **environment_of(worker *w, const command *c)
 
 /* Note which signals have handlers: one that ran in the child of vfork would change this process's memory. Python
    ignores SIGPIPE and SIGXFSZ, and an ignored signal stays ignored. posix_spawn asks for all of them before each start,
-   which takes a tenth of it; handlers that change while commands run are rare, and noted within a second. */
+   in 64 calls; handlers that change while commands run are rare, and noted within a second. */
 static void note_resets(engine *e, int64_t now)
 {
     struct sigaction action;
