@@ -111,10 +111,15 @@ def test_closing_standard_descriptors_does_not_swap_the_streams_of_commands(tmp_
         "import os, fastrun\n"
         "class Show(fastrun.Observer):\n"
         "    def task_output(self, number, task, stream, data): os.write(9, b'%d %s' % (stream, data))\n"
+        "    def task_ended(self, number, task, outcome):\n"
+        "        if number == 0: [os.close(n) for n in (0, 1, 2)]\n"
         "os.dup2(1, 9)\n"
-        "os.close(0); os.close(1); os.close(2)\n"
-        "task = {'name': 'a', 'type': 'exec', 'arguments': 'echo out; sleep 0.1; echo err >&2'}\n"
-        "fastrun.run({'tasks': [task]}, observers=[Show()])\n"
+        "first = {'name': 'a', 'type': 'exec', 'arguments': 'true'}\n"
+        "prints = 'echo out; sleep 0.1; echo err >&2'\n"
+        "then = {'name': 'b', 'type': 'exec', 'dependencies': ['a'], 'arguments': prints}\n"
+        # Two that follow make no chain, which the engine would go on with before the descriptors are closed.
+        "other = {'name': 'c', 'type': 'exec', 'dependencies': ['a'], 'arguments': 'true'}\n"
+        "fastrun.run({'tasks': [first, then, other]}, observers=[Show()], jobs=1)\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], env=environment(), stdout=subprocess.PIPE, check=False, timeout=LIMIT
