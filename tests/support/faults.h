@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 
 /* The call that fails or is slow; the first that fails, how many there are between two, 0 for one alone; its errno. */
 static char fault_kind[32], fault_slow[32];
-static int fault_first, fault_every, fault_errno, fault_microseconds;
+static int fault_first, fault_every, fault_errno, fault_microseconds, fault_slow_calls;
 
 /* How many calls of the kind there were. */
 int fault_calls;
@@ -36,16 +37,19 @@ void fault_begin(const char *kind, int first, int every, int number)
     fault_calls = 0;
 }
 
-void fault_slow_down(const char *kind, int microseconds)
+/* ``calls``: how many are slow; 0 for all. */
+void fault_slow_down(const char *kind, int microseconds, int calls)
 {
     strncpy(fault_slow, kind, sizeof fault_slow - 1);
     fault_microseconds = microseconds;
+    fault_slow_calls = calls ? calls : INT_MAX;
 }
 
 /* The engine's own threads alone are slow, not Python's. */
 static inline void fault_wait(const char *kind)
 {
-    if (strcmp(kind, fault_slow) == 0 && gettid() != getpid())
+    if (strcmp(kind, fault_slow) == 0 && gettid() != getpid()
+        && __atomic_fetch_sub(&fault_slow_calls, 1, __ATOMIC_SEQ_CST) > 0)
         usleep((useconds_t)fault_microseconds);
 }
 

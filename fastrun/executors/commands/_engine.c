@@ -114,12 +114,14 @@ typedef struct command command;
 typedef struct worker worker;
 typedef struct engine engine;
 
-/* ``last``: no event of this command follows, and the reference to ``process`` goes with it. */
+/* ``last``: no event of this command follows, and the reference to ``process`` goes with it. ``pending``: its command is
+   being started, and the event is told once that has an end. ``order``: see ``collectable``. */
 typedef struct event {
     struct event *next;
     PyObject *process;
     int kind, unread;
-    bool last;
+    bool last, urgent, pending;
+    int64_t order;
     long number, more;
     double cpu;
     long long count;
@@ -141,6 +143,8 @@ struct command {
     command *before, *behind; /* of its worker's commands that run or linger, in the order of their starts */
     command *following; /* of its chain */
     PyObject *process;
+    int64_t order; /* of starts, from 1 */
+    event *start;  /* STARTED or REFUSED, pending */
     event *spares[SPARES];
     int spare_count;
     const char *path, *directory;
@@ -203,12 +207,14 @@ struct engine {
     long long credit; /* bytes that may be read before Python has collected more */
     long long credit_full, collected;
     int64_t spawned; /* when the last start ended; its child has closed what it inherited a little later */
+    int64_t order;   /* of the last start */
     long recalls; /* how often what had not started was taken back */
     bool fail_fast, halted, stalled, interrupted, closing;
     int pauses; /* how many callers want nothing to start */
     int last_signal; /* sent to all */
     event *events, **events_end;
     bool awake, nudged; /* Python looks by itself, and was woken all the same */
+    bool kept_urgent;   /* Python was not given all events, and one of the others is urgent */
     char buffer[LARGER_PIPE];
 };
 
@@ -229,13 +235,17 @@ static void write_one(int eventfd)
 
 /* ---- Events ---- */
 
-/* Tell Python. ``urgent``: a processor may wait for it. Python looks by itself in quick succession while something
-   happens, and is woken for less urgent events only after a pause. */
-static void tell(engine *e, event *news, bool urgent)
+static void append_event(engine *e, event *news)
 {
     news->next = NULL;
     *e->events_end = news;
     e->events_end = &news->next;
+}
+
+/* Wake Python. ``urgent``: a processor may wait for it. Python looks by itself in quick succession while something
+   happens, and is woken for less urgent events only after a pause. */
+static void wake_python(engine *e, bool urgent)
+{
     if (!e->awake || (urgent && !e->nudged)) {
         e->nudged = e->awake;
         e->awake = true;
@@ -243,12 +253,61 @@ static void tell(engine *e, event *news, bool urgent)
     }
 }
 
+static void tell(engine *e, event *news, bool urgent)
+{
+    news->urgent = urgent;
+    append_event(e, news);
+    wake_python(e, urgent);
+}
+
 /* Return an event of a command, to be filled and told. */
 static event *event_of(command *c, int kind, bool last)
 {
     event *news = c->spares[--c->spare_count];
-    *news = (event){.process = c->process, .kind = kind, .last = last};
+    *news = (event){.process = c->process, .kind = kind, .last = last, .order = c->order};
     return news;
+}
+
+/* Take the next number, and keep a place among the events for what becomes of the start. */
+static void begin_start(engine *e, command *c)
+{
+    c->order = ++e->order;
+    c->start = event_of(c, STARTED, false);
+    c->start->pending = true;
+    c->start->count = now_ms();
+    append_event(e, c->start);
+}
+
+/* Tell what has become of a start: the rest of its event is filled. */
+static void end_start(engine *e, command *c, bool urgent)
+{
+    c->start->pending = false;
+    wake_python(e, urgent || e->kept_urgent);
+}
+
+/* Take the events that Python may be told of now off the list, and return them. Threads finish their starts in any
+   order, and Python is told of them in the order in which they began. So while a start is under way nothing is told of
+   commands that began later, but for a start that takes long: a disk may not answer. */
+static event *collectable(engine *e)
+{
+    event *found = NULL, **end = &found, **at = &e->events;
+    int64_t reached = INT64_MAX, slow = e->spawning ? now_ms() - LOOK_MS : 0;
+    e->kept_urgent = false;
+    for (event *news; (news = *at);) {
+        if (news->pending && news->count > slow && news->order < reached)
+            reached = news->order;
+        if (news->pending || news->order > reached) {
+            e->kept_urgent = e->kept_urgent || news->urgent;
+            at = &news->next;
+        } else {
+            *at = news->next;
+            *end = news;
+            end = &news->next;
+        }
+    }
+    *end = NULL;
+    e->events_end = at;
+    return found;
 }
 
 static void tell_of(engine *e, command *c, int kind, long number, bool last, bool urgent)
@@ -311,12 +370,14 @@ static bool is_shortage(int error)
    shortage means. */
 static void refuse(engine *e, command *c, int error, int step)
 {
-    event *news = event_of(c, REFUSED, true);
+    event *news = c->start;
     e->stalled = e->stalled || is_shortage(error);
+    news->kind = REFUSED;
+    news->last = true;
     news->number = error;
     news->more = step;
     news->count = e->running;
-    tell(e, news, true);
+    end_start(e, c, true);
     end_chain(e, c->following, DROPPED);
     free_command(c);
 }
@@ -620,6 +681,7 @@ static void start(worker *w, command *c)
     engine *e = w->engine;
     int step;
     resets defaults = e->resets;
+    begin_start(e, c);
     e->spawning++;
     pthread_mutex_unlock(&e->lock);
     int error = start_process(w, c, &defaults, &step);
@@ -645,7 +707,8 @@ static void start(worker *w, command *c)
         c->interrupted = true;
         kill(-c->pid, e->last_signal);
     }
-    tell_of(e, c, STARTED, c->pid, false, false);
+    c->start->number = c->pid;
+    end_start(e, c, false);
 }
 
 static bool may_start(const worker *w)
@@ -705,7 +768,7 @@ static ssize_t read_pipe(worker *w, command *c, int stream)
     }
     if (count == PIPE && c->room[stream] == PIPE && fcntl(descriptor, F_SETPIPE_SZ, LARGER_PIPE) >= 0)
         c->room[stream] = LARGER_PIPE;
-    *news = (event){.process = c->process, .kind = stream, .length = (size_t)count};
+    *news = (event){.process = c->process, .kind = stream, .order = c->order, .length = (size_t)count};
     memcpy(news->data, e->buffer, (size_t)count);
     e->credit -= count;
     tell(e, news, e->credit < e->credit_full / 2);
@@ -766,6 +829,8 @@ static void handle_exit(worker *w, command *c)
     /* While another slot is free too nothing waits for this one. */
     bool in_time = e->running + 1 < e->limit || now_ms() < c->until;
     bool goes_on = ok && following && !e->interrupted && c->recalls == e->recalls && in_time;
+    if (following)
+        following->order = c->order; /* if it is given back, behind this exit */
     if (goes_on) {
         e->running++; /* it keeps the slot */
         append(&w->starting, following);
@@ -1047,6 +1112,7 @@ static PyObject *engine_submit(engine *e, PyObject *arguments)
         e->queued++;
         wake_for_queue(e);
     } else {
+        begin_start(e, head);
         refuse(e, head, error, STEP_RESOURCE);
     }
     return leave(e);
@@ -1175,9 +1241,7 @@ static PyObject *engine_collect(engine *e, PyObject *may_read)
         Py_XDECREF(found);
         return NULL;
     }
-    event *news = e->events;
-    e->events = NULL;
-    e->events_end = &e->events;
+    event *news = collectable(e);
     /* With nothing to collect Python stops looking, and is woken by the next event. */
     e->awake = news != NULL;
     e->nudged = false;

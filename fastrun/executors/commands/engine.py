@@ -16,6 +16,8 @@ RETURNED                                                      it has not started
 =================  =========================================  ======================================================
 
 REFUSED and RETURNED come instead of all others. BROKEN, without a process, says that it can only look now and then.
+The first events of chains come in the order in which the chains were submitted, unless a start takes a second.
+
 A command lingers if its output is open at its exit, or if it was interrupted: it is not reaped until it is let go of,
 so that the number of its group stays its own.
 """

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import pytest
 
-from fastrun.executors.commands.engine import BROKEN, EXITED, LISTED, REFUSED, STARTED, Event
+from fastrun.executors.commands.engine import BROKEN, EXITED, LISTED, REFUSED, RETURNED, STARTED, Event
 from tests.support import engines
 from tests.support.documents import eval_, exec_
 from tests.support.fakes import Recorder
@@ -41,7 +41,7 @@ def faulty(faulty_build, monkeypatch):
     library = ctypes.CDLL(os.fspath(faulty_build))
     yield library
     library.fault_begin(b"", 0, 0, 0)
-    library.fault_slow_down(b"", 0)
+    library.fault_slow_down(b"", 0, 0)
 
 
 class Alone:
@@ -91,7 +91,7 @@ class Alone:
 @needs_compiler
 def test_a_look_beside_a_thread_that_has_the_same_event_does_not_wait_for_output(faulty):
     # The thread has been told of the output, and reads it after Python's thread has.
-    faulty.fault_slow_down(b"epoll_waited", 30_000)
+    faulty.fault_slow_down(b"epoll_waited", 30_000, 0)
     with Alone(limit=8) as alone:
         commands = [f"sleep 0.{i}; echo x; exec sleep 4" for i in range(1, 9)]
         for each in commands:
@@ -115,7 +115,7 @@ def test_a_look_beside_a_thread_that_has_the_same_event_does_not_wait_for_output
 @needs_compiler
 def test_a_chain_goes_on_after_an_exit_that_pythons_thread_has_found(faulty):
     # The thread has seen that there is nothing to start, and waits only after Python's thread has found the exit.
-    faulty.fault_slow_down(b"epoll_wait", 30_000)
+    faulty.fault_slow_down(b"epoll_wait", 30_000, 0)
     with Alone() as alone:
         for i in range(10):
             first, last = f"sleep 0.0{i}; true {i}", f"echo {i}"
@@ -172,6 +172,56 @@ def test_closing_an_engine_closes_nothing_that_has_taken_a_number_of_its_own():
 
 
 @needs_compiler
+def test_commands_that_several_threads_start_are_told_in_the_order_in_which_they_were_handed_over(faulty):
+    # The second command has ended by the time that the first has become itself.
+    faulty.fault_slow_down(b"vfork", 200_000, 1)
+    with Alone(workers=2) as alone:
+        alone.submit("true first")
+        alone.submit("true second", "true third")
+        for each in ("true first", "true second", "true third"):
+            alone.wait(EXITED, each)
+    told = [event[:2] for event in alone.events]
+    assert told[0] == (STARTED, "true first")
+    behind = [event for event in told if event[1] != "true first"]
+    assert behind == [(kind, each) for each in ("true second", "true third") for kind in (STARTED, EXITED)]
+
+
+@needs_compiler
+def test_what_is_given_back_of_a_chain_is_told_behind_the_exit_before_it(faulty, tmp_path):
+    faulty.fault_slow_down(b"vfork", 200_000, 1)
+    second = f"touch {tmp_path}/started; until [ -e {tmp_path}/taken ]; do sleep 0.01; done"
+    with Alone(workers=2) as alone:
+        alone.submit("true first")
+        alone.submit(second, "true third")
+        wait_for((tmp_path / "started").exists)
+        alone.engine.take_back()
+        (tmp_path / "taken").touch()
+        alone.wait(RETURNED)
+        alone.wait(EXITED, "true first")
+    told = [event[:2] for event in alone.events if event[1] != "true first"]
+    assert told == [(STARTED, second), (EXITED, second), (RETURNED, "true third")]
+
+
+@needs_compiler
+def test_a_start_that_takes_long_does_not_hold_up_what_is_told_of_others_for_ever(faulty):
+    faulty.fault_slow_down(b"vfork", 3_000_000, 1)
+    with Alone(workers=2) as alone:
+        alone.submit("true first")
+        alone.submit("true second")
+        alone.wait(EXITED, "true second")
+        assert not alone.of(STARTED, "true first")
+        alone.wait(EXITED, "true first")
+
+
+def test_commands_that_become_ready_together_start_in_the_order_of_the_document():
+    tasks = [{**exec_(str(i), ""), "arguments": ["/bin/true"]} for i in range(1_000)]
+    recorder = Recorder()
+    Ran(*tasks, recorder=recorder, engine="native", jobs=4)
+    started = [int(event[1]) for event in recorder.events if event[0] == "task_started"]
+    assert started == list(range(1_000))
+
+
+@needs_compiler
 def test_without_any_thread_commands_are_refused_until_there_is_one(faulty):
     with Alone() as alone:
         for nth in (1, 2):
@@ -223,7 +273,7 @@ class Detailed(Recorder):
 
 @needs_compiler
 def test_a_copy_that_a_snippet_makes_keeps_no_end_of_a_commands_pipes(faulty):
-    faulty.fault_slow_down(b"vfork", 10_000)
+    faulty.fault_slow_down(b"vfork", 10_000, 0)
     source = (
         "import os, signal, time\n"
         "pids = []\n"
