@@ -24,7 +24,8 @@ TASKS = document(
     exec_("a", "echo a; echo b >&2; touch a"),
     eval_("b", "print('b'); open('b', 'w')", "a"),
     exec_("c", "echo c; touch c", "b"),
-    exec_("d", "echo d & touch d", "a"),
+    # It leaves a process that keeps its output open, so pipes are watched however fast the others end.
+    exec_("d", "{ sleep 60; echo d; } & touch d", "a"),
     exec_("e", "exit 3", "a"),
 )
 
