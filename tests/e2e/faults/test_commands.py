@@ -19,6 +19,8 @@ from tests.support.amounts import many
 from tests.support.documents import document, exec_, write_json
 from tests.support.processes import LIMIT, alive, environment, fastrun, fastrun_process, report_of, wait_for
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 def test_background_process_keeps_the_output(tmp_path):
     """The shell's exit decides; what is left is read until the end of the run, then ended and named."""

@@ -13,6 +13,8 @@ from fastrun.executors.guardian.proc import read_stat
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import LIMIT, alive, fastrun_process, report_of, wait_for
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 WAITS = "echo $$ > pid; exec sleep 1000"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from fastrun.executors.commands.choice import NATIVE
 from tests.support import engines
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import LIMIT, environment, fastrun, report_of, unmeasured, wait_for
@@ -23,6 +24,7 @@ def _limit(what: int, number: int):
     return lambda: resource.setrlimit(what, (number, number))
 
 
+@pytest.mark.usefixtures("engine")
 def test_descriptors_are_short(tmp_path):
     tasks = [exec_(str(i), f"echo {i}; sleep 0.01") for i in range(60)]
     result = fastrun(write_json(tmp_path, document(*tasks)), preexec_fn=_limit(resource.RLIMIT_NOFILE, 40))
@@ -87,6 +89,7 @@ def test_memory_is_too_short_to_start(tmp_path, what, option):
     assert not (tmp_path / "started").exists()
 
 
+@pytest.mark.usefixtures("engine")
 def test_null_device_is_missing(tmp_path):
     path = write_json(tmp_path, document(exec_("a", "true")))
     script = 'mount -t tmpfs tmpfs /dev || exit 77; exec "$0" -m fastrun "$1"'
@@ -122,17 +125,16 @@ sys.exit(fastrun.cli.main.main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("engine", ["native", "python"])
 @pytest.mark.parametrize("code", ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"])
 def test_processes_or_memory_are_short(tmp_path, code, engine):
-    variables = {"FASTRUN_ENGINE": engine}
-    if engine == "native":
+    variables = {}
+    if engine == NATIVE:
         if engines.COMPILER is None:
             pytest.skip("calls of C fail in a build of its own: no gcc")
         variables["FASTRUN_TEST_ENGINE"] = str(engines.build_with_faults(tmp_path))
     tasks = [exec_(str(i), f"echo {i}") for i in range(30)]
     path = write_json(tmp_path, document(*tasks))
-    program = REFUSED_IN_C if engine == "native" else REFUSED
+    program = REFUSED_IN_C if engine == NATIVE else REFUSED
     result = subprocess.run(
         [sys.executable, "-c", program.format(code=code), "--no-guardian", path],
         capture_output=True,
@@ -153,6 +155,7 @@ ANOTHER_USER = [
 ]
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="root can become a user with a limit, by setpriv"
 )
@@ -174,6 +177,7 @@ def test_processes_of_the_user_are_short(tmp_path):
 PIDS = Path("/sys/fs/cgroup/pids")
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.skipif(
     not os.access(PIDS / "cgroup.procs", os.W_OK), reason="pids.max can be made low by who may write control groups"
 )
@@ -234,6 +238,7 @@ def test_threads_are_too_few_to_load_and_to_write_beside_the_loop(tmp_path):
     assert b"x" * 1_000_000 + b"\n" in result.stdout
 
 
+@pytest.mark.usefixtures("engine")
 def test_folder_of_a_task_is_missing(tmp_path):
     result = fastrun(write_json(tmp_path, document(exec_("a", "true", cwd="/no/such"), exec_("b", "true"))))
     assert result.returncode == 1
@@ -243,6 +248,7 @@ def test_folder_of_a_task_is_missing(tmp_path):
     }
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
 def test_standard_descriptors_are_closed(tmp_path, closed):
     source = "import os; open('inner', 'w').write('\\n'.join(os.readlink(f'/proc/self/fd/{n}') for n in (0, 1, 2)))"
@@ -264,6 +270,7 @@ def test_standard_descriptors_are_closed(tmp_path, closed):
     assert (tmp_path / "run.journal").read_bytes().count(b"\n") == 6
 
 
+@pytest.mark.usefixtures("engine")
 def test_parent_ignores_sigchld(tmp_path):
     result = fastrun(
         write_json(tmp_path, document(exec_("a", "exit 7"), exec_("b", "true"))),
@@ -272,6 +279,7 @@ def test_parent_ignores_sigchld(tmp_path):
     assert report_of(result.stdout) == {"a": ("failed", "exit status 7"), "b": ("ok", "")}
 
 
+@pytest.mark.usefixtures("engine")
 def test_task_reads_standard_input_or_the_terminal(tmp_path):
     tasks = [exec_("a", "cat; echo end"), exec_("b", "cat < /dev/tty; echo end")]
     path = write_json(tmp_path, document(*tasks))
