@@ -210,8 +210,9 @@ class Report:
     ``reused_as``: their cause.
     ``allowed``: how many failed tasks were allowed to fail. ``not_needed``: how many tasks were skipped because no task
     failed that they are meant to follow.
-    ``seconds``: wall time. ``signal``: the number of the signal that interrupted the run, or None. ``recorded``: False
-    if there is a journal that could not be written in full. ``measures``: of attempts, None for none. Iteration gives
+    ``seconds``: wall time. ``signal``: the number of the signal that interrupted the run, or None. ``timed_out``: the
+    seconds after which the run was interrupted, as it may take no more, or None. ``recorded``: False if there is a
+    journal that could not be written in full. ``measures``: of attempts, None for none. Iteration gives
     a Result per task in the order of the document; ``report["name"]`` gives one. ``outcome`` gives all that is known of
     an end, ``location`` where the task is in the document.
     """
@@ -228,6 +229,7 @@ class Report:
         allowed: int = 0,
         not_needed: int = 0,
         location: Callable[[int], str] | None = None,
+        timed_out: float | None = None,
     ) -> None:
         """``statuses``: a Status per task. ``outcomes``: by task, where there is more to say than the status.
 
@@ -240,6 +242,7 @@ class Report:
         self.counts = {status: statuses.count(status) for status in ENDED}
         self.seconds = seconds
         self.signal = signal_number
+        self.timed_out = timed_out
         self.reused = reused
         self.reused_as = reused_as
         self.allowed = allowed
@@ -257,13 +260,23 @@ class Report:
         return interrupted - sum(outcome.status is Status.INTERRUPTED for outcome in self._outcomes.values())
 
     @property
+    def interrupted(self) -> bool:
+        """Return whether a signal interrupted the run, or the end of its time."""
+        return self.signal is not None or self.timed_out is not None
+
+    @property
     def ok(self) -> bool:
         """Return whether every task is ok, or counts as if it were."""
         return self.counts[Status.OK] + self.allowed + self.not_needed == len(self._tasks)
 
     @property
     def exit_code(self) -> int:
-        """Return 0 if ``ok``, 1 if a task failed or was skipped, 3 if not all is recorded, 128 + N after signal N."""
+        """Return 0 if ``ok``, 1 if a task failed or was skipped, 3 if not all is recorded.
+
+        124 if the run timed out, 128 + N after signal N.
+        """
+        if self.timed_out is not None:
+            return 124
         if self.signal is not None:
             return 128 + self.signal
         if not self.recorded:
@@ -284,7 +297,8 @@ class Report:
             if count or status is Status.OK:
                 counts.append(f"{count} {status.label}" + (f" ({of_them} {note})" if of_them else ""))
         many = "1 task" if len(self) == 1 else f"{len(self)} tasks"
-        return f"{many}: {', '.join(counts)} in {self.seconds:.2f} s"
+        timed_out = "" if self.timed_out is None else f", timed out after {self.timed_out:g} s"
+        return f"{many}: {', '.join(counts)} in {self.seconds:.2f} s{timed_out}"
 
     def __repr__(self) -> str:
         return f"<Report {self.summary()}>"

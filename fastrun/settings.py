@@ -33,6 +33,7 @@ class Options(TypedDict, total=False):
     keep_going: int
     grace: float
     timeout: float | None
+    max_time: float | None
     load: float | None
     min_memory: int | None
     jobserver: str | None
@@ -55,6 +56,8 @@ class RunSettings(NamedTuple):
     ``keep_going``: start nothing more after so many failures; 0 for never.
     ``grace``: seconds between asking tasks to end and ending them, when the run is cancelled or their time is over.
     ``timeout``: seconds that a task may take which has none of its own; None for ever.
+    ``max_time``: seconds that the whole run may take; None for ever. Then it ends as after a signal, and says that it
+    timed out.
     ``load``: while the machine's load is above it, and a command runs, no other starts. ``min_memory``: nor while
     fewer bytes of memory are available.
     ``jobserver``: share the limit ``jobs`` (or the number of processors) with make and others that commands call, by
@@ -76,6 +79,7 @@ class RunSettings(NamedTuple):
     keep_going: int = 0
     grace: float = 5.0
     timeout: float | None = None
+    max_time: float | None = None
     load: float | None = None
     min_memory: int | None = None
     jobserver: str | None = None
@@ -118,6 +122,7 @@ _RANGES = {
     "keep_going": (0, False, inf),
     "grace": (0, False, _MOST_SECONDS),
     "timeout": (0, True, _MOST_SECONDS),
+    "max_time": (0, True, _MOST_SECONDS),
     "load": (0, True, inf),
     "min_memory": (1, False, inf),
     "worker_retries": (0, False, inf),

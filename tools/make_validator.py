@@ -65,6 +65,13 @@ class _Shorten(ast.NodeTransformer):
         node.elts = [item for item in node.elts if not (isinstance(item, ast.Name) and item.id == "Decimal")]
         return node
 
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        # NaN, which a library's caller may give, is neither below a bound nor above it.
+        opposite = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt}.get(type(node.ops[0]))
+        if opposite is None or "_len " in ast.unparse(node):
+            return node
+        return ast.UnaryOp(ast.Not(), ast.Compare(node.left, [opposite()], node.comparators))
+
     def visit_Assign(self, node: ast.Assign) -> ast.Assign:
         self.generic_visit(node)
         text = ast.unparse(node.value)

@@ -31,7 +31,8 @@ every option can be set by a variable: FASTRUN_JOBS=8, FASTRUN_KEEP_GOING=1, FAS
 exit status:
   0  every task is ok          2  bad usage or input; nothing was started
   1  a task failed or was      3  output or journal could not be written in full
-     skipped                   129, 130, 143  after SIGHUP, SIGINT, SIGTERM
+     skipped                   124  the run timed out (--max-time)
+                               129, 130, 143  after SIGHUP, SIGINT, SIGTERM
 
 examples:
   fastrun build.json           run every task in build.json
@@ -169,6 +170,13 @@ def _add_running(section: Section) -> None:
         type=limit("timeout", number),
         metavar="SECONDS",
         help="end a task that takes longer, unless it has a 'timeout' of its own (default: never)",
+    )
+    add(
+        "--max-time",
+        type=limit("max_time", number),
+        metavar="SECONDS",
+        help="end the run when it has taken so long, as after SIGTERM, with exit status 124 (default: the document's "
+        "'max_time', or never)",
     )
     add(
         "--grace",

@@ -221,7 +221,7 @@ def _run_and_write(prepared: Prepared, signals: Signals, console: Console, watch
         say(refusal.text)
         # A loop that was made half-way cannot be closed, and says so when it is collected.
         os._exit(EXIT_USAGE)
-    patience = None if signals.first is None else LAST_WORDS
+    patience = LAST_WORDS if report.timed_out is not None or signals.first is not None else None
     written = console.close(patience)
     if watching:
         from fastrun.cli.observers import close
@@ -230,4 +230,4 @@ def _run_and_write(prepared: Prepared, signals: Signals, console: Console, watch
             say(f"fastrun: {failure}")
             written = False
     report.signal = report.signal or signals.first
-    return EXIT_OUTPUT if report.signal is None and not written else report.exit_code
+    return EXIT_OUTPUT if not written and not report.interrupted else report.exit_code

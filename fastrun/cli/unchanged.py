@@ -67,7 +67,7 @@ class Memory:
     def keep(self, setup: "Setup", console: "Console", report: "Report") -> None:
         """Keep what a run has looked at and printed, if the next one may do without. Never raises an OSError."""
         state = self._state
-        if state is None or report.reused < len(report) or not report.ok or console.has_said_more or has_said():
+        if state is None or report.reused < len(report) or report.exit_code or console.has_said_more or has_said():
             return
         # TypeError: a path that is no text.
         with suppress(OSError, TypeError), collector_off():

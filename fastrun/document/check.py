@@ -7,11 +7,13 @@ import functools
 import json
 import re
 from collections.abc import Callable, Collection, Iterator
+from math import isnan
 from typing import Any
 
 import fastjsonschema
 import orjson
 
+from fastrun.document import validator
 from fastrun.document.defaults import DEFAULT_KEYS, are_defaults, with_defaults, with_where
 from fastrun.document.locations import Path
 from fastrun.document.problems import Problem, Source, unknown_pool, utf8_fault
@@ -42,6 +44,7 @@ _ELSEWHERE = {
     "allow_failure": ("allowfailure", "continueonerror", "ignoreerror", "ignoreerrors", "ignorefailure"),
     "pool": ("lock", "mutex", "queue"),
     "pools": ("locks",),
+    "max_time": ("deadline", "maxduration", "totaltimeout"),
     "jobs": ("concurrency", "maxparallel", "parallel", "parallelism"),
     "tasks": ("steps",),
     "arguments": ("cmd", "command", "run"),
@@ -137,7 +140,9 @@ def read_bad(raw: Any, source: Source) -> Document:
             problems += _unknown_keys(item, task_schema["properties"], path, unknown)
         try:
             validate(item)
-        except fastjsonschema.JsonSchemaException:
+            # Which accepts no NaN.
+            validator.validate(item)
+        except (fastjsonschema.JsonSchemaException, validator.Invalid):
             problems += _schema_problems(task_schema, item, path)
             task = _salvage(item)
         else:
@@ -245,6 +250,9 @@ def _schema_problems(schema: dict[str, Any], value: Any, path: Path) -> Iterator
         _compiled(orjson.dumps(leaf))(value)
     except fastjsonschema.JsonSchemaValueException as error:
         yield Problem(path, f"{_subject(path)} {_message(str(error.rule), schema, value)}")
+        return
+    if isinstance(value, float) and isnan(value):
+        yield Problem(path, f"{_subject(path)} must be {schema['title']}, not NaN")
         return
     if isinstance(value, (list, tuple)):
         first, others = schema.get("items", {}), schema.get("additionalItems")

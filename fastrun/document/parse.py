@@ -159,7 +159,7 @@ class _Loading:
     def __init__(self) -> None:
         self._tasks: list[Task] = []
         self._pools: Mapping[str, int] = {}
-        self._settings: Mapping[str, int | str] = {}
+        self._settings: Mapping[str, float | str] = {}
         self._defaults: Mapping[str, Any] = {}
         self._rests = rests({})
         self._special: list[int] = []

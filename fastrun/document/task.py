@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from fastrun.document.problems import Problem, Source
 from fastrun.document.validator import KEYS, PLAIN_KEYS
+from fastrun.settings import what_is_wrong
 from fastrun.text import printable
 
 SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "schema.json")
@@ -95,10 +96,10 @@ class Task(NamedTuple):
 
 
 # The keys of a document.
-TOP_KEYS = frozenset(["$schema", "defaults", "jobs", "keep_going", "pools", "tasks"])
+TOP_KEYS = frozenset(["$schema", "defaults", "jobs", "keep_going", "max_time", "pools", "tasks"])
 
-# The settings of a run that a document may say, with their least values.
-_SETTINGS = {"jobs": 1, "keep_going": 0}
+# The settings of a run that a document may say.
+_SETTINGS = frozenset(["jobs", "keep_going", "max_time"])
 
 # The value of ``jobs`` that stands for the number of processors.
 AUTO = "auto"
@@ -121,7 +122,8 @@ class Document(NamedTuple):
     ``pools``: by name, how many tasks of a pool may run at once.
     ``special``: the numbers of tasks with keys that bear on how others run, or on how often the task itself does, of
     tasks with a script or with files, and of snippets that run in a process of their own.
-    ``settings``: of a run that is given no others: ``jobs``, which may be AUTO, and ``keep_going``.
+    ``settings``: of a run that is given no others: ``jobs``, which may be AUTO, ``keep_going``
+    and ``max_time``.
     """
 
     source: Source
@@ -131,7 +133,7 @@ class Document(NamedTuple):
     warnings: list[str]
     pools: Mapping[str, int]
     special: Sequence[int]
-    settings: Mapping[str, int | str]
+    settings: Mapping[str, float | str]
 
 
 def are_pools(raw: Any) -> bool:
@@ -139,14 +141,18 @@ def are_pools(raw: Any) -> bool:
     return isinstance(raw, dict) and all(_is_whole(number, 1) for number in raw.values())
 
 
-def settings_in(raw: Mapping[str, Any]) -> dict[str, int | str] | None:
+def settings_in(raw: Mapping[str, Any]) -> dict[str, float | str] | None:
     """Return the settings of a run that a document says, None if one of them is not what the schema says of it."""
-    found: dict[str, int | str] = {}
+    found: dict[str, float | str] = {}
     for name in raw.keys() & _SETTINGS:
         value = raw[name]
         if name == "jobs" and value == AUTO:
             found[name] = AUTO
-        elif _is_whole(value, _SETTINGS[name]):
+        elif not _is_number(value) or what_is_wrong(name, value):
+            return None
+        elif name == "max_time":
+            found[name] = value
+        elif value % 1 == 0:
             found[name] = int(value)
         else:
             return None
@@ -155,7 +161,11 @@ def settings_in(raw: Mapping[str, Any]) -> dict[str, int | str] | None:
 
 def _is_whole(value: Any, least: int) -> bool:
     """Return whether a value is what JSON Schema takes for a whole number, and no less than another."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= least and value % 1 == 0
+    return _is_number(value) and value >= least and value % 1 == 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def has_nul(item: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 # Digest of the schema.json from which this was made.
-SCHEMA_SHA256 = "12f5cca9eff4953a6da7c18a6579d650e8afe156f74fdbde0c58c1356ef2af3c"
+SCHEMA_SHA256 = "7cfff5c46e04ab6ed32147ac8aa24e7ef2a52609f703b93294c122ec1711fe17"
 
 # Keys of a task in the schema.
 KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'shell', 'tags', 'timeout', 'type', 'when', 'where'])
@@ -357,9 +357,9 @@ def validate(data: Any) -> Any:
             if not isinstance(data__timeout, (int, float)) or isinstance(data__timeout, bool):
                 raise Invalid
             if isinstance(data__timeout, (int, float)) and (not isinstance(data__timeout, bool)):
-                if data__timeout > 1000000000:
+                if not data__timeout <= 1000000000:
                     raise Invalid
-                if data__timeout <= 0:
+                if not data__timeout > 0:
                     raise Invalid
         if 'detach' in data_keys:
             data__detach = data['detach']
@@ -370,18 +370,18 @@ def validate(data: Any) -> Any:
             if not isinstance(data__retries, int) and (not (isinstance(data__retries, float) and data__retries.is_integer())) or isinstance(data__retries, bool):
                 raise Invalid
             if isinstance(data__retries, (int, float)) and (not isinstance(data__retries, bool)):
-                if data__retries < 0:
+                if not data__retries >= 0:
                     raise Invalid
-                if data__retries > 1000:
+                if not data__retries <= 1000:
                     raise Invalid
         if 'retry_delay' in data_keys:
             data__retrydelay = data['retry_delay']
             if not isinstance(data__retrydelay, (int, float)) or isinstance(data__retrydelay, bool):
                 raise Invalid
             if isinstance(data__retrydelay, (int, float)) and (not isinstance(data__retrydelay, bool)):
-                if data__retrydelay < 0:
+                if not data__retrydelay >= 0:
                     raise Invalid
-                if data__retrydelay > 1000000:
+                if not data__retrydelay <= 1000000:
                     raise Invalid
         if 'when' in data_keys:
             data__when = data['when']
@@ -476,7 +476,7 @@ def validate(data: Any) -> Any:
                         if not isinstance(data__resources_value, (int, float)) or isinstance(data__resources_value, bool):
                             raise Invalid
                         if isinstance(data__resources_value, (int, float)) and (not isinstance(data__resources_value, bool)):
-                            if data__resources_value <= 0:
+                            if not data__resources_value > 0:
                                 raise Invalid
     return data
 

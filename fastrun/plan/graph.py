@@ -68,7 +68,7 @@ class Graph:
         self.shuffled = False
         self.special: Sequence[int] = ()
         self.pools: Mapping[str, int] = {}
-        self.settings: Mapping[str, int | str] = {}
+        self.settings: Mapping[str, float | str] = {}
         self.whole: tuple[Graph, Sequence[int]] | None = None
         self.source = Source("document")
         self._order: Sequence[int] | None = range(len(tasks)) if forward else None

@@ -1,17 +1,20 @@
-"""Timeouts of tasks: a task that takes longer is asked to end, and then made to end.
+"""Timeouts of tasks and of the run: a task that takes longer is asked to end, and then made to end.
 
-Knows numbers of tasks, seconds and the loop's timers. Does not know how a task is ended.
+Knows numbers of tasks, seconds and the loop's timers. Does not know how a task is ended, nor a run.
 """
 
 import asyncio
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from fastrun.document.task import Task
 from fastrun.outcome import Cause, Outcome, Status
 
+_Key = TypeVar("_Key")
+
 
 class Deadlines:
-    """The deadlines of the tasks that run."""
+    """The deadlines of the tasks that run, and of the run."""
 
     def __init__(self, timeout: float | None, grace: float, end: Callable[[int, bool], None]) -> None:
         """``timeout``: seconds for a task without a timeout of its own; None for no limit.
@@ -21,29 +24,35 @@ class Deadlines:
         self._timeout = timeout
         self._grace = grace
         self._end = end
-        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._timers = _Timers(self._time_is_over)
         # Timers of tasks whose time was over. They stay when the task has ended: processes that it left may live on.
-        self._forcing: dict[int, asyncio.TimerHandle] = {}
+        self._forcing = _Timers(self._time_is_really_over)
+        # The timer of the run, by its seconds.
+        self._run: _Timers[float] | None = None
         # Tasks that were asked to end, and have not.
         self._asked: set[int] = set()
-        # During a pause, for each timer: the dict that holds it, its task, its function and the seconds that were left.
-        self._left: list[tuple[dict[int, asyncio.TimerHandle], int, Callable[[int], None], float]] = []
+
+    def begin_run(self, seconds: float, over: Callable[[float], None]) -> None:
+        """Start the timer of the run. ``over``: called with the seconds when they are over."""
+        self._run = _Timers(over)
+        self._run.begin(seconds, seconds)
+
+    def end_run(self) -> None:
+        """Stop the timer of the run."""
+        if self._run is not None:
+            self._run.end_all()
 
     def begin(self, number: int, task: Task) -> None:
         """Start the timer of a task."""
-        forcing = self._forcing.pop(number, None)
-        if forcing is not None:
-            # The timer of the last attempt.
-            forcing.cancel()
+        # The timer of the last attempt.
+        self._forcing.end(number)
         timeout = self._of(task)
         if timeout is not None:
-            self._timers[number] = asyncio.get_running_loop().call_later(timeout, self._time_is_over, number)
+            self._timers.begin(number, timeout)
 
     def end(self, number: int, task: Task, outcome: Outcome) -> Outcome:
         """Stop the timer of a task. Return its outcome: a failure if it was ended for its timeout."""
-        timer = self._timers.pop(number, None)
-        if timer is not None:
-            timer.cancel()
+        self._timers.end(number)
         if number in self._asked:
             self._asked.discard(number)
             # A task may have come to its own end before it was asked.
@@ -53,33 +62,64 @@ class Deadlines:
 
     def pause(self) -> None:
         """Stop all timers until ``go_on``."""
-        now = asyncio.get_running_loop().time()
-        for timers, over in ((self._timers, self._time_is_over), (self._forcing, self._time_is_really_over)):
-            for number, timer in timers.items():
-                # A timer stands still already if this process was stopped twice in a row.
-                if not timer.cancelled():
-                    timer.cancel()
-                    self._left.append((timers, number, over, timer.when() - now))
+        for timers in (self._timers, self._forcing, self._run):
+            if timers is not None:
+                timers.pause()
 
     def go_on(self) -> None:
         """Let the timers go on. Since ``pause`` some tasks may have ended, and some of these may have begun again."""
-        loop = asyncio.get_running_loop()
-        for timers, number, over, seconds in self._left:
-            timer = timers.get(number)
-            if timer is not None and timer.cancelled():
-                timers[number] = loop.call_later(seconds, over, number)
-        self._left.clear()
+        for timers in (self._timers, self._forcing, self._run):
+            if timers is not None:
+                timers.go_on()
 
     def _of(self, task: Task) -> float | None:
         return self._timeout if task.timeout is None else task.timeout
 
     def _time_is_over(self, number: int) -> None:
-        self._timers.pop(number, None)
         self._asked.add(number)
-        loop = asyncio.get_running_loop()
-        self._forcing[number] = loop.call_later(self._grace, self._time_is_really_over, number)
+        self._forcing.begin(number, self._grace)
         self._end(number, False)
 
     def _time_is_really_over(self, number: int) -> None:
-        del self._forcing[number]
         self._end(number, True)
+
+
+class _Timers(Generic[_Key]):
+    """Timers that call the same function, each by a key, and that can stand still."""
+
+    def __init__(self, over: Callable[[_Key], None]) -> None:
+        self._over = over
+        self._handles: dict[_Key, asyncio.TimerHandle] = {}
+        # During a pause, the seconds that were left.
+        self._left: list[tuple[_Key, float]] = []
+
+    def begin(self, key: _Key, seconds: float) -> None:
+        self._handles[key] = asyncio.get_running_loop().call_later(seconds, self._is_over, key)
+
+    def end(self, key: _Key) -> None:
+        handle = self._handles.pop(key, None)
+        if handle is not None:
+            handle.cancel()
+
+    def end_all(self) -> None:
+        for key in list(self._handles):
+            self.end(key)
+
+    def pause(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for key, handle in self._handles.items():
+            # A timer stands still already if this process was stopped twice in a row.
+            if not handle.cancelled():
+                handle.cancel()
+                self._left.append((key, handle.when() - now))
+
+    def go_on(self) -> None:
+        for key, seconds in self._left:
+            handle = self._handles.get(key)
+            if handle is not None and handle.cancelled():
+                self.begin(key, seconds)
+        self._left.clear()
+
+    def _is_over(self, key: _Key) -> None:
+        del self._handles[key]
+        self._over(key)

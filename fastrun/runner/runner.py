@@ -30,13 +30,11 @@ from fastrun.protocols import Executor, Job, Journal, Observer
 from fastrun.runner.attempts import Attempts
 from fastrun.runner.deadlines import Deadlines
 from fastrun.runner.hooks import Hooks
+from fastrun.runner.interruption import Interruption
 from fastrun.runner.unrecorded import Unrecorded
 from fastrun.settings import DEFAULTS, RunSettings
 
 _RUNNING, _FAILED, _INTERRUPTED = Status.RUNNING, Status.FAILED, Status.INTERRUPTED
-
-# Seconds after an interruption before the user is told that tasks still run.
-_PATIENCE = 1.0
 
 
 class Run:
@@ -87,16 +85,14 @@ class Run:
         self._recalls = 0
         self._has_timeouts = settings.timeout is not None or any(task.timeout is not None for task in graph.tasks)
         self._deadlines = Deadlines(settings.timeout, settings.grace, self._end_task)
-        self._grace = settings.grace
+        self._max_time = settings.max_time
+        self._interruption = Interruption(settings.grace, self._end_tasks, self._asked_to_end, self.warning)
         self._warn = warn
         self._before_stop = before_stop
         self.began = False
         # By task, its outcome, where there is more to say than the status.
         self._outcomes: dict[int, Outcome] = {}
         self._attempts = Attempts(graph.tasks, settings, self._try_again)
-        self._signal: int | None = None
-        # Set by an interruption.
-        self._timers: list[asyncio.TimerHandle] = []
         self._draining = False
         self._hooks = Hooks(observers, self.warning)
         # Whether attempts have numbers other than 1 of 1, or tasks wait for a pool.
@@ -111,6 +107,8 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._finished = self._loop.create_future()
         start = self._loop.time()
+        if self._max_time is not None:
+            self._deadlines.begin_run(self._max_time, self._interruption.by_time)
         if self._journal is not None:
             self._journal.open(functools.partial(self._loop.call_soon_threadsafe, self._drain_soon))
         self._hooks.call("run_started", self._tasks)
@@ -123,20 +121,21 @@ class Run:
         cancelled = await self._shielded(self._finished)
         closing = asyncio.gather(*(executor.close() for executor in self._executors))
         cancelled = await self._shielded(closing) or cancelled
-        for timer in self._timers:
-            timer.cancel()
+        self._deadlines.end_run()
+        self._interruption.over()
         self._close_tasks()
         report = Report(
             self._tasks,
             bytes(self._scheduler.statuses),
             self._outcomes,
             self._loop.time() - start,
-            self._signal,
+            self._interruption.signal,
             self._reused_count,
             self._reused_as,
             self._scheduler.allowed,
             self._scheduler.not_needed,
             self._location,
+            self._interruption.timed_out,
         )
         if self._journal is not None:
             try:
@@ -150,22 +149,8 @@ class Run:
         return report
 
     def interrupt(self, signal_number: int = signal.SIGINT) -> None:
-        """Start nothing more, and ask running tasks to end. The same signal again, or SIGINT, makes them end at once.
-
-        Any other second signal changes nothing: service managers send SIGHUP right behind SIGTERM.
-        """
-        if self._signal is None:
-            self._signal = signal_number
-            self._scheduler.enter(Phase.STOPPING)
-            for executor in self._executors:
-                executor.interrupt(force=False)
-            self._timers = [
-                self._loop.call_later(self._grace, self._force),
-                self._loop.call_later(_PATIENCE, self._say_what_is_waited_for),
-            ]
-            self._drain_soon()
-        elif signal_number in (signal.SIGINT, self._signal):
-            self._force()
+        """Start nothing more, and ask running tasks to end. The same signal again, or SIGINT, makes them."""
+        self._interruption.by_signal(signal_number)
 
     def suspend(self) -> None:
         """Stop the tasks and this process, as Ctrl-Z does, until it is continued. No timeout counts that time."""
@@ -359,7 +344,7 @@ class Run:
         """End tasks whose start failed: without an end the run would wait for them for ever."""
         if start.cancelled():
             # Code that cancels all tasks of the loop does this, asyncio.run at its end for example.
-            if self._signal is None:
+            if not self._interruption.begun:
                 self.interrupt()
             outcome = Outcome(Status.INTERRUPTED)
         elif error := start.exception():
@@ -373,7 +358,7 @@ class Run:
     def _close_tasks(self) -> None:
         """End the tasks that never started, so that each has ended in exactly one way."""
         outcome = untried(Status.SKIPPED, Cause.TOO_MANY_FAILURES, self._keep_going)
-        if self._signal is not None:
+        if self._interruption.begun:
             outcome = untried(Status.INTERRUPTED)
         elif self._journal_error is not None:
             outcome = untried(Status.SKIPPED, Cause.NO_JOURNAL)
@@ -390,17 +375,16 @@ class Run:
                 self._outcomes[number] = outcome
             self._hooks.tell("task_ended", number, self._tasks[number], outcome)
 
-    def _say_what_is_waited_for(self) -> None:
-        running = sum(self._scheduler.running)
-        if running and self._scheduler.phase is not Phase.KILLING:
-            tasks = f"{running:,} task{'s' * (running != 1)}"
-            left = self._grace - _PATIENCE
-            self.warning(f"waiting for {tasks} to end, {left:g} s more at the most; the same signal again kills them")
-
-    def _force(self) -> None:
-        self._scheduler.enter(Phase.KILLING)
+    def _end_tasks(self, force: bool) -> None:
+        """Start nothing more, and ask all tasks to end or, with ``force``, make them."""
+        self._scheduler.enter(Phase.KILLING if force else Phase.STOPPING)
         for executor in self._executors:
-            executor.interrupt(force=True)
+            executor.interrupt(force=force)
+        self._drain_soon()
+
+    def _asked_to_end(self) -> int:
+        """Return how many tasks still run that were asked to end, and not yet made to."""
+        return 0 if self._scheduler.phase is Phase.KILLING else sum(self._scheduler.running)
 
     async def _shielded(self, future: asyncio.Future[Any]) -> bool:
         """Wait for a future to its end. Return whether this was cancelled meanwhile."""

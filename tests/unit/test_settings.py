@@ -35,6 +35,8 @@ def test_options_have_the_defaults_of_the_settings():
         ("grace", inf, "grace must be 0 or more, and at most 1,000,000,000, not inf"),
         ("timeout", 0, "timeout must be more than 0, not 0"),
         ("timeout", 2e9, "timeout must be more than 0, and at most 1,000,000,000, not 2000000000.0"),
+        ("max_time", -1, "max_time must be more than 0, not -1"),
+        ("max_time", nan, "max_time must be more than 0, not nan"),
         ("load", 0.0, "load must be more than 0, not 0.0"),
         ("min_memory", 0, "min_memory must be 1 or more, not 0"),
         ("worker_retries", -1, "worker_retries must be 0 or more, not -1"),
@@ -52,7 +54,14 @@ def test_each_setting_has_a_message_of_its_own(name, value, message):
 
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("jobs", [1, None]), ("grace", [0, 1e9]), ("timeout", [1e-9, None]), ("worker_retries", [0]), ("load", [0.1])],
+    [
+        ("jobs", [1, None]),
+        ("grace", [0, 1e9]),
+        ("timeout", [1e-9, None]),
+        ("max_time", [1e-9, 1e9, None]),
+        ("worker_retries", [0]),
+        ("load", [0.1]),
+    ],
 )
 def test_the_bounds_themselves_are_allowed(name, values):
     for value in values:

@@ -66,6 +66,7 @@ class EventLog(FileObserver):
             "counts": {status.label: count for status, count in report.counts.items()},
             "exit_code": report.exit_code,
             "signal": report.signal,
+            "timed_out": report.timed_out,
         }
         self._write(self._line(self._timeline.seconds, "run_ended", about))
         self.complete = True

@@ -55,6 +55,7 @@ class JUnit(FileObserver):
         self._run_id = run_id
         self._logs = logs
         self._tasks: Sequence[Task] = ()
+        self._interrupted = "interrupted"
         self._tails = Tails(each=_BYTES)
 
     def run_started(self, tasks: Sequence[Task]) -> None:
@@ -76,6 +77,8 @@ class JUnit(FileObserver):
     def run_ended(self, report: Report) -> None:
         """Write the file."""
         all_listed = len(self._tasks) <= MOST_CASES
+        if report.timed_out is not None:
+            self._interrupted += f", as the run timed out after {report.timed_out:g} s"
         self.file.write(self._head(report, all_listed).encode())
         cases = self._cases(report, all_listed)
         while batch := "".join(islice(cases, _CASES_AT_ONCE)):
@@ -96,6 +99,8 @@ class JUnit(FileObserver):
             "exit_code": str(report.exit_code),
             "listed": "all tasks" if all_listed else "tasks that failed",
         }
+        if report.timed_out is not None:
+            properties["timed_out"] = f"{report.timed_out:g}"
         lines = "".join(
             f'<property name="{name}" value="{_attribute(value)}"/>\n' for name, value in properties.items()
         )
@@ -141,7 +146,7 @@ class JUnit(FileObserver):
         if status is Status.OK:
             return ""
         if status is Status.INTERRUPTED:
-            return '<error type="interrupted" message="interrupted"/>'
+            return f'<error type="interrupted" message="{self._interrupted}"/>'
         if status is Status.SKIPPED or self._tasks[number].allow_failure:
             return f'<skipped message="{message}"/>'
         tail = self._tails.kept.get(number)

@@ -192,6 +192,17 @@ def test_invalid_json_is_one_line_with_its_location(data, line):
         (b'{"jobs": 1.5, "tasks": []}', 'f.json:1:10: "jobs" must be an integer or a string, not a number'),
         (b'{"jobs": true, "tasks": []}', 'f.json:1:10: "jobs" must be an integer or a string, not a boolean'),
         (b'{"keep_going": -1, "tasks": []}', 'f.json:1:16: "keep_going" must be a whole number of 0 or more'),
+        *(
+            (b'{"max_time": %b, "tasks": []}' % number, f'f.json:1:14: "max_time" must be {wanted}')
+            for number, wanted in (
+                (b"0", "a number of seconds above 0"),
+                (b"-1", "a number of seconds above 0"),
+                (b"1e10", "a number of seconds above 0"),
+                (b'"60"', "a number, not a string"),
+                (b"true", "a number, not a boolean"),
+                (b"null", "a number, not null"),
+            )
+        ),
         (b'{"tasks": [], "taks": []}', 'f.json:1:15: unknown key "taks"; did you mean "tasks"?'),
     ],
 )
@@ -342,6 +353,8 @@ def test_a_word_for_which_a_task_has_no_key_says_what_to_do(key, advice):
         ("steps", 'did you mean "tasks"?'),
         ("parallel", 'did you mean "jobs"?'),
         ("keepgoing", 'did you mean "keep_going"?'),
+        ("maxtime", 'did you mean "max_time"?'),
+        ("deadline", 'did you mean "max_time"?'),
         ("default", 'did you mean "defaults"?'),
         ("env", 'for all tasks "env" stands in "defaults"'),
         ("environment", 'for all tasks "env" stands in "defaults"'),

@@ -87,6 +87,8 @@ def test_a_script_is_read_and_leaves_the_arguments_empty(tmp_path, monkeypatch):
         ({}, {}),
         ({"jobs": 2.0, "keep_going": 0}, {"jobs": 2, "keep_going": 0}),
         ({"jobs": "auto"}, {"jobs": "auto"}),
+        ({"max_time": 0.5}, {"max_time": 0.5}),
+        ({"max_time": 60}, {"max_time": 60}),
     ],
 )
 def test_a_document_may_say_settings_of_its_run(top, settings):
@@ -143,6 +145,8 @@ TOPS: list[dict[str, Any]] = [
     {"jobs": 2, "keep_going": 3},
     {"jobs": "auto"},
     {"jobs": 0},
+    {"max_time": 1.5e2},
+    {"max_time": 0},
 ]
 
 

@@ -92,8 +92,19 @@ def test_ended_process_is_asked_nothing(timed):
     assert timed.said == []
 
 
+def test_run_that_is_over_has_no_deadline(timed):
+    over: list[float] = []
+    timed.deadlines.begin_run(20, over.append)
+    timed.clock.pass_to(19)
+    timed.deadlines.end_run()
+    timed.clock.pass_to(100)
+    assert over == []
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_while_time_stands_still_none_is_used_up(timed, times):
+    over = []
+    timed.deadlines.begin_run(20, lambda seconds: over.append((timed.clock.now, seconds)))
     timed.begin(1)
     timed.begin(2, timeout=3)
     timed.clock.pass_to(3)
@@ -104,8 +115,9 @@ def test_while_time_stands_still_none_is_used_up(timed, times):
         timed.clock.pass_to(timed.clock.now + 50)
     timed.deadlines.go_on()
     stopped = 50 * times
-    for now in (7, 8, 9, 10, 15, 100):
+    for now in (7, 8, 9, 10, 15, 19, 20, 100):
         timed.clock.pass_to(stopped + now)
+    assert over == [(stopped + 20, 20)]
     asked = [(3, 2, False), (stopped + 8, 2, True)]
     assert timed.said == [*asked, (stopped + 10, 1, False), (stopped + 15, 1, True)]
 

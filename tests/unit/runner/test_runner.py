@@ -148,6 +148,50 @@ async def test_a_second_interrupt_ends_at_once_and_another_signal_does_not():
 
 
 @staged
+async def test_the_time_of_the_run_ends_it_as_a_signal_does():
+    async with Stage([[], [], [0]], grace=1_000, max_time=0.01, slots=1) as stage:
+        await _until(lambda: ("interrupt", False) in stage.executor.calls)
+        await stage.end("0")
+    report = stage.task.result()
+    assert [result.status for result in report] == [Status.OK, Status.INTERRUPTED, Status.INTERRUPTED]
+    assert (report.exit_code, report.timed_out, report.signal) == (124, 0.01, None)
+    assert report.summary().endswith(" s, timed out after 0.01 s")
+    assert stage.warnings == ["the run timed out after 0.01 s; its tasks are ended"]
+
+
+@staged
+async def test_what_interrupted_the_run_first_counts():
+    async with Stage([[]], grace=1_000, max_time=1_000) as stage:
+        stage.run.interrupt(signal.SIGTERM)
+        stage.run._interruption.by_time(1_000)
+        await stage.end("0")
+    report = stage.task.result()
+    assert (report.exit_code, report.timed_out, stage.warnings) == (143, None, [])
+    assert stage.executor.calls == ["open", ("interrupt", False), "close"]
+
+
+@staged
+async def test_after_the_time_of_the_run_only_an_interrupt_ends_at_once():
+    async with Stage([[]], grace=1_000, max_time=0.01) as stage:
+        await _until(lambda: ("interrupt", False) in stage.executor.calls)
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP):
+            stage.run.interrupt(number)
+        assert stage.executor.calls == ["open", ("interrupt", False)]
+        stage.run.interrupt(signal.SIGINT)
+        assert stage.executor.calls[-1] == ("interrupt", True)
+        await settle()
+    assert stage.task.result().exit_code == 124
+
+
+@staged
+async def test_a_run_in_time_leaves_no_timer():
+    async with Stage([[]], max_time=1_000) as stage:
+        await stage.end("0")
+    assert not stage.run._deadlines._run._handles
+    assert (stage.task.result().exit_code, stage.task.result().timed_out) == (0, None)
+
+
+@staged
 async def test_the_grace_period_ends_in_force():
     async with Stage([[]], grace=0.0) as stage:
         stage.run.interrupt(signal.SIGINT)
@@ -348,9 +392,9 @@ async def test_a_task_that_ended_by_itself_has_not_timed_out():
 async def test_a_task_that_is_in_time_is_left_alone():
     async with Stage([[], []], timeout=60.0) as stage:
         await stage.end("0")
-        assert len(stage.run._deadlines._timers) == 1
+        assert len(stage.run._deadlines._timers._handles) == 1
         await stage.end("1")
-    assert not stage.run._deadlines._timers
+    assert not stage.run._deadlines._timers._handles
     assert stage.executor.calls == ["open", "close"]
 
 

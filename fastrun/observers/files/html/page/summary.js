@@ -36,7 +36,8 @@ function showHead() {
   byId("title").textContent = data.title;
   const badge = byId("verdict");
   badge.className = verdict;
-  badge.textContent = { ok: "All is well", failed: "Failed", interrupted: "Interrupted" }[verdict];
+  const interrupted = run.timedOut === null ? "Interrupted" : `Timed out after ${run.timedOut} s`;
+  badge.textContent = { ok: "All is well", failed: "Failed", interrupted }[verdict];
   const parts = STATUSES.filter((status) => run.counts[status]).map((status) => {
     const extra = { ok: [run.reused, run.reusedAs], failed: [run.allowed, "allowed"],
       skipped: [run.notNeeded, "not needed"], interrupted: [run.notStarted, "not started"] }[status];

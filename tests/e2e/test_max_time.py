@@ -1,0 +1,160 @@
+"""A run that has taken all the time that it may take: by the command line, and as a library."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from xml.etree import ElementTree as ET
+
+import pytest
+
+import fastrun as library
+from fastrun import SpecError, Status
+from tests.support.documents import document, eval_, exec_, write_json
+from tests.support.processes import (
+    LIMIT,
+    alive,
+    environment,
+    fastrun,
+    fastrun_process,
+    report_of,
+)
+
+TIMED_OUT = b"fastrun: warning: the run timed out after 0.3 s; its tasks are ended\n"
+
+# Writes its process id into a file, and waits for ever in a child.
+WAITING = "echo $$ > pid; sleep 1000; true"
+STUBBORN = "trap '' TERM; echo $$ > pid; while :; do sleep 1000; done"
+
+
+def test_run_ends_its_tasks_and_reports_that_it_timed_out(tmp_path):
+    tasks = exec_("quick", "true"), exec_("slow", WAITING), exec_("after", "true", "slow")
+    path = write_json(tmp_path, {"max_time": 0.3, **document(*tasks)})
+    events, junit, journal = tmp_path / "events", tmp_path / "junit.xml", tmp_path / "journal"
+    result = fastrun("--json", events, "--junit", junit, "--journal", journal, path, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (124, TIMED_OUT)
+    assert report_of(result.stdout) == {"quick": ("ok", ""), "slow": ("interrupted", "")}
+    last = result.stdout.decode().splitlines()[-1]
+    assert last.startswith("3 tasks: 1 ok, 2 interrupted (1 not started) in ")
+    assert last.endswith(" s, timed out after 0.3 s")
+    assert not alive(int((tmp_path / "pid").read_text()))
+    end = json.loads(events.read_bytes().splitlines()[-1])
+    assert (end["exit_code"], end["signal"], end["timed_out"]) == (124, None, 0.3)
+    suite = ET.parse(junit).getroot()
+    assert [found.get("value") for found in suite.iter("property") if found.get("name") == "timed_out"] == ["0.3"]
+    assert {found.get("message") for found in suite.iter("error")} == {"interrupted, as the run timed out after 0.3 s"}
+
+
+def test_another_run_goes_on_where_the_time_was_over(tmp_path):
+    tasks = exec_("quick", "echo quick >> ran"), exec_("slow", "test -e fast || sleep 1000", "quick")
+    path = write_json(tmp_path, document(*tasks))
+    assert fastrun("--max-time=0.3", "--journal=j", path, cwd=tmp_path).returncode == 124
+    (tmp_path / "fast").touch()
+    result = fastrun("--journal=j", "--resume", path, cwd=tmp_path)
+    assert report_of(result.stdout) == {"quick": ("ok", "from the journal"), "slow": ("ok", "")}
+    assert (tmp_path / "ran").read_text() == "quick\n"
+
+
+@pytest.mark.parametrize(
+    ("top", "variables", "option"),
+    [
+        ({}, {}, ["--max-time", "0.3"]),
+        ({"max_time": 1000}, {}, ["--max-time", "0.3"]),
+        ({"max_time": 1000}, {"FASTRUN_MAX_TIME": "0.3"}, []),
+        ({}, {"FASTRUN_MAX_TIME": "1000"}, ["--max-time", "0.3"]),
+    ],
+)
+def test_option_overrides_the_variable_and_this_the_document(top, variables, option, tmp_path):
+    path = write_json(tmp_path, {**top, **document(exec_("a", "sleep 1000"))})
+    result = fastrun(*option, path, env=environment(**variables))
+    assert (result.returncode, result.stderr) == (124, TIMED_OUT)
+
+
+def test_task_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", STUBBORN)))
+    result = fastrun("--max-time", "0.3", "--grace", "0.1", path, cwd=tmp_path)
+    assert result.returncode == 124
+    assert report_of(result.stdout) == {"a": ("interrupted", "")}
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+def test_snippets_end_too(tmp_path):
+    snippet = "import time\nwhile True: time.sleep(0.01)"
+    tasks = eval_("thread", snippet), {**eval_("process", snippet), "where": "process"}
+    result = fastrun("--max-time", "0.3", "--grace", "0.1", write_json(tmp_path, document(*tasks)))
+    assert result.returncode == 124
+    assert {status for status, _ in report_of(result.stdout).values()} == {"interrupted"}
+
+
+def test_signal_that_came_first_decides_the_exit_status(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "trap 'sleep 1' TERM; echo ready; while :; do sleep 0.01; done")))
+    with fastrun_process("--max-time", "100", path) as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != b"ready\n":
+            pass
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == 143
+    assert b"timed out" not in out
+
+
+def test_reader_that_takes_nothing_does_not_hold_up_the_end(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "yes")))
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "fastrun", "--max-time", "0.3", str(path)]
+    with subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE, env=environment()) as process:
+        assert process.wait(LIMIT) == 124
+    os.close(reading)
+    os.close(writing)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0", "must be more than 0, not 0.0"),
+        ("-3", "must be more than 0, not -3.0"),
+        ("nan", "must be more than 0, not nan"),
+        ("inf", "must be more than 0, and at most 1,000,000,000, not inf"),
+        ("1h", "'1h' is not a number"),
+    ],
+)
+def test_time_that_makes_no_sense_is_bad_usage(text, said, tmp_path):
+    path = write_json(tmp_path, document(exec_("a", f"touch {tmp_path}/ran")))
+    for result, name in (
+        (fastrun(f"--max-time={text}", path), "argument --max-time"),
+        (fastrun(path, env=environment(FASTRUN_MAX_TIME=text)), "FASTRUN_MAX_TIME"),
+    ):
+        assert result.returncode == 2
+        assert f"error: {name}: {said} (" in result.stderr.decode()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_document_with_a_time_that_makes_no_sense_is_an_error_with_its_location(tmp_path):
+    path = write_json(tmp_path, {"max_time": 0, "tasks": []})
+    result = fastrun(path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr.decode() == f'{path}:1:14: "max_time" must be a number of seconds above 0\n'
+
+
+def test_library_reports_that_the_run_timed_out():
+    source = document(exec_("a", "sleep 1000"))
+    for report in (
+        library.run(source, max_time=0.3),
+        library.run({"max_time": 0.3, **source}),
+        library.run({"max_time": 1000, **source}, max_time=0.3),
+    ):
+        assert (report.exit_code, report.timed_out, report.interrupted) == (124, 0.3, True)
+        assert report["a"].status is Status.INTERRUPTED
+
+
+@pytest.mark.parametrize("key", ["timeout", "retry_delay", "max_time", "resources"])
+def test_library_refuses_a_number_that_is_none(key):
+    value = {"GPU": math.nan} if key == "resources" else math.nan
+    item = {**exec_("a", "true"), key: value}
+    source = {key: value, **document(exec_("a", "true"))} if key == "max_time" else document(item)
+    with pytest.raises(SpecError, match=r"must be a number .*, not NaN"):
+        library.run(source)
