@@ -105,6 +105,8 @@ class RunSettings(NamedTuple):
                 raise TypeError(f"{name} must be a number, not {value!r}") from None
             if wrong:
                 raise ValueError(f"{name} {wrong}")
+            if name in _WHOLE and not isinstance(value, int):
+                raise TypeError(f"{name} must be a whole number, not {value!r}")
         if self.eval_where not in EVAL_WHERES:
             raise ValueError(f"eval_where must be one of {', '.join(EVAL_WHERES)}, not {self.eval_where}")
         if self.jobserver is not None and self.jobserver not in JOBSERVERS:
@@ -128,6 +130,9 @@ _RANGES = {
     "worker_retries": (0, False, inf),
 }
 
+# Settings that count something.
+_WHOLE = frozenset(["jobs", "eval_threads", "keep_going", "min_memory", "worker_retries"])
+
 DEFAULTS = RunSettings()
 
 
@@ -137,4 +142,4 @@ def what_is_wrong(name: str, value: float) -> str:
     if (least < value if above else least <= value) and value <= most:
         return ""
     bound = f"more than {least}" if above else f"{least} or more"
-    return f"must be {bound}{f', and at most {most:,.0f}' * (value > most)}, not {value}"
+    return f"must be {bound}{f', and at most {most:,.0f}' * (value > most)}, not {value:,.12g}"

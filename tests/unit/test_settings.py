@@ -34,10 +34,10 @@ def test_options_have_the_defaults_of_the_settings():
         ("grace", nan, "grace must be 0 or more, not nan"),
         ("grace", inf, "grace must be 0 or more, and at most 1,000,000,000, not inf"),
         ("timeout", 0, "timeout must be more than 0, not 0"),
-        ("timeout", 2e9, "timeout must be more than 0, and at most 1,000,000,000, not 2000000000.0"),
+        ("timeout", 2e9, "timeout must be more than 0, and at most 1,000,000,000, not 2,000,000,000"),
         ("max_time", -1, "max_time must be more than 0, not -1"),
         ("max_time", nan, "max_time must be more than 0, not nan"),
-        ("load", 0.0, "load must be more than 0, not 0.0"),
+        ("load", 0.0, "load must be more than 0, not 0"),
         ("min_memory", 0, "min_memory must be 1 or more, not 0"),
         ("worker_retries", -1, "worker_retries must be 0 or more, not -1"),
         ("eval_where", "fork", "eval_where must be one of thread, process, not fork"),
@@ -72,3 +72,9 @@ def test_the_bounds_themselves_are_allowed(name, values):
 def test_a_value_that_is_no_number_is_a_type_error(name, value):
     with pytest.raises(TypeError, match=f"^{name} must be a number, not {value!r}$"):
         DEFAULTS._replace(**{name: value}).check()
+
+
+@pytest.mark.parametrize("name", ["jobs", "eval_threads", "keep_going", "min_memory", "worker_retries"])
+def test_a_count_that_is_no_whole_number_is_a_type_error(name):
+    with pytest.raises(TypeError, match=f"^{name} must be a whole number, not 2.5$"):
+        DEFAULTS._replace(**{name: 2.5}).check()

@@ -372,7 +372,7 @@ def test_sizes_are_bytes_or_have_a_unit(text, found):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-l", "0"], "argument -l/--load: must be more than 0, not 0.0"),
+        (["-l", "0"], "argument -l/--load: must be more than 0, not 0"),
         (["-l", "nan"], "argument -l/--load: must be more than 0, not nan"),
         (["-l", "much"], "argument -l/--load: 'much' is not a number"),
         (["--min-memory", "2GG"], "argument --min-memory: '2GG' is not a size (500M, 2G)"),
