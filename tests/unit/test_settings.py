@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from math import inf, nan
+from typing import Any
 
 import pytest
 
@@ -76,5 +77,6 @@ def test_a_value_that_is_no_number_is_a_type_error(name, value):
 
 @pytest.mark.parametrize("name", ["jobs", "eval_threads", "keep_going", "min_memory", "worker_retries"])
 def test_a_count_that_is_no_whole_number_is_a_type_error(name):
+    value: Any = 2.5
     with pytest.raises(TypeError, match=f"^{name} must be a whole number, not 2.5$"):
-        DEFAULTS._replace(**{name: 2.5}).check()
+        DEFAULTS._replace(**{name: value}).check()

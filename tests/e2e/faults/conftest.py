@@ -16,5 +16,6 @@ from tests.support.engines import HAS_NATIVE
 )
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The engine of the fastrun processes that a test starts."""
-    monkeypatch.setenv(VARIABLE, request.param)
-    return request.param
+    name: str = request.param
+    monkeypatch.setenv(VARIABLE, name)
+    return name
