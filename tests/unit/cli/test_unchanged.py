@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fastrun.api import load_graph, set_up
+from fastrun.cli import say
 from fastrun.cli.load import settings_of
 from fastrun.cli.options import parser
 from fastrun.cli.unchanged import Memory
@@ -226,6 +227,8 @@ def test_answer_that_cannot_be_printed_in_full_is_told(folder):
 @pytest.fixture
 def options(folder, monkeypatch):
     monkeypatch.chdir(folder)
+    # A test before this one may have made the command line say something in this process.
+    monkeypatch.setattr(say, "_said", False)
     (folder / ANSWER).unlink()
     return parser({}).parse(["-u", "--journal", JOURNAL, "tasks.json"])
 
