@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from fastrun.executors.guardian.groups import signal_group, signal_process
 from fastrun.executors.guardian.marks import is_detached, mark, marked_environment
-from fastrun.executors.guardian.proc import Identity, file_identity, process_ids, start_time
+from fastrun.executors.guardian.proc import Identity, file_identity, goes_on, process_ids, start_time
 from fastrun.executors.guardian.table import EVAL, EXEC, TOKEN, Row, read_rows
 
 # Seconds between TERM and KILL, and until what has not died is left alone. All are to be gone within one second.
@@ -187,7 +187,8 @@ def main() -> None:
     # The shell may have taken something else for the end of the pipe: wait for the end itself.
     while os.read(0, 1):
         pass
-    died = os.getppid() != pid
+    # A process that dies closes its descriptors some time before it gives up its children.
+    died = os.getppid() != pid or not goes_on(pid)
     # A worker of a cluster runs a part of a run.
     name = "a worker" if ":" in run_id else "fastrun"
     cause = f"{name} died" if died else f"{name} has become another program or closed its descriptors"

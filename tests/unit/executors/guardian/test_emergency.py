@@ -14,7 +14,7 @@ from fastrun.executors.guardian.emergency import Runner, Survivors, account, end
 from fastrun.executors.guardian.groups import signal_process
 from fastrun.executors.guardian.proc import Identity, start_time
 from fastrun.executors.guardian.table import EVAL, EXEC, Row
-from tests.support.processes import LIMIT, WITHOUT_FIRST_THREAD, WITHOUT_MARK, alive, wait_for
+from tests.support.processes import LIMIT, WITHOUT_FIRST_THREAD, WITHOUT_MARK, alive, environment, wait_for
 
 RUN = os.urandom(8).hex()
 # Nobody: what is spared besides is the test's own process.
@@ -196,3 +196,32 @@ def test_account_counts_processes_and_names_tasks():
         "fastrun: commands that ran then: c",
         "fastrun: snippets that ran then: s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 and 2 more",
     ]
+
+
+# Starts the emergency for itself. Gives back much memory when it dies, and is a process all that time.
+DIES_SLOWLY = """
+import os, signal, subprocess, sys
+from fastrun.executors.guardian.table import Table
+table = Table().descriptor
+numbers = [os.getpid(), os.getsid(0), os.getpgrp(), table, table, -1]
+code = "from fastrun.executors.guardian.emergency import main; print(flush=True); main()"
+command = [sys.executable, "-c", code, "0123456789abcdef", *map(str, numbers)]
+subprocess.Popen(command, pass_fds=[table], start_new_session=True)
+much = b"x" * 300_000_000
+print(flush=True)
+signal.pause()
+"""
+
+
+def test_a_runner_that_is_dying_has_died():
+    command = [sys.executable, "-c", DIES_SLOWLY]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment(), stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for _ in range(2):
+            process.stdout.readline()
+        process.kill()
+        process.stdin.close()
+        assert process.stderr.read() == b"fastrun: fastrun died; ended 0 processes of its tasks\n"
