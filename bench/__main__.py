@@ -35,7 +35,8 @@ def main() -> int:
         except Unavailable as error:
             print(f"without plots: {error}")
     if options.results:
-        options.results.write_text(report.results_page(comparison), encoding="utf-8")
+        earlier = options.results.read_text(encoding="utf-8") if options.results.exists() else ""
+        options.results.write_text(report.results_page(comparison, earlier), encoding="utf-8")
     failed = [why for result in comparison.results for why in result.missing.values() if why.startswith("failed")]
     return 1 if failed else 0
 
@@ -54,7 +55,7 @@ def _options() -> argparse.Namespace:
     )
     compare.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     compare.add_argument("--plots", type=Path, metavar="DIR", help="draw two plots; needs matplotlib")
-    compare.add_argument("--results", type=Path, metavar="FILE", help="write a page in Markdown")
+    compare.add_argument("--results", type=Path, metavar="FILE", help="write a page in Markdown; its sections by hand are kept")
     compare.add_argument(
         "--from", dest="source", type=Path, metavar="FILE", help="measure nothing: read the figures that --json wrote"
     )

@@ -13,6 +13,9 @@ from bench.compare.workflows.schedules import schedules
 
 _COLUMNS = "{:<34} {:<25} {:>8}  {:>15}  {:>7}  {:>7}  {:>8}  {:>18}"
 
+# Stands in a page of results before its sections that are written by hand.
+BY_HAND = "<!-- Written by hand from here on, and kept when the figures are made anew. -->"
+
 HEADER = _COLUMNS.format("case", "", "median s", "min-max", "cpu s", "first", "peak MB", "fastrun's ratio")
 
 
@@ -37,12 +40,15 @@ def verdict_lines(comparison: Comparison) -> list[str]:
     return [*lines, f"{comparison.seconds:.0f} s in all"]
 
 
-def results_page(comparison: Comparison) -> str:
-    """Return a page in Markdown: targets, all figures, machine, versions, biases."""
+def results_page(comparison: Comparison, earlier: str = "") -> str:
+    """Return a page in Markdown: targets, all figures, machine, versions, biases.
+
+    ``earlier``: the page as it was. Its sections that were written by hand are kept.
+    """
     lines = [
         "# Results",
         "",
-        f"Made by `{comparison.command}` in {comparison.seconds / 60:.1f} minutes; not written by hand.",
+        f"Made by `{comparison.command}` in {comparison.seconds / 60:.1f} minutes.",
         "Whole processes; the contenders of a case take turns, and their output is read from a pipe. Trust the ratios,",
         "and measure on your machine.",
         "",
@@ -61,7 +67,8 @@ def results_page(comparison: Comparison) -> str:
     lines += ["", "## Machine and versions", "", "| | |", "| --- | --- |"]
     lines += [f"| {key} | {value} |" for key, value in {**comparison.facts, **comparison.peers}.items()]
     lines += ["", "## Where the comparison is biased", "", *_biases(), ""]
-    return "\n".join(lines)
+    _, marker, by_hand = earlier.partition(BY_HAND)
+    return "\n".join([*lines, marker + by_hand]) if marker else "\n".join(lines)
 
 
 def _targets(comparison: Comparison) -> list[str]:

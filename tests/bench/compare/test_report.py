@@ -62,3 +62,13 @@ def test_quick_run_is_not_judged():
     assert report.verdict_lines(comparison_of(result_of(Target("fastrun", 9.0, "ninja")), quick=True))[0].startswith(
         "-"
     )
+
+
+def test_sections_written_by_hand_are_kept_when_the_page_is_made_anew():
+    comparison = comparison_of(result_of())
+    made = report.results_page(comparison)
+    earlier = f"# Results of another day\n\n{report.BY_HAND}\n\n## What was tried\n\nMuch.\n"
+    page = report.results_page(comparison, earlier)
+    assert page == f"{made}\n{report.BY_HAND}\n\n## What was tried\n\nMuch.\n"
+    assert report.results_page(comparison, page) == page
+    assert report.results_page(comparison, "# Results of another day\n") == made
