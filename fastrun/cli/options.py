@@ -6,6 +6,7 @@ Does not know how options are read, nor what any of them does.
 import argparse
 import os
 from collections.abc import Mapping
+from functools import partial
 
 from fastrun import __version__
 from fastrun.cli.parser import Parser, Section, jobs, limit, number, seed, size, whole
@@ -23,27 +24,29 @@ LOOKING = ("dry_run", "list", "graph", "explain", "what_if")
 # What there is a schema of.
 SCHEMAS = ("document", "events")
 
-_DESCRIPTION = "Run a JSON document of shell commands and Python snippets as concurrently as their dependencies allow."
+# Columns of the help, whatever the terminal has: texts of an exact width are laid out by hand.
+_COLUMNS = 80
 
-_EPILOG = r"""
-every option can be set by a variable: FASTRUN_JOBS=8, FASTRUN_KEEP_GOING=1, FASTRUN_VERBOSE=1
+_DESCRIPTION = """\
+Run a JSON document of shell commands and Python snippets, as concurrently as
+their dependencies allow."""
+
+_EPILOG = """\
+Every option can be set by a variable too: FASTRUN_JOBS=8, FASTRUN_VERBOSE=1.
 
 exit status:
-  0  every task is ok          2  bad usage or input; nothing was started
-  1  a task failed or was      3  output or journal could not be written in full
-     skipped                   124  the run timed out (--max-time)
-                               129, 130, 143  after SIGHUP, SIGINT, SIGTERM
+  0                     every task is ok
+  1                     a task failed or was skipped
+  2                     bad usage or input; nothing was started
+  3                     output or journal could not be written in full
+  124                   the time of the run was over (--max-time)
+  129, 130, 143         after SIGHUP, SIGINT, SIGTERM
 
 examples:
-  fastrun build.json           run every task in build.json
-  fastrun build.json test 'lint-*'
-                               run these tasks and what they need
-  generate | fastrun -j 8 -    run a document from a pipe, at most 8 commands at once
-  printf 'gzip %s\n' *.log | fastrun --lines
-                               run each line as a command
-  fastrun -u build.json        run what is not up to date, as make does
-  fastrun --journal build.journal --resume build.json
-                               go on with a run that was cut off
+  fastrun build.json    run every task of build.json
+  fastrun -j 8 -u build.json test 'lint-*'
+                        run these tasks and all that they need, at most 8 at
+                        once, and only what is not up to date
 """
 
 
@@ -68,21 +71,18 @@ def parser(environ: Mapping[str, str] = os.environ) -> Parser:
         usage="%(prog)s [options] [FILE [NAME ...]]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_COLUMNS),
     )
-    add = made.section("positional arguments").add_fixed
-    add("file", nargs="?", metavar="FILE", help=f"the document (default: {DOCUMENT}); '-' reads standard input")
-    add("names", nargs="*", metavar="NAME", help="run these tasks, and all that they need; may be patterns ('test-*')")
-    made.section("options").add_fixed("-h", "--help", action="help", help="show this help message and exit")
-    running = made.section("running")
-    _add_limits(running)
-    _add_running(running)
+    _add_document(made.section("the document", one_run=True))
+    _add_limits(made.section("how much runs at once"))
+    _add_ends(made.section("failures and time"))
+    _add_selecting(made.section("a part of the document", one_run=True))
+    _add_journal(made.section("what need not run again", one_run=True))
+    _add_output(made.section("what is shown"))
+    _add_files(made.section("files about the run", one_run=True))
+    _add_looking(made.section("looking without running", one_run=True))
     _add_cluster(made.section("running on a cluster"))
-    _add_selecting(made.section("running a part", one_run=True))
-    _add_journal(made.section("running what is not done yet", one_run=True))
-    _add_output(made.section("output"))
-    _add_files(made.section("files for other tools", one_run=True))
-    _add_looking(made.section("looking, without running", one_run=True))
+    _add_others(made.section("other"))
     return made
 
 
@@ -102,6 +102,20 @@ def on_github(environ: Mapping[str, str]) -> bool:
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
+def _add_document(section: Section) -> None:
+    section.add_fixed(
+        "file", nargs="?", metavar="FILE", help=f"the document (default: {DOCUMENT}); '-' reads standard input"
+    )
+    section.add_fixed(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="run these tasks and all that they need; a NAME may be a pattern ('test-*')",
+    )
+    section.add_flag("--lines", help="FILE has a command in each line, and is not JSON (default FILE: standard input)")
+    section.add("-C", "--directory", metavar="DIR", help="change to DIR before anything else")
+
+
 def _add_limits(section: Section) -> None:
     add = section.add
     add(
@@ -109,22 +123,22 @@ def _add_limits(section: Section) -> None:
         "--jobs",
         type=jobs,
         metavar="N",
-        help="at most N commands, and snippets in processes, at once; auto: as many as the processors that fastrun may "
-        "use (default: the document's 'jobs', or all that are ready, as far as the system grants it)",
+        help="run at most N commands, and snippets in processes, at once; auto: one for each processor that fastrun "
+        "may use (default: the document's 'jobs', or all that are ready and that the system grants)",
     )
     add(
         "--eval-threads",
         type=limit("eval_threads", whole),
         default=DEFAULTS.eval_threads,
         metavar="N",
-        help=f"at most N snippets in threads at once (default: {DEFAULTS.eval_threads})",
+        help=f"run at most N snippets in threads at once (default: {DEFAULTS.eval_threads})",
     )
     add(
         "--eval-where",
         choices=EVAL_WHERES,
         default=DEFAULTS.eval_where,
-        help="thread: run snippets in threads of fastrun's process (default); process: each in a Python process of its "
-        "own, within the limit of -j. A task's own 'where' overrides this",
+        help="where snippets run that do not say it themselves; thread: in fastrun's own process (default); process: "
+        "each in a Python of its own, within the limit of -j",
     )
     add(
         "-l",
@@ -144,27 +158,22 @@ def _add_limits(section: Section) -> None:
         bare=("auto", JOBSERVERS.__contains__),
         choices=JOBSERVERS,
         metavar="[STYLE]",
-        help="share the limit of -j (or the number of processors) with make, ninja and cargo in commands; STYLE: fifo, "
-        "pipe or, if it is left out, auto: what make reads. In a makefile, and without -j, make's slots are shared",
+        help="share the limit of -j, or the number of processors, with make, ninja and cargo in commands; STYLE: fifo, "
+        "pipe, or auto for what make reads (default). In a makefile, and without -j, make's job slots are shared",
     )
 
 
-def _add_running(section: Section) -> None:
+def _add_ends(section: Section) -> None:
     add = section.add
-    section.add_flag(
-        "--lines",
-        one_run=True,
-        help="FILE is no document, but has a command in each line (default: standard input)",
-    )
     add(
         "-k",
         "--keep-going",
         type=limit("keep_going", whole),
         metavar="N",
-        help="after N failures start only tasks that run after a failure (default: the document's 'keep_going', or 0, "
-        "never stop)",
+        help="after N failures start only tasks that run after a failure; 0: never stop (default: the document's "
+        "'keep_going', or 0)",
     )
-    section.add_flag("--fail-fast", dest="keep_going", const=1, default=None, help="the same as -k 1")
+    section.add_flag("--fail-fast", dest="keep_going", const=1, default=None, help="stop at the first failure: -k 1")
     add(
         "--timeout",
         type=limit("timeout", number),
@@ -175,62 +184,22 @@ def _add_running(section: Section) -> None:
         "--max-time",
         type=limit("max_time", number),
         metavar="SECONDS",
-        help="end the run when it has taken so long, as after SIGTERM, with exit status 124 (default: the document's "
-        "'max_time', or never)",
+        help="end the run after this time, as SIGTERM does, with exit status 124 (default: the document's 'max_time', "
+        "or never)",
     )
     add(
         "--grace",
         type=limit("grace", number),
         default=DEFAULTS.grace,
         metavar="SECONDS",
-        help="time between asking tasks to end and killing them, "
-        f"after a signal or a timeout (default: {DEFAULTS.grace:g})",
-    )
-    add(
-        "--shuffle",
-        one_run=True,
-        bare=("", str.isdecimal),
-        type=seed,
-        metavar="[SEED]",
-        help="start tasks that are ready in a random order, to find missing dependencies; SEED, a number that is "
-        "printed, brings the same order again",
-    )
-    section.add_flag(
-        "--no-guardian",
-        dest="guardian",
-        const=False,
-        default=DEFAULTS.guardian,
-        help="start no process that ends the commands if fastrun is killed",
-    )
-    add("-C", "--directory", one_run=True, metavar="DIR", help="change to DIR before anything else")
-
-
-def _add_cluster(section: Section) -> None:
-    add = section.add
-    add(
-        "--cluster",
-        one_run=True,
-        metavar="ADDRESS",
-        help="run commands on a Dask cluster: its scheduler's address or file, or local:N for N processes on this "
-        "machine; needs the extra 'cluster'",
-    )
-    add(
-        "--worker-retries",
-        type=limit("worker_retries", whole),
-        default=DEFAULTS.worker_retries,
-        metavar="N",
-        help="run a task again on another worker if its worker was lost, N times at the most "
-        f"(default: {DEFAULTS.worker_retries})",
+        help="wait so long between asking a task to end and killing it, after a signal or a timeout "
+        f"(default: {DEFAULTS.grace:g})",
     )
 
 
 def _add_selecting(section: Section) -> None:
     add = section.add_repeatable
-    add(
-        "--only",
-        metavar="NAME",
-        help="run NAME, a name or a pattern, without what it needs (all of these: may be repeated)",
-    )
+    add("--only", metavar="NAME", help="run NAME without what it needs; may be given again, as the next three may")
     add("--from", dest="roots", metavar="NAME", help="run NAME and all that depends on it")
     add("--tag", metavar="TAG", help="run the tasks with this tag, and all that they need")
     add("--exclude", metavar="NAME", help="leave NAME out; tasks that depend on it run as if it were ok")
@@ -240,23 +209,23 @@ def _add_journal(section: Section) -> None:
     section.add_flag(
         "-u",
         "--update",
-        help="run only tasks whose files or variables, named in the document, changed since they were ok, and "
+        help="run only what is not up to date: tasks of which files or variables that they name have changed, and "
         "tasks that name none",
     )
     section.add(
         "--journal",
         metavar="FILE",
-        help="record the run in FILE, from which another run can go on (default with -u, --resume or --rerun: "
+        help="record the run in FILE, from which a later run can go on (default with -u, --resume or --rerun: "
         ".fastrun/NAME.journal beside the document)",
     )
-    section.add_flag("--resume", help="run only tasks that are not ok in the journal or have changed since")
+    section.add_flag("--resume", help="run only tasks that are not ok in the journal, or have changed since")
     section.add_repeatable(
         "--rerun",
         metavar="NAME",
-        help="run NAME, a name or a pattern, and all that depends on it in any case, and of the rest what is not ok in "
-        "the journal: as --resume, unless with --update (may be repeated)",
+        help="run NAME and all that depends on it in any case; the rest as with --resume, or with -u if that is given; "
+        "may be given again",
     )
-    section.add_flag("--durable", help="start no task before the end of its dependencies is recorded on the disk")
+    section.add_flag("--durable", help="start a task only when the ends of its dependencies are safe on the disk")
 
 
 def _add_output(section: Section) -> None:
@@ -265,30 +234,32 @@ def _add_output(section: Section) -> None:
         "--output",
         choices=("stream", "prefix", "group", "quiet"),
         default="stream",
-        help="stream: lines as they come (default); prefix: each line with its task's name before it; group: each "
-        "task's output as one block at its end; quiet: only the output of tasks that failed or were interrupted",
+        help="how the output of tasks is shown; stream: lines as they come (default); prefix: each line behind its "
+        "task's name; group: each task's output as one block at its end; quiet: only of tasks that failed or were "
+        "interrupted",
     )
     add(
         "--report",
         choices=("all", "problems", "none"),
-        help="all: every task, and what failed in detail; given as such, or with -v, the times too (default: without); "
-        "problems: only the tasks that are not ok, and what failed; none: only the counts",
+        help="what the report lists; all: every task and, asked for by name or with -v, the times; problems: only "
+        "tasks that are not ok, and what failed; none: only the counts (default: all, without the times)",
     )
     add(
         "--status",
         choices=("auto", "always", "never"),
         default="auto",
-        help="what runs, while it runs, on standard error: auto: on a terminal, or with CI set as a line every "
-        "30 s; always: without a terminal as such a line (default: auto)",
+        help="show on standard error what runs now; auto: live on a terminal, and with CI set a line every 30 s "
+        "(default); always: such a line without a terminal too",
     )
     add(
         "--color",
         choices=("auto", "always", "never"),
         default="auto",
-        help="auto: where it goes to a terminal, unless NO_COLOR is set; FORCE_COLOR overrides both (default: auto)",
+        help="colour what is shown; auto: on a terminal, unless NO_COLOR is set; FORCE_COLOR goes over both "
+        "(default: auto)",
     )
     section.add_flag(
-        "-v", "--verbose", help="show each command as it starts, why tasks run again, and at the end the times"
+        "-v", "--verbose", help="show each command as it starts, why tasks run again, and the times at the end"
     )
 
 
@@ -297,42 +268,83 @@ def _add_files(section: Section) -> None:
     add(
         "--json",
         metavar="FILE",
-        help="write what happens to FILE as JSON Lines; '-' writes to standard output, and what would be printed there "
-        "to standard error",
+        help="write what happens to FILE as JSON Lines; '-' writes to standard output, and all else to standard error",
     )
-    add(
-        "--logs",
-        metavar="DIR",
-        help="write all that each task prints to a file of its own in DIR, which is made if it is missing",
-    )
+    add("--logs", metavar="DIR", help="write all that each task prints to a file of its own in DIR; makes DIR")
     add("--trace", metavar="FILE", help="write a trace for Perfetto or chrome://tracing to FILE; compressed if .gz")
-    add("--html", metavar="FILE", help="write a page about the run to FILE, which a browser opens without a network")
+    add("--html", metavar="FILE", help="write a page about the run to FILE; a browser opens it without a network")
     add("--junit", metavar="FILE", help="write a report for CI systems to FILE, as JUnit XML")
 
 
 def _add_looking(section: Section) -> None:
     add = section.add
-    section.add_flag("-n", "--dry-run", help="check the document and print the order, run nothing")
+    section.add_flag("-n", "--dry-run", help="check the document and print the order; run nothing")
     section.add_flag("--list", help="print the tasks, with their descriptions")
-    add("--graph", choices=("dot", "mermaid", "json"), help="print the tasks and their dependencies")
+    add("--graph", choices=("dot", "mermaid", "json"), help="print the tasks and their dependencies as a graph")
     add(
         "--explain",
         metavar="NAME",
-        help="print what NAME depends on, what depends on it, and when it starts; with --update or --resume also why "
-        "it would run",
+        help="print what NAME depends on, what depends on it, and when it starts; with -u or --resume also why it "
+        "would run",
     )
     add(
         "--what-if",
         metavar="LIMITS",
-        help="with --journal: how long would a run take with jobs=8, jobs=4,8,all or 'jobs=8 eval-threads=1', by the "
-        "durations in it",
+        help="print how long a run with LIMITS would take, by the durations in --journal; LIMITS: "
+        "'jobs=8 eval-threads=1', or jobs=4,8,all for several",
     )
-    add("--print-completion", choices=SHELLS, help="print a completion script for this shell; needs the package shtab")
+
+
+def _add_cluster(section: Section) -> None:
+    add = section.add
+    add(
+        "--cluster",
+        one_run=True,
+        metavar="ADDRESS",
+        help="run commands on a Dask cluster; ADDRESS: its scheduler's address or file, or local:N for N processes on "
+        "this machine. Needs the extra 'cluster'",
+    )
+    add(
+        "--worker-retries",
+        type=limit("worker_retries", whole),
+        default=DEFAULTS.worker_retries,
+        metavar="N",
+        help="run a task again on another worker if its worker was lost, at most N times "
+        f"(default: {DEFAULTS.worker_retries})",
+    )
+
+
+def _add_others(section: Section) -> None:
+    add = section.add
+    add(
+        "--shuffle",
+        one_run=True,
+        bare=("", str.isdecimal),
+        type=seed,
+        metavar="[SEED]",
+        help="start ready tasks in a random order, to find missing dependencies; SEED: a number that an earlier run "
+        "printed, for the same order again",
+    )
+    section.add_flag(
+        "--no-guardian",
+        dest="guardian",
+        const=False,
+        default=DEFAULTS.guardian,
+        help="start no process that ends the commands if fastrun is killed",
+    )
+    add(
+        "--print-completion",
+        one_run=True,
+        choices=SHELLS,
+        help="print the script by which a shell completes options and files",
+    )
     add(
         "--schema",
+        one_run=True,
         bare=(SCHEMAS[0], SCHEMAS.__contains__),
         choices=SCHEMAS,
         metavar="[WHAT]",
-        help="print the JSON schema of documents, or of the 'events' that --json writes",
+        help="print the JSON schema; WHAT: 'document' (default), or 'events' for what --json writes",
     )
     section.add_fixed("--version", action=_Version, nargs=0, help="print the version and the engine of commands")
+    section.add_fixed("-h", "--help", action="help", help="print this help")

@@ -165,6 +165,16 @@ def test_every_option_is_in_the_help():
             assert name in text
 
 
+def test_the_help_has_at_most_80_columns_on_any_terminal():
+    for columns in ("40", "200"):
+        lines = fastrun("--help", env=environment(COLUMNS=columns)).stdout.decode().splitlines()
+        assert max(map(len, lines)) <= 80
+        assert [line for line in lines if line.startswith("  fastrun ")] == [
+            "  fastrun build.json    run every task of build.json",
+            "  fastrun -j 8 -u build.json test 'lint-*'",
+        ]
+
+
 def test_a_seed_is_a_number_behind_shuffle():
     assert parser({}).parse(["--shuffle", "7", "x.json"]).shuffle == 7
     options = parser({}).parse(["--shuffle", "x.json"])
