@@ -83,11 +83,11 @@ _SENTENCES = {
     Cause.NO_THREAD: "cannot start a thread",
     Cause.WORKER_LOST: "its worker {} was lost",
     Cause.CLUSTER_LOST: "{}",
-    Cause.INTERNAL_ERROR: "internal error: {}",
+    Cause.INTERNAL_ERROR: "internal error of fastrun: {}",
     Cause.DEPENDENCY: "{} failed",
-    Cause.NOT_NEEDED: "not needed, as nothing failed",
+    Cause.NOT_NEEDED: "not needed: nothing failed",
     Cause.TOO_MANY_FAILURES: "stopped after {} failures",
-    Cause.NO_JOURNAL: "stopped without a journal",
+    Cause.NO_JOURNAL: "the journal cannot be written",
     Cause.FROM_JOURNAL: "from the journal",
     Cause.UP_TO_DATE: "up to date",
     Cause.NO_INPUT: "its input {} is missing",
@@ -134,7 +134,7 @@ class Outcome(NamedTuple):
             # A task that succeeds only the second time is worth a look.
             said = f"attempt {self.attempt} of {self.attempts}"
         if self.lost_worker:
-            said += f"{', ' if said else ''}ran again as its worker {self.lost_worker} was lost"
+            said += f"{', ' if said else ''}ran again because its worker {self.lost_worker} was lost"
         return f"{said} (allowed)" if self.allowed else said
 
 

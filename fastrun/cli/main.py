@@ -52,7 +52,7 @@ def _command(arguments: Sequence[str] | None) -> Callable[[], int]:
         try:
             os.chdir(options.directory)
         except OSError as error:
-            raise usage_error(f"{options.directory}: {error.strerror}") from None
+            raise usage_error(f"-C {options.directory}: {error.strerror}") from None
     _check_document(options)
     _check_files(made, options)
     # Until the graph is frozen: the first collection would look at all of it, half a second for a million tasks.
@@ -99,20 +99,20 @@ def _check(made: Parser, options: argparse.Namespace) -> None:
     if options.file is None:
         options.file = "-" if options.lines else DOCUMENT
     if options.resume and options.update:
-        made.error("--resume and --update: one at a time")
+        made.error("--resume and --update cannot be given together")
     if options.rerun and not options.update:
         options.resume = True
     if (options.resume or options.update) and options.journal is None:
         if options.file == "-":
             wanted = "update" if options.update else "rerun" if options.rerun else "resume"
-            made.error(f"--{wanted} of standard input needs --journal FILE")
+            made.error(f"--{wanted} of a document from standard input needs --journal FILE")
         options.journal = journal_beside(options.file)
     for option in ("durable", "what_if"):
         if getattr(options, option) not in (None, False) and options.journal is None:
             made.error(f"--{option.replace('_', '-')} needs --journal FILE")
     looks = [f"--{option.replace('_', '-')}" for option in LOOKING if getattr(options, option) not in (None, False)]
     if len(looks) > 1:
-        made.error(f"{' and '.join(looks)}: one at a time")
+        made.error(f"{' and '.join(looks)} cannot be given together")
 
 
 def _check_document(options: argparse.Namespace) -> None:

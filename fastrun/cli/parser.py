@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
             flags = [flag for action in self.options for flag in action.option_strings]
             near = nearest(unknown[0].partition("=")[0], flags)
             meant = f"; did you mean {near}?" if near is not None else ""
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+            self.error(f"unknown option: {' '.join(unknown)}{meant}")
         if self._wrong:
             self.error(self._wrong[0])
         given = [*([] if options.file is None else [options.file]), *options.names, *arguments[end + 1 :]]
@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
         for name in sorted(set(others).difference(known, OF_COMMANDS)):
             near = nearest(name.removeprefix(VARIABLE), [each.removeprefix(VARIABLE) for each in known])
             if near is not None:
-                yield f"there is no variable {name}; did you mean {VARIABLE}{near}?"
+                yield f"{name} sets no option; did you mean {VARIABLE}{near}?"
 
     def section(self, title: str, *, one_run: bool = False) -> "Section":
         """Return a heading of the help, to which options are added. ``one_run``: all of them are about one run."""

@@ -22,7 +22,7 @@ def check(address: str) -> None:
     """Raise ClusterError for errors that can be found without talking to a scheduler."""
     # Dask is not imported, which takes half a second: a wrong address is reported at once.
     if find_spec("distributed") is None:
-        raise ClusterError("--cluster needs Dask: pip install '.[cluster]' in fastrun's checkout")
+        raise ClusterError("--cluster needs Dask: pip install 'fastrun-dag[cluster]'")
     if local_workers(address) is None:
         found = urlsplit(scheduler_address(address))
         if found.scheme in ("tcp", "tls"):

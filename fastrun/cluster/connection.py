@@ -270,7 +270,7 @@ class DaskCluster:
     def _lose_after_error(self, task: "asyncio.Task[None]") -> None:
         """Give up the cluster after an error in this module, so that the run does not wait for ever."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._lose(f"internal error: {error!r}")
+            self._lose(f"internal error of fastrun: {error!r}")
 
     async def _refused(self, why: str) -> None:
         """Warn why a worker refused a seat, and wait before the next request."""

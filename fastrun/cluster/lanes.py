@@ -28,5 +28,5 @@ def add_lanes(
                 names[resources] = f"cluster {resources}"
                 executors[names[resources]] = ClusterExecutor(cluster, settings, resources)
     if len(names) > _MOST:
-        raise ValueError(f"tasks need {len(names)} different sets of resources; there may be {_MOST}")
+        raise ValueError(f"tasks need {len(names)} different sets of resources; at most {_MOST} are possible")
     return lambda task: names[resources_of(task)] if is_remote(task) else local_lane(task, settings)

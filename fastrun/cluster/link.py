@@ -144,7 +144,7 @@ class Link:
     def _lose_after_error(self, task: "asyncio.Task[None]") -> None:
         """Give up the worker after an error in this module, so that the run does not wait for ever."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._events.warning(f"internal error: {error!r}")
+            self._events.warning(f"internal error of fastrun: {error!r}")
             self.end()
             self._listener.link_lost(self)
 

@@ -103,8 +103,8 @@ def _what_it_looks_like(source: Source) -> str:
     lines = (line.strip() for line in (source.data or b"").split(b"\n", _LINES_LOOKED_AT)[:_LINES_LOOKED_AT])
     first = next((line for line in lines if line and not line.startswith(b"#")), b"")
     if re.match(_YAML, first) or source.name.endswith((".yaml", ".yml")):
-        return "; it looks like YAML: fastrun reads JSON, which yq -o json makes of it"
-    return "; commands, one a line, run with --lines" if re.match(rb"[\w./$]*[A-Za-z]", first) else ""
+        return "; it looks like YAML, and fastrun reads JSON: yq -o json converts it"
+    return "; with --lines each line runs as a command" if re.match(rb"[\w./$]*[A-Za-z]", first) else ""
 
 
 def read_bad(raw: Any, source: Source) -> Document:
@@ -209,7 +209,7 @@ def _unknown_keys(
             continue
         advice = _advice(key, known)
         if not advice and not path and (for_all := _meant(key, DEFAULT_KEYS)):
-            advice = f'for all tasks "{for_all}" stands in "defaults"'
+            advice = f'put "{for_all}" into "defaults" to set it for all tasks'
         if advice:
             yield Problem((*path, key), f'unknown key "{printable(key)}"; {advice}', at_key=True)
         else:

@@ -176,7 +176,7 @@ class Recorded:
         if not isinstance(kind, str) or not (self.runs or kind == "run"):
             return False
         if kind == "run" and record.get("format") != FORMAT:
-            raise JournalError(f"a journal in format {record.get('format')}, which fastrun {__version__} does not know")
+            raise JournalError(f"it has format {record.get('format')}, and fastrun {__version__} reads format {FORMAT}")
         # A match statement would take ten times as long, and a million tasks have two records each.
         get = record.get
         for field, types in _SHAPES.get(kind, ()):
@@ -292,7 +292,7 @@ def read_journal(data: bytes) -> Recorded:
                 break
             start = end + 1
     if not start and end >= 0:
-        raise JournalError("the first line of the journal is damaged, and with it what the rest belongs to")
+        raise JournalError("its first line is damaged, so the rest cannot be used: remove the file, or name another")
     recorded.length = start
     recorded.damaged = len(data) - start
     return recorded

@@ -348,7 +348,7 @@ class Run:
                 self.interrupt()
             outcome = Outcome(Status.INTERRUPTED)
         elif error := start.exception():
-            self.warning(f"internal error: {error!r}")
+            self.warning(f"internal error of fastrun: {error!r}")
             outcome = Outcome(Status.FAILED, Cause.INTERNAL_ERROR, repr(error))
         else:
             return

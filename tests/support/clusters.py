@@ -172,7 +172,7 @@ def run_a_thousand(cluster: Processes, folder: Path, happen: Callable[[], object
     report = report_of("".join(lines).encode())
     assert {name: status for name, (status, _) in report.items()} == dict.fromkeys(names, "ok")
     again = {name for name, (_, reason) in report.items() if reason}
-    assert {report[name][1] for name in again} <= {"ran again as its worker one was lost"}
+    assert {report[name][1] for name in again} <= {"ran again because its worker one was lost"}
     assert b"warning: worker one was lost" in errors
     for name in names:
         assert lines.count(f"Started: {name}\n") == lines.count(f"Ended : {name}\n") == 1

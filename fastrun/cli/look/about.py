@@ -13,7 +13,7 @@ from fastrun.observers.files.events import EVENTS_SCHEMA_PATH
 def print_schema(made: Parser, options: argparse.Namespace) -> int:
     """Print the schema that is asked for. Returns the exit code."""
     if options.file is not None and not os.path.exists(options.file):
-        made.error(f"there is a schema of {' and of '.join(SCHEMAS)}, none of {options.file!r}")
+        made.error(f"no schema of {options.file!r}: choose {' or '.join(SCHEMAS)}")
     with open(EVENTS_SCHEMA_PATH if options.schema == "events" else SCHEMA_PATH, encoding="utf-8") as file:
         return put(file)
 

@@ -27,5 +27,5 @@ def dry_run(options: argparse.Namespace) -> int:
     starting = order(graph, reused)
     if len(starting) + len(reused) < len(graph):
         others = {*range(len(graph))}.difference(starting, reused)
-        say(f"fastrun: {len(others)} more if something fails: {names_of(graph, sorted(others))}")
+        say(f"fastrun: {len(others)} more only if something fails: {names_of(graph, sorted(others))}")
     return put(f"{line}\n" for line in order_lines(graph, starting, why, verbose=options.verbose))

@@ -50,7 +50,7 @@ def what_if(options: argparse.Namespace) -> int:
         raise journal_error(options, error) from None
     graph.rank_by(dict(zip((task.name for task in graph.tasks), seconds, strict=True)))
     if unknown:
-        say(f"fastrun: of {unknown} of {len(graph)} tasks no duration is recorded; the mean of the others is taken")
+        say(f"fastrun: {unknown} of {len(graph)} tasks have no recorded duration and count with the mean of the others")
     return put(f"{line}\n" for line in lines(graph, seconds, limits, settings_of(options, graph)))
 
 
@@ -98,7 +98,7 @@ def known_seconds(graph: Graph, recorded: Mapping[str, float]) -> tuple[list[flo
     """
     seconds, known = durations(graph.tasks, recorded)
     if graph.tasks and not known:
-        raise ValueError("no task of the document was ok in a run that is recorded: there are no durations to go by")
+        raise ValueError("the journal holds no duration of these tasks: run them once with --journal")
     return seconds, len(graph) - known
 
 

@@ -220,7 +220,9 @@ class ProcessExecutor:
                 self._refused(process, refusal(process, what, step, self._surroundings.directory), running)
             elif kind == BROKEN:
                 cause = os.strerror(what)
-                self._events.warning(f"cannot wait for commands any more, looks at each now and then: {cause}")
+                self._events.warning(
+                    f"the kernel no longer tells of commands ({cause}): fastrun looks at each of them now and then"
+                )
             else:
                 output(process.number, kind, what)
         if exits:

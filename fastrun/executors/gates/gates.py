@@ -138,7 +138,7 @@ def load_gate(most: float, machine: Machine) -> Watched:
         load = machine.load()
         return None if load is None else load > most
 
-    return Watched("load", is_busy, "this system does not tell its load, which then does not limit anything")
+    return Watched("load", is_busy, "the load of this machine cannot be read, so it limits nothing")
 
 
 def memory_gate(least: int, machine: Machine) -> Watched:
@@ -148,7 +148,7 @@ def memory_gate(least: int, machine: Machine) -> Watched:
         available = machine.available_memory()
         return None if available is None else available < least or (machine.memory_pressure() or 0.0) > _MOST_PRESSURE
 
-    return Watched("memory", is_busy, "this system does not tell its memory, which then does not limit anything")
+    return Watched("memory", is_busy, "the memory of this machine cannot be read, so it limits nothing")
 
 
 def make_gates(guardian: Guardian, settings: RunSettings, warn: Callable[[str], None]) -> Gates:

@@ -234,7 +234,7 @@ class Jobserver:
         """Warn, once, that from now on a command starts only while no other runs."""
         if not self._warned:
             self._warned = True
-            self._events.warning(f"no more job slots: {cause}; one command at a time")
+            self._events.warning(f"no more job slots ({cause}): from now on one command runs at a time")
 
 
 class Server(Jobserver):

@@ -157,7 +157,7 @@ class SnippetExecutor:
             self._gave_up = True
             name = interpreter.name_thread(number) if interpreter is not None else ""
             runs = f"its thread {printable(name)} still runs" if name else "still runs"
-            self._events.warning(f"{task.label}: {runs} after its time; it ends with this process")
+            self._events.warning(f"{task.label}: {runs} after its timeout; it ends with fastrun")
         for _ in self._threads:
             crew.jobs.put(None)
         if not self._gave_up:

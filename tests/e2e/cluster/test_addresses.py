@@ -26,7 +26,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path):
     command = [sys.executable, "-c", code, "--cluster", "local", str(path)]
     result = subprocess.run(command, capture_output=True, env=environment(), timeout=LIMIT, check=False)
     assert (result.returncode, result.stdout) == (2, b"")
-    assert result.stderr == b"fastrun: --cluster needs Dask: pip install '.[cluster]' in fastrun's checkout\n"
+    assert result.stderr == b"fastrun: --cluster needs Dask: pip install 'fastrun-dag[cluster]'\n"
 
 
 @needs_dask

@@ -165,7 +165,7 @@ def test_task_started_on_a_lost_seat_runs_again_and_the_rest_goes_back():
 
     report, recorder = play(TASKS, script)
     assert report.ok
-    again = [result.name for result in report if result.reason == "ran again as its worker one was lost"]
+    again = [result.name for result in report if result.reason == "ran again because its worker one was lost"]
     assert again == ["t3"]
     started = [event[1] for event in recorder.events if event[0] == "task_started"]
     assert sorted(started) == sorted([*(task["name"] for task in TASKS), "t3"])

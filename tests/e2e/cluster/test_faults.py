@@ -136,8 +136,8 @@ def test_tasks_of_a_worker_that_is_lost_run_again_on_another(tmp_path, how):
         assert process.returncode == 0, errors
         assert {name: status for name, (status, _) in report.items()} == dict.fromkeys("abc", "ok")
         assert {report[name][1] for name in "ab"} == {
-            "ran again as its worker one was lost",
-            "ran again as its worker two was lost",
+            "ran again because its worker one was lost",
+            "ran again because its worker two was lost",
         }
         assert b"fastrun: warning: worker one was lost\n" in errors
         assert out.count(b"Started: a\n") == 1

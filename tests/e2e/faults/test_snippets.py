@@ -128,7 +128,7 @@ def test_timeout_gives_up_on_a_snippet_and_the_run_ends(tmp_path, source):
     assert report["a"] == ("failed", "timed out after 0.2 s")
     assert report["c"] == ("skipped", "a failed")
     if "usleep" not in source:
-        assert b"a: still runs after its time; it ends with this process" in result.stderr
+        assert b"a: still runs after its timeout; it ends with fastrun" in result.stderr
 
 
 def test_second_sigint_ends_at_once_whatever_a_snippet_does(tmp_path):

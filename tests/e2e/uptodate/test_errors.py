@@ -358,4 +358,4 @@ def test_what_follows_a_failure_is_looked_at_when_it_runs():
     write("b", "1")
     works.run()
     assert works.statuses()["reads"] == ("ok", "")
-    assert works.statuses()["clean"] == ("skipped", "not needed, as nothing failed")
+    assert works.statuses()["clean"] == ("skipped", "not needed: nothing failed")

@@ -81,14 +81,14 @@ def test_an_ignored_key_is_a_warning_on_standard_error(tmp_path):
         ([], "there is no fastrun.json here: name a document, fastrun FILE, or '-' for standard input"),
         (["/nowhere.json"], "fastrun: /nowhere.json: No such file or directory"),
         (["/"], "fastrun: /: Is a directory"),
-        (["-C", "/nowhere", "x"], "fastrun: /nowhere: No such file or directory"),
+        (["-C", "/nowhere", "x"], "fastrun: -C /nowhere: No such file or directory"),
         (["-j", "0", "x"], "argument -j/--jobs: must be 1 or more, not 0"),
         (["-j", "x", "x"], "argument -j/--jobs: 'x' is neither a whole number nor auto"),
         (["--grace", "nan", "x"], "argument --grace: must be 0 or more, not nan"),
         (["--grace", "soon", "x"], "argument --grace: 'soon' is not a number"),
         (["-k", "-1", "x"], "argument -k/--keep-going: must be 0 or more, not -1"),
         (["--output", "loud", "x"], "invalid choice: 'loud'"),
-        (["--unknown", "x"], "unrecognized arguments: --unknown"),
+        (["--unknown", "x"], "unknown option: --unknown"),
     ],
 )
 def test_bad_usage_is_exit_2_with_one_clear_line(arguments, message):
@@ -101,21 +101,7 @@ def test_bad_usage_is_exit_2_with_one_clear_line(arguments, message):
 def test_help_version_and_schema_go_to_standard_output():
     text = fastrun("--help")
     assert (text.returncode, text.stderr) == (0, b"")
-    for option in (
-        "--jobs",
-        "--eval-threads",
-        "--keep-going",
-        "--directory",
-        "--dry-run",
-        "--output",
-        "--report",
-        "--status",
-        "--color",
-        "--grace",
-        "--schema",
-    ):
-        assert option.encode() in text.stdout
-    assert b"\n  generate | fastrun -j 8 -    run a document" in text.stdout
+    assert text.stdout.startswith(b"usage: fastrun [options] [FILE [NAME ...]]\n")
     assert fastrun("--version").stdout.decode().startswith(f"fastrun {__version__} (")
     assert json.loads(fastrun("--schema").stdout)["title"] == "fastrun document"
 
@@ -158,7 +144,7 @@ def test_a_dry_run_tells_what_runs_after_a_failure_alone(tmp_path):
     tasks = document(exec_("a", "true"), exec_("tell", "true", "a", when="failed"), exec_("b", "true", "tell"))
     path = write_json(tmp_path, tasks)
     result = fastrun("-n", path)
-    assert (result.stdout, result.stderr) == (b"a\n", b"fastrun: 2 more if something fails: tell, b\n")
+    assert (result.stdout, result.stderr) == (b"a\n", b"fastrun: 2 more only if something fails: tell, b\n")
     explained = fastrun("--explain", "a", path).stdout
     assert b"starts as number 1 of 1 when one task runs at a time and none fails" in explained
 

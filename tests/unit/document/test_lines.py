@@ -108,7 +108,7 @@ def test_a_wrong_line_starts_nothing(tmp_path):
 
 def test_a_document_that_is_taken_for_lines_says_what_lines_are(tmp_path):
     result = fastrun(write_json(tmp_path, b"echo one\necho two\n"))
-    assert result.stderr.decode().endswith("; commands, one a line, run with --lines\n")
+    assert result.stderr.decode().endswith("; with --lines each line runs as a command\n")
 
 
 def test_lines_and_the_same_document_are_the_same_work(tmp_path):

@@ -132,9 +132,9 @@ def test_unknown_kinds_and_fields_are_passed_over(written):
         (b'{"tasks": []}\n', "not a journal of fastrun"),
         (b"\0" * 100, "not a journal of fastrun"),
         (line_of({"record": "end"}), "not a journal of fastrun"),
-        (line_of(None, b'{"record":"run","format":1}'), "the first line of the journal is damaged"),
-        (line_of(None, b'{"record":"run","record":"skip","name":"","cause":""}'), "the first line of the journal"),
-        (line_of({"record": "run", "format": 2}), "a journal in format 2, which fastrun"),
+        (line_of(None, b'{"record":"run","format":1}'), "its first line is damaged"),
+        (line_of(None, b'{"record":"run","record":"skip","name":"","cause":""}'), "its first line is damaged"),
+        (line_of({"record": "run", "format": 2}), "it has format 2, and fastrun"),
     ],
 )
 def test_something_else_is_no_journal(data, message):

@@ -251,7 +251,7 @@ def test_rerun_takes_the_journal_beside_the_document_and_goes_on(tmp_path):
 def test_standard_input_has_no_journal_beside_it(option, tmp_path):
     result = fastrun(*option, "-", input=b'{"tasks": []}', cwd=tmp_path)
     name = {"-u": "--update"}.get(option[0], option[0])
-    assert f"{name} of standard input needs --journal FILE" in result.stderr.decode()
+    assert f"{name} of a document from standard input needs --journal FILE" in result.stderr.decode()
     assert not os.listdir(tmp_path)
 
 
@@ -395,7 +395,7 @@ def test_full_disk_under_the_journal_starts_nothing_more_and_exits_with_3(folder
     report = report_of(result.stdout)
     ok = [name for name, (status, _) in report.items() if status == "ok"]
     assert 0 < len(ok) < 40
-    assert {reason for status, reason in report.values() if status == "skipped"} == {"stopped without a journal"}
+    assert {reason for status, reason in report.values() if status == "skipped"} == {"the journal cannot be written"}
     assert set(folder.recorded().ok) <= set(ok)
     assert len(ok) - len(folder.recorded().ok) <= 1
     assert folder.run().returncode == 0

@@ -229,7 +229,7 @@ def test_task_for_failures_is_not_needed_without_a_failure(tmp_path):
     tasks = [CLEANUP[0], exec_("test", "true", "start"), *CLEANUP[2:]]
     result, report = run(tmp_path, *tasks)
     assert (result.returncode, report["stop"]) == (0, ("ok", ""))
-    assert report["notify"] == ("skipped", "not needed, as nothing failed")
+    assert report["notify"] == ("skipped", "not needed: nothing failed")
     assert b"4 tasks: 3 ok, 1 skipped (1 not needed) in " in result.stdout
 
 

@@ -238,9 +238,9 @@ async def test_an_executor_that_raises_fails_the_task_and_not_the_run():
     async with stage:
         pass
     report = stage.task.result()
-    assert report["0"].reason == "internal error: ZeroDivisionError('no')"
+    assert report["0"].reason == "internal error of fastrun: ZeroDivisionError('no')"
     assert report["1"].status is Status.SKIPPED
-    assert stage.warnings == ["internal error: ZeroDivisionError('no')"]
+    assert stage.warnings == ["internal error of fastrun: ZeroDivisionError('no')"]
 
 
 @staged
@@ -453,9 +453,9 @@ async def test_after_a_journal_error_nothing_starts_and_running_tasks_end():
     assert stage.warnings == ["cannot write the journal: No space left on device; nothing more is started"]
     assert [(result.status.label, result.reason) for result in report] == [
         ("ok", ""),
-        ("skipped", "stopped without a journal"),
+        ("skipped", "the journal cannot be written"),
         ("failed", "exit status 1"),
-        ("skipped", "stopped without a journal"),
+        ("skipped", "the journal cannot be written"),
     ]
     assert (report.recorded, report.exit_code) == (False, 3)
 

@@ -350,7 +350,7 @@ async def test_a_look_that_raises_ends_its_task_and_no_other():
         await stage.running("b")
         stage.inner.end("b")
     assert stage.results() == {
-        "a": ("failed", "internal error: UnicodeError('odd')"),
+        "a": ("failed", "internal error of fastrun: UnicodeError('odd')"),
         "b": ("ok", ""),
         "c": ("skipped", "a failed"),
     }
@@ -363,7 +363,7 @@ async def test_a_look_that_raises_at_the_end_makes_the_task_a_failure():
     async with stage:
         await stage.running("a")
         stage.inner.end("a")
-    assert stage.results() == {"a": ("failed", "internal error: MemoryError()")}
+    assert stage.results() == {"a": ("failed", "internal error of fastrun: MemoryError()")}
     assert ("made", 0) not in stage.notes.noted
 
 
@@ -390,7 +390,7 @@ async def test_a_start_that_raises_ends_its_task_and_no_other():
     async with stage:
         await stage.running("b")
         stage.inner.end("b")
-    assert stage.results() == {"a": ("failed", "internal error: OSError('refused')"), "b": ("ok", "")}
+    assert stage.results() == {"a": ("failed", "internal error of fastrun: OSError('refused')"), "b": ("ok", "")}
     assert stage.executor._looks == {}
 
 

@@ -129,7 +129,7 @@ def test_the_command_line_says_how_long_runs_would_take(tmp_path):
 def test_the_number_of_durations_that_are_not_recorded_is_printed(tmp_path):
     recorded(tmp_path / "j", a=2.0, b=3.0)
     result = fastrun("--journal", "j", "--what-if", "jobs=1", write_json(tmp_path, TASKS), cwd=tmp_path)
-    assert b"of 1 of 3 tasks no duration is recorded; the mean of the others is taken" in result.stderr
+    assert b"1 of 3 tasks have no recorded duration and count with the mean of the others" in result.stderr
     assert result.stdout.startswith(b"jobs=1: 7.50 s\n")
 
 
@@ -138,7 +138,7 @@ def test_a_journal_without_a_success_has_no_durations(tmp_path):
     assert fastrun("--journal", "j", path, cwd=tmp_path).returncode == 1
     result = fastrun("--journal", "j", "--what-if", "jobs=1", path, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, b"")
-    assert b"there are no durations to go by" in result.stderr
+    assert b"the journal holds no duration of these tasks: run them once with --journal" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_a_gate_that_cannot_be_read_is_open_with_one_warning(tmp_path):
         gates = Gates([memory_gate(MEBIBYTE, machine), Watched("load", lambda: None, "no load")])
         gates.open(told)
         assert [gates.take(running) for running in range(3)] == [None] * 3
-        unknown = "this system does not tell its memory, which then does not limit anything"
+        unknown = "the memory of this machine cannot be read, so it limits nothing"
         assert told.warnings == [unknown, "no load"]
         gates.close()
 

@@ -133,7 +133,9 @@ def test_a_jobserver_that_breaks_leaves_one_command_at_a_time(fifo, loop_run):
         folder = os.open("/", os.O_RDONLY)
         os.dup2(folder, gate._reader)
         assert [gate.take(0), gate.take(1)] == [True, False]
-        assert told.warnings == ["no more job slots: the pipe has no other end; one command at a time"]
+        assert told.warnings == [
+            "no more job slots (the pipe has no other end): from now on one command runs at a time"
+        ]
         gate.close()
         guardian.stop()
         os.close(null)

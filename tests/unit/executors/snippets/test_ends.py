@@ -218,7 +218,7 @@ def test_time_that_is_over_while_a_thread_is_awaited_names_the_thread():
         for thread in ran.executor._threads:
             thread.join()
     assert ran.status() == ("failed", "timed out after 0.5 s")
-    assert ran.warnings == ["a: its thread up\\nload still runs after its time; it ends with this process"]
+    assert ran.warnings == ["a: its thread up\\nload still runs after its timeout; it ends with fastrun"]
 
 
 def test_module_registers_its_exits_for_the_process(tmp_path):

@@ -476,7 +476,7 @@ def test_a_snippet_whose_time_is_over_has_failed_and_its_slot_is_replaced():
     assert ran.status("a") == ("failed", "timed out after 0.05 s")
     assert ran.status("b") == ("ok", "")
     assert ran.status("c") == ("skipped", "a failed")
-    assert ran.warnings == ["a: still runs after its time; it ends with this process"]
+    assert ran.warnings == ["a: still runs after its timeout; it ends with fastrun"]
 
 
 def test_a_snippet_that_ends_after_its_time_goes_on_with_nothing_and_is_not_named(monkeypatch):
@@ -510,4 +510,4 @@ def test_a_snippet_that_never_returns_does_not_keep_the_process(tmp_path):
     result = fastrun(path, env=unmeasured())
     assert result.returncode == 1
     assert b"failed   a  timed out after 0.1 s\n" in result.stdout
-    assert b"fastrun: warning: a: still runs after its time; it ends with this process\n" in result.stderr
+    assert b"fastrun: warning: a: still runs after its timeout; it ends with fastrun\n" in result.stderr

@@ -67,7 +67,7 @@ def test_each_task_is_a_case(tmp_path):
         "bad": ("Failure", "ZeroDivisionError: division by zero"),
         "may": ("Skipped", "exit status 4 (allowed)"),
         "never": ("Skipped", "bad failed"),
-        "clean": ("Skipped", "not needed, as nothing failed"),
+        "clean": ("Skipped", "not needed: nothing failed"),
     }
     assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (5, 1, 0, 3)
     assert suite.name == "tasks"
