@@ -55,7 +55,9 @@ def _options() -> argparse.Namespace:
     )
     compare.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     compare.add_argument("--plots", type=Path, metavar="DIR", help="draw two plots; needs matplotlib")
-    compare.add_argument("--results", type=Path, metavar="FILE", help="write a page in Markdown; its sections by hand are kept")
+    compare.add_argument(
+        "--results", type=Path, metavar="FILE", help="write a page in Markdown; its sections by hand are kept"
+    )
     compare.add_argument(
         "--from", dest="source", type=Path, metavar="FILE", help="measure nothing: read the figures that --json wrote"
     )
