@@ -293,7 +293,8 @@ class Setup(NamedTuple):
             if decisions is not None:
                 from fastrun.uptodate.executor import UpToDateExecutor
 
-                executors = {lane: UpToDateExecutor(executor, decisions) for lane, executor in executors.items()}
+                count = processors()
+                executors = {lane: UpToDateExecutor(each, decisions, count) for lane, each in executors.items()}
         except BaseException:
             self.abandon()
             raise

@@ -2,12 +2,12 @@
 
 import json
 import logging
-import os
 import socket
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
+from fastrun.executors.limits import processors
 from fastrun.text import printable
 
 # Most seconds that an address may take to answer.
@@ -46,7 +46,7 @@ def local_workers(address: str) -> int | None:
         return None
     if colon and not (number.isdecimal() and int(number)):
         raise ClusterError(f"{printable(address)}: local:N needs a number of workers, 1 or more")
-    return int(number) if colon else os.cpu_count() or 1
+    return int(number) if colon else processors()
 
 
 def scheduler_address(given: str) -> str:
@@ -72,7 +72,7 @@ async def local_cluster(workers: int) -> Any:
     with dask.config.set({"distributed.nanny.pre-spawn-environ": {}}):
         return await LocalCluster(
             n_workers=workers,
-            threads_per_worker=max(1, (os.cpu_count() or 1) // workers),
+            threads_per_worker=max(1, processors() // workers),
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,

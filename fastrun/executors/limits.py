@@ -41,6 +41,9 @@ def group_folders(controller: str, root: str = "/sys/fs/cgroup", own: str = "/pr
         if controllers and controller not in controllers.split(","):
             continue
         top = os.path.join(root, controllers)
+        if not os.path.isdir(top):
+            # The kernel's order of controllers is not always that of the folder's name, which links lead to.
+            top = os.path.join(root, controller)
         folder = os.path.join(top, path.lstrip("/"))
         while len(folder) >= len(top):
             found.append(folder)

@@ -78,10 +78,9 @@ def unrecorded(graph: Graph) -> Decisions:
 class UpToDateExecutor:
     """Runs the tasks of one lane that are not up to date."""
 
-    def __init__(self, inner: Executor, decisions: Decisions) -> None:
-        """``inner``: runs them."""
-        most = min(_MOST_THREADS, os.cpu_count() or 1)
-        self._threads = ThreadPoolExecutor(most, "fastrun-files")
+    def __init__(self, inner: Executor, decisions: Decisions, processors: int) -> None:
+        """``inner``: runs them. ``processors``: how many this process may use."""
+        self._threads = ThreadPoolExecutor(min(_MOST_THREADS, processors), "fastrun-files")
         self._inner = inner
         self._decisions = decisions
         self._examiner = decisions.examiner

@@ -47,6 +47,8 @@ def test_descriptors_and_control_groups_bound_the_slots(tmp_path, monkeypatch):
         ({"fs/a/cpu.max": "150000 100000", "fs/a/b/cpu.max": "400000 100000"}, 2),
         ({"fs/a/b/cpu.max": "1000 100000"}, 1),
         ({"fs/cpu,cpuacct/c/cpu.cfs_quota_us": "500000", "fs/cpu,cpuacct/c/cpu.cfs_period_us": "100000"}, 5),
+        # The folder that a link leads to, where the kernel's order of controllers is another.
+        ({"fs/cpu/c/cpu.cfs_quota_us": "500000", "fs/cpu/c/cpu.cfs_period_us": "100000"}, 5),
         ({"fs/cpu,cpuacct/c/cpu.cfs_quota_us": "-1", "fs/cpu,cpuacct/c/cpu.cfs_period_us": "100000"}, 8),
     ],
 )

@@ -120,7 +120,7 @@ class Stage:
             cause=Cause.UP_TO_DATE,
             notes=self.notes if recorded else None,
         )
-        self.executor = UpToDateExecutor(self.inner, decisions)
+        self.executor = UpToDateExecutor(self.inner, decisions, 2)
         self.run = Run(
             graph,
             {"exec": self.executor},
@@ -418,7 +418,7 @@ async def test_a_task_whose_time_is_over_while_its_end_is_looked_at_is_ok():
         stage.inner.end("a")
         await stage.called("end a")
         deadlines = stage.run._deadlines
-        await until(lambda: 0 in deadlines._asked and not deadlines._forcing)
+        await until(lambda: 0 in deadlines._asked and not deadlines._forcing._handles)
         end.set()
     assert stage.results() == {"a": ("ok", "")}
     assert ("interrupt", 0, True) not in stage.inner.calls
