@@ -9,6 +9,10 @@ from typing import NoReturn
 
 def console_script() -> NoReturn:
     """Exit with the code of ``cli.main``."""
+    if os.getpid() == 1:
+        from fastrun.init import split_off  # which no other process needs
+
+        split_off()
     # Not a KeyboardInterrupt: it is lost within a weak reference's callback. In the callback of an import it leaves a
     # lock taken, for which the next thread that imports waits for ever (CPython's importlib, _get_module_lock).
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
