@@ -119,6 +119,8 @@ class ProcessExecutor:
             self._gates.open(events)
         more = None if self._gates is None else self._gates.environment
         self._surroundings = Surroundings(self._guardian.run_id, more)
+        for name in self._surroundings.left_out:
+            events.warning(f"commands do not get {printable(os.fsdecode(name))}: no variable can be so long")
         self._oom_kills = oom_kills()
         self._engine = open_engine(
             self._kind,

@@ -3,12 +3,14 @@
 import os
 from contextlib import suppress
 
+from fastrun.executors.scratch import scratch_folder
+
 
 def write_private(content: bytes, suffix: str) -> str:
     """Write a file that only this user can read. Return its path. Raises OSError."""
     import tempfile  # 1 ms of every start, and most never need it
 
-    descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=suffix)
+    descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=suffix, dir=scratch_folder())
     try:
         with open(descriptor, "wb") as file:
             file.write(content)

@@ -64,7 +64,12 @@ class NativeEngine:
         self._directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         cores = processors()
         self._engine = _engine.Engine(
-            b"".join([b"%s=%s\0" % entry for entry in surroundings.environment.items()]),
+            b"".join(
+                [
+                    *(b"%s=%s\0" % entry for entry in surroundings.environment.items()),
+                    *(b"%s\0" % entry for entry in surroundings.nameless),
+                ]
+            ),
             self._directory,
             surroundings.null,
             surroundings.umask,

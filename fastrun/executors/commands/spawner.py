@@ -19,8 +19,9 @@ class Spawner:
 
     def __init__(self, surroundings: Surroundings, *, portable: bool) -> None:
         """``portable``: never use posix_spawn."""
-        self._portable = portable
         self._environment = surroundings.environment
+        # An empty name, of an entry that begins with "=", is one that Python's posix_spawn refuses.
+        self._portable = portable or b"" in self._environment
         self._umask = surroundings.umask
         self._null = surroundings.null
         self._take_null = (os.POSIX_SPAWN_DUP2, self._null, 0) if hasattr(os, "posix_spawn") else ()

@@ -5,6 +5,7 @@ for one.
 """
 
 import os
+import resource
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from fastrun.executors.commands.files import write_private
 from fastrun.executors.commands.process import Process, Recipe
 from fastrun.executors.commands.programs import find_program
 from fastrun.executors.guardian.marks import DETACH, PART, TASK, encode_name, variables
+from fastrun.executors.guardian.proc import own_environment
 from fastrun.executors.present import entries_of_snippets
 from fastrun.protocols import ATTEMPT, Job
 
@@ -29,11 +31,15 @@ _SHELLS = (b"sh", b"bash", b"zsh", b"dash", b"ksh")
 # Bytes of the longest argument that the kernel takes (MAX_ARG_STRLEN), with its closing NUL.
 _LONGEST_ARGUMENT = 1 << 17
 
+# Bytes of the longest variable, its name and its value: the same limit, which is 32 pages, without "=" and NUL.
+_LONGEST_VARIABLE = 32 * resource.getpagesize() - 2 if sys.platform == "linux" else sys.maxsize
+
 
 class Surroundings:
     """``environment``: of all commands, with their mark. ``null``: a descriptor of /dev/null. ``directory``: its path.
 
-    ``umask``: of all commands.
+    ``umask``: of all commands. ``nameless``: entries of the environment without ``=``, which Python does not have.
+    ``left_out``: names of variables that no command can be given, for their length.
     """
 
     def __init__(self, run_id: str, more: Mapping[str, str] | None = None) -> None:
@@ -46,6 +52,10 @@ class Surroundings:
             ATTEMPT.encode(): b"1",
             **self._mark,
         }
+        self.nameless = [entry for entry in own_environment().split(b"\0") if entry and b"=" not in entry]
+        self.left_out = [name for name, value in self.environment.items() if len(name) + len(value) > _LONGEST_VARIABLE]
+        for name in self.left_out:
+            del self.environment[name]
         # If this run is itself a task of another run: its marks say what that task may leave behind, not what ours may.
         for name in {DETACH, PART, TASK} - {*self._mark}:
             self.environment.pop(name, None)

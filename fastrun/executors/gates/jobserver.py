@@ -23,6 +23,7 @@ from typing import NamedTuple
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.table import TOKEN
 from fastrun.executors.limits import processors
+from fastrun.executors.scratch import scratch_folder
 from fastrun.protocols import Events
 
 # Most tokens: every pipe has room for so many bytes.
@@ -295,7 +296,7 @@ class Server(Jobserver):
 
 def _private_folder() -> str:
     """Return a new private folder with a path that needs no quotes in MAKEFLAGS. Raises OSError."""
-    parent = tempfile.gettempdir()
+    parent = scratch_folder()
     return tempfile.mkdtemp(prefix="fastrun-", dir=parent if _PLAIN_PATH.fullmatch(parent) else "/tmp")  # noqa: S108
 
 

@@ -28,6 +28,10 @@ _SCRIPT = "trap '' HUP INT QUIT TERM; read -r line; exec \"$@\""
 # The variables that Python may need to find its libraries, and TERM: it tells whether lines can be erased.
 _PASSED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH", "TERM")
 
+# Where the system lists the descriptors of this process, and how many are tried where it does not.
+_DESCRIPTORS = "/dev/fd"
+_DESCRIPTORS_TRIED = 1024
+
 # The package is found by its path: the environment and site's folders are not looked at, as both could delay it.
 _FOLDER = os.path.abspath(__file__).rsplit(os.sep, 4)[0]
 _CODE = "import sys; sys.path.append(sys.argv.pop(1)); from fastrun.executors.guardian.emergency import main; main()"
@@ -159,15 +163,15 @@ def _spawn(run_id: str, pipe: int, table: int, tokens: int) -> int:
 def _inheritable() -> list[int]:
     """Return the descriptors beyond the first three that a new process would inherit, and so hold open."""
     try:
-        descriptors = [int(name) for name in os.listdir("/dev/fd")]
+        descriptors = [int(name) for name in os.listdir(_DESCRIPTORS)]
     except OSError:
-        return []
+        descriptors = list(range(_DESCRIPTORS_TRIED))
     found = []
     for descriptor in descriptors:
         try:
             if descriptor > 2 and os.get_inheritable(descriptor):
                 found.append(descriptor)
         except OSError:
-            # The descriptor of the listing itself, which is closed again.
+            # It is not open; that of the listing itself is closed again.
             continue
     return found

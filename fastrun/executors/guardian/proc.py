@@ -3,6 +3,7 @@
 Knows files of Linux. Does not know which process is of interest, nor what is done to one.
 """
 
+import functools
 import os
 import signal
 import time
@@ -64,16 +65,37 @@ class Identity(NamedTuple):
     start: int
 
     def lives(self) -> bool:
-        """Return whether the process has not ended."""
-        return start_time(self.pid) == self.start
+        """Return whether the process has not ended. Without a start that is known only of children of this process."""
+        return start_time(self.pid) == self.start if self.start else _is_living_child(self.pid)
+
+
+def _is_living_child(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
 
 
 def process_ids() -> list[int]:
-    """Return the numbers of all processes that may be seen; none where there is no /proc."""
+    """Return the numbers of all processes that may be seen; none where there is no /proc, or that of other numbers."""
+    if not _is_ours(os.getpid()):
+        return []
     try:
         return [int(entry) for entry in os.listdir("/proc") if entry.isdecimal()]
     except OSError:
         return []
+
+
+@functools.cache
+def _is_ours(own: int) -> bool:
+    """Return whether /proc has processes under the numbers that they have for this one, whose number is ``own``.
+
+    A container may have been given the machine's.
+    """
+    try:
+        return os.readlink("/proc/self") == str(own)
+    except OSError:
+        return False
 
 
 def read_stat(process: int | str) -> Stat | None:
@@ -81,6 +103,8 @@ def read_stat(process: int | str) -> Stat | None:
 
     ``process``: its id; of a thread ``PID/task/TID``.
     """
+    if not _is_ours(os.getpid()):
+        return None
     try:
         with open(f"/proc/{process}/stat", "rb", buffering=0) as file:
             # The name, in parentheses, may hold anything. Behind it stand the fields from the third on.
@@ -162,6 +186,14 @@ def environment(pid: int) -> bytes:
     except OSError:
         data = b""
     return data or _environment_of_threads(pid)
+
+
+def own_environment() -> bytes:
+    """Return the environment that this process was started with, in the same form; empty where there is no /proc."""
+    try:
+        return _environment("self")
+    except OSError:
+        return b""
 
 
 def _environment(process: int | str) -> bytes:

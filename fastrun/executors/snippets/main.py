@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from fastrun.executors.present import PRESENT
+from fastrun.executors.scratch import scratch_folder
 from fastrun.executors.snippets.program import Program
 
 
@@ -72,7 +73,7 @@ def main_file(program: Program) -> str:
     if program.main_file is None:
         import tempfile  # as in ``forks``
 
-        descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=".py")
+        descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=".py", dir=scratch_folder())
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(program.task.source)
         program.main_file = path

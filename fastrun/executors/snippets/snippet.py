@@ -115,8 +115,8 @@ class Interpreter:
         yield from self._copies.living()
         for program in self._shared.parents:
             for child in program.children or ():
-                if child.pid and (start := start_time(child.pid)):
-                    yield Identity(child.pid, start), encode_name(program.task.name)
+                if child.pid and (found := Identity(child.pid, start_time(child.pid))).lives():
+                    yield found, encode_name(program.task.name)
 
     def _compile(self, program: Program) -> CodeType:
         """Return what a program runs, with the program's file name in it."""

@@ -314,8 +314,12 @@ def _open_files(pid: int) -> list[str]:
     return sorted(found)
 
 
-def test_the_guardian_has_no_mark_and_no_descriptors_but_its_own(guardian, monkeypatch):
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_guardian_has_no_mark_and_no_descriptors_but_its_own(guardian, listed, monkeypatch):
     monkeypatch.setenv("FASTRUN_RUN_ID", "0123456789abcdef")
+    if not listed:
+        # As without /dev/fd.
+        monkeypatch.setattr(module, "_DESCRIPTORS", "/nowhere")
     read_end, write_end = os.pipe()
     os.set_inheritable(write_end, True)
     try:

@@ -89,6 +89,33 @@ def test_a_process_that_does_not_exist_has_nothing():
     assert not goes_on(process.pid)
 
 
+@pytest.fixture
+def other_numbers(monkeypatch):
+    """A /proc in which this process has another number, as the machine's has for a process of a container."""
+    proc._is_ours.cache_clear()
+    monkeypatch.setattr(os, "readlink", lambda _: str(os.getpid() + 1))
+    yield
+    proc._is_ours.cache_clear()
+
+
+def test_processes_under_other_numbers_are_not_seen(other_numbers):
+    assert process_ids() == []
+    assert read_stat(os.getpid()) is None
+    assert start_time(os.getpid()) == 0
+    assert groups.live_groups() is None
+
+
+def test_without_a_start_only_living_children_live(other_numbers):
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        child = Identity(process.pid, 0)
+        assert child.lives()
+        groups.signal_process(child, [signal.SIGKILL])
+        wait_for(lambda: not child.lives())
+        process.wait()
+    assert not child.lives()
+    assert not Identity(os.getppid(), 0).lives()
+
+
 def test_process_that_has_taken_its_deadly_signal_does_not_go_on():
     # For a moment, which may be long on a busy machine, the signal is no longer pending and the exit has not begun.
     own = proc.read_stat(os.getpid())
