@@ -1,5 +1,9 @@
-"""The native engine, which is built where there is a compiler for it; without it fastrun runs as well, but slower."""
+"""The native engine, which is built where there is a compiler for it; without it fastrun runs as well, but slower.
 
+With FASTRUN_PURE=1 it is left out, so that a wheel serves each system.
+"""
+
+import os
 import sys
 
 from setuptools import Extension, setup
@@ -14,7 +18,7 @@ setup(
             optional=True,
         )
     ]
-    if sys.platform == "linux"
+    if sys.platform == "linux" and not os.environ.get("FASTRUN_PURE")
     else [],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -46,7 +46,7 @@ def _command(arguments: Sequence[str] | None) -> Callable[[], int]:
     if options.print_completion:
         from fastrun.cli.look.about import print_completion
 
-        return starting()(partial(print_completion, made, options.print_completion))
+        return starting()(partial(print_completion, options.print_completion))
     _check(made, options)
     if options.directory is not None:
         try:

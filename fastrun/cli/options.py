@@ -336,7 +336,7 @@ def _add_others(section: Section) -> None:
         "--print-completion",
         one_run=True,
         choices=SHELLS,
-        help="print the script by which a shell completes options and files",
+        help="print the script by which a shell completes options, files and names of tasks",
     )
     add(
         "--schema",

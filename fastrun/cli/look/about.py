@@ -2,12 +2,17 @@
 
 import argparse
 import os
+from pathlib import Path
 
 from fastrun.cli.options import SCHEMAS
 from fastrun.cli.parser import Parser
-from fastrun.cli.say import put, usage_error
+from fastrun.cli.say import put
 from fastrun.document.task import SCHEMA_PATH
 from fastrun.observers.files.events import EVENTS_SCHEMA_PATH
+
+# The folder of the scripts, and the name of each, by which its shell finds it where it is installed.
+COMPLETIONS = Path(__file__).parents[1] / "completions"
+SCRIPTS = {"bash": "fastrun", "zsh": "_fastrun", "fish": "fastrun.fish"}
 
 
 def print_schema(made: Parser, options: argparse.Namespace) -> int:
@@ -18,16 +23,6 @@ def print_schema(made: Parser, options: argparse.Namespace) -> int:
         return put(file)
 
 
-def print_completion(made: Parser, shell: str) -> int:
-    """Print the script that completes options and files in a shell. Returns the exit code."""
-    try:
-        import shtab
-    except ImportError:
-        raise usage_error(
-            "--print-completion needs the package shtab: pip install '.[completion]' in fastrun's checkout"
-        ) from None
-    for action in made.options:
-        if action.metavar in ("FILE", "DIR"):
-            # What shtab looks for.
-            vars(action)["complete"] = shtab.FILE if action.metavar == "FILE" else shtab.DIRECTORY
-    return put([str(shtab.complete(made, shell)), "\n"])
+def print_completion(shell: str) -> int:
+    """Print the script that completes options, files and names of tasks in a shell. Returns the exit code."""
+    return put([(COMPLETIONS / SCRIPTS[shell]).read_text(encoding="utf-8")])

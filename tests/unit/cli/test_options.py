@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from fastrun.cli.parser import OF_COMMANDS
 from fastrun.executors.guardian import marks
 from fastrun.protocols import ATTEMPT
 from tests.support.documents import document, exec_, write_json
-from tests.support.processes import LIMIT, environment, fastrun, report_of
+from tests.support.processes import environment, fastrun, report_of
 
 
 def parsed(*arguments: str, **variables: str):
@@ -202,39 +201,6 @@ def test_a_shuffled_order_keeps_to_the_dependencies(tmp_path):
     result = fastrun("-j", "1", "--shuffle", write_json(tmp_path, document(*tasks)))
     started = [line for line in result.stdout.decode().splitlines() if line.startswith("Started")]
     assert started == [f"Started: t{n}" for n in range(20)]
-
-
-COMPLETE = """
-source ./script
-COMP_WORDS=(fastrun --ke) COMP_CWORD=1
-$(complete -p fastrun | sed 's/.*-F \\([^ ]*\\).*/\\1/') fastrun --ke fastrun
-printf '%s\\n' "${COMPREPLY[@]}"
-"""
-
-
-def test_bash_completes_options(tmp_path):
-    (tmp_path / "script").write_bytes(fastrun("--print-completion", "bash").stdout)
-    result = subprocess.run(
-        ["bash", "--norc", "-c", COMPLETE], cwd=tmp_path, capture_output=True, timeout=LIMIT, check=False
-    )
-    assert result.stdout.decode().split() == ["--keep-going"], result.stderr
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_have_a_script_with_every_option(shell):
-    script = fastrun("--print-completion", shell).stdout.decode()
-    for option in ("keep-going", "journal", "output", "quiet"):
-        assert option in script
-
-
-def test_without_the_library_completion_is_one_line(tmp_path):
-    (tmp_path / "shtab.py").write_text("raise ImportError")
-    path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
-    result = fastrun("--print-completion", "bash", env=environment(PYTHONPATH=path))
-    assert (result.returncode, result.stdout) == (2, b"")
-    assert result.stderr == (
-        b"fastrun: --print-completion needs the package shtab: pip install '.[completion]' in fastrun's checkout\n"
-    )
 
 
 def test_fail_fast_is_k_1(tmp_path):
