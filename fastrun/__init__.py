@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fastrun.protocols import Observer
     from fastrun.settings import RunSettings
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Cause",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fastrun import __version__
 from tests.support.clusters import processes, run_a_thousand
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import LIMIT, alive, environment, fastrun, fastrun_process, report_of, wait_for
@@ -211,7 +212,7 @@ def test_a_worker_with_another_fastrun_is_named_before_anything_starts(tmp_path)
         result = fastrun("--cluster", cluster.address, "--journal", tmp_path / "journal", path)
         assert (result.returncode, result.stdout) == (2, b"")
         assert result.stderr.startswith(b"fastrun: worker tcp://127.0.0.1:")
-        assert result.stderr.endswith(b" has fastrun 0.0.1; here is 0.1.0\n")
+        assert result.stderr.endswith(f" has fastrun 0.0.1; here is {__version__}\n".encode())
         # There was no run, so this is not a second one.
         assert fastrun("--journal", tmp_path / "journal", path).returncode == 0
 
@@ -228,7 +229,7 @@ def test_a_worker_with_another_fastrun_that_joins_later_is_not_used(tmp_path):
             while b" cannot be used: " not in (line := process.stderr.readline()):
                 assert b" has taken a task for " in line
             assert line.startswith(b"fastrun: warning: a worker cannot be used: WrongVersionError: tcp://127.0.0.1:")
-            assert line.endswith(b" has fastrun 0.0.1, not 0.1.0\n")
+            assert line.endswith(f" has fastrun 0.0.1, not {__version__}\n".encode())
             cluster.workers["old"].kill()
             good = cluster.start_worker("good")
             out, _ = process.communicate(timeout=LIMIT)
