@@ -70,5 +70,4 @@ class Interruption:
         if running := self._waiting():
             tasks = f"{running:,} task{'s' * (running != 1)}"
             left = self._grace - _PATIENCE
-            how = "SIGINT (Ctrl-C)" if self.signal is None else "the same signal again"
-            self._warn(f"waiting for {tasks} to end, {left:g} s more at the most; {how} kills them")
+            self._warn(f"waiting at most {left:g} s more for {tasks} to end; Ctrl-C (SIGINT) kills them now")

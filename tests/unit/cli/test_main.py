@@ -350,7 +350,7 @@ def test_first_interrupt_says_what_the_run_waits_for_and_how_to_end_it(tmp_path)
         process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert said == (
-        b"fastrun: warning: waiting for 2 tasks to end, 999 s more at the most; the same signal again kills them\n"
+        b"fastrun: warning: waiting at most 999 s more for 2 tasks to end; Ctrl-C (SIGINT) kills them now\n"
     )
 
 
