@@ -1,4 +1,4 @@
-"""Pictures of the README: ``python -m tools.screenshots``.
+"""Pictures of the README: ``python -m tools.screenshots`` draws those that are out of date.
 
 ``docs/status.svg`` is the screen of a terminal during a real run, drawn when the last command has printed its last
 line. ``docs/report.png`` is the page of ``--html``. It needs Chromium with its chromedriver; without them the picture
@@ -20,9 +20,9 @@ from rich.style import Style
 from rich.text import Text
 
 from tests.support.terminals import Terminal
+from tools.pictures import DIGESTS, DOCS, digest
 
-DOCS = Path(__file__).parents[1] / "docs"
-_COLUMNS, _ROWS = 96, 22
+_COLUMNS, _ROWS = 80, 22
 _LAST_WORD = "[39/90]"
 
 
@@ -87,7 +87,7 @@ def page(path: Path) -> None:
 
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1180,1000"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
         options.add_argument(argument)
     with tempfile.TemporaryDirectory() as folder:
         html = Path(folder, "report.html")
@@ -95,6 +95,8 @@ def page(path: Path) -> None:
         subprocess.run([sys.executable, "-m", "fastrun", "--html", html, example], check=False, capture_output=True)
         driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
         try:
+            size = {"width": 1180, "height": 790, "deviceScaleFactor": 1, "mobile": False}
+            driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
             driver.get(html.as_uri())
             driver.save_screenshot(str(path))
         finally:
@@ -102,12 +104,18 @@ def page(path: Path) -> None:
 
 
 def main() -> None:
-    """Draw both pictures."""
-    status(DOCS / "status.svg")
-    if shutil.which("chromium") and shutil.which("chromedriver"):
-        page(DOCS / "report.png")
-    else:
-        print("docs/report.png was not drawn: chromium or chromedriver is not installed", file=sys.stderr)
+    """Draw the pictures that are out of date, and note what they were made from."""
+    digests = json.loads(DIGESTS.read_text())
+    has_browser = all(map(shutil.which, ("chromium", "chromedriver")))
+    for name, draw in (("status.svg", status), ("report.png", page)):
+        if digests.get(name) == digest(name):
+            continue
+        if draw is page and not has_browser:
+            print(f"docs/{name} was not drawn: chromium or chromedriver is not installed", file=sys.stderr)
+            continue
+        draw(DOCS / name)
+        digests[name] = digest(name)
+    DIGESTS.write_text(json.dumps(digests, indent=2) + "\n")
 
 
 if __name__ == "__main__":

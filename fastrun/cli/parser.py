@@ -38,7 +38,8 @@ class Parser(argparse.ArgumentParser):
     """Takes options, and behind ``--`` a file and names only.
 
     Arguments are added to its sections only: for each that is added to the parser itself argparse makes a formatter,
-    whose module takes 4 ms to load. ``of_one_run``: the variables of options that are about one document or one run.
+    whose module takes 4 ms to load. ``variables``: the option that each variable sets. ``of_one_run``: the variables of
+    options that are about one document or one run.
     """
 
     def __init__(self, environ: Mapping[str, str], **how: Any) -> None:
@@ -46,7 +47,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(add_help=False, allow_abbrev=False, **how)
         self._environ = environ
         self._wrong: list[str] = []
-        self._variables: list[str] = []
+        self.variables: dict[str, argparse.Action] = {}
         self._bare: dict[str, Bare] = {}
         self.options: list[argparse.Action] = []
         self.of_one_run: list[str] = []
@@ -70,7 +71,7 @@ class Parser(argparse.ArgumentParser):
     def misspelled(self) -> Iterator[str]:
         """Yield a line for each variable that is no option's, but nearly so: as it is, it does nothing."""
         others = [name for name, text in self._environ.items() if text and name.startswith(VARIABLE)]
-        known = [*self._variables, ENGINE]
+        known = [*self.variables, ENGINE]
         for name in sorted(set(others).difference(known, OF_COMMANDS)):
             near = nearest(name.removeprefix(VARIABLE), [each.removeprefix(VARIABLE) for each in known])
             if near is not None:
@@ -86,7 +87,7 @@ class Parser(argparse.ArgumentParser):
         if bare is not None:
             self._bare.update(dict.fromkeys(action.option_strings, bare))
         name = VARIABLE + action.option_strings[-1].lstrip("-").replace("-", "_").upper()
-        self._variables.append(name)
+        self.variables[name] = action
         if one_run:
             self.of_one_run.append(name)
         text = self._environ.get(name)

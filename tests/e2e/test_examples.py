@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -151,14 +150,6 @@ def test_burnt_toast_fails_one_task_and_skips_its_dependent(examples):
         "egg-on-toast": ("skipped", "toast-bread failed"),
     }
     assert_dependencies_kept(EXAMPLES / BURNT, done)
-
-
-@pytest.mark.parametrize("document", [SCENARIO, BURNT])
-def test_readme_shows_the_report_of_an_example(document):
-    names = [task["name"] for task in json.loads((EXAMPLES / document).read_bytes())["tasks"]]
-    readme = (EXAMPLES.parent / "README.md").read_text()
-    reports = [re.split("Failures:\n|\n.* tasks: ", block)[0] for block in readme.split("Report:\n")[1:]]
-    assert names in [[line[9:].partition("  ")[0] for line in report.splitlines()] for report in reports]
 
 
 def test_scenario_overlaps_its_sleeps(breakfast):

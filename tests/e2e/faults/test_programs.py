@@ -289,15 +289,6 @@ def test_logging_is_set_up_anew_by_force_alone(tmp_path):
     assert done.stdout.split(b"Started: fourth\n")[1].startswith(b"fourth\nEnded : fourth\n")
 
 
-def test_values_are_shared_through_a_module_as_the_documents_show(tmp_path):
-    text = (Path(__file__).parents[3] / "docs" / "snippets.md").read_text()
-    (tmp_path / "shelf.py").write_text("books = {}\n")
-    (tmp_path / "tasks.json").write_text(text.split("```json\n")[1].split("```")[0])
-    done = fastrun("tasks.json", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert printed(done) == {"{'Emma': 1815}"}
-
-
 # A library that draws on what it takes for the present picture, as pyplot does.
 PICTURE = """
 lines = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -53,13 +53,6 @@ def test_a_flag_goes_over_a_variable_and_that_over_the_default():
 )
 def test_every_kind_of_option_has_a_variable(variable, value, option, expected):
     assert getattr(parsed(**{variable: value}), option) == expected
-
-
-def test_readme_lists_every_option_with_all_its_names():
-    table = (Path(__file__).parents[3] / "README.md").read_text().partition("| option | |\n| --- | --- |\n")[2]
-    listed = [row.split("|")[1] for row in table.partition("\n\n")[0].splitlines()]
-    names = sorted(name for cell in listed for name in re.findall(r"`(--?[a-zA-Z-]+)", cell))
-    assert names == sorted(name for action in parser({}).options for name in action.option_strings)
 
 
 @pytest.mark.parametrize(

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.docs import blocks
 from tests.support.processes import LIMIT, fastrun, report_of
 
-PAGE = Path(__file__).parents[2] / "docs" / "from-make.md"
 
-
-def blocks() -> tuple[str, str]:
+def files() -> tuple[str, str]:
     """The Makefile of 22 lines and its document."""
-    part = PAGE.read_text().partition("## What a Makefile says once")[2]
-    makefile, document = re.findall(r"```(?:make|json)\n(.*?)```", part, re.DOTALL)[:2]
-    return makefile, document
+    found = {block.title: block.text for block in blocks("docs/from-make.md")}
+    return found["site.mk"], found["site.json"]
 
 
 def project(folder: Path) -> Path:
@@ -31,14 +28,14 @@ def project(folder: Path) -> Path:
 
 
 def test_the_document_is_at_most_twice_as_large():
-    makefile, document = blocks()
+    makefile, document = files()
     assert len([line for line in makefile.splitlines() if line]) <= 22
     assert len(document) <= 2 * len(makefile)
 
 
 @pytest.mark.skipif(not (shutil.which("make") and shutil.which("bash")), reason="make or bash is not installed")
 def test_both_make_the_same_files(tmp_path):
-    makefile, document = blocks()
+    makefile, document = files()
     by_make, by_fastrun = project(tmp_path / "make"), project(tmp_path / "fastrun")
     (by_make / "Makefile").write_text(makefile)
     subprocess.run(["make"], cwd=by_make, capture_output=True, timeout=LIMIT, check=True)
