@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[1]
 # The target of a link or picture, without its anchor.
 _TARGET = re.compile(r"\]\(([^)#\s:]+)(?:#[^)]*)?\)")
 
+# Code in the row of a table, with a bar in it.
+_CODE_WITH_BAR = re.compile(r"`[^`\n]*\\\|[^`\n]*`")
+
 
 def on_config(config: MkDocsConfig) -> None:
     """Name each page of a folder in the navigation."""
@@ -36,6 +39,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if (ROOT / path).is_file():
             found.append(File(path, str(ROOT), config.site_dir, config.use_directory_urls))
     return found
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Return a page with bars in the code of tables as mkdocs reads them; forges need a backslash before them."""
+    return _CODE_WITH_BAR.sub(lambda found: found[0].replace(r"\|", "|"), markdown)
 
 
 def _targets(page: str) -> Iterator[str]:
