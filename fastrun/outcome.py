@@ -99,9 +99,9 @@ _SENTENCES = {
 class Outcome(NamedTuple):
     """How a task ended, or an attempt at it.
 
-    ``status``: one of the last four. ``cause``: why; None for a task that is ok or was interrupted. ``detail``: more on
-    the cause: an exit status, a signal's name, seconds, the label of the task at the root of a skip, how many failures
-    were too many, or a text. ``root``: the number of the task at the root of a skip.
+    ``status``: OK, FAILED, SKIPPED or INTERRUPTED. ``cause``: why; None for a task that is ok or was interrupted.
+    ``detail``: more on the cause: an exit status, a signal's name, seconds, the label of the task at the root of a
+    skip, how many failures were too many, or a text. ``root``: the number of the task at the root of a skip.
     ``usage``: of a process, where an observer is ``detailed`` and it is known. ``attempt``, ``attempts``: as in
     ``Start``, 0 for a task that was not tried. ``retry_in``: seconds until the next attempt, None when the task has
     ended. ``ago``: seconds between the end and the news of it, where that came late.

@@ -52,7 +52,7 @@ class RunSettings(NamedTuple):
 
     ``jobs``: at most so many commands, and snippets in processes, at once; None for what the system grants.
     ``eval_threads``: at most so many snippets at once, of those that run in threads.
-    ``eval_where``: where snippets run that do not say so: one of EVAL_WHERES. In processes ``jobs`` bounds them.
+    ``eval_where``: where snippets run that do not say so: ``thread`` or ``process``. In processes ``jobs`` bounds them.
     ``keep_going``: start nothing more after so many failures; 0 for never.
     ``grace``: seconds between asking tasks to end and ending them, when the run is cancelled or their time is over.
     ``timeout``: seconds that a task may take which has none of its own; None for ever.
@@ -61,7 +61,7 @@ class RunSettings(NamedTuple):
     ``load``: while the machine's load is above it, and a command runs, no other starts. ``min_memory``: nor while
     fewer bytes of memory are available.
     ``jobserver``: share the limit ``jobs`` (or the number of processors) with make and others that commands call, by
-    one of JOBSERVERS. A run that make has started, without ``jobs``, shares make's limit.
+    ``auto``, ``fifo`` or ``pipe``. A run that make has started, without ``jobs``, shares make's limit.
     ``guardian``: have a small process end the tasks' processes if this one is killed.
     ``journal``: a file that the run is recorded in, and that no run was recorded in before unless with ``resume`` or
     ``update``. With ``resume`` tasks that it has as ok, and that have not changed since, are ok without running; with

@@ -184,7 +184,7 @@ def _described(name: str) -> str:
         if isinstance(each, ast.FunctionDef) and _is_shown(name, each.name):
             is_property = any(ast.unparse(decorator) == "property" for decorator in each.decorator_list)
             shown = name if each.name == "__init__" else each.name
-            parts += [f"**`{shown if is_property else _signature(shown, each)}`**", ""]
+            parts += _titled(shown if is_property else _signature(shown, each))
             parts += _text(inspect.getattr_static(thing, each.name))
     return "\n".join(parts)
 
@@ -207,9 +207,18 @@ def _signature(name: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     for argument in [*node.args.args, *node.args.kwonlyargs]:
         if isinstance(argument.annotation, ast.Constant):
             argument.annotation = ast.Name(str(argument.annotation.value))
-    arguments = _code(node.args).removeprefix("self").removeprefix(", ")
+    arguments = _code(node.args).removeprefix("self").removeprefix(", ").replace("=", " = ")
     returns = f" -> {ast.unparse(node.returns)}" if node.returns and node.name != "__init__" else ""
-    return f"{name}({arguments}){returns}"
+    signature = f"{name}({arguments}){returns}"
+    if len(signature) <= 80:
+        return signature
+    # One argument in a line: at a comma that is followed by a name, or by the star before names.
+    lines = re.split(r", (?=\*|\w+:)", arguments)
+    return "\n".join([f"{name}(", *(f"    {line}," for line in lines), f"){returns}"])
+
+
+def _titled(signature: str) -> list[str]:
+    return ["```python", signature, "```", ""] if "\n" in signature else [f"**`{signature}`**", ""]
 
 
 def _code(node: ast.AST) -> str:

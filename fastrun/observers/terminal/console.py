@@ -38,7 +38,7 @@ _PLAIN = "\x1b[m"
 
 
 class Console(Observer):
-    """Prints a run, in one of MODES.
+    """Prints a run, in one of four modes.
 
     ``stream`` prints a task's lines as they come, ``prefix`` each with the task's name before it. ``group`` prints them
     as one block under the task's name, before its ``Ended`` line. ``quiet`` prints such blocks only of tasks that
@@ -60,9 +60,10 @@ class Console(Observer):
         log: Callable[[int], str] | None = None,
         times: Callable[[], Iterable[str]] | None = None,
     ) -> None:
-        """``mode``: one of MODES. ``verbose``: show each command as it starts.
+        """``mode``: ``stream``, ``prefix``, ``group`` or ``quiet``. ``verbose``: show each command as it starts.
 
-        ``report``: one of REPORTS: every task and the failures, only tasks that are not ok, or only the counts.
+        ``report``: ``all`` for every task and the failures, ``problems`` without tasks that are ok, ``none`` for the
+        counts alone.
         ``color``, ``error_color``: of standard output, of standard error. ``folds``: blocks fold in GitHub's log.
         ``stdout``, ``stderr``: file descriptors. ``writer``: writes to both, instead of a writer of its own.
         ``log``: gives the file of a task's output, by its number. ``times``: gives lines of the report.
