@@ -22,12 +22,29 @@ from fastrun.observers.files import events
 
 DOCS = Path(__file__).parents[1] / "docs"
 
+# By page of the guide, the keys that it explains.
+_GUIDE = {
+    "commands.md": ("arguments", "shell", "cwd", "env", "timeout", "detach", "max_time"),
+    "snippets.md": ("script",),
+    "failures.md": ("retries", "retry_delay", "when", "allow_failure", "keep_going"),
+    "limits.md": ("jobs", "pool", "pools"),
+    "up-to-date.md": ("inputs", "outputs", "depfile", "env_inputs"),
+    "selecting.md": ("description", "tags"),
+    "threads-and-processes.md": ("where",),
+    "cluster.md": ("resources",),
+}
+
 _MADE = re.compile(r"(<!-- made by tools.reference: (\w+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 
 def page(path: Path) -> str:
     """Return the text of a page, with the parts that are made here as they should be."""
     return _MADE.sub(lambda found: f"{found[1]}\n{_PARTS[found[2]]()}\n{found[3]}", path.read_text())
+
+
+def written(path: Path) -> str:
+    """Return the text of a page without these parts."""
+    return _MADE.sub("", path.read_text())
 
 
 def pages() -> list[Path]:
@@ -47,10 +64,16 @@ def _task_keys() -> str:
 
 def _keys(properties: dict[str, Any], required: list[str]) -> str:
     return "\n".join(
-        f"### `{name}`\n\n{_sentence(_value(found))}{' Required.' * (name in required)}\n\n{found['description']}\n"
-        + "".join(f"\n    {name_and_value}\n" for name_and_value in _examples(name, found))
+        f"### `{name}`\n\n{_sentence(_value(found))}{' Required.' * (name in required)}\n\n{found['description']}"
+        f"{_see(name)}\n" + "".join(f"\n    {name_and_value}\n" for name_and_value in _examples(name, found))
         for name, found in properties.items()
     )
+
+
+def _see(key: str) -> str:
+    """Return a link to the page of the guide that explains a key, if there is one."""
+    found = (page for page, keys in _GUIDE.items() if key in keys)
+    return "".join(f" See [{(DOCS / page).read_text().splitlines()[0].lstrip('# ')}]({page})." for page in found)
 
 
 def _value(found: dict[str, Any]) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from fastrun import Observer, Result
 from fastrun.cli.options import parser
-from tests.support.docs import ROOT
+from fastrun.document.task import SCHEMA_PATH
+from tests.support.docs import ROOT, pages
 from tests.support.documents import document, exec_, write_json
 from tests.support.processes import fastrun
 from tools import pictures, reference
@@ -25,6 +27,16 @@ def test_pages_have_what_the_program_says_of_itself():
     assert len(reference.pages()) == 5
     for path in reference.pages():
         assert path.read_text() == reference.page(path), path
+
+
+def test_each_key_and_each_option_is_explained_on_a_page():
+    text = "".join(reference.written(ROOT / page) for page in pages() if page != "README.md")
+    schema = json.loads(Path(SCHEMA_PATH).read_text())
+    for key in (*schema["properties"], *schema["definitions"]["task"]["properties"]):
+        assert re.search(rf'[`"]{re.escape(key)}[`":]', text), key
+    for action in parser({}).options:
+        flags = "|".join(map(re.escape, action.option_strings))
+        assert action.dest == "help" or re.search(rf"(?<![\w-])({flags})(?![\w-])", text), flags
 
 
 @pytest.mark.parametrize("picture", pictures.SOURCES)
