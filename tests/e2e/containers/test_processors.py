@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from fastrun.executors.limits import processors
 from tests.support.documents import document, exec_, write_json
-from tests.support.processes import fastrun
+from tests.support.processes import environment, fastrun
 
 GROUPS = Path("/sys/fs/cgroup/cpu")
 
@@ -67,6 +69,18 @@ def test_affinity_bounds_automatic_jobs(tmp_path):
     result = fastrun(path, cwd=tmp_path, preexec_fn=lambda: os.sched_setaffinity(0, one))
     assert result.returncode == 0
     assert most_at_once(tmp_path) == 1
+
+
+@needs_several
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
+def test_affinity_bounds_the_workers_of_a_local_cluster():
+    code = "from fastrun.cluster.address import local_workers; print(local_workers('local'), local_workers('local:3'))"
+    one = [min(os.sched_getaffinity(0))]
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=environment(), stdout=subprocess.PIPE, check=True, preexec_fn=lambda: os.sched_setaffinity(0, one)
+    )
+    assert done.stdout == b"1 3\n"
 
 
 def most_at_once(folder: Path) -> int:
