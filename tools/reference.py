@@ -102,18 +102,12 @@ def _sentence(text: str) -> str:
 
 
 def _options() -> str:
-    made = parser({})
-    variables = {id(action): name for name, action in made.variables.items()}
     parts = []
-    for group in made._action_groups:  # noqa: SLF001  # argparse has no other way to them
-        rows = [
-            f"| {_names(action)} | {_variable(variables.get(id(action)))} | {_help(action)} |"
-            for action in group._group_actions  # noqa: SLF001
-        ]
+    for group in parser({})._action_groups:  # noqa: SLF001  # argparse has no other way to them
+        rows = [f"| {_names(action)} | {_help(action)} |" for action in group._group_actions]  # noqa: SLF001
         if rows:
             title = str(group.title)
-            heading = [f"## {title[:1].upper()}{title[1:]}", "", "| | variable | |", "| --- | --- | --- |"]
-            parts.append("\n".join([*heading, *rows]))
+            parts.append("\n".join([f"## {title[:1].upper()}{title[1:]}", "", "| | |", "| --- | --- |", *rows]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -122,10 +116,6 @@ def _names(action: argparse.Action) -> str:
     if not action.option_strings:
         return f"`{value}`"
     return ", ".join(f"`{name}{f' {value}' if value and action.nargs != 0 else ''}`" for name in action.option_strings)
-
-
-def _variable(name: str | None) -> str:
-    return f"`{name}`" if name else ""
 
 
 def _help(action: argparse.Action) -> str:
