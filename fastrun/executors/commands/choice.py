@@ -2,10 +2,7 @@
 
 import os
 
-from fastrun.executors.commands.engine import MERGED, Engine, Owner
-from fastrun.executors.commands.surroundings import Surroundings
-from fastrun.executors.guardian.table import Table
-from fastrun.protocols import Events
+from fastrun.executors.commands.engine import Engine, EngineSettings
 
 # The variable that chooses an engine, and its values.
 VARIABLE = "FASTRUN_ENGINE"
@@ -28,31 +25,15 @@ def wanted_engine() -> str:
     return NATIVE
 
 
-def open_engine(
-    kind: str,
-    owner: Owner,
-    events: Events,
-    surroundings: Surroundings,
-    table: Table,
-    *,
-    jobs: int,
-    fail_fast: bool,
-    at_once: bool,
-    one_pipe: bool,
-) -> Engine:
+def open_engine(kind: str, settings: EngineSettings) -> Engine:
     """Return an engine, inside the running loop.
 
-    ``kind``: NATIVE, PYTHON or ``"portable"``, which uses only what every system has. ``jobs``: how many commands may
-    run. ``fail_fast``: a failure keeps all others from starting until it is told to go on. ``at_once``: what is
-    submitted may start at once, so nothing is to lie ahead. ``one_pipe``: both streams of a command share one pipe.
+    ``kind``: NATIVE, PYTHON or ``"portable"``, which uses only what every system has.
     """
     if kind == NATIVE:
         from fastrun.executors.commands.native import NativeEngine
 
-        flags = MERGED if one_pipe else 0
-        return NativeEngine(
-            owner, events, surroundings, table, jobs=jobs, fail_fast=fail_fast, at_once=at_once, flags=flags
-        )
+        return NativeEngine(settings)
     from fastrun.executors.commands.portable import PythonEngine
 
-    return PythonEngine(owner, events, surroundings, table, portable=kind != PYTHON, one_pipe=one_pipe)
+    return PythonEngine(settings, portable=kind != PYTHON)

@@ -24,12 +24,16 @@ so that the number of its group stays its own.
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fastrun.executors.commands.process import Process
 
 if TYPE_CHECKING:
     from signal import Signals
+
+    from fastrun.executors.commands.surroundings import Surroundings
+    from fastrun.executors.guardian.table import Table
+    from fastrun.protocols import Events
 
 STARTED, EXITED, CLOSED, REFUSED, RETURNED, BROKEN = 0, 3, 4, 5, 6, 7
 
@@ -49,8 +53,8 @@ STEP_RESOURCE, STEP_DIRECTORY, STEP_PROGRAM = range(3)
 Event = tuple[int, Any, Any, Any]
 
 
-class Engine(Protocol):
-    """Starts, watches and reaps commands. Each method is called in the thread of the loop."""
+class Starts(Protocol):
+    """What starts commands. Each method of an engine is called in the thread of the loop."""
 
     def room(self, limit: int, held: int) -> int:
         """Return how many commands it takes, those that it holds included. ``limit``: how many may run."""
@@ -71,16 +75,19 @@ class Engine(Protocol):
         """Return all commands that have not started."""
         ...
 
-    def interrupt(self, process: Process | None, number: "Signals") -> None:
-        """Ask a command that runs or lingers to end, by a signal; None for all, and then none starts any more."""
-        ...
-
-    def signal(self, process: Process | None, number: "Signals") -> None:
-        """Send a signal to the group of a command, None for all."""
-        ...
-
     def suspend(self, *, resume: bool) -> None:
         """Start nothing until it is resumed; return when no start is under way."""
+        ...
+
+
+class Started(Protocol):
+    """The commands that have started, until they are let go of."""
+
+    def signal(self, process: Process | None, number: "Signals", *, interrupts: bool = False) -> None:
+        """Send a signal to the group of a command that runs or lingers, None for all.
+
+        ``interrupts``: it is asked to end by that; if all are, none starts any more.
+        """
         ...
 
     def release(self, process: Process) -> bool:
@@ -96,12 +103,34 @@ class Engine(Protocol):
         ...
 
 
+class Engine(Starts, Started, Protocol):
+    """Starts, watches and reaps commands."""
+
+
 class Owner(Protocol):
     """What an engine tells of its commands. Called in the thread of the loop."""
 
     def take(self, events: list[Event]) -> int:
         """Act on events, to which more may be added meanwhile. Return how many commands have exited."""
         ...
+
+
+class EngineSettings(NamedTuple):
+    """What an engine is made for.
+
+    ``jobs``: how many commands may run. ``fail_fast``: a failure keeps all others from starting until it is told to go
+    on. ``at_once``: what is submitted may start at once, so nothing is to lie ahead. ``one_pipe``: both streams of a
+    command share one pipe.
+    """
+
+    owner: Owner
+    events: "Events"
+    surroundings: "Surroundings"
+    table: "Table"
+    jobs: int
+    fail_fast: bool
+    at_once: bool
+    one_pipe: bool
 
 
 def refusal(process: Process, number: int, step: int, directory: str) -> OSError:

@@ -28,6 +28,7 @@ from fastrun.executors.commands.engine import (
     REFUSED,
     RETURNED,
     STARTED,
+    EngineSettings,
     Event,
     refusal,
 )
@@ -122,8 +123,7 @@ class ProcessExecutor:
         for name in self._surroundings.left_out:
             events.warning(f"commands do not get {printable(os.fsdecode(name))}: no variable can be so long")
         self._oom_kills = oom_kills()
-        self._engine = open_engine(
-            self._kind,
+        settings = EngineSettings(
             self,
             events,
             self._surroundings,
@@ -133,6 +133,7 @@ class ProcessExecutor:
             at_once=self._gates is not None,
             one_pipe=self._one_pipe,
         )
+        self._engine = open_engine(self._kind, settings)
         self._lingering = Lingering(self._guardian.run_id, events, self._engine, self._settle)
 
     async def start(self, chains: Sequence[Chain]) -> None:
@@ -398,7 +399,7 @@ class ProcessExecutor:
     def _signal(self, process: Process | None, *, force: bool) -> None:
         for each in self._all() if process is None else (process,):
             each.interrupted = True
-        self._engine.interrupt(process, signal.SIGKILL if force else signal.SIGTERM)
+        self._engine.signal(process, signal.SIGKILL if force else signal.SIGTERM, interrupts=True)
         if not force:
             self._engine.signal(process, signal.SIGCONT)
 

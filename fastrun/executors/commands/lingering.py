@@ -6,7 +6,7 @@ Knows groups and what is said of them; not how commands are run, nor when they a
 import asyncio
 from collections.abc import Callable, Collection, Iterable
 
-from fastrun.executors.commands.engine import Engine
+from fastrun.executors.commands.engine import Started
 from fastrun.executors.commands.process import PAUSE, Process
 from fastrun.executors.guardian.groups import live_groups, staying_groups
 from fastrun.executors.guardian.leftovers import kill_leftovers
@@ -19,7 +19,7 @@ _LONGEST_PAUSE = 1.0
 class Lingering:
     """The commands that linger. ``processes``: all of them. ``silent``: set once the user does not want to wait."""
 
-    def __init__(self, run_id: str, events: Events, engine: Engine, on_forget: Callable[[], None]) -> None:
+    def __init__(self, run_id: str, events: Events, engine: Started, on_forget: Callable[[], None]) -> None:
         """``run_id``: the mark of the run's processes. ``on_forget``: called when a process was let go of."""
         self._run_id = run_id
         self._events = events

@@ -11,12 +11,10 @@ import weakref
 from collections.abc import Sequence
 
 from fastrun.executors.commands import _engine
-from fastrun.executors.commands.engine import LISTED, Event, Owner
+from fastrun.executors.commands.engine import LISTED, MERGED, EngineSettings, Event
 from fastrun.executors.commands.process import PAUSE, Process
-from fastrun.executors.commands.surroundings import Surroundings
-from fastrun.executors.guardian.table import NATIVE_ROWS, Table
+from fastrun.executors.guardian.table import NATIVE_ROWS
 from fastrun.executors.limits import processors
-from fastrun.protocols import Events
 
 # Seconds between two looks while events come in quick succession: each look costs what the events of a command cost.
 _QUICK = 0.004
@@ -43,22 +41,11 @@ _THREADS = 4
 class NativeEngine:
     """The native engine of one run."""
 
-    def __init__(
-        self,
-        owner: Owner,
-        events: Events,
-        surroundings: Surroundings,
-        table: Table,
-        *,
-        jobs: int,
-        fail_fast: bool,
-        at_once: bool,
-        flags: int,
-    ) -> None:
-        """See ``open_engine``. ``flags``: of all commands. Raises OSError."""
-        self._flags = flags
-        self._owner = owner
-        self._events = events
+    def __init__(self, settings: EngineSettings) -> None:
+        """Raise OSError if the system refuses a descriptor."""
+        self._flags = MERGED if settings.one_pipe else 0
+        self._owner = settings.owner
+        self._events = settings.events
         self._loop = asyncio.get_running_loop()
         # Whatever snippets do to the directory of this process, this stays the run's.
         self._directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -66,23 +53,23 @@ class NativeEngine:
         self._engine = _engine.Engine(
             b"".join(
                 [
-                    *(b"%s=%s\0" % entry for entry in surroundings.environment.items()),
-                    *(b"%s\0" % entry for entry in surroundings.nameless),
+                    *(b"%s=%s\0" % entry for entry in settings.surroundings.environment.items()),
+                    *(b"%s\0" % entry for entry in settings.surroundings.nameless),
                 ]
             ),
             self._directory,
-            surroundings.null,
-            surroundings.umask,
-            table.descriptor,
+            settings.surroundings.null,
+            settings.surroundings.umask,
+            settings.table.descriptor,
             *NATIVE_ROWS,
-            thread_count(jobs, cores),
+            thread_count(settings.jobs, cores),
             cores,
             _CREDIT,
-            fail_fast,
+            settings.fail_fast,
         )
-        self._jobs = jobs
+        self._jobs = settings.jobs
         # One at a time they run in one order, always the same: none is chosen before it has to be.
-        self._may_lie_ahead = jobs > 1 and not (fail_fast or at_once)
+        self._may_lie_ahead = settings.jobs > 1 and not (settings.fail_fast or settings.at_once)
         self._ahead = 0
         self._last_exits = 0.0
         self._suspended = False
@@ -115,14 +102,11 @@ class NativeEngine:
         self._engine.take_back()
         self._pass_on()
 
-    def interrupt(self, process: Process | None, number: signal.Signals) -> None:
-        """Note that a command is asked to end, and signal its group."""
-        self._engine.signal(process, number, True)
-        self._pass_on()
-
-    def signal(self, process: Process | None, number: signal.Signals) -> None:
+    def signal(self, process: Process | None, number: signal.Signals, *, interrupts: bool = False) -> None:
         """Signal a group that is not reaped."""
-        self._engine.signal(process, number, False)
+        self._engine.signal(process, number, interrupts)
+        if interrupts:
+            self._pass_on()
 
     def suspend(self, *, resume: bool) -> None:
         """Wait for the starts under way."""

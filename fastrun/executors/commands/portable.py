@@ -26,17 +26,16 @@ from fastrun.executors.commands.engine import (
     STEP_DIRECTORY,
     STEP_PROGRAM,
     STEP_RESOURCE,
+    EngineSettings,
     Event,
-    Owner,
 )
 from fastrun.executors.commands.epoll import EpollWatch, has_pidfd
 from fastrun.executors.commands.poll import PollWatch
 from fastrun.executors.commands.process import Process
 from fastrun.executors.commands.spawner import Spawner
-from fastrun.executors.commands.surroundings import Surroundings
 from fastrun.executors.guardian.groups import signal_group
-from fastrun.executors.guardian.table import EXEC, Table
-from fastrun.protocols import STDERR, STDOUT, Events
+from fastrun.executors.guardian.table import EXEC
+from fastrun.protocols import STDERR, STDOUT
 
 # Bytes that a pipe can hold after it was full once: a gigabyte then takes a quarter less time. The kernel refuses it
 # beyond the user's allowance, of 128 such pipes as a rule.
@@ -56,18 +55,16 @@ _STARTS_PER_TURN = 16
 class PythonEngine:
     """Starts commands with posix_spawn and watches them with one epoll, or with what every system has."""
 
-    def __init__(
-        self, owner: Owner, events: Events, surroundings: Surroundings, table: Table, *, portable: bool, one_pipe: bool
-    ) -> None:
-        """``one_pipe``: see ``open_engine``. ``portable``: use neither epoll, pidfd nor posix_spawn."""
-        self._streams = (STDOUT,) if one_pipe else (STDOUT, STDERR)
-        self._owner = owner
-        self._table = table
+    def __init__(self, settings: EngineSettings, *, portable: bool) -> None:
+        """``portable``: use neither epoll, pidfd nor posix_spawn."""
+        self._streams = (STDOUT,) if settings.one_pipe else (STDOUT, STDERR)
+        self._owner = settings.owner
+        self._table = settings.table
         self._loop = asyncio.get_running_loop()
         portable = portable or not has_pidfd()
-        self._spawner = Spawner(surroundings, portable=portable)
+        self._spawner = Spawner(settings.surroundings, portable=portable)
         make_watch: Callable[..., EpollWatch | PollWatch] = PollWatch if portable else EpollWatch
-        self._watch = make_watch(events, self)
+        self._watch = make_watch(settings.events, self)
         self._children: dict[Process, Child] = {}
         # The next commands of chains, started once all that is ready now is handled.
         self._following: list[tuple[list[Process], float]] = []
@@ -97,19 +94,17 @@ class PythonEngine:
             self._tell(RETURNED, self._following.pop(0)[0][0])
         self._pass_on()
 
-    def interrupt(self, process: Process | None, number: signal.Signals) -> None:
-        """Signal a group. After that of all the watch tells of exits even while observers are behind."""
-        if process is None:
-            self._interrupted = self._watch.interrupted = True
-        for each in self._children if process is None else (process,):
-            each.interrupted = True
-        self.signal(process, number)
+    def signal(self, process: Process | None, number: signal.Signals, *, interrupts: bool = False) -> None:
+        """Signal a group: its number is its own until its leader is reaped.
 
-    def signal(self, process: Process | None, number: signal.Signals) -> None:
-        """Signal a group: its number is its own until its leader is reaped."""
+        After an interruption of all the watch tells of exits even while observers are behind.
+        """
+        if interrupts and process is None:
+            self._interrupted = self._watch.interrupted = True
         for each in list(self._children) if process is None else (process,):
             child = self._children.get(each)
             if child is not None:
+                each.interrupted = each.interrupted or interrupts
                 signal_group(child.pid, number)
 
     def suspend(self, *, resume: bool) -> None:
