@@ -20,6 +20,9 @@ HAS_NATIVE = importlib.util.find_spec(NAME) is not None
 SOURCE = Path(fastrun.__file__).parent / "executors/commands/_engine.c"
 FAULTS = Path(__file__).with_name("faults.h")
 
+# The variable that holds further options of the compiler for builds of the tests.
+FLAGS = "FASTRUN_TEST_FLAGS"
+
 INCLUDE = sysconfig.get_path("include")
 
 # What builds the engine: None where there is no compiler, or no headers of this Python.
@@ -51,7 +54,7 @@ def build(target: Path, *options: str) -> Path:
 
 def build_with_faults(folder: Path) -> Path:
     """Compile the engine with ``faults.h``."""
-    return build(folder / "_engine.abi3.so", "-include", os.fspath(FAULTS))
+    return build(folder / "_engine.abi3.so", "-include", os.fspath(FAULTS), *os.environ.get(FLAGS, "").split())
 
 
 def load(path: str | Path) -> ModuleType:
