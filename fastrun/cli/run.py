@@ -28,7 +28,9 @@ from fastrun.protocols import Observer
 from fastrun.runner.signals import LAST_WORDS, Signals
 
 if TYPE_CHECKING:
+    from fastrun.cli.terminal import Watched
     from fastrun.cli.unchanged import Memory
+    from fastrun.observers.terminal.status import Progress
 
 _T = TypeVar("_T")
 
@@ -115,11 +117,7 @@ def _prepare(options: argparse.Namespace, memory: "Memory | None") -> tuple[Prep
     try:
         make_journal_folder(options)
         setup = set_up(graph, settings, console.warn, run_id)
-        status = None
-        if terminal is not None:
-            expected = None if setup.plan is None else setup.plan.seconds
-            held_by = None if setup.gates is None else setup.gates.holds_up
-            status = terminal.status(console, settings.jobs, expected, held_by)
+        status = None if terminal is None else _status(terminal, console, setup, settings.jobs)
         # The report, which the console prints, is the last that is printed.
         keepers = [] if memory is None else [_Keeper(memory, setup, console)]
         prepared = setup.watched_by(
@@ -135,6 +133,12 @@ def _prepare(options: argparse.Namespace, memory: "Memory | None") -> tuple[Prep
     if setup.plan is not None and options.resume:
         say_plan(graph, setup.plan, options)
     return prepared, console, watching
+
+
+def _status(terminal: "Watched", console: Console, setup: Setup, jobs: int | None) -> "Progress | None":
+    expected = None if setup.plan is None else setup.plan.seconds
+    held_by = None if setup.gates is None else setup.gates.holds_up
+    return terminal.status(console, jobs, expected, held_by)
 
 
 @contextmanager
