@@ -62,8 +62,10 @@ def _reap(child: int) -> None:
     while True:
         pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
         if pid == child and os.WIFSTOPPED(status):
-            # By Ctrl-Z. Process 1 cannot be stopped, so no shell would continue it.
-            os.kill(child, signal.SIGCONT)
+            # Process 1 cannot be stopped, so no shell would continue what Ctrl-Z has stopped. After any other signal
+            # the child has to wait for the terminal, and would be stopped again.
+            if os.WSTOPSIG(status) == signal.SIGSTOP:
+                os.kill(child, signal.SIGCONT)
         elif pid == child:
             code = os.waitstatus_to_exitcode(status)
             os._exit(code if code >= 0 else 128 - code)
