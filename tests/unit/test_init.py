@@ -67,8 +67,9 @@ def test_it_ends_as_the_child_does(end, code):
 
 
 def test_signals_are_handed_on_once_and_act_as_before():
-    source = "signal.signal(signal.SIGTERM, lambda *_: print('got', flush=True)); print('ready', flush=True)\n"
-    command = [sys.executable, "-c", f"{ADOPTS}{source}while True: signal.pause()"]
+    # Not by print, which a signal may interrupt while it writes.
+    source = "signal.signal(signal.SIGTERM, lambda *_: os.write(1, b'got\\n')); os.write(1, b'ready\\n')\n"
+    command = [sys.executable, "-c", f"{ADOPTS}{source}while True: time.sleep(0.01)"]
     with subprocess.Popen(command, env=unmeasured(), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
