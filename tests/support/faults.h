@@ -45,12 +45,14 @@ void fault_slow_down(const char *kind, int microseconds, int calls)
     fault_slow_calls = calls ? calls : INT_MAX;
 }
 
-/* The engine's own threads alone are slow, not Python's. */
+/* The engine's own threads alone are slow, not Python's, and only as long as their kind of call is to be slow. */
 static inline void fault_wait(const char *kind)
 {
-    if (strcmp(kind, fault_slow) == 0 && gettid() != getpid()
-        && __atomic_fetch_sub(&fault_slow_calls, 1, __ATOMIC_SEQ_CST) > 0)
-        usleep((useconds_t)fault_microseconds);
+    if (strcmp(kind, fault_slow) != 0 || gettid() == getpid()
+        || __atomic_fetch_sub(&fault_slow_calls, 1, __ATOMIC_SEQ_CST) <= 0)
+        return;
+    for (int left = fault_microseconds; left > 0 && strcmp(kind, fault_slow) == 0; left -= 10000)
+        usleep((useconds_t)(left < 10000 ? left : 10000));
 }
 
 static inline int fault_fails(const char *kind)

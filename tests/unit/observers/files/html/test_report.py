@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import shutil
 import subprocess
 import sys
-import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -480,21 +478,3 @@ def test_a_plain_run_loads_nothing_of_it(tmp_path):
     loaded = set(result.stderr.split())
     assert "fastrun.runner.runner" in loaded
     assert not {"fastrun.observers.files.html.report", "fastrun.observers.files.html.facts", "hashlib"} & loaded
-
-
-def test_the_wheel_holds_the_page_and_the_native_engine(tmp_path):
-    pytest.importorskip("setuptools", reason="setuptools is not installed")
-    # A copy: a build writes beside its sources.
-    source = tmp_path / "source"
-    shutil.copytree(ROOT / "fastrun", source / "fastrun", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    code = f"import setuptools.build_meta; setuptools.build_meta.build_wheel({str(tmp_path)!r})"
-    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True, timeout=LIMIT)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
-    for name in ("page.html", *SCRIPTS, *STYLES, *LICENCES, "vendor/README.md"):
-        assert f"fastrun/observers/files/html/page/{name}" in names
-    assert "fastrun/document/schema.json" in names
-    if sys.platform == "linux" and shutil.which("cc"):
-        assert "fastrun/executors/commands/_engine.abi3.so" in names
