@@ -708,6 +708,7 @@ static void start(worker *w, command *c)
         kill(-c->pid, e->last_signal);
     }
     c->start->number = c->pid;
+    c->start->count = 0;
     end_start(e, c, false);
 }
 

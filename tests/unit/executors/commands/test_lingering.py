@@ -114,7 +114,9 @@ NAMES = ["n\n", "x" * 300, "nul\0", "##[group]", "x" * 200_000]
 @pytest.mark.parametrize("name", NAMES, ids=["line", "long", "NUL", "command", "too long"])
 def test_what_an_attempt_left_is_found_whatever_the_name_of_its_task(engine, tmp_path, name):
     looks = "grep -s '^State:.*[RSDT]' /proc/$(cat left)/status && echo beside; exit 0"
-    daemon = "setsid sleep 1000 > /dev/null 2>&1 & echo $! > {}"
+    # It has left its session and closed its output by the time that the command ends.
+    begins = "setsid sh -c '> {0}.began; exec sleep 1000' > /dev/null 2>&1 & echo $! > {0}"
+    daemon = f"{begins}; until [ -e {{0}}.began ]; do sleep 0.01; done"
     command = f"if [ $FASTRUN_ATTEMPT = 1 ]; then {daemon.format('left')}; exit 1; fi; {looks}"
     # The name of another task, of which nothing is killed. Where it is shown, a long one looks the same.
     other = exec_(name[:250] + "y" * 10, daemon.format("other"), cwd=str(tmp_path))
