@@ -5,12 +5,10 @@ Knows numbers of tasks, seconds and the loop's timers. Does not know how a task 
 
 import asyncio
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any
 
 from fastrun.document.task import Task
 from fastrun.outcome import Cause, Outcome, Status
-
-_Key = TypeVar("_Key")
 
 
 class Deadlines:
@@ -28,7 +26,7 @@ class Deadlines:
         # Timers of tasks whose time was over. They stay when the task has ended: processes that it left may live on.
         self._forcing = _Timers(self._time_is_really_over)
         # The timer of the run, by its seconds.
-        self._run: _Timers[float] | None = None
+        self._run: _Timers | None = None
         # Tasks that were asked to end, and have not.
         self._asked: set[int] = set()
 
@@ -84,19 +82,19 @@ class Deadlines:
         self._end(number, True)
 
 
-class _Timers(Generic[_Key]):
-    """Timers that call the same function, each by a key, and that can stand still."""
+class _Timers:
+    """Timers that call the same function, each with its key, and that can stand still."""
 
-    def __init__(self, over: Callable[[_Key], None]) -> None:
+    def __init__(self, over: Callable[[Any], None]) -> None:
         self._over = over
-        self._handles: dict[_Key, asyncio.TimerHandle] = {}
+        self._handles: dict[Any, asyncio.TimerHandle] = {}
         # During a pause, the seconds that were left.
-        self._left: list[tuple[_Key, float]] = []
+        self._left: list[tuple[Any, float]] = []
 
-    def begin(self, key: _Key, seconds: float) -> None:
+    def begin(self, key: Any, seconds: float) -> None:
         self._handles[key] = asyncio.get_running_loop().call_later(seconds, self._is_over, key)
 
-    def end(self, key: _Key) -> None:
+    def end(self, key: Any) -> None:
         handle = self._handles.pop(key, None)
         if handle is not None:
             handle.cancel()
@@ -120,6 +118,6 @@ class _Timers(Generic[_Key]):
                 self.begin(key, seconds)
         self._left.clear()
 
-    def _is_over(self, key: _Key) -> None:
+    def _is_over(self, key: Any) -> None:
         del self._handles[key]
         self._over(key)

@@ -3,12 +3,12 @@
 import os
 from contextlib import suppress
 
-from fastrun.executors.scratch import scratch_folder
-
 
 def write_private(content: bytes, suffix: str) -> str:
     """Write a file that only this user can read. Return its path. Raises OSError."""
     import tempfile  # 1 ms of every start, and most never need it
+
+    from fastrun.executors.scratch import scratch_folder
 
     descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=suffix, dir=scratch_folder())
     try:

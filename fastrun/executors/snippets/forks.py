@@ -19,7 +19,6 @@ from typing import BinaryIO
 from fastrun.executors.guardian.marks import encode_name
 from fastrun.executors.guardian.proc import Identity, start_time
 from fastrun.executors.present import PRESENT
-from fastrun.executors.scratch import unnamed_file
 from fastrun.executors.snippets.descriptors import duplicate, forget
 from fastrun.executors.snippets.modules import ignore_threads_at_forks
 from fastrun.executors.snippets.program import Parents, Program, Shared
@@ -45,6 +44,8 @@ class Copies:
         """Prepare for the first copy. The copies inherit the file, the programs that they become do not."""
         if self._file is not None:
             return
+        from fastrun.executors.scratch import unnamed_file  # which most runs never need
+
         with self._opening:
             # Another thread may have been here meanwhile, and made a copy that has added itself.
             if self._file is None:

@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import Any
 
 from fastrun.executors.present import PRESENT
-from fastrun.executors.scratch import scratch_folder
 from fastrun.executors.snippets.program import Program
 
 
@@ -71,7 +70,9 @@ def main_file(program: Program) -> str:
     From there the processes import it that multiprocessing starts by ``spawn`` and ``forkserver``.
     """
     if program.main_file is None:
-        import tempfile  # as in ``forks``
+        import tempfile  # 10 ms, and most runs never need it
+
+        from fastrun.executors.scratch import scratch_folder
 
         descriptor, path = tempfile.mkstemp(prefix="fastrun-", suffix=".py", dir=scratch_folder())
         with open(descriptor, "w", encoding="utf-8") as file:
