@@ -5,6 +5,7 @@ Reads files of Linux. Does not know what follows from the readings.
 
 import os
 
+from fastrun.executors.guardian.proc import memory_of_sessions
 from fastrun.executors.limits import group_folders
 
 _KIB = 1024
@@ -50,9 +51,21 @@ class Machine:
     def available_memory(self) -> int | None:
         """Return the bytes that can be had without swapping, of the machine and within its control groups."""
         text = self._read("meminfo")
-        found = [] if text is None else [parse_available(text)]
+        # Kernels before 3.14 do not say what is available.
+        found = [] if text is None else [parse_memory(text, "MemAvailable:")]
         found += [_left_to_group(folder, *files) for folder, files in self._groups]
         return min((number for number in found if number is not None), default=None)
+
+    def total_memory(self) -> int | None:
+        """Return the bytes that the machine has, or the least limit of its control groups."""
+        text = self._read("meminfo")
+        found = [] if text is None else [parse_memory(text, "MemTotal:")]
+        found += [_limit_of_group(folder, files[0]) for folder, files in self._groups]
+        return min((number for number in found if number is not None), default=None)
+
+    def memory_of_sessions(self) -> dict[int, int]:
+        """Return by session the bytes that its processes have in memory."""
+        return memory_of_sessions(self._proc)
 
     def memory_pressure(self) -> float | None:
         """Return the percentage of the last ten seconds in which some process waited for memory."""
@@ -72,9 +85,9 @@ def parse_load(text: str) -> float | None:
         return None
 
 
-def parse_available(text: str) -> int | None:
-    """Return the bytes available by the text of /proc/meminfo. Kernels before 3.14 do not say."""
-    number = _field(text, "MemAvailable:")
+def parse_memory(text: str, key: str) -> int | None:
+    """Return the bytes that the text of /proc/meminfo says behind a key, such as ``MemAvailable:``."""
+    number = _field(text, key)
     return None if number is None else int(number) * _KIB
 
 
@@ -84,25 +97,31 @@ def parse_pressure(text: str) -> float | None:
     return None if number is None else float(number)
 
 
-def left_to_group(most: str, now: str, statistics: str, idle_key: str) -> int | None:
-    """Return the bytes that a control group may still have, by the texts of its files; None if they do not say.
+def left_to_group(most: int, now: str, statistics: str, idle_key: str) -> int | None:
+    """Return the bytes that a control group may still have of ``most``, by the texts of its files; None if unknown.
 
     Pages of files that it has not used of late count as free, because the kernel gives them up first.
     """
     try:
         used = int(now) - int(_field(statistics, f"{idle_key} ") or 0)
-        return max(int(most) - used, 0)
+        return max(most - used, 0)
     except ValueError:
         return None
 
 
 def _left_to_group(folder: str, most_name: str, now_name: str, idle_key: str) -> int | None:
-    most = (_read(os.path.join(folder, most_name)) or "").strip()
-    if not most.isdigit() or int(most) > _NO_LIMIT:
-        # "max". Most groups have no limit: then the other files, which take longer to read, are of no use.
+    most = _limit_of_group(folder, most_name)
+    if most is None:
+        # Most groups have no limit: then the other files, which take longer to read, are of no use.
         return None
     now, statistics = (_read(os.path.join(folder, name)) or "" for name in (now_name, "memory.stat"))
     return left_to_group(most, now, statistics, idle_key)
+
+
+def _limit_of_group(folder: str, name: str) -> int | None:
+    """Return the most bytes that a control group may have, None for no limit, which newer ones call "max"."""
+    text = (_read(os.path.join(folder, name)) or "").strip()
+    return int(text) if text.isdigit() and int(text) <= _NO_LIMIT else None
 
 
 def _field(text: str, key: str) -> str | None:

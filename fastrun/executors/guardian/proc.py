@@ -117,6 +117,27 @@ def read_stat(process: int | str) -> Stat | None:
     return Stat(state, group, session, *numbers, *environment)
 
 
+def memory_of_sessions(folder: str = "/proc") -> dict[int, int]:
+    """Return by session the bytes that its processes have in memory. Pages that several of them share count for each.
+
+    ``folder``: where proc is mounted. Processes that may not be seen are left out.
+    """
+    found: dict[int, int] = {}
+    try:
+        entries = os.listdir(folder)
+    except OSError:
+        return found
+    page = os.sysconf("SC_PAGE_SIZE")
+    for entry in entries:
+        if not entry.isdecimal():
+            continue
+        with suppress(OSError, IndexError), open(f"{folder}/{entry}/stat", "rb", buffering=0) as file:
+            fields = file.read().rpartition(b")")[2].split()
+            session = int(fields[3])
+            found[session] = found.get(session, 0) + int(fields[21]) * page
+    return found
+
+
 def start_time(pid: int) -> int:
     """Return when a process started, see ``Stat.starttime``; 0 if it does not live."""
     found = read_stat(pid)

@@ -15,7 +15,7 @@ from fastrun.cli.parser import size
 from fastrun.document.parse import read
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.gates.gates import Gates, Watched, load_gate, memory_gate
-from fastrun.executors.gates.readings import Machine, left_to_group, parse_available, parse_load, parse_pressure
+from fastrun.executors.gates.readings import Machine, left_to_group, parse_load, parse_memory, parse_pressure
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.plan.graph import build
 from fastrun.runner.runner import Run
@@ -51,10 +51,10 @@ def test_the_load_is_the_average_or_what_runs_right_now(text, load):
 
 def test_memory_is_read_in_bytes():
     text = "MemTotal:       24684092 kB\nMemFree:        100 kB\nMemAvailable:   24192900 kB\n"
-    assert parse_available(text) == 24192900 * 1024
-    assert parse_available("MemTotal: 5 kB\n") is None
-    assert parse_available("MemAvailable:\n") is None
-    assert parse_available("MemAvailable: much kB\n") is None
+    assert parse_memory(text, "MemAvailable:") == 24192900 * 1024
+    assert parse_memory(text, "MemTotal:") == 24684092 * 1024
+    for wrong in ("MemTotal: 5 kB\n", "MemAvailable:\n", "MemAvailable: much kB\n"):
+        assert parse_memory(wrong, "MemAvailable:") is None
 
 
 def test_pressure_is_that_of_some_in_the_last_ten_seconds():
@@ -66,10 +66,10 @@ def test_pressure_is_that_of_some_in_the_last_ten_seconds():
 @pytest.mark.parametrize(
     ("most", "now", "statistics", "left"),
     [
-        ("1000\n", "400\n", "anon 300\ninactive_file 100\n", 700),
-        ("1000", "400", "total_inactive_file 100", 600),
-        ("1000", "2000", "", 0),
-        ("max\n", "400", "inactive_file 100", None),
+        (1000, "400\n", "anon 300\ninactive_file 100\n", 700),
+        (1000, "400", "total_inactive_file 100", 600),
+        (1000, "2000", "", 0),
+        (1000, "", "inactive_file 100", None),
     ],
 )
 def test_a_control_group_is_left_what_it_may_have_and_does_not_use(most, now, statistics, left):
@@ -95,6 +95,22 @@ def test_the_smallest_of_the_machine_and_of_all_control_groups_counts(tmp_path):
     assert found.available_memory() == 300_000
     (tmp_path / "groups/a/memory.max").write_text("9000000")
     assert found.available_memory() == 1_024_000
+
+
+def test_the_least_limit_is_all_there_is(tmp_path):
+    files = {
+        "groups/a/memory.max": "500000",
+        "groups/a/b/memory.max": "max",
+        "proc/meminfo": "MemTotal: 1000 kB\n",
+    }
+    found = grouped(tmp_path, "0::/a/b\n", files)
+    assert found.total_memory() == 500_000
+    (tmp_path / "groups/a/memory.max").write_text("9000000")
+    assert found.total_memory() == 1_024_000
+    # What older groups say for "max".
+    (tmp_path / "groups/a/memory.max").write_text("9223372036854771712")
+    (tmp_path / "proc/meminfo").unlink()
+    assert found.total_memory() is None
 
 
 def test_the_older_control_groups_count_as_well(tmp_path):

@@ -11,7 +11,15 @@ from contextlib import contextmanager
 import pytest
 
 from fastrun.executors.guardian import groups, proc
-from fastrun.executors.guardian.proc import Identity, environment, goes_on, process_ids, read_stat, start_time
+from fastrun.executors.guardian.proc import (
+    Identity,
+    environment,
+    goes_on,
+    memory_of_sessions,
+    process_ids,
+    read_stat,
+    start_time,
+)
 from tests.support.processes import WITHOUT_FIRST_THREAD, wait_for
 
 WITH_THREADS = """
@@ -141,3 +149,22 @@ signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
         process.terminate()
         assert not goes_on(process.pid)
     assert process.returncode == -signal.SIGTERM
+
+
+def test_memory_is_summed_by_session(tmp_path):
+    page = os.sysconf("SC_PAGE_SIZE")
+    for pid, session, pages in ((7, 7, 3), (8, 7, 4), (9, 9, 1)):
+        (tmp_path / str(pid)).mkdir()
+        rest = " ".join(["0"] * 17)
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (a ) b) S 1 {pid} {session} {rest} {pages} 0\n")
+    # One that has ended meanwhile, one that says nothing, and what is no process.
+    (tmp_path / "10").mkdir()
+    (tmp_path / "11").mkdir()
+    (tmp_path / "11" / "stat").write_text("")
+    (tmp_path / "self").mkdir()
+    assert memory_of_sessions(str(tmp_path)) == {7: 7 * page, 9: page}
+    assert memory_of_sessions(str(tmp_path / "none")) == {}
+
+
+def test_the_memory_of_this_session_is_no_less_than_that_of_this_process():
+    assert memory_of_sessions()[os.getsid(0)] > 1 << 20

@@ -1,0 +1,275 @@
+"""What commands are expected to take of the memory, and which of them may start beside each other.
+
+All sizes are bytes. Knows tasks by their numbers. Readings and times are arguments: no loop, no clock, no /proc.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from fastrun.document.task import Task
+
+# Bytes that a command is taken to need of which nothing is known.
+ASSUMED = 256 << 20
+
+# Part of the difference by which an estimate falls with each command that took less: small commands have to be many
+# before a large one is forgotten. 24 of them bring 256 MiB down to 100 MiB.
+_FALL = 1 / 16
+
+# Part of a measured size that is added to it, for what the kernel needs beside and what differs between two runs.
+_MARGIN = 1 / 16
+
+# Times the size at which a command was killed that its next attempt is expected to need.
+_AFTER_KILL = 1.5
+
+# Part of the available memory that is left alone.
+_SPARED = 1 / 32
+
+# Seconds in which the expectation halves of a running command of which nothing is known.
+_HALVES = 2.0
+
+# Most commands that wait, so that smaller ones behind them are found.
+MOST_WAITING = 32
+
+# Most kinds of commands of which sizes are kept.
+_MOST_KINDS = 4096
+
+# Characters of a command in which its first words are looked for.
+_BEGINNING = 256
+
+_ASSIGNMENT = re.compile(r"\w+=")
+
+
+def fallen(size: int, seen: int, count: int = 1) -> int:
+    """Return an estimate after ``count`` commands took ``seen``: it rises at once, and falls slowly."""
+    return max(seen, seen + int((size - seen) * (1 - _FALL) ** count))
+
+
+class _Kind:
+    """What commands of one kind take. ``size``: of those that were seen. ``prior``: assumed before any was.
+
+    The first that ends may be a small one: ``count`` of them have the estimate fall by so much of the way to ``size``.
+    """
+
+    __slots__ = ("count", "prior", "size")
+
+    def __init__(self, prior: int) -> None:
+        self.prior = prior
+        self.size = self.count = 0
+
+    @property
+    def estimate(self) -> int:
+        return self.size + max(0, self.prior - self.size) // (self.count + 1)
+
+
+class Sizes:
+    """What the commands of a run take. ``known``: by number, what is said or recorded. ``assumed``: of the others."""
+
+    def __init__(self, known: dict[int, int]) -> None:
+        """``known``: changed where a command proves larger."""
+        self.known = known
+        self.assumed = ASSUMED
+        self._kinds: dict[str, _Kind] = {}
+
+    def of(self, number: int, task: Task) -> tuple[int, bool]:
+        """Return what a command is expected to take, and whether that is more than a guess."""
+        known = self.known.get(number)
+        if known is not None:
+            return known, True
+        for kind in kinds_of(task):
+            if (found := self._kinds.get(kind)) is not None:
+                return found.estimate, True
+        return self.assumed, False
+
+    def takes(self, task: Task, size: int) -> None:
+        """Note what a running command has taken so far."""
+        size = with_margin(size)
+        for kind in self._kinds_of(task):
+            kind.size = max(kind.size, size)
+        self.assumed = max(self.assumed, size)
+
+    def took(self, task: Task, size: int) -> None:
+        """Note what a command has taken that has ended."""
+        size = with_margin(size)
+        for kind in self._kinds_of(task):
+            kind.count += 1
+            kind.size = fallen(kind.size, size)
+        self.assumed = fallen(self.assumed, size)
+
+    def were_small(self, count: int, most: int) -> None:
+        """Note that so many commands have ended of which it is known only that they took no more than ``most``."""
+        self.assumed = fallen(self.assumed, min(most, self.assumed), count)
+
+    def was_killed(self, number: int, task: Task, size: int) -> None:
+        """Note that a command was killed for want of memory when it had taken ``size``."""
+        self.known[number] = max(self.of(number, task)[0], int(size * _AFTER_KILL))
+
+    def _kinds_of(self, task: Task) -> Iterator[_Kind]:
+        prior = self.assumed
+        for name in kinds_of(task):
+            kind = self._kinds.get(name)
+            if kind is None:
+                if len(self._kinds) >= _MOST_KINDS:
+                    return
+                kind = self._kinds[name] = _Kind(prior)
+            yield kind
+
+
+def with_margin(size: int) -> int:
+    """Return the size that is expected where one was measured."""
+    return size + int(size * _MARGIN)
+
+
+def kinds_of(task: Task) -> tuple[str, ...]:
+    """Return what a command has in common with others that differ in arguments only, the narrowest first.
+
+    That is its program with the first word behind it, which may be a script or a subcommand, and its program.
+    """
+    if task.type == "eval":
+        return (f"eval {task.script}", "eval") if task.script is not None else ("eval",)
+    words = task.source[:_BEGINNING].split() if isinstance(task.arguments, str) else list(task.arguments[:2])
+    while len(words) > 1 and isinstance(task.arguments, str) and _ASSIGNMENT.match(words[0]):
+        del words[0]
+    return (f"{words[0]} {words[1]}", words[0]) if len(words) > 1 else tuple(words)
+
+
+class _Share:
+    """What one running command counts with. ``sure``: whether that is what is known of it, and not only assumed.
+
+    ``taken``: at the last look; ``most``: at all looks.
+    """
+
+    __slots__ = ("expected", "most", "sure", "taken")
+
+    def __init__(self, expected: int, *, sure: bool) -> None:
+        self.expected = expected
+        self.sure = sure
+        self.taken = self.most = 0
+
+    @property
+    def size(self) -> int:
+        return max(self.expected, self.taken)
+
+
+class Ledger:
+    """What running commands take or are expected to take, of what there is for them: ``room``.
+
+    A command that does not fit waits. The first that waits has a reservation: others may start before it, but take
+    nothing of what it will need once the commands have ended that ran when it began to wait.
+    """
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self._shares: dict[int, _Share] = {}
+        # The need of the first command that waits, and the commands that ran when it began to. 0 for none.
+        self._reserved = 0
+        self._before: frozenset[int] = frozenset()
+
+    def take(self, number: int, need: int, running: Collection[int], *, sure: bool, first: bool = False) -> bool:
+        """Return whether a command may start beside the running ones; it then counts with its need.
+
+        ``sure``: see ``_Share``. ``first``: it is the one with the reservation.
+        """
+        self.keep(running)
+        used = sum(share.size for share in self._shares.values())
+        if running:
+            if need > self.room - used:
+                return False
+            if self._reserved and not first:
+                passed = sum(share.size for other, share in self._shares.items() if other not in self._before)
+                if passed + need + self._reserved > self.room:
+                    return False
+        self._shares[number] = _Share(need, sure=sure)
+        return True
+
+    def reserve(self, need: int, running: Collection[int]) -> None:
+        """Note what the first command that waits needs, 0 for none, and what runs when it is the first."""
+        self._reserved = need
+        self._before = frozenset(running)
+
+    def keep(self, running: Collection[int]) -> None:
+        """Forget the commands that do not run any more."""
+        self._shares = {number: self._shares[number] for number in running if number in self._shares}
+
+    def adopt(self, number: int, expected: int, *, sure: bool) -> None:
+        """Count a command that runs already, with no less than before."""
+        share = self._shares.get(number)
+        if share is None:
+            self._shares[number] = _Share(expected, sure=sure)
+        elif sure:
+            share.expected, share.sure = max(share.expected, expected), True
+
+    def look(self, available: int, taken: Mapping[int, int], total: int, seconds: float) -> None:
+        """Note what is available, beside what the commands have taken, and ``total``, the most that they may have.
+
+        ``taken``: by number. ``seconds``: since the last look.
+        """
+        self.room = min(available - int(available * _SPARED) + sum(taken.values()), total)
+        for number, share in self._shares.items():
+            share.taken = taken.get(number, 0)
+            share.most = max(share.most, share.taken)
+            if not share.sure:
+                share.expected = int(share.expected * 0.5 ** (seconds / _HALVES))
+
+    def most_of(self, number: int) -> int:
+        """Return the most that a command was seen to take, 0 if it was not seen."""
+        share = self._shares.get(number)
+        return 0 if share is None else share.most
+
+
+class Waiting:
+    """Commands that wait for memory, by number, in the order in which they came. The first has the reservation."""
+
+    def __init__(self, ledger: Ledger, need: Callable[[int], tuple[int, bool]]) -> None:
+        """``need``: returns what a command is expected to take, see ``Sizes.of``."""
+        self._ledger = ledger
+        self._need = need
+        self.numbers: list[int] = []
+
+    def holds(self, number: int, running: Collection[int]) -> bool:
+        """Return whether a command has to wait. It then stands last until ``next`` returns it."""
+        if self._take(number, running):
+            return False
+        self.numbers.append(number)
+        if len(self.numbers) == 1:
+            self._reserve(running)
+        return True
+
+    def next(self, running: Collection[int]) -> int | None:
+        """Return a command that need not wait any more, and that counts as running; None if all have to."""
+        for position, number in enumerate(self.numbers):
+            if self._take(number, running, first=not position):
+                del self.numbers[position]
+                if not position:
+                    self._reserve(running)
+                return number
+        return None
+
+    def clear(self) -> None:
+        """Let no command wait."""
+        self.numbers.clear()
+        self._reserve(())
+
+    def _take(self, number: int, running: Collection[int], *, first: bool = False) -> bool:
+        need, sure = self._need(number)
+        return self._ledger.take(number, need, running, sure=sure, first=first)
+
+    def _reserve(self, running: Collection[int]) -> None:
+        self._ledger.reserve(self._need(self.numbers[0])[0] if self.numbers else 0, running)
+
+
+def slots_for(room: int, size: int) -> int:
+    """Return how many commands of a size have room, at least 1."""
+    return max(1, room // max(1, size))
+
+
+def fits_in_any_case(known: Collection[int], unknown: int, jobs: int, room: int) -> bool:
+    """Return whether the commands of a run fit beside each other, whichever they are.
+
+    ``known``: the sizes of some. ``unknown``: how many others there are. ``jobs``: how many run at once at the most.
+    """
+    largest = max([*known, ASSUMED] if unknown else known, default=0)
+    return min(jobs * largest, sum(known) + unknown * ASSUMED) <= room
+
+
+NO_BOUND = sys.maxsize
