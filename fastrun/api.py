@@ -29,6 +29,7 @@ from fastrun.settings import Options, RunSettings
 
 if TYPE_CHECKING:
     from fastrun.cluster.connection import DaskCluster
+    from fastrun.executors.gates.admission import Admission
     from fastrun.executors.gates.gates import Gates
     from fastrun.journal.recording import RunJournal
     from fastrun.journal.resume import Plan
@@ -252,8 +253,8 @@ class Prepared(NamedTuple):
 class Setup(NamedTuple):
     """What a run needs before it is known what watches it: ``watched_by`` makes the run.
 
-    ``gates``: closed by the run itself, unless that is broken off. ``plan``: with a journal, what is not run again.
-    ``decisions``: where tasks name their files.
+    ``gates``: closed by the run itself, unless that is broken off. ``memory``: has commands wait for it. ``plan``:
+    with a journal, what is not run again. ``decisions``: where tasks name their files.
     """
 
     graph: Graph
@@ -261,6 +262,7 @@ class Setup(NamedTuple):
     warn: Callable[[str], None]
     guardian: Guardian
     gates: "Gates | None" = None
+    memory: "Admission | None" = None
     journal: "RunJournal | None" = None
     plan: "Plan | None" = None
     decisions: "Decisions | None" = None
@@ -278,7 +280,12 @@ class Setup(NamedTuple):
             one_pipe = any(observer.one_stream for observer in watching)
             executors: dict[str, Executor] = {
                 "exec": ProcessExecutor(
-                    self.guardian, settings, measured=measured, one_pipe=one_pipe, gates=self.gates
+                    self.guardian,
+                    settings,
+                    measured=measured or (self.memory is not None and self.journal is not None),
+                    one_pipe=one_pipe,
+                    gates=self.gates,
+                    memory=self.memory,
                 ),
                 "eval": SnippetExecutor(self.guardian, settings),
             }
@@ -312,6 +319,12 @@ class Setup(NamedTuple):
             warn=self.warn,
         )
         return Prepared(self, run, cluster)
+
+    def held_by(self) -> str | None:
+        """Return what delays tasks that are ready, see ``Start``; None if only the number of slots does."""
+        if self.memory is not None and self.memory.holds_up():
+            return "memory"
+        return None if self.gates is None else self.gates.holds_up()
 
     def give_back(self) -> None:
         """Close what the run does not close, once it is over."""
@@ -349,6 +362,12 @@ def set_up(graph: Graph, settings: RunSettings, warn: Callable[[str], None], run
             from fastrun.uptodate.executor import unrecorded
 
             setup = setup._replace(decisions=unrecorded(graph))
+        if settings.memory != 0 and (len(graph) > 1 or graph.special):
+            # One command alone never waits, but may ask for too much.
+            from fastrun.executors.gates.admission import admission
+
+            recorded = {} if setup.plan is None else setup.plan.memory
+            setup = setup._replace(memory=admission(graph, settings, recorded))
     except BaseException:
         setup.give_back()
         raise

@@ -74,7 +74,7 @@ class Cause(Enum):
 _SENTENCES = {
     Cause.EXIT: "exit status {}",
     Cause.SIGNAL: "killed by {}",
-    Cause.OUT_OF_MEMORY: "killed by {}, probably as memory was short",
+    Cause.OUT_OF_MEMORY: "killed by SIGKILL, probably as memory was short{}",
     Cause.STATUS_LOST: "exit status lost",
     Cause.OUTPUT_LOST: "cannot read its output: {}",
     Cause.EXCEPTION: "{}",

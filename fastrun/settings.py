@@ -36,6 +36,7 @@ class Options(TypedDict, total=False):
     max_time: float | None
     load: float | None
     min_memory: int | None
+    memory: int | None
     jobserver: str | None
     guardian: bool
     journal: str | PathLike[str] | None
@@ -60,6 +61,8 @@ class RunSettings(NamedTuple):
     timed out.
     ``load``: while the machine's load is above it, and a command runs, no other starts. ``min_memory``: nor while
     fewer bytes of memory are available.
+    ``memory``: bytes that all commands may need together, by what is known or assumed of each; None for what the
+    machine has, 0 to start commands whatever they need.
     ``jobserver``: share the limit ``jobs`` (or the number of processors) with make and others that commands call, by
     ``auto``, ``fifo`` or ``pipe``. A run that make has started, without ``jobs``, shares make's limit.
     ``guardian``: have a small process end the tasks' processes if this one is killed.
@@ -82,6 +85,7 @@ class RunSettings(NamedTuple):
     max_time: float | None = None
     load: float | None = None
     min_memory: int | None = None
+    memory: int | None = None
     jobserver: str | None = None
     guardian: bool = True
     journal: str | PathLike[str] | None = None
@@ -127,6 +131,7 @@ _RANGES = {
     "max_time": (0, True, _MOST_SECONDS),
     "load": (0, True, inf),
     "min_memory": (1, False, inf),
+    "memory": (0, False, inf),
     "worker_retries": (0, False, inf),
 }
 

@@ -28,6 +28,7 @@ _GUIDE = {
     "snippets.md": ("script",),
     "failures.md": ("retries", "retry_delay", "when", "allow_failure", "keep_going"),
     "limits.md": ("jobs", "pool", "pools"),
+    "memory.md": ("memory",),
     "up-to-date.md": ("inputs", "outputs", "depfile", "env_inputs"),
     "selecting.md": ("description", "tags"),
     "threads-and-processes.md": ("where",),

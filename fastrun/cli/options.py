@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from fastrun import __version__
-from fastrun.cli.parser import Parser, Section, jobs, limit, number, seed, size, whole
+from fastrun.cli.parser import Parser, Section, jobs, limit, memory, number, seed, size, whole
 from fastrun.settings import DEFAULTS, DOCUMENT, EVAL_WHERES, JOBSERVERS
 
 # The shells for which completion is printed.
@@ -154,6 +154,13 @@ def _add_limits(section: Section) -> None:
         help="start no command while less memory than SIZE (500M, 2G) is available and another command runs",
     )
     add(
+        "--memory",
+        type=memory,
+        metavar="SIZE",
+        help="start a command only if what it and those that run are expected to need fits into SIZE (8G), or if none "
+        "runs; off: whatever they need (default: what the machine and its control groups have)",
+    )
+    add(
         "--jobserver",
         bare=("auto", JOBSERVERS.__contains__),
         choices=JOBSERVERS,
@@ -290,8 +297,8 @@ def _add_looking(section: Section) -> None:
     add(
         "--what-if",
         metavar="LIMITS",
-        help="print how long a run with LIMITS would take, by the durations in --journal; LIMITS: "
-        "'jobs=8 eval-threads=1', or jobs=4,8,all for several",
+        help="print how long a run with LIMITS would take, by the durations and sizes in --journal; LIMITS: "
+        "'jobs=8 eval-threads=1 memory=4G', or jobs=4,8,all for several",
     )
 
 

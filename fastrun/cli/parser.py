@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 from fastrun.cli.say import EXIT_USAGE, Exit, put
 from fastrun.settings import what_is_wrong
+from fastrun.sizes import size_of
 from fastrun.text import nearest
 
 # Before an option's name, for its default.
@@ -202,11 +203,15 @@ def number(text: str) -> float:
 
 def size(text: str) -> int:
     """Read a number of bytes: ``1000000``, ``500M``, ``2G``."""
-    digits = text.rstrip("KMGTkmgt")
-    unit = text[len(digits) :].upper()
-    if not digits.isdecimal() or len(unit) > 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size (500M, 2G)")
-    return whole(digits) << (10 * " KMGT".index(unit) if unit else 0)
+    try:
+        return size_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def memory(text: str) -> int:
+    """Read how much memory all commands may need together: a number of bytes, 0 for ``off``."""
+    return 0 if text == "off" else limit("memory", size)(text)
 
 
 def seed(text: str) -> int:

@@ -137,8 +137,7 @@ def _prepare(options: argparse.Namespace, memory: "Memory | None") -> tuple[Prep
 
 def _status(terminal: "Watched", console: Console, setup: Setup, jobs: int | None) -> "Progress | None":
     expected = None if setup.plan is None else setup.plan.seconds
-    held_by = None if setup.gates is None else setup.gates.holds_up
-    return terminal.status(console, jobs, expected, held_by)
+    return terminal.status(console, jobs, expected, setup.held_by)
 
 
 @contextmanager

@@ -50,6 +50,7 @@ _ELSEWHERE = {
     "arguments": ("cmd", "command", "run"),
     "inputs": ("input", "sources", "srcs"),
     "outputs": ("artifacts", "generates", "output", "produces", "targets"),
+    "memory": ("maxmemory", "mem", "memorylimit", "ram"),
     "env_inputs": ("envinputs", "passenv"),
 }
 

@@ -10,10 +10,12 @@ from fastrun.document.task import DEFAULTS, Task, completed, is_special
 from fastrun.document.validator import Invalid, validate
 
 # Keys of a task that ``defaults`` may have.
-DEFAULT_KEYS = frozenset(["cwd", "env", "timeout", "retries", "retry_delay", "shell", "pool", "where", "tags"])
+DEFAULT_KEYS = frozenset(
+    ["cwd", "env", "timeout", "retries", "retry_delay", "shell", "pool", "where", "tags", "memory"]
+)
 
 # Keys that are for tasks in a process of their own.
-_OF_PROCESSES = ("cwd", "env")
+_OF_PROCESSES = ("cwd", "env", "memory")
 
 # Stands among the fields of plain tasks for a type: that of commands without a shell.
 WORDS = "words"

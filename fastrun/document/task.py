@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from fastrun.document.problems import Problem, Source
 from fastrun.document.validator import KEYS, PLAIN_KEYS
 from fastrun.settings import what_is_wrong
+from fastrun.sizes import size_of
 from fastrun.text import printable
 
 SCHEMA_PATH = os.path.join(os.path.dirname(__file__), "schema.json")
@@ -26,8 +27,8 @@ class Task(NamedTuple):
     ``cwd``: a path relative to the run's own working directory, or None for that directory.
     ``env``: variables added to the run's environment, or None.
     ``timeout``: seconds after which it is ended and has failed, or None.
-    ``detach``: whether processes that it leaves behind may live on. These three only if ``type`` is ``"exec"`` or
-    ``where`` is ``"process"``.
+    ``detach``: whether processes that it leaves behind may live on. These, and ``memory``, only if ``type`` is
+    ``"exec"`` or ``where`` is ``"process"``.
     ``retries``: how many further attempts it has if it fails.
     ``retry_delay``: seconds before the second attempt, twice as many before each further one.
     ``when``: ``"ok"``: it runs if all dependencies are ok; ``"failed"``: if all have ended and one of them is not ok;
@@ -43,6 +44,7 @@ class Task(NamedTuple):
     ``inputs``, ``outputs``: files, folders and patterns, relative to the working directory of the task.
     ``depfile``: a file in the syntax of make that it writes, whose prerequisites are further inputs; or None.
     ``env_inputs``: names of variables whose values count as inputs.
+    ``memory``: bytes that it needs, or None if it does not say.
     ``shell``: the words to which a command that is a text is added, the program first; None for ``/bin/sh -c``.
     """
 
@@ -69,6 +71,7 @@ class Task(NamedTuple):
     depfile: str | None = None
     env_inputs: Sequence[str] = ()
     shell: tuple[str, ...] | None = None
+    memory: int | None = None
 
     @property
     def has_files(self) -> bool:
@@ -185,12 +188,16 @@ def task_from_dict(item: dict[str, Any]) -> Task:
 def completed(item: dict[str, Any]) -> dict[str, Any]:
     """Return a validated object with ``arguments``, which are empty beside a ``script``, and values as a task has them.
 
-    For JSON Schema 2.0 is a whole number too. A shell that is named by one word is the one that runs ``-c``.
+    For JSON Schema 2.0 is a whole number too. A size becomes a number. A shell that is named by one word is the one
+    that runs ``-c``.
     """
     if "shell" in item:
         shell = item["shell"]
         words = (shell, "-c") if isinstance(shell, str) else tuple(shell)
         item = {**item, "shell": None if words == ("sh", "-c") else words}
+    memory = item.get("memory")
+    if memory is not None:
+        item = {**item, "memory": size_of(memory) if isinstance(memory, str) else int(memory)}
     retries = item.get("retries", 0)
     if type(retries) is not int:
         item = {**item, "retries": int(retries)}

@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 # Digest of the schema.json from which this was made.
-SCHEMA_SHA256 = "7cfff5c46e04ab6ed32147ac8aa24e7ef2a52609f703b93294c122ec1711fe17"
+SCHEMA_SHA256 = "18b4823758ee948e42bb6b3f7bfef71c876ed4fc303faa3f2f73819ef5d60a68"
 
 # Keys of a task in the schema.
-KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'shell', 'tags', 'timeout', 'type', 'when', 'where'])
+KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'memory', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'shell', 'tags', 'timeout', 'type', 'when', 'where'])
 
 # The keys that most tasks have. A task without others needs only the validator for these, which takes a third of the
 # time.
@@ -21,7 +21,7 @@ class Invalid(Exception):
     """The object is no valid task."""
 
 
-REGEX_PATTERNS = {'^[^\\u0000]+$': re.compile('^[^\\u0000]+\\Z'), '^[^\\u0000]*$': re.compile('^[^\\u0000]*\\Z'), '^(sh|bash|zsh|dash)$': re.compile('^(sh|bash|zsh|dash)\\Z'), '^[^=\\u0000]+$': re.compile('^[^=\\u0000]+\\Z')}
+REGEX_PATTERNS = {'^[^\\u0000]+$': re.compile('^[^\\u0000]+\\Z'), '^[^\\u0000]*$': re.compile('^[^\\u0000]*\\Z'), '^(sh|bash|zsh|dash)$': re.compile('^(sh|bash|zsh|dash)\\Z'), '^[^=\\u0000]+$': re.compile('^[^=\\u0000]+\\Z'), '^0*[1-9][0-9]*[KMGTkmgt]?$': re.compile('^0*[1-9][0-9]*[KMGTkmgt]?\\Z')}
 
 def validate(data: Any) -> Any:
     """Return the object, or raise Invalid."""
@@ -151,7 +151,7 @@ def validate(data: Any) -> Any:
                     pass
             if not data_any_of_count4:
                 raise Invalid
-        if 'detach' in data:
+        if 'memory' in data:
             data_any_of_count5 = 0
             if not data_any_of_count5:
                 try:
@@ -181,6 +181,37 @@ def validate(data: Any) -> Any:
                 except Invalid:
                     pass
             if not data_any_of_count5:
+                raise Invalid
+        if 'detach' in data:
+            data_any_of_count6 = 0
+            if not data_any_of_count6:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data_keys = data.keys()
+                        if 'type' in data_keys:
+                            data__type = data['type']
+                            if not (isinstance(data__type, str) and data__type == 'exec'):
+                                raise Invalid
+                    data_any_of_count6 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count6:
+                try:
+                    data_is_dict = isinstance(data, dict)
+                    if data_is_dict:
+                        data__missing_keys = 'where' not in data
+                        if data__missing_keys:
+                            raise Invalid
+                        data_keys = data.keys()
+                        if 'where' in data_keys:
+                            data__where = data['where']
+                            if not (isinstance(data__where, str) and data__where == 'process'):
+                                raise Invalid
+                    data_any_of_count6 += 1
+                except Invalid:
+                    pass
+            if not data_any_of_count6:
                 raise Invalid
         if 'shell' in data:
             data_is_dict = isinstance(data, dict)
@@ -216,8 +247,8 @@ def validate(data: Any) -> Any:
             else:
                 raise Invalid
         if 'where' in data:
-            data_any_of_count6 = 0
-            if not data_any_of_count6:
+            data_any_of_count7 = 0
+            if not data_any_of_count7:
                 try:
                     data_is_dict = isinstance(data, dict)
                     if data_is_dict:
@@ -226,10 +257,10 @@ def validate(data: Any) -> Any:
                             data__where = data['where']
                             if not (isinstance(data__where, str) and data__where == 'cluster' or (isinstance(data__where, str) and data__where == 'local')):
                                 raise Invalid
-                    data_any_of_count6 += 1
+                    data_any_of_count7 += 1
                 except Invalid:
                     pass
-            if not data_any_of_count6:
+            if not data_any_of_count7:
                 try:
                     data_is_dict = isinstance(data, dict)
                     if data_is_dict:
@@ -238,10 +269,10 @@ def validate(data: Any) -> Any:
                             data__type = data['type']
                             if not (isinstance(data__type, str) and data__type == 'eval'):
                                 raise Invalid
-                    data_any_of_count6 += 1
+                    data_any_of_count7 += 1
                 except Invalid:
                     pass
-            if not data_any_of_count6:
+            if not data_any_of_count7:
                 raise Invalid
         data_keys = data.keys()
         if 'name' in data_keys:
@@ -365,6 +396,16 @@ def validate(data: Any) -> Any:
             data__detach = data['detach']
             if not isinstance(data__detach, bool):
                 raise Invalid
+        if 'memory' in data_keys:
+            data__memory = data['memory']
+            if not isinstance(data__memory, (str, int)) and (not (isinstance(data__memory, float) and data__memory.is_integer())) or isinstance(data__memory, bool):
+                raise Invalid
+            if isinstance(data__memory, str):
+                if not REGEX_PATTERNS['^0*[1-9][0-9]*[KMGTkmgt]?$'].search(data__memory):
+                    raise Invalid
+            if isinstance(data__memory, (int, float)) and (not isinstance(data__memory, bool)):
+                if not data__memory >= 1:
+                    raise Invalid
         if 'retries' in data_keys:
             data__retries = data['retries']
             if not isinstance(data__retries, int) and (not (isinstance(data__retries, float) and data__retries.is_integer())) or isinstance(data__retries, bool):

@@ -42,7 +42,9 @@ def compact(recorded: Recorded) -> bytes:
 
 def _names(recorded: Recorded) -> dict[str, None]:
     """Return the names of all tasks of which more is recorded than a start."""
-    return dict.fromkeys(chain(recorded.ok, recorded.not_ok, sorted(recorded.outdated), recorded.durations))
+    return dict.fromkeys(
+        chain(recorded.ok, recorded.not_ok, sorted(recorded.outdated), recorded.durations, recorded.peaks)
+    )
 
 
 def _records(recorded: Recorded) -> Iterator[dict[str, Any]]:
@@ -79,6 +81,7 @@ def _kept(recorded: Recorded, names: list[str], numbers: dict[int, int]) -> dict
         "not_ok": {name: recorded.not_ok[name] for name in names if name in recorded.not_ok},
         "outdated": [name for name in names if name in recorded.outdated],
         "durations": {name: recorded.durations[name] for name in others if name in recorded.durations},
+        "peaks": {name: recorded.peaks[name] for name in names if name in recorded.peaks},
     }
 
 

@@ -8,11 +8,12 @@ record is always a ``run``. A reader skips kinds that it does not know::
     run    format, fastrun, id, boot, pid, pid_start, input, time
     redo   name
     start  name, key, attempt, pid, ticks         (null for snippets)
-    end    name, key, attempt, status, reason, seconds, and files of a task that names its files and is ok
+    end    name, key, attempt, status, reason, seconds; peak of a process that is ok or was killed for want of memory;
+           files of a task that names its files and is ok
     skip   name, reason
     seen   files
     done   counts, exit_code
-    kept   tasks, new, ok, not_ok, outdated, durations
+    kept   tasks, new, ok, not_ok, outdated, durations, peaks
 
 ``files`` holds ``Facts``, and in ``new`` the versions of files that no record before has: paths and digests. Versions
 are numbered from 0 as they appear. ``seen``: how files looked when they were read, to save reading them again.
@@ -51,7 +52,7 @@ HEAD_LENGTH = _SUM + len(_HEAD)
 # Most files or tasks in one record: a line of half a megabyte.
 AT_ONCE = 4096
 
-# Most durations that are kept of a task: those of the last runs in which it was ok.
+# Most durations, and peaks of memory, that are kept of a task: those of the last runs in which it was ok.
 _DURATIONS = 5
 
 # Types of the fields of each kind of record. Other fields are allowed.
@@ -78,7 +79,15 @@ _SHAPES: dict[str, tuple[tuple[str, type | tuple[type, ...]], ...]] = {
     "skip": (("name", str), ("reason", str)),
     "seen": (("files", list),),
     "done": (("counts", dict), ("exit_code", int)),
-    "kept": (("tasks", int), ("new", list), ("ok", list), ("not_ok", dict), ("outdated", list), ("durations", dict)),
+    "kept": (
+        ("tasks", int),
+        ("new", list),
+        ("ok", list),
+        ("not_ok", dict),
+        ("outdated", list),
+        ("durations", dict),
+        ("peaks", dict),
+    ),
 }
 
 
@@ -138,6 +147,9 @@ class Recorded:
     ``not_ok``: the status with which a task last ended, where that status is not ok.
     ``outdated``: the names of tasks that were ok and that a later run meant to run again.
     ``durations``: how long the task ran when it was ok, the last five times.
+    ``peaks``: the key with which its process last told one, and the most bytes that it had, the last five times with
+    that key. Where that is less than fastrun's own, it is fastrun's own. Half as much again is needed by a process that
+    was killed for want of memory.
     ``versions``: of files. ``seen``: by path, how files looked when they were read.
     ``unfinished``: the newest start of a task, where it has no end. Older starts of the same task are not kept: the
     run that starts a task again has first ended what was left of it.
@@ -152,6 +164,7 @@ class Recorded:
         self.not_ok: dict[str, str] = {}
         self.outdated: set[str] = set()
         self.durations: dict[str, list[float]] = {}
+        self.peaks: dict[str, tuple[str, list[int]]] = {}
         self.versions = Versions()
         self.seen: dict[str, Seen] = {}
         self.unfinished: dict[str, Unfinished] = {}
@@ -164,6 +177,11 @@ class Recorded:
     def seconds(self) -> dict[str, float]:
         """How long each task may be expected to run: the median of its durations."""
         return {name: sorted(found)[len(found) // 2] for name, found in self.durations.items()}
+
+    @cached_property
+    def memory(self) -> dict[str, int]:
+        """How many bytes each task may be expected to need: the largest of its peaks."""
+        return {name: max(found) for name, (_, found) in self.peaks.items() if found}
 
     def add(self, record: Any) -> bool:
         """Apply one record. Return False for a record that no fastrun has written.
@@ -239,6 +257,12 @@ class Recorded:
         started = self.unfinished.get(name)
         if started is not None and started.attempt == record["attempt"]:
             del self.unfinished[name]
+        peak = record.get("peak")
+        if isinstance(peak, int):
+            if record["status"] != Status.OK.label:
+                peak += peak // 2
+            key, before = self.peaks.get(name, ("", []))
+            self.peaks[name] = record["key"], [*(before if key == record["key"] else ()), peak][-_DURATIONS:]
         if record["status"] == Status.OK.label:
             files = record.get("files")
             facts = None if files is None else self._facts(files)
@@ -258,6 +282,9 @@ class Recorded:
         self.ok.update(ok)
         self.durations.update((row[0], row[3]) for row in record["ok"])
         self.durations.update(record["durations"])
+        self.peaks.update(
+            {name: (key, [max(0, peak) for peak in peaks]) for name, (key, peaks) in record["peaks"].items()}
+        )
         self.not_ok.update(record["not_ok"])
         self.outdated.update(record["outdated"])
         # The record itself counts as one.

@@ -20,7 +20,8 @@ class Plan(NamedTuple):
     ``reused``: tasks that are ok already, each after its dependencies. ``redone``: tasks that are recorded as ok and
     are to run again whatever their files are, in this run or a later one. ``why``: for each task that runs, the reason
     in a few words. ``undecided``: tasks that may be up to date, which is known only once their dependencies have ended,
-    or after files are read. ``seconds``: by name, how long the task ran when it was last ok.
+    or after files are read. ``seconds``: by name, how long the task ran when it was last ok. ``memory``: by name, the
+    bytes that the task needed before.
     """
 
     reused: list[int]
@@ -28,6 +29,7 @@ class Plan(NamedTuple):
     why: dict[int, str]
     undecided: set[int]
     seconds: Mapping[str, float]
+    memory: Mapping[str, int]
 
 
 def make_plan(
@@ -46,7 +48,7 @@ def make_plan(
     surely as they were when it was last ok.
     """
     tasks = graph.tasks
-    plan = Plan([], [], {}, set(), recorded.seconds)
+    plan = Plan([], [], {}, set(), recorded.seconds, recorded.memory)
     # For each task the first of its dependencies that runs.
     blockers: dict[int, int] = {}
     # Tasks with a dependency that may run, and tasks that depend on one that is forced.

@@ -22,6 +22,7 @@ from tests.support.strategies import BEHAVIOURS, HANGS, TIMEOUT, documents
 
 IN_PROCESS = many("random documents in one process", 60, 2_000)
 BY_COMMAND_LINE = many("random documents by the command line", 12, 300)
+MEMORY = many("random documents with commands that need memory", 30, 1_000)
 TIMEOUTS = many("random documents with timeouts", 20, 200)
 SIGNALS = many("random documents and a signal at a random moment", 20, 200)
 
@@ -48,6 +49,33 @@ def test_a_run_does_what_the_model_says(document, jobs, threads):
             assert report[name].reason in {f"{printable(root)} failed" for root in roots(tasks, statuses, name)}
         else:
             assert bool(report[name].reason) == (statuses[name] == "failed")
+
+
+# Bytes of all commands: as few as any machine has.
+TOTAL = 64 << 20
+
+
+@settings(max_examples=MEMORY)
+@given(documents(memory=TOTAL), st.sampled_from([None, 1, 3]), st.sampled_from([0, 1, 2]))
+def test_commands_that_need_memory_do_what_the_model_says_and_fit(document, jobs, keep_going):
+    tasks = document["tasks"]
+    recorder = Recorder()
+    report = fastrun.run(document, jobs=jobs, memory=TOTAL, keep_going=keep_going, observers=[recorder])
+    statuses = expected_statuses(tasks)
+    if not keep_going:
+        assert {result.name: result.status.label for result in report} == statuses
+        check_order(tasks, statuses, recorder)
+    assert sum(report.counts.values()) == len(tasks)
+    # Of those that say it.
+    sizes = {task["name"]: task["memory"] for task in tasks if "memory" in task}
+    running: set[str] = set()
+    for kind, name, *_ in recorder.events:
+        if kind == "task_started":
+            running.add(name)
+            used = [sizes[other] for other in running if other in sizes]
+            assert len(used) <= 1 or sum(used) <= TOTAL
+        elif kind == "task_ended":
+            running.discard(name)
 
 
 @settings(

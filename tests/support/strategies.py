@@ -48,10 +48,10 @@ names = st.text(st.characters(codec="utf-8"), max_size=12)
 
 
 @st.composite
-def documents(draw: st.DrawFn, max_tasks: int = 12, *, hangs: bool = False) -> dict[str, Any]:
+def documents(draw: st.DrawFn, max_tasks: int = 12, *, hangs: bool = False, memory: int = 0) -> dict[str, Any]:
     """A valid document: tasks in any order, each depending on some that come before it in another order.
 
-    ``hangs``: some of them do, and have a timeout.
+    ``hangs``: some of them do, and have a timeout. ``memory``: commands say that they need so many bytes at the most.
     """
     unique = draw(st.lists(names, unique=True, max_size=max_tasks))
     tasks = []
@@ -59,7 +59,9 @@ def documents(draw: st.DrawFn, max_tasks: int = 12, *, hangs: bool = False) -> d
         type_, arguments = draw(st.sampled_from([*BEHAVIOURS, *[HANGS] * 4 * hangs]))
         # Names may come twice: that is harmless.
         dependencies = draw(st.lists(st.sampled_from(unique[:number]), max_size=4)) if number else []
-        more = {"timeout": TIMEOUT} if (type_, arguments) == HANGS else {}
+        more: dict[str, Any] = {"timeout": TIMEOUT} if (type_, arguments) == HANGS else {}
+        if memory and type_ == "exec" and (parts := draw(st.integers(0, 4))):
+            more["memory"] = memory // parts
         item = exec_(name, arguments, *dependencies, **more)
         tasks.append({**item, "type": type_})
     return {"tasks": draw(st.permutations(tasks))}

@@ -9,9 +9,7 @@ uvloop more with every megabyte of the parent.
 
 import asyncio
 import os
-import resource
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -38,6 +36,7 @@ from fastrun.executors.commands.surroundings import Surroundings
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.leftovers import end_leftovers
 from fastrun.executors.limits import granted_processes
+from fastrun.executors.peaks import PEAK_UNIT, own_peak
 from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
 from fastrun.outcome import OK, Cause, Outcome, Start, Status, Usage, exit_outcome
 from fastrun.protocols import CHAIN_SECONDS, Chain, Events
@@ -46,6 +45,7 @@ from fastrun.text import COLUMNS_SHOWN, printable
 
 if TYPE_CHECKING:
     # Loaded where there are any.
+    from fastrun.executors.gates.admission import Admission
     from fastrun.executors.gates.gates import Gates
 
 # Descriptors that a command takes: two pipes and a pidfd.
@@ -54,15 +54,16 @@ _DESCRIPTORS_EACH = 3
 # Columns of the report's line that tell why a command cannot start.
 _CAUSE_COLUMNS = COLUMNS_SHOWN - len("cannot start: ")
 
+# Exit codes of commands of which the kernel may have killed a process for want of memory: the command itself, or what a
+# shell called last.
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+
 # Most looks at groups that were killed, a second in all. Only a process that waits for a broken disk takes longer to
 # die.
 _LOOKS_AFTER_KILL = 200
 
 # Most looks at processes that snippets' processes have left, half a second in all.
 _LOOKS_AT_HELPERS = 100
-
-# Bytes in which getrusage counts memory.
-_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class ProcessExecutor:
@@ -77,13 +78,15 @@ class ProcessExecutor:
         one_pipe: bool = False,
         engine: str | None = None,
         gates: "Gates | None" = None,
+        memory: "Admission | None" = None,
     ) -> None:
         """``guardian``: ends what is left if this process dies.
 
         ``measured``: tell what each command used, unless it leaves a process behind. ``one_pipe``: both streams of a
         command share one pipe, and are told as its STDOUT in the order in which it writes them. ``engine``: see
         ``open_engine``; None for the one that the environment wants, or the fastest. ``gates``: further limits on
-        starting a command, closed at the end. Raises ValueError for an engine that there is not.
+        starting a command, closed at the end. ``memory``: decides which commands wait for it. Raises ValueError for an
+        engine that there is not.
         """
         self._guardian = guardian
         granted = granted_processes(_DESCRIPTORS_EACH)
@@ -94,6 +97,7 @@ class ProcessExecutor:
         self._one_pipe = one_pipe
         self._kind = wanted_engine() if engine is None else engine
         self._gates = gates
+        self._memory = memory
         # What ready tasks have last waited for.
         self._held_by = "slot"
         # The commands that the engine has: they run or are about to.
@@ -108,9 +112,26 @@ class ProcessExecutor:
     def slots(self) -> int:
         """Return how many commands may run at present, or a few more than run already."""
         held = len(self._running)
-        if self._gates is not None:
-            return min(self._slots.number, held + self._gates.room(held))
-        return self._engine.room(self._slots.number, held)
+        waiting = 0 if self._memory is None else self._memory.waiting
+        if self._one_by_one:
+            return waiting + min(self._slots.number, held + self._room(held))
+        return waiting + self._engine.room(self._limit, held)
+
+    @property
+    def _limit(self) -> int:
+        """Return how many commands may run."""
+        return self._slots.number if self._memory is None else min(self._slots.number, self._memory.bound)
+
+    @property
+    def _one_by_one(self) -> bool:
+        """Return whether each command has to be asked for before it starts."""
+        return self._gates is not None or (self._memory is not None and self._memory.one_by_one)
+
+    def _room(self, running: int) -> int:
+        """Return how many commands may be tried to start beside ``running``, one by one."""
+        if self._memory is not None and not self._memory.takes_more:
+            return 0
+        return 1 if self._gates is None else self._gates.room(running)
 
     def open(self, events: Events) -> None:
         """Begin to wait for processes and their output."""
@@ -135,29 +156,31 @@ class ProcessExecutor:
         )
         self._engine = open_engine(self._kind, settings)
         self._lingering = Lingering(self._guardian.run_id, events, self._engine, self._settle)
+        if self._memory is not None and not self._memory.open(self._running, self._slots.number, self._memory_changed):
+            self._memory = None
 
     async def start(self, chains: Sequence[Chain]) -> None:
         """Run commands; failed unless their shells exit with 0."""
         # Before the commands, for half a millisecond once: if this process is killed, the guardian ends them.
         self._guardian.begin(self._events)
-        self._engine.go_on(self._slots.number)
+        self._engine.go_on(self._limit)
         slots = self.slots
         for chain in chains:
-            self._submit(chain)
+            if self._memory is None or self._interrupted or not self._memory.holds(chain):
+                self._submit(chain, self._held_by)
         if self.slots > slots:
             # Before these were started it did not say all that may run.
             self._events.slots_changed()
 
-    def _submit(self, chain: Chain) -> None:
-        """Hand a chain to the engine, or tell why its first command was not started."""
+    def _submit(self, chain: Chain, held_by: str) -> None:
+        """Hand a chain to the engine, or tell why its first command was not started. ``held_by``: see ``Start``."""
         head = chain[0]
         if self._interrupted or (self._gates is not None and not self._may_start(self._gates)):
             self._events.task_ended(head[0], None)
             return
         processes: list[Process] = []
         try:
-            # With gates each command has to be asked for.
-            for job in chain if self._gates is None else chain[:1]:
+            for job in chain[:1] if self._one_by_one else chain:
                 process = self._surroundings.process(job)
                 if processes and process.script is not None:
                     # Its file would stay if it never started.
@@ -174,9 +197,10 @@ class ProcessExecutor:
         if len(processes) < len(chain):
             processes[-1].rest = chain[len(processes)][0]
         self._running.add(processes[0])
-        processes[0].held_by = self._held_by
-        if len(self._running) >= self._slots.number:
-            self._held_by = "slot"
+        processes[0].held_by = held_by
+        limit = self._limit
+        if len(self._running) >= limit:
+            self._held_by = "slot" if limit == self._slots.number else "memory"
         try:
             self._engine.submit(processes, CHAIN_SECONDS)
         except BaseException:
@@ -190,6 +214,22 @@ class ProcessExecutor:
         if shut is not None:
             self._held_by = shut
         return shut is None
+
+    def _start_waiting(self) -> None:
+        """Start the commands that had to wait for memory and have to no more."""
+        while self._memory is not None and self._memory.waiting and len(self._running) < self._slots.number:
+            chain = self._memory.next()
+            if chain is None:
+                break
+            self._submit(chain, "memory")
+
+    def _memory_changed(self) -> None:
+        """Go by what memory now allows. Commands that lie ahead have not been asked for."""
+        if self._one_by_one:
+            self._engine.take_back()
+        self._start_waiting()
+        self._engine.go_on(self._limit)
+        self._events.slots_changed()
 
     def _settle(self) -> None:
         """Tell the gates how many commands run now."""
@@ -229,10 +269,16 @@ class ProcessExecutor:
             else:
                 output(process.number, kind, what)
         if exits:
-            self._engine.go_on(self._slots.number)
+            self._go_on_after(exits)
         if starts:
             self._events.slots_changed()
         return exits
+
+    def _go_on_after(self, exits: int) -> None:
+        if self._memory is not None:
+            self._memory.ended(exits)
+            self._start_waiting()
+        self._engine.go_on(self._limit)
 
     def _started(self, process: Process, pid: int) -> None:
         process.pid = pid
@@ -250,10 +296,12 @@ class ProcessExecutor:
             self._engine.take_back()
             waits = not self._slots.refused(self._events, running, outcome.reason)
         self._events.task_ended(process.number, None if waits else outcome)
-        self._engine.go_on(self._slots.number)
+        self._engine.go_on(self._limit)
 
     def _exited(self, process: Process, code: int, more: tuple[int, int, float, int]) -> None:
         flags, unread, cpu_seconds, peak = more
+        if self._memory is not None and peak > self._memory.told_above:
+            peak = self._memory.took(process, peak)
         process.exited = True
         process.open = bool(flags & OPEN)
         process.interrupted = process.interrupted or bool(flags & INTERRUPTED)
@@ -265,7 +313,7 @@ class ProcessExecutor:
         self._settle()
         outcome = OK
         if flags or code or unread or self._measured:
-            outcome = self._outcome(code, flags, unread)
+            outcome = self._outcome(process, code, flags, unread, peak)
             if self._measured and not flags & LINGERS:
                 outcome = outcome._replace(usage=_usage(cpu_seconds, peak))
             if process.task.retries and outcome.status is not Status.OK:
@@ -274,15 +322,17 @@ class ProcessExecutor:
         if process.rest is not None and outcome.status is Status.OK:
             self._events.task_ended(process.rest, None)
 
-    def _outcome(self, code: int, flags: int, unread: int) -> Outcome:
+    def _outcome(self, process: Process, code: int, flags: int, unread: int, peak: int) -> Outcome:
         if flags & INTERRUPTED:
             return Outcome(Status.INTERRUPTED)
         outcome = exit_outcome(None if code == LOST else code)
         if unread and outcome.status is Status.OK:
             return Outcome(Status.FAILED, Cause.OUTPUT_LOST, os.strerror(unread))
-        if code == -signal.SIGKILL and (kills := oom_kills()) > self._oom_kills:
-            self._oom_kills = kills
-            return outcome._replace(cause=Cause.OUT_OF_MEMORY)
+        if code in _KILLED and (kills := oom_kills()) > self._oom_kills:
+            # Other kills may be those of commands whose ends are not told yet.
+            self._oom_kills = max(self._oom_kills + 1, kills - len(self._running))
+            figures = "" if self._memory is None else self._memory.was_killed(process, peak)
+            return outcome._replace(cause=Cause.OUT_OF_MEMORY, detail=figures)
         return outcome
 
     def _closed(self, process: Process, *, let_go: bool) -> None:
@@ -302,6 +352,9 @@ class ProcessExecutor:
     def recall(self) -> None:
         """Let no chain go on, and give back what has not started."""
         self._engine.take_back()
+        if self._memory is not None:
+            for chain in self._memory.give_back():
+                self._events.task_ended(chain[0][0], None)
 
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         """Send TERM and CONT to the groups, KILL with ``force``."""
@@ -312,7 +365,7 @@ class ProcessExecutor:
             self._interrupted = True
             # Processes that have exited by now have done so by themselves.
             self._engine.look()
-            self._engine.take_back()
+            self.recall()
         self._lingering.silent = force
         self._signal_all(force=force)
 
@@ -356,6 +409,8 @@ class ProcessExecutor:
         self._surroundings.close()
         if self._gates is not None:
             self._gates.close()
+        if self._memory is not None:
+            self._memory.close()
 
     async def _wait_for_helpers(self) -> None:
         """Give multiprocessing's own processes a moment: they end once the snippet's has, and keep its pipes open."""
@@ -405,9 +460,7 @@ class ProcessExecutor:
 
 
 def _usage(cpu_seconds: float, peak: int) -> Usage:
-    # Until it became the shell it had the memory of this process.
-    known = peak > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Usage(cpu_seconds, peak * _MAXRSS_UNIT if known else None)
+    return Usage(cpu_seconds, peak * PEAK_UNIT if peak > own_peak() else None)
 
 
 def _cause(error: OSError) -> str:

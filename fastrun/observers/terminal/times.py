@@ -3,10 +3,11 @@
 Knows the timeline. Imported only if the user asks for times.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import nlargest
+from operator import itemgetter
 
-from fastrun.observers.timeline import Timeline
+from fastrun.observers.timeline import Span, Timeline
 from fastrun.text import printable
 
 _SLOWEST = 10
@@ -14,7 +15,23 @@ _SLOWEST = 10
 # Names that are shown of each end of a long critical path.
 _ENDS = 4
 
+# What every run may wait for, by its name in ``Span.held_by``.
+_USUAL = ("slot", "retry")
+
 _KINDS = {"exec": "command", "eval": "snippet"}
+
+
+def _waits(spans: Iterable[Span]) -> Iterator[str]:
+    """Yield a line for each thing but slots that tasks waited for: how many did, and how long."""
+    waits: dict[str, list[tuple[float, Span]]] = {}
+    for span in spans:
+        if span.held_by not in _USUAL and span.began > span.ready:
+            waits.setdefault(span.held_by, []).append((span.began - span.ready, span))
+    for held_by, found in sorted(waits.items()):
+        longest, span = max(found, key=itemgetter(0))
+        total = sum(seconds for seconds, _ in found)
+        tasks = f"{len(found):,} task{'s' * (len(found) != 1)}"
+        yield f"  waited for {held_by}: {tasks}, {total:.2f} s together, at most {longest:.2f} s: {span.task.label}"
 
 
 def time_lines(timeline: Timeline) -> Iterator[str]:
@@ -36,6 +53,7 @@ def time_lines(timeline: Timeline) -> Iterator[str]:
             labels[_ENDS:-_ENDS] = [f"... {len(labels) - 2 * _ENDS:,} more ..."]
         tasks = f"{len(path):,} task{'s' * (len(path) != 1)}"
         yield f"  critical path {seconds:.2f} s ({seconds / total:.0%}), {tasks}: {printable(' -> '.join(labels))}"
+    yield from _waits(spans)
     slowest = nlargest(_SLOWEST, spans, key=lambda span: span.all_seconds)
     if slowest:
         yield "  slowest:"

@@ -22,6 +22,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "cwd": ("one", "two"),
     "env": ({"A": "1", "B": "2"}, {"B": "3"}),
     "timeout": (5, 6),
+    "memory": ("1M", 2),
     "retries": (1, 0),
     "retry_delay": (2, 3),
     "shell": ("bash", "sh"),
@@ -64,6 +65,7 @@ def test_what_makes_no_sense_for_a_task_is_skipped():
     assert (words.where, words.shell, words.cwd) == (None, None, "one")
     assert (snippet.where, snippet.shell, snippet.cwd) == ("process", None, "one")
     assert (thread.where, thread.shell, thread.cwd, thread.env) == ("thread", None, None, None)
+    assert [task.memory for task in (command, words, snippet, thread)] == [1 << 20, 1 << 20, 1 << 20, None]
     assert {task.timeout for task in (command, words, snippet, thread)} == {5}
 
 

@@ -61,6 +61,8 @@ def texts(draw: st.DrawFn) -> bytes:
             continue
         ok = draw(st.booleans())
         record = end_record(draw(names), draw(keys), OK, draw(seconds)) | {"attempt": draw(attempts)}
+        if draw(st.booleans()):
+            record["peak"] = draw(st.integers(0, 1 << 40))
         if not ok:
             record["status"] = draw(st.sampled_from(["failed", "interrupted"]))
         elif draw(st.booleans()):
@@ -92,6 +94,7 @@ def used(recorded: Recorded) -> dict[str, Any]:
     }
     said = {name: getattr(recorded, name) for name in ("exit_code", "not_ok", "outdated", "durations", "unfinished")}
     return said | {
+        "memory": recorded.memory,
         "run": recorded.runs[-1],
         "ok": {name: success(found) for name, found in recorded.ok.items()},
         "seconds": recorded.seconds,
@@ -179,10 +182,13 @@ def test_looks_of_files_at_earlier_times_are_history():
         {"new": [["x"]]},
         {"not_ok": []},
         {"tasks": None},
+        {"peaks": []},
+        {"peaks": {"a": ["k"]}},
+        {"peaks": {"a": ["k", [None]]}},
     ],
 )
 def test_kept_record_of_a_wrong_shape_is_damage(wrong):
-    good = {"tasks": 1, "new": [["x", "1"]], "ok": [], "not_ok": {}, "outdated": [], "durations": {}}
+    good = {"tasks": 1, "new": [["x", "1"]], "ok": [], "not_ok": {}, "outdated": [], "durations": {}, "peaks": {}}
     run = line_of(run_record("r", "h"))
     line = line_of({"record": "kept", **good, **wrong})
     recorded = read_journal(run + line)

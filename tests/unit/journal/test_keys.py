@@ -47,6 +47,7 @@ OTHER: dict[str, Any] = {
 # What its files and variables are is compared by itself.
 IGNORED: dict[str, Any] = {
     "timeout": 5.0,
+    "memory": 1 << 30,
     "retries": 2,
     "retry_delay": 0.5,
     "when": "always",

@@ -7,12 +7,13 @@ import itertools
 import orjson
 
 from fastrun.document.task import Task
+from fastrun.executors.peaks import PEAK_UNIT, own_peak
 from fastrun.journal.file import JournalFile
 from fastrun.journal.recording import RunJournal
 from fastrun.journal.records import (
     read_journal,
 )
-from fastrun.outcome import FIRST_START, Cause, Outcome, Start, Status
+from fastrun.outcome import FIRST_START, Cause, Outcome, Start, Status, Usage
 from tests.support.journals import OK
 
 
@@ -45,3 +46,20 @@ def test_an_attempt_that_could_not_start_took_no_time(tmp_path, monkeypatch):
     file.close()
     record = orjson.loads(path.read_bytes().splitlines()[-1].split(b" ", 1)[1])
     assert (record["record"], record["seconds"]) == ("end", 0)
+
+
+def test_the_peak_of_a_process_that_shows_what_it_needs_is_recorded(tmp_path):
+    path = tmp_path / "run.journal"
+    file = JournalFile.open(path, False)
+    journal = RunJournal(file, [Task("a", "exec", "true")], ["k"])
+    journal.begin("r", [])
+    small, large = Usage(0.1, None), Usage(0.1, 1 << 40)
+    killed = Outcome(Status.FAILED, Cause.OUT_OF_MEMORY, usage=large)
+    for outcome in (OK, OK._replace(usage=large), OK._replace(usage=small), killed, killed._replace(cause=Cause.EXIT)):
+        journal.task_ended(0, outcome)
+    file.close()
+    records = [orjson.loads(line.split(b" ", 1)[1]) for line in path.read_bytes().splitlines()[1:]]
+    peaks = [record.get("peak") for record in records]
+    assert peaks[:2] + peaks[3:] == [None, 1 << 40, 1 << 40, None]
+    # Less than the memory of this process is not known.
+    assert peaks[2] == own_peak() * PEAK_UNIT

@@ -222,3 +222,20 @@ def test_a_record_of_files_that_no_fastrun_wrote_leaves_no_versions_behind(path,
     recorded = read_journal(written + line_of(record) + line_of(bad))
     assert recorded.damaged == len(line_of(bad))
     assert recorded.versions.list == [("a", "1")]
+
+
+def test_a_task_needs_the_largest_of_its_last_peaks_with_the_same_key():
+    def end(key: str, peak: object, status: str = "ok") -> bytes:
+        return line_of({**end_record("a", key, OK, 1.0), "status": status, "peak": peak})
+
+    def memory(*lines: bytes) -> dict[str, int]:
+        return read_journal(line_of(run_record("r", "h")) + b"".join(lines)).memory
+
+    assert memory(line_of(end_record("a", "k", OK, 1.0))) == {}
+    assert memory(end("k", 5), end("k", 9), end("k", 7)) == {"a": 9}
+    assert memory(*[end("k", peak) for peak in (9, 1, 2, 3, 4, 5)]) == {"a": 5}
+    # What the command was before does not count once it is known as it is.
+    assert memory(end("before", 9), end("k", 1)) == {"a": 1}
+    # It was killed, and would have needed more.
+    assert memory(end("k", 8, "failed")) == {"a": 12}
+    assert memory(end("k", None), end("k", "9")) == {}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun.cli.look.whatif import Limits, known_seconds, parse_limits, simulate
+from fastrun.cli.look.whatif import Limits, known_seconds, known_sizes, parse_limits, simulate
 from fastrun.document.parse import read
 from fastrun.journal.file import JournalFile
 from fastrun.journal.records import end_record, run_record, start_record
@@ -38,10 +38,10 @@ def test_no_limits_take_the_critical_path_and_one_slot_all_the_work(edges, data)
     graph = graph_of(edges)
     seconds = [float(data.draw(st.integers(0, 9))) for _ in edges]
     longest = sum(seconds[number] for number in graph.critical_path(seconds))
-    assert simulate(graph, seconds, Limits()) == longest
-    assert simulate(graph, seconds, Limits(1)) == sum(seconds)
+    assert simulate(graph, seconds, Limits()).seconds == longest
+    assert simulate(graph, seconds, Limits(1)).seconds == sum(seconds)
     jobs = data.draw(st.integers(1, 4))
-    took = simulate(graph, seconds, Limits(jobs))
+    took = simulate(graph, seconds, Limits(jobs)).seconds
     # Graham 1966: no list schedule takes longer.
     assert max(longest, sum(seconds) / jobs) <= took <= sum(seconds) / jobs + longest * (jobs - 1) / jobs + 1e-9
 
@@ -58,15 +58,32 @@ def test_the_critical_path_is_a_path(edges, data):
 def test_snippets_have_a_limit_of_their_own():
     tasks = [eval_(f"e{n}", "1") for n in range(4)] + [exec_(f"c{n}", "true") for n in range(4)]
     graph = build(read(document(*tasks), "d"))
-    assert simulate(graph, [1.0] * 8, Limits(2, 4)) == 2.0
-    assert simulate(graph, [1.0] * 8, Limits(4, 1)) == 4.0
+    assert simulate(graph, [1.0] * 8, Limits(2, 4)).seconds == 2.0
+    assert simulate(graph, [1.0] * 8, Limits(4, 1)).seconds == 4.0
     # In processes they have that of commands.
-    assert simulate(graph, [1.0] * 8, Limits(2, 4), DEFAULTS._replace(eval_where="process")) == 4.0
+    assert simulate(graph, [1.0] * 8, Limits(2, 4), DEFAULTS._replace(eval_where="process")).seconds == 4.0
 
 
 def test_a_pool_limits_the_replay_too():
     graph = build(read({"tasks": [exec_(f"t{n}", "true", pool="p") for n in range(3)], "pools": {"p": 1}}, "d"))
-    assert simulate(graph, [1.0] * 3, Limits()) == 3.0
+    assert simulate(graph, [1.0] * 3, Limits()).seconds == 3.0
+
+
+def test_commands_wait_for_memory_in_the_replay():
+    graph = build(read(document(*[exec_(f"t{n}", "true") for n in range(4)], eval_("e", "1")), "d"))
+    found = simulate(graph, [1.0, 2.0, 3.0, 1.0, 9.0], Limits(memory=10), sizes=[6, 6, 4, 4, 99])
+    # t0 and t2 run. t1 has the room that t0 leaves, and then t3 that of t2.
+    assert found == (9.0, [1.0, 3.0])
+    assert str(found) == "9.00 s; 2 tasks wait for memory, 4.00 s together"
+    # With two slots t3 waits for one of them first, and nothing is larger than all.
+    assert simulate(graph, [1.0] * 5, Limits(2, memory=3), sizes=[6, 6, 4, 4, 99]).seconds == 4.0
+
+
+def test_the_size_of_a_task_is_what_it_says_or_what_is_recorded_or_the_mean():
+    tasks = [exec_("a", "true", memory="1K"), exec_("b", "true"), exec_("c", "true")]
+    graph = build(read(document(*tasks), "d"))
+    assert known_sizes(graph, {"a": 5, "b": 2048}) == [1024, 2048, 1536]
+    assert known_sizes(build(read(document(exec_("a", "true")), "d")), {}) == [0]
 
 
 def test_the_task_with_the_longest_recorded_path_starts_first():
@@ -97,13 +114,16 @@ def test_without_recorded_durations_the_order_stays():
         ("jobs=4,8,all", [Limits(4), Limits(8), Limits()]),
         ("jobs=2 eval-threads=1", [Limits(2, 1)]),
         ("eval-threads=3", [Limits(None, 3)]),
+        ("jobs=2,all memory=3G", [Limits(2, memory=3 << 30), Limits(memory=3 << 30)]),
     ],
 )
 def test_limits(text, limits):
     assert parse_limits(text) == limits
 
 
-@pytest.mark.parametrize("text", ["", "8", "jobs", "jobs=", "jobs=0", "jobs=-1", "job=3", "jobs=2 3", "jobs=2,x"])
+@pytest.mark.parametrize(
+    "text", ["", "8", "jobs", "jobs=", "jobs=0", "jobs=-1", "job=3", "jobs=2 3", "jobs=2,x", "memory=2Q"]
+)
 def test_other_limits_are_wrong(text):
     with pytest.raises(ValueError, match=r"is not"):
         parse_limits(text)

@@ -1,0 +1,106 @@
+"""Commands that need memory, in real control groups, and on a machine whose files the test writes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fastrun.executors.gates.readings import Machine
+from tests.support.documents import document, exec_, write_json
+from tests.support.groups import memory_group
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+M = 1 << 20
+
+# Bytes of the groups, and of each of many tasks that do not fit into them side by side.
+ROOM = 1500 * M
+EACH = 150
+
+
+@pytest.fixture(autouse=True)
+def _has_memory() -> None:
+    available = Machine().available_memory()
+    if available is None or available < 2 * ROOM:
+        pytest.skip("this machine has too little memory")
+
+
+def taking(name: str, mebibytes: int, seconds: float = 0.2, **more: Any) -> dict[str, Any]:
+    """A task that takes so much memory and keeps it a while."""
+    program = f"import time; x = bytearray({mebibytes} << 20); time.sleep({seconds})"
+    return exec_(name, f'python3 -SEc "{program}"', **more)
+
+
+def events_of(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    return [(event["type"], event) for event in map(json.loads, path.read_text().splitlines())]
+
+
+def most_at_once(path: Path, until_first_end: bool = False) -> int:
+    """How many tasks ran at the same time at the most, by the events; or when the first of them ended."""
+    running = most = 0
+    for kind, _ in events_of(path):
+        running += {"task_started": 1, "task_ended": -1}.get(kind, 0)
+        most = max(most, running)
+        if until_first_end and kind == "task_ended":
+            break
+    return most
+
+
+def test_tasks_that_do_not_fit_side_by_side_end_well_and_by_the_journal_more_run_at_once(tmp_path):
+    path = write_json(tmp_path, document(*[taking(f"t{n}", EACH) for n in range(24)]))
+    events = [tmp_path / "first", tmp_path / "second"]
+    with memory_group(ROOM) as group:
+        for each in events:
+            result = group.fastrun("-u", "--journal", tmp_path / "journal", "--json", each, path)
+            assert result.returncode == 0, result.stdout
+        assert group.kills() == 0
+    # At first each may take 256 MiB for all that is known, and then some 170.
+    first, second = (most_at_once(each, until_first_end=True) for each in events)
+    assert first < 8 <= second <= 9
+    waited = [event["wait"]["for"] for kind, event in events_of(events[1]) if kind == "task_ended"]
+    assert waited.count("memory") in (24 - 8, 24 - 9)
+
+
+def test_sizes_that_are_said_are_kept_to(tmp_path):
+    tasks = [taking(f"t{n}", 500 if n % 4 == 0 else 60, memory="530M" if n % 4 == 0 else "80M") for n in range(16)]
+    path = write_json(tmp_path, document(*tasks))
+    with memory_group(ROOM) as group:
+        result = group.fastrun(path)
+        assert (result.returncode, group.kills()) == (0, 0), result.stdout
+
+
+def test_a_limit_below_one_task_is_told_with_both_figures(tmp_path):
+    path = write_json(tmp_path, document(*[taking(f"t{n}", EACH) for n in range(3)]))
+    with memory_group(120 * M) as group:
+        result = group.fastrun("--output", "quiet", path)
+        assert (result.returncode, group.kills()) == (1, 3)
+    reason = (
+        r"failed   t\d  killed by SIGKILL, probably as memory was short: it took 1\d\d MiB, there was (1\d|9)\d MiB"
+    )
+    assert len(re.findall(reason, result.stdout.decode())) == 3
+    # Each end is told once, and what was printed before is whole.
+    assert len(re.findall(rb"Ended : t\d\n", result.stdout)) == 3
+
+
+def test_tasks_that_were_killed_are_tried_again_when_they_fit(tmp_path):
+    tasks = [taking(f"t{n}", 800, retries=3, retry_delay=0) for n in range(4)]
+    path = write_json(tmp_path, document(*tasks))
+    with memory_group(ROOM) as group:
+        result = group.fastrun(path)
+        # Nothing was known: all four started at once.
+        assert (result.returncode, group.kills() > 0) == (0, True), result.stdout
+
+
+def test_a_large_task_starts_among_200_small_ones(tmp_path):
+    small = [exec_(f"s{n}", f"sleep 0.{n % 5 + 1}", memory="20M") for n in range(200)]
+    path = write_json(tmp_path, document(*small[:50], taking("large", 1000, memory="1100M"), *small[50:]))
+    with memory_group(ROOM) as group:
+        result = group.fastrun("--json", tmp_path / "events", path)
+        assert (result.returncode, group.kills()) == (0, 0), result.stdout
+    order = [event["name"] for kind, event in events_of(tmp_path / "events") if kind == "task_started"]
+    # It does not wait until all others have ended, and they do not wait for it.
+    assert 50 <= order.index("large") < 200

@@ -1,0 +1,74 @@
+"""Control groups with a limit of memory, where this system lets a test make them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fastrun.executors.limits import group_folders
+from tests.support.processes import LIMIT, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# By version: the files with the limit, and with the number of processes that were killed for it.
+_FILES = (("memory.max", "memory.events"), ("memory.limit_in_bytes", "memory.oom_control"))
+
+# A program that moves itself into a group and becomes fastrun. Arguments: the group's folder, those of fastrun.
+_INSIDE = """
+import os, sys
+with open(sys.argv[1] + "/cgroup.procs", "w") as file:
+    file.write(str(os.getpid()))
+os.execv(sys.executable, [sys.executable, "-m", "fastrun", *sys.argv[2:]])
+"""
+
+
+class Group:
+    """A control group that a test has made."""
+
+    def __init__(self, folder: str, events: str) -> None:
+        self._folder = folder
+        self._events = events
+
+    def fastrun(self, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+        """Run the command line in the group, to its end."""
+        command = [sys.executable, "-c", _INSIDE, self._folder, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, timeout=LIMIT, check=False, env=environment())
+
+    def kills(self) -> int:
+        """Return how many processes the kernel has killed in it for want of memory."""
+        with open(os.path.join(self._folder, self._events)) as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
+
+
+@contextmanager
+def memory_group(limit: int) -> Iterator[Group]:
+    """Make a group below this process's own whose processes have at most ``limit`` bytes, or skip the test.
+
+    The processes of the tests themselves are not in it.
+    """
+    folder, events = _made(limit)
+    try:
+        yield Group(folder, events)
+    finally:
+        os.rmdir(folder)
+
+
+def _made(limit: int) -> tuple[str, str]:
+    for own in group_folders("memory"):
+        folder = os.path.join(own, f"fastrun-test-{os.getpid()}")
+        with suppress(OSError):
+            os.mkdir(folder)
+            for limits, events in _FILES:
+                with suppress(OSError), open(os.path.join(folder, limits), "r+") as file:
+                    file.write(str(limit))
+                    file.flush()
+                    return folder, events
+            os.rmdir(folder)
+    pytest.skip("no control group with a limit of memory can be made here")
