@@ -23,7 +23,10 @@
 
 /* The call that fails or is slow; the first that fails, how many there are between two, 0 for one alone; its errno. */
 static char fault_kind[32], fault_slow[32];
-static int fault_first, fault_every, fault_errno, fault_microseconds, fault_slow_calls;
+static int fault_first, fault_every, fault_errno, fault_microseconds;
+
+/* How many calls are still to be slow. */
+int fault_slow_calls;
 
 /* How many calls of the kind there were. */
 int fault_calls;

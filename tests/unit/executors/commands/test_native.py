@@ -172,12 +172,19 @@ def test_closing_an_engine_closes_nothing_that_has_taken_a_number_of_its_own():
     os.close(epoll)
 
 
+def submit_slowly(faulty: ctypes.CDLL, alone: Alone, command: str, microseconds: int) -> None:
+    """Submit a command whose start takes long, and wait until its start is under way."""
+    faulty.fault_slow_down(b"vfork", microseconds, 1)
+    alone.submit(command)
+    left = ctypes.c_int.in_dll(faulty, "fault_slow_calls")
+    wait_for(lambda: left.value == 0)
+
+
 @needs_compiler
 def test_commands_that_several_threads_start_are_told_in_the_order_in_which_they_were_handed_over(faulty):
     # The second command has ended by the time that the first has become itself.
-    faulty.fault_slow_down(b"vfork", 200_000, 1)
     with Alone(workers=2) as alone:
-        alone.submit("true first")
+        submit_slowly(faulty, alone, "true first", 200_000)
         alone.submit("true second", "true third")
         for each in ("true first", "true second", "true third"):
             alone.wait(EXITED, each)
@@ -189,10 +196,9 @@ def test_commands_that_several_threads_start_are_told_in_the_order_in_which_they
 
 @needs_compiler
 def test_what_is_given_back_of_a_chain_is_told_behind_the_exit_before_it(faulty, tmp_path):
-    faulty.fault_slow_down(b"vfork", 200_000, 1)
     second = f"touch {tmp_path}/started; until [ -e {tmp_path}/taken ]; do sleep 0.01; done"
     with Alone(workers=2) as alone:
-        alone.submit("true first")
+        submit_slowly(faulty, alone, "true first", 200_000)
         alone.submit(second, "true third")
         wait_for((tmp_path / "started").exists)
         alone.engine.take_back()
@@ -205,11 +211,10 @@ def test_what_is_given_back_of_a_chain_is_told_behind_the_exit_before_it(faulty,
 
 @needs_compiler
 def test_a_start_that_takes_long_does_not_hold_up_what_is_told_of_others_for_ever(faulty):
-    faulty.fault_slow_down(b"vfork", 1_000_000_000, 1)
     with Alone(workers=2) as alone, ExitStack() as before_the_end:
         # The engine is closed only once no start is under way.
         before_the_end.callback(faulty.fault_slow_down, b"", 0, 0)
-        alone.submit("true first")
+        submit_slowly(faulty, alone, "true first", 1_000_000_000)
         alone.submit("true second")
         alone.wait(EXITED, "true second")
         assert not alone.of(STARTED, "true first")
