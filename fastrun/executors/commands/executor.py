@@ -97,7 +97,9 @@ class ProcessExecutor:
         self._one_pipe = one_pipe
         self._kind = wanted_engine() if engine is None else engine
         self._gates = gates
-        self._memory = memory
+        # Read when the first command starts: many runs have none.
+        self._unread = memory
+        self._memory: Admission | None = None
         # What ready tasks have last waited for.
         self._held_by = "slot"
         # The commands that the engine has: they run or are about to.
@@ -111,6 +113,8 @@ class ProcessExecutor:
     @property
     def slots(self) -> int:
         """Return how many commands may run at present, or a few more than run already."""
+        if self._unread is not None:
+            return 1
         held = len(self._running)
         waiting = 0 if self._memory is None else self._memory.waiting
         if self._one_by_one:
@@ -163,10 +167,15 @@ class ProcessExecutor:
         """Run commands; failed unless their shells exit with 0."""
         # Before the commands, for half a millisecond once: if this process is killed, the guardian ends them.
         self._guardian.begin(self._events)
-        self._engine.go_on(self._limit)
         slots = self.slots
+        if self._unread is not None:
+            if self._unread.open(self._running, self._slots.number, self._memory_changed):
+                self._memory = self._unread
+            self._unread = None
+        self._engine.go_on(self._limit)
+        memory = None if self._interrupted else self._memory
         for chain in chains:
-            if self._memory is None or self._interrupted or not self._memory.holds(chain):
+            if memory is None or not memory.one_by_one or not memory.holds(chain):
                 self._submit(chain, self._held_by)
         if self.slots > slots:
             # Before these were started it did not say all that may run.

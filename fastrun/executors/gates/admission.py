@@ -130,9 +130,10 @@ class Admission:
         return bool(self._chains) or len(self._running) >= self.bound
 
     def holds(self, chain: Chain) -> bool:
-        """Return whether the head of a chain has to wait. It is then kept until ``next`` returns it."""
-        if not self.one_by_one:
-            return False
+        """Return whether the head of a chain has to wait. It is then kept until ``next`` returns it.
+
+        To be asked while ``one_by_one`` is true.
+        """
         number = chain[0][0]
         self._chains[number] = chain
         held = self._waiting.holds(number, self._numbers())
