@@ -49,6 +49,12 @@ assert threading.active_count() == 1
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
 
 
+def test_a_run_of_one_task_loads_nothing_about_memory(tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "true")))
+    loaded = _loaded_by(f"import fastrun.cli.main; fastrun.cli.main.main([{os.fspath(path)!r}])")
+    assert not loaded & {f"fastrun.executors.gates.{name}" for name in ("admission", "memory", "readings")}
+
+
 def test_a_plain_run_imports_two_packages(tmp_path):
     path = tmp_path / "tasks.json"
     path.write_text(json.dumps(document(exec_("a", "true"), eval_("b", "pass"))))
@@ -59,7 +65,7 @@ def test_a_plain_run_imports_two_packages(tmp_path):
     # Of the standard library, what takes milliseconds to load and few runs need.
     assert not new & {"random", "shlex", "shutil", "tempfile", "unittest"}
     assert {name for name in new - ours if not name.startswith("_")} <= set(sys.stdlib_module_names)
-    assert not loaded & {f"fastrun.executors.gates.{name}" for name in ("gates", "jobserver", "readings")}
+    assert not loaded & {f"fastrun.executors.gates.{name}" for name in ("gates", "jobserver")}
     watching = {
         "fastrun.cli.observers",
         "fastrun.cli.terminal",

@@ -341,9 +341,9 @@ class Watched(Admission):
 
 
 def test_small_commands_pass_one_that_waits(tmp_path, engine):
-    # While a runs, which ends only once d waits too, b has no room, nor has d beside it.
-    wait = f"until [ -e {tmp_path}/d ]; do sleep 0.01; done"
-    tasks = [exec_("a", wait), exec_("b", "true"), exec_("c", "true"), exec_("d", "true")]
+    # While a runs, which ends only once c has run and d waits too, b has no room, nor has d beside it.
+    wait = f"until [ -e {tmp_path}/c ] && [ -e {tmp_path}/d ]; do sleep 0.01; done"
+    tasks = [exec_("a", wait), exec_("b", "true"), exec_("c", f"touch {tmp_path}/c"), exec_("d", "true")]
     memory = Watched(FakeMachine(tmp_path, 1100), Sizes({0: 700 * M, 1: 700 * M, 2: 50 * M, 3: 400 * M}), 4)
     memory.held = lambda name: (tmp_path / name).touch()
     ran = run_with(memory, *tasks, engine=engine)
