@@ -40,7 +40,7 @@ _ELSEWHERE = {
     "detach": ("daemon", "detached"),
     "retries": ("attempts", "maxretries", "retry"),
     "retry_delay": ("backoff", "retrydelay"),
-    "when": ("condition", "if", "runif", "runwhen", "triggerrule"),
+    "when": ("always", "condition", "ensure", "finally", "if", "onfailure", "runif", "runwhen", "triggerrule"),
     "allow_failure": ("allowfailure", "continueonerror", "ignoreerror", "ignoreerrors", "ignorefailure"),
     "pool": ("lock", "mutex", "queue"),
     "pools": ("locks",),
