@@ -16,7 +16,8 @@ from tests.support.containers import (
 from tests.support.documents import document, eval_, exec_
 from tests.support.processes import environment, report_of
 
-pytestmark = needs_namespaces
+# What they cover could not be written on a read-only system.
+pytestmark = [needs_namespaces, pytest.mark.usefixtures("unmeasured_processes")]
 
 TASKS = document(
     exec_("command", "echo out; echo err >&2; read line || echo nothing to read"),
