@@ -171,3 +171,19 @@ class HandJournal:
     def record(self, count: int = 1_000) -> None:
         self.written = count
         self.changed()
+
+
+class Starts(Recorder):
+    """Keeps what tasks are said to have waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held_by: dict[str, str] = {}
+
+    @property
+    def detailed(self) -> bool:
+        return True
+
+    def task_started(self, number, task, start) -> None:
+        super().task_started(number, task, start)
+        self.held_by[task.name] = start.held_by

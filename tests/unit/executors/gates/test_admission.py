@@ -28,7 +28,7 @@ from fastrun.settings import RunSettings
 from fastrun.sizes import size_shown
 from tests.support import leaf
 from tests.support.documents import document, eval_, exec_, write_json
-from tests.support.fakes import Recorder
+from tests.support.fakes import Starts
 from tests.support.jobs import counted, ended
 from tests.support.processes import LIMIT, environment, fastrun
 
@@ -280,22 +280,6 @@ def test_the_command_line_says_so_and_starts_nothing(tmp_path):
 
 
 # Runs
-
-
-class Starts(Recorder):
-    """Keeps what tasks are said to have waited for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.held_by: dict[str, str] = {}
-
-    @property
-    def detailed(self) -> bool:
-        return True
-
-    def task_started(self, number, task, start) -> None:
-        super().task_started(number, task, start)
-        self.held_by[task.name] = start.held_by
 
 
 def run_with(memory: Admission, *tasks: dict[str, Any], engine: str, jobs: int | None = None) -> Starts:

@@ -22,7 +22,7 @@ from fastrun.runner.runner import Run
 from fastrun.settings import RunSettings
 from tests.support import leaf
 from tests.support.documents import document, exec_, write_json
-from tests.support.fakes import Recorder, Told
+from tests.support.fakes import Starts, Told
 from tests.support.jobs import counted, ended
 from tests.support.processes import LIMIT, fastrun
 
@@ -258,22 +258,6 @@ class Door:
     def widen(self, wide: int) -> None:
         self.wide = wide
         self.on_change()
-
-
-class Starts(Recorder):
-    """Keeps what tasks are said to have waited for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.held_by: dict[str, str] = {}
-
-    @property
-    def detailed(self) -> bool:
-        return True
-
-    def task_started(self, number, task, start) -> None:
-        super().task_started(number, task, start)
-        self.held_by[task.name] = start.held_by
 
 
 def run_with(
