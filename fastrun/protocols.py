@@ -3,11 +3,11 @@
 Stands beside the runner, which calls all of them. Knows no implementation.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from fastrun.document.task import Task
-from fastrun.outcome import Outcome, Report, Start
+from fastrun.outcome import FIRST_START, OK, Outcome, Report, Start
 
 STDOUT = 1
 STDERR = 2
@@ -50,6 +50,13 @@ class Events(Protocol):
         """
         ...
 
+    def tasks_ran(self, numbers: Sequence[int]) -> None:
+        """Note that tasks have started and are ok, each before the next, without output between.
+
+        The same as ``task_started`` and ``task_ended`` for each, in half the time for snippets of a microsecond.
+        """
+        ...
+
     def slots_changed(self) -> None:
         """Note that there may be more slots than when a task last ended."""
         ...
@@ -57,6 +64,13 @@ class Events(Protocol):
     def warning(self, text: str) -> None:
         """Tell the user something in one line."""
         ...
+
+
+def tell_each(events: Events, numbers: Iterable[int]) -> None:
+    """Tell what ``tasks_ran`` tells, task by task."""
+    for number in numbers:
+        events.task_started(number, FIRST_START)
+        events.task_ended(number, OK)
 
 
 class Executor(Protocol):
@@ -158,6 +172,15 @@ class Observer:
 
     def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
         """Note how a task has ended, also a skipped one, or an attempt that is followed by another: once for each."""
+
+    def tasks_ran(self, numbers: Sequence[int], tasks: Sequence[Task]) -> None:
+        """Note that tasks have started and are ok, each before the next: calls the hooks for each of them.
+
+        ``tasks``: all tasks, see ``run_started``.
+        """
+        for number in numbers:
+            self.task_started(number, tasks[number], FIRST_START)
+            self.task_ended(number, tasks[number], OK)
 
     def run_ended(self, report: Report) -> None:
         """Note how the run has ended: once, after all else."""

@@ -194,9 +194,9 @@ class _Loading:
                 else:
                     validate(item)
                     full, rest = self._with_more_keys(item)
-                if has_nul(full):
-                    return False
                 kind, arguments = full["type"], full["arguments"]
+                if "\0" in arguments and has_nul(full):
+                    return False
                 type_ = kind
                 if not isinstance(arguments, str):
                     # The one rule of the schema that is not in the validator.

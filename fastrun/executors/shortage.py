@@ -59,10 +59,10 @@ class Slots:
         """Note that a task could be started."""
         self._refused_since = None
 
-    def ended(self) -> None:
-        """Note that a task ended and gave back what it used."""
+    def ended(self, count: int = 1) -> None:
+        """Note that tasks ended and gave back what they used."""
         if self.number < self._most:
-            self.number += 1
+            self.number = min(self.number + count, self._most)
 
     def _try_again(self, events: Events) -> None:
         if not self.number:

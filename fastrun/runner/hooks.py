@@ -10,7 +10,15 @@ from fastrun.document.task import Task
 from fastrun.outcome import Outcome, Start
 from fastrun.protocols import Observer
 
-_HOOKS = ("run_started", "task_started", "task_output", "task_ended", "run_ended")
+# By hook, the methods of which an observer overrides one if the hook concerns it.
+_HOOKS: dict[str, tuple[str, ...]] = {
+    "run_started": ("run_started",),
+    "task_started": ("task_started",),
+    "task_output": ("task_output",),
+    "task_ended": ("task_ended",),
+    "tasks_ran": ("tasks_ran", "task_started", "task_ended"),
+    "run_ended": ("run_ended",),
+}
 
 
 class Hooks:
@@ -60,7 +68,7 @@ class Hooks:
             hook: [
                 (observer, getattr(observer, hook))
                 for observer in self._observers
-                if getattr(type(observer), hook, None) is not getattr(Observer, hook)
+                if any(getattr(type(observer), name, None) is not getattr(Observer, name) for name in names)
             ]
-            for hook in _HOOKS
+            for hook, names in _HOOKS.items()
         }

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from fastrun.document.task import Task
 from fastrun.outcome import Cause, Outcome, Start, Status, untried
 from fastrun.plan.graph import Graph
-from fastrun.protocols import Chain, Events, Executor
+from fastrun.protocols import Chain, Events, Executor, tell_each
 from fastrun.uptodate.contents import Contents
 from fastrun.uptodate.examiner import Examiner, Look, Wrong, shown
 from fastrun.uptodate.facts import Made, Seen, Versions
@@ -247,6 +247,10 @@ class UpToDateExecutor:
     def task_started(self, number: int, start: Start) -> None:
         """Pass a start on."""
         self._events.task_started(number, start)
+
+    def tasks_ran(self, numbers: Sequence[int]) -> None:
+        """Pass starts and ends on."""
+        tell_each(self, numbers)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
         """Pass output on."""

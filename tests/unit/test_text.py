@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun.text import COLUMNS_SHOWN, printable
+from fastrun.text import COLUMNS_SHOWN, all_printable, printable
 
 
 def test_printable_text_is_no_command_to_a_ci_system():
@@ -33,3 +33,16 @@ def test_printable_cuts_at_200_columns():
     assert printable("x" * 201) == "x" * 199 + "…"
     assert printable("漢" * 101) == "漢" * 99 + "…"
     assert printable("\n" * 300) == "\\n" * 99 + "…"
+
+
+@given(st.lists(st.text(max_size=110) | st.text("#ab漢\u202e", max_size=110)))
+def test_texts_that_are_all_printable_are_shown_as_they_are(texts):
+    if all_printable(texts):
+        assert [printable(text) for text in texts] == texts
+
+
+def test_many_short_names_are_all_printable_and_one_bad_name_among_them_is_found():
+    names = [f"täsk {number}" for number in range(1_000)]
+    assert all_printable(names)
+    for bad in ("a\nb", "##[error]", "x" * 101):
+        assert not all_printable([*names, bad])

@@ -18,7 +18,7 @@ from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.outcome import Cause, Outcome, Start, Status
-from fastrun.protocols import Executor, Job
+from fastrun.protocols import Executor, Job, tell_each
 from fastrun.runner.deadlines import Deadlines
 from fastrun.settings import RunSettings
 
@@ -219,6 +219,10 @@ class SeatedTasks:
         seat = self._running[number]
         self._deadlines.begin(number, seat.chain[0][1])
         self._tell(STARTED, seat.number, number)
+
+    def tasks_ran(self, numbers: Sequence[int]) -> None:
+        """Pass starts and ends on."""
+        tell_each(self, numbers)
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
         """Tell the client."""

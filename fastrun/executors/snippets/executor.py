@@ -10,11 +10,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from fastrun.document.task import Task
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.shortage import Slots
-from fastrun.executors.snippets.crew import ENDED, FAILED, STARTED, WENT_ON, Crew, News
+from fastrun.executors.snippets.crew import FAILED, STARTED, WENT_ON, Crew, News, Step
 from fastrun.executors.snippets.descriptors import reopen
 from fastrun.outcome import FIRST_START, OK, Cause, Outcome, Status
 from fastrun.protocols import Chain, Events, Job
@@ -204,20 +205,14 @@ class SnippetExecutor:
         events = self._events
         collected = ended = 0
         while news:
+            if ran := self._take_ran(news):
+                ended += len(ran)
+                self._slots.ended(len(ran))
+                events.tasks_ran(ran)
+                continue
             number, what, content = news.popleft()
-            if what is STARTED:
-                events.task_started(number, FIRST_START)
-            elif what is ENDED:
-                ended += 1
-                self._end(number, content)
-            elif what is WENT_ON:
-                ended += 1
-                self._end(number, OK, content)
-            elif what is FAILED:
-                ended += 1
-                self._end(number, content)
-                # Only now: in ``_end`` the run has taken back the tasks that may not start.
-                self._known_recalls += 1
+            if isinstance(what, Step):
+                ended += self._take_step(number, what, content)
             else:
                 text = _with_more(content, number, what, news)
                 collected += len(text)
@@ -229,6 +224,36 @@ class SnippetExecutor:
             self._ahead = _AHEAD if now - self._last_end < ended * _SHORT else 0
             self._last_end = now
             reopen()
+
+    def _take_ran(self, news: deque[News]) -> list[int]:
+        """Take tasks out of the front of the news that have started and are ok, each before the next."""
+        ran = []
+        unfinished = self._unfinished
+        while len(news) > 1 and news[0][1] is STARTED:
+            number = news[0][0]
+            of, what, content = news[1]
+            if of != number or number not in unfinished or not (content is OK or what is WENT_ON):
+                break
+            news.popleft()
+            news.popleft()
+            del unfinished[number]
+            if what is WENT_ON:
+                unfinished[content[0]] = content[1]
+            ran.append(number)
+        return ran
+
+    def _take_step(self, number: int, step: Step, content: Any) -> bool:
+        """Pass on that a task has started or ended. Return whether it has ended."""
+        if step is STARTED:
+            self._events.task_started(number, FIRST_START)
+            return False
+        if step is WENT_ON:
+            self._end(number, OK, content)
+        else:
+            self._end(number, content)
+        # Only now: in ``_end`` the run has taken back the tasks that may not start.
+        self._known_recalls += step is FAILED
+        return True
 
     def _end(self, number: int, outcome: Outcome | None, following: Job | None = None) -> None:
         """End a task; None if it never started. ``following``: the next of its chain, which its thread runs now."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib.machinery import SourceFileLoader
 from itertools import islice
 from types import CodeType
+from typing import Any
 
 from fastrun.document.script import script_name
 from fastrun.document.task import Task
@@ -123,7 +124,8 @@ class Interpreter:
         task = program.task
         if task.script is not None:
             return _script_code(program, task.script, task.source)
-        source = task.source
+        # A snippet's are a text. The property ``source`` would look at that again.
+        source: Any = task.arguments
         code = compile(source, program.file, "exec", dont_inherit=True)
         # The name in the code of a function cannot be replaced so easily.
         if (

@@ -16,7 +16,7 @@ from fastrun.observers.writer.spool import Spool
 from fastrun.observers.writer.writer import Writer
 from fastrun.outcome import Cause, Outcome, Report, Start, Status
 from fastrun.protocols import STDERR, STDOUT, Observer
-from fastrun.text import printable
+from fastrun.text import all_printable, printable
 
 MODES = ("stream", "prefix", "group", "quiet")
 REPORTS = ("all", "problems", "none")
@@ -78,6 +78,15 @@ class Console(Observer):
         self._report = report
         self._color = color
         self._error_color = error_color
+        faint = _FAINT if color else ""
+        # With a place for the task's name.
+        self._started = _line("Started: %s", faint)
+        self._ended = {
+            status: _line("Ended : %s", faint if status is _OK else _COLORS[status] if color else "")
+            for status in _COLORS
+        }
+        # Whether all names are printable as they are.
+        self._plain_names = False
         self._folds = folds
         self._log = log or _nothing
         self._times = times
@@ -116,6 +125,7 @@ class Console(Observer):
     def run_started(self, tasks: Sequence[Task]) -> None:
         """Write in the turns of this loop from now on."""
         self._tasks = tasks
+        self._plain_names = all_printable([task.name for task in tasks])
         if self._prefixes is not None:
             self._columns = prefix_columns(tasks)
         self._batch.begin(asyncio.get_running_loop())
@@ -128,9 +138,7 @@ class Console(Observer):
             self._batch.put((STDERR, f"fastrun: {task.label}: {task.type}: {printable(task.text)}\n".encode()))
         if start.attempt > 1:
             return
-        line = f"Started: {printable(task.name)}\n".encode()
-        if self._color:
-            line = _colored(line, _FAINT)
+        line = self._started % (task.name if self._plain_names else printable(task.name))
         if self._prefixes is not None:
             self._prefixes[number] = prefix_of(task, self._columns)
         if not self._holds_back:
@@ -139,7 +147,7 @@ class Console(Observer):
             return
         block = self._blocks[number] = Spool()
         if self._mode == "quiet":
-            block.append(STDOUT, line)
+            block.append(STDOUT, line.encode())
         else:
             self._batch.put_line(line)
 
@@ -189,17 +197,25 @@ class Console(Observer):
             self._put_block(task, block)
         if not ok:
             self._note_failure(number, task, outcome, tail)
-        line = f"Ended : {printable(task.name)}\n".encode()
-        if self._color:
-            line = _colored(line, _FAINT if ok else _COLORS[outcome.status])
-        self._batch.put_line(line)
+        line = self._ended[outcome.status]
+        self._batch.put_line(line % (task.name if self._plain_names else printable(task.name)))
+
+    def tasks_ran(self, numbers: Sequence[int], tasks: Sequence[Task]) -> None:
+        """Print the lines of all these tasks at once."""
+        # A subclass may override the hooks for single tasks.
+        if type(self) is not Console or self._mode != "stream" or self._verbose or not self._plain_names:
+            super().tasks_ran(numbers, tasks)
+            return
+        lines = self._started + self._ended[_OK]
+        self._batch.put_line("".join([lines % (name := tasks[number].name, name) for number in numbers]))
 
     def _note_failure(self, number: int, task: Task, outcome: Outcome, tail: bytes | bytearray) -> None:
         self._failed_tasks.add(number)
         if outcome.status is not Status.FAILED:
             return
-        line = f"fastrun: {task.label}: {printable(outcome.reason)}\n".encode()
-        self._batch.put((STDERR, _colored(line, _COLORS[Status.FAILED]) if self._error_color else line))
+        line = f"fastrun: {task.label}: {printable(outcome.reason)}"
+        shown = _line(line, _COLORS[Status.FAILED] if self._error_color else "")
+        self._batch.put((STDERR, shown.encode()))
         if not task.allow_failure and len(self._failures) < _FAILURES:
             self._failures[number] = task, outcome, bytes(tail)
 
@@ -212,11 +228,11 @@ class Console(Observer):
             self._batch.put(block)
         elif self._folds:
             # As GitHub's ``toCommandValue`` escapes it.
-            self._batch.put_line(f"::group::{task.label.replace('%', '%25')}\n".encode())
+            self._batch.put_line(f"::group::{task.label.replace('%', '%25')}\n")
             self._batch.put(block)
-            self._batch.put_line(b"::endgroup::\n")
+            self._batch.put_line("::endgroup::\n")
         else:
-            self._batch.put_line(f"Output: {task.label}\n".encode())
+            self._batch.put_line(f"Output: {task.label}\n")
             self._batch.put(block)
 
     def _never_started(self, number: int, task: Task, outcome: Outcome) -> None:
@@ -261,7 +277,7 @@ class Console(Observer):
             self._end_line(number, stream)
         lines = self._task_lines(report)
         while batch := "\n".join(islice(lines, _LINES_AT_ONCE)):
-            self._batch.put_line(f"{batch}\n".encode())
+            self._batch.put_line(f"{batch}\n")
             self._batch.flush()
         if self._report != "none":
             if self._times is not None:
@@ -274,7 +290,7 @@ class Console(Observer):
         """Print lines of the report. If they cannot be made, the rest is printed all the same."""
         try:
             for line in list(section()):
-                self._batch.put_line(f"{line}\n".encode())
+                self._batch.put_line(f"{line}\n")
         except Exception as error:
             # A snippet may have broken modules of Python that an import needs.
             self.warn(f"part of the report is missing: {error!r}")
@@ -302,19 +318,18 @@ class Console(Observer):
         if self._color:
             labels |= {status: f"{color}{labels[status]}{_PLAIN}" for status, color in _COLORS.items()}
         only_problems = self._report == "problems"
-        for result in report if self._report != "none" else ():
-            status, reason = result.status, result.reason
+        for name, status, reason, attempts, _, _, _ in report if self._report != "none" else ():
             if only_problems and status is _OK:
                 continue
-            if status is Status.INTERRUPTED and not result.attempts:
+            if status is Status.INTERRUPTED and not attempts:
                 # The counts say how many these are.
                 continue
-            line = f"{labels[status]} {printable(result.name)}"
+            line = f"{labels[status]} {name if self._plain_names else printable(name)}"
             yield f"{line}  {printable(reason)}" if reason else line
 
     def print_line(self, line: str) -> None:
         """Print a line on standard output."""
-        self._batch.put_line(f"{line}\n".encode())
+        self._batch.put_line(f"{line}\n")
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
@@ -353,5 +368,6 @@ def _nothing(_: int) -> str:
     return ""
 
 
-def _colored(line: bytes, color: str) -> bytes:
-    return b"%b%b%b\n" % (color.encode(), line.removesuffix(b"\n"), _PLAIN.encode())
+def _line(text: str, color: str) -> str:
+    """Return a line with its end, in a colour unless that is empty."""
+    return f"{color}{text}{_PLAIN}\n" if color else f"{text}\n"

@@ -28,13 +28,13 @@ class Batch:
         self._size = 0
         # The text to be written: the pieces, then lines of STDOUT, which most of the text is.
         self._pieces: list[tuple[int, bytes] | Spool] = []
-        self._lines: list[bytes] = []
+        self._lines: list[str] = []
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Write in the turns of this loop from now on."""
         self._loop = loop
 
-    def put_line(self, line: bytes) -> None:
+    def put_line(self, line: str) -> None:
         """Add a line, or several, to STDOUT."""
         self._lines.append(line)
         if not self._scheduled:
@@ -68,7 +68,7 @@ class Batch:
             self._pieces = []
 
     def _join_lines(self) -> None:
-        self._pieces.append((STDOUT, b"".join(self._lines)))
+        self._pieces.append((STDOUT, "".join(self._lines).encode()))
         self._lines.clear()
 
     def _schedule(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastrun import Observer
+from fastrun import Observer, Task
+from fastrun.outcome import OK
 from fastrun.runner.hooks import Hooks
 
 
@@ -51,3 +52,15 @@ def test_a_hook_that_is_not_overridden_is_not_called():
 def test_an_observer_that_cannot_tell_whether_it_is_behind_is_not():
     assert Hooks([Ends(congested=True)], print).congested
     assert not Hooks([Ends(), Ends(congested=ValueError("no"))], print).congested
+
+
+def test_an_observer_hears_of_tasks_that_ran_in_the_hooks_that_it_overrides():
+    class Both(Ends):
+        def tasks_ran(self, *arguments) -> None:
+            self.seen.append(arguments)
+
+    tasks = [Task("a", "eval", ""), Task("b", "eval", "")]
+    each, both, neither = Ends(), Both(), Observer()
+    Hooks([each, both, neither], lambda _: None).call("tasks_ran", [1, 0], tasks)
+    assert each.seen == [(1, tasks[1], OK), (0, tasks[0], OK)]
+    assert both.seen == [([1, 0], tasks)]

@@ -21,6 +21,7 @@ from fastrun.executors.snippets import crew
 from fastrun.executors.snippets import executor as snippets
 from fastrun.executors.snippets.crew import ENDED, FAILED, WENT_ON
 from fastrun.executors.snippets.executor import SnippetExecutor
+from fastrun.protocols import tell_each
 from fastrun.settings import RunSettings
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
@@ -107,6 +108,9 @@ class Heard:
 
     def task_ended(self, number, outcome) -> None:
         self.events.append(("given back" if outcome is None else outcome.status.label, number))
+
+    def tasks_ran(self, numbers) -> None:
+        tell_each(self, numbers)
 
     def slots_changed(self) -> None:
         """Nothing waits for slots."""

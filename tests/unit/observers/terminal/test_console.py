@@ -83,6 +83,26 @@ def test_lines_of_two_tasks_never_mix_and_a_last_line_gets_an_end(tmp_path):
     assert printed.err == "e1\n"
 
 
+@pytest.mark.parametrize("options", [{}, {"color": True}, {"verbose": True}, {"mode": "quiet"}, {"mode": "prefix"}])
+def test_tasks_that_ran_are_printed_as_each_of_them_would_be(tmp_path, options):
+    tasks = [A, B, Task("%s##[error]", "eval", "")] if options.get("verbose") else [A, B, Task("%s", "eval", "")]
+
+    async def shown(tell) -> tuple[str, str]:
+        with (printed := Printed(tmp_path, **options)) as console:
+            console.run_started(tasks)
+            tell(console)
+        return printed.out, printed.err
+
+    def one_by_one(console) -> None:
+        for number in (2, 0, 1):
+            console.task_started(number, tasks[number], FIRST_START)
+            console.task_ended(number, tasks[number], OK)
+
+    out, err = asyncio.run(shown(lambda console: console.tasks_ran([2, 0, 1], tasks)))
+    assert (out, err) == asyncio.run(shown(one_by_one))
+    assert ("Ended : " in out) == (options.get("mode") != "quiet")
+
+
 def test_group_prints_a_task_as_one_block_at_its_end(tmp_path):
     with (printed := Printed(tmp_path, "group")) as console:
         console.task_started(0, A, FIRST_START)
