@@ -250,7 +250,8 @@ def _schema_problems(schema: dict[str, Any], value: Any, path: Path) -> Iterator
     try:
         _compiled(orjson.dumps(leaf))(value)
     except fastjsonschema.JsonSchemaValueException as error:
-        yield Problem(path, f"{_subject(path)} {_message(str(error.rule), schema, value)}")
+        message = f"{_subject(path)} {_message(str(error.rule), schema, value)}"
+        yield Problem(path, message if path else f'{message}; write {{"tasks": [...]}}')
         return
     if isinstance(value, float) and isnan(value):
         yield Problem(path, f"{_subject(path)} must be {schema['title']}, not NaN")
@@ -330,11 +331,13 @@ def _subject(path: Path) -> str:
 
 
 def _message(rule: str, schema: dict[str, Any], value: Any) -> str:
-    found = _TYPES.get(type(value), "a number")
-    if rule == "type":
-        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        wanted = [f"{'an' if name in ('object', 'array', 'integer') else 'a'} {name}" for name in types]
-        return f"must be {' or '.join(wanted)}, not {found}"
+    wanted: str = schema.get("title") or " or ".join(map(json.dumps, schema.get("enum", ())))
     if rule == "enum":
-        return f"must be {' or '.join(json.dumps(v) for v in schema['enum'])}, not {printable(json.dumps(value))}"
-    return f"must be {schema['title']}"
+        return f"must be {wanted}, not {printable(json.dumps(value))}"
+    if rule != "type":
+        return f"must be {wanted}"
+    # The title of a number has its unit, and words that are known say more than their type.
+    if schema["type"] != "number" and "enum" not in schema:
+        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        wanted = " or ".join(f"{'an' if name in ('object', 'array', 'integer') else 'a'} {name}" for name in types)
+    return f"must be {wanted}, not {_TYPES.get(type(value), 'a number')}"

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 # Digest of the schema.json from which this was made.
-SCHEMA_SHA256 = "716fc3b4d94099ad888b3856df044b767b2f8de68bc5a0760c427d69d7a98259"
+SCHEMA_SHA256 = "26ba5112888eb2778f28c08b1507dbf714243c29218c63217a5e7f39bd21ee0e"
 
 # Keys of a task in the schema.
 KEYS = frozenset(['allow_failure', 'arguments', 'cwd', 'dependencies', 'depfile', 'description', 'detach', 'env', 'env_inputs', 'inputs', 'memory', 'name', 'outputs', 'pool', 'resources', 'retries', 'retry_delay', 'script', 'shell', 'tags', 'timeout', 'type', 'when', 'where'])

@@ -62,7 +62,7 @@ def test_invalid_json_is_one_line_with_its_location(data, line):
 @pytest.mark.parametrize(
     ("data", "line"),
     [
-        (b"[]", "f.json:1:1: the document must be an object, not an array"),
+        (b"[]", 'f.json:1:1: the document must be an object, not an array; write {"tasks": [...]}'),
         (b"\n {}", 'f.json:2:2: "tasks" is missing'),
         (b'{"tasks": {}}', 'f.json:1:11: "tasks" must be an array, not an object'),
         (b'{"tasks": [null]}', "f.json:1:12: a task must be an object, not null"),
@@ -73,7 +73,11 @@ def test_invalid_json_is_one_line_with_its_location(data, line):
         ),
         (
             b'{"tasks": [{"name": "", "type": "shell", "arguments": ""}]}',
-            'f.json:1:33: "type" must be "exec" or "eval", not "shell"',
+            'f.json:1:33: "type" must be "exec" (a shell command) or "eval" (a Python snippet), not "shell"',
+        ),
+        (
+            b'{"tasks": [{"name": "", "type": null, "arguments": ""}]}',
+            'f.json:1:33: "type" must be "exec" (a shell command) or "eval" (a Python snippet), not null',
         ),
         (
             b'{"tasks": [{"name": "", "type": "exec", "arguments": "", "dependencies": ["a", true]}]}',
@@ -198,9 +202,9 @@ def test_invalid_json_is_one_line_with_its_location(data, line):
                 (b"0", "a number of seconds above 0"),
                 (b"-1", "a number of seconds above 0"),
                 (b"1e10", "a number of seconds above 0"),
-                (b'"60"', "a number, not a string"),
-                (b"true", "a number, not a boolean"),
-                (b"null", "a number, not null"),
+                (b'"60"', "a number of seconds above 0, not a string"),
+                (b"true", "a number of seconds above 0, not a boolean"),
+                (b"null", "a number of seconds above 0, not null"),
             )
         ),
         (b'{"tasks": [], "taks": []}', 'f.json:1:15: unknown key "taks"; did you mean "tasks"?'),
@@ -218,7 +222,7 @@ def test_all_that_is_wrong_with_defaults_is_said_once_with_its_location():
     assert lines_of(data) == [
         'f.json:2:21: "cwd" must be a path, not empty and without NUL',
         'f.json:2:33: "=" must be a name, not empty and without = and NUL',
-        'f.json:2:55: "timeout" must be a number, not a string',
+        'f.json:2:55: "timeout" must be a number of seconds above 0, not a string',
         'f.json:2:69: "shell" must be "sh", "bash", "zsh" or "dash", or a list that begins with a program',
         'f.json:2:84: "retries" must be a whole number of 0 to 1,000',
         'f.json:3:1: unknown key "timeuot"; did you mean "timeout"?',
@@ -246,7 +250,7 @@ def test_all_problems_are_found_at_once_in_the_order_of_the_file():
         'f.json:2:44: "arguments" must be a string or an array, not a number',
         'f.json:3:70: unknown dependency "nowhere"',
         'f.json:4:10: name "b" is used twice (first at f.json:3:10)',
-        'f.json:4:23: "type" must be "exec" or "eval", not "oops"',
+        'f.json:4:23: "type" must be "exec" (a shell command) or "eval" (a Python snippet), not "oops"',
         'f.json:5:1: "name" is missing',
         'f.json:5:1: "type" is missing',
     ]
