@@ -97,8 +97,13 @@ def nearest(name: str, names: Sequence[str]) -> str | None:
 
 
 def no_such(what: str, name: str, names: Sequence[str]) -> str:
-    """Return the message for a name that no ``what`` has, with the nearest name that exists."""
-    return f'there is no {what} "{printable(name)}"{meant(name, names)}'
+    """Return the message for a name that no ``what`` has, with the nearest name that exists, or where all are."""
+    return f'there is no {what} "{printable(name)}"{meant(name, names) or way_to_all(what)}'
+
+
+def way_to_all(what: str) -> str:
+    """Return the end of a message about a name that no ``what``, a task or a tag, has."""
+    return f"; fastrun --list shows all {what}s"
 
 
 def meant(name: str, names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from re import compile as compile_pattern
 from typing import NamedTuple
 
 from fastrun.plan.graph import Graph, graph_of
-from fastrun.text import no_such, printable
+from fastrun.text import no_such, printable, way_to_all
 
 
 class Selection(NamedTuple):
@@ -95,7 +95,7 @@ def matching(names: Sequence[str], wanted: Iterable[str], what: str = "task") ->
         fits = compile_pattern(translate(text)).match
         fitting = [number for number, name in enumerate(names) if fits(name)]
         if not fitting:
-            raise ValueError(f'no {what} fits the pattern "{printable(text)}"')
+            raise ValueError(f'no {what} fits the pattern "{printable(text)}"{way_to_all(what)}')
         found += fitting
     return found
 

@@ -57,12 +57,14 @@ def test_selected_tasks_come_in_the_order_of_the_document(wanted, names):
     ("wanted", "message"),
     [
         ({"names": ["lnk"]}, 'there is no task "lnk"; did you mean "link"?'),
-        ({"only": ["x*"]}, 'no task fits the pattern "x*"'),
+        ({"roots": ["zzz"]}, 'there is no task "zzz"; fastrun --list shows all tasks'),
+        ({"only": ["x*"]}, 'no task fits the pattern "x*"; fastrun --list shows all tasks'),
         ({"tags": ["slwo"]}, 'there is no tag "slwo"; did you mean "slow"?'),
-        ({"exclude": ["\x1b[2J*"]}, 'no task fits the pattern "\\x1b[2J*"'),
+        ({"tags": ["zzz"]}, 'there is no tag "zzz"; fastrun --list shows all tags'),
+        ({"exclude": ["\x1b[2J*"]}, 'no task fits the pattern "\\x1b[2J*"; fastrun --list shows all tasks'),
     ],
 )
-def test_a_name_that_fits_no_task_is_an_error_with_the_nearest_name(wanted, message):
+def test_a_name_that_fits_no_task_is_an_error_with_the_nearest_name_or_the_way_to_all(wanted, message):
     with pytest.raises(ValueError, match=r"task|tag") as caught:
         chosen(**wanted)
     assert str(caught.value) == message
@@ -118,9 +120,14 @@ def test_names_may_stand_before_and_behind_options(tmp_path):
 
 
 def test_a_name_that_no_task_has_starts_nothing(tmp_path):
-    result = fastrun(write_json(tmp_path, BUILD), "lnk")
+    path = write_json(tmp_path, BUILD)
+    result = fastrun(path, "lnk")
     assert (result.returncode, result.stdout) == (2, b"")
     assert result.stderr == b'fastrun: there is no task "lnk"; did you mean "link"?\n'
+    for options in ([], ["--only"], ["--from"], ["--exclude"], ["--rerun"]):
+        result = fastrun(path, *options, "zzz")
+        assert (result.returncode, result.stdout) == (2, b"")
+        assert result.stderr == b'fastrun: there is no task "zzz"; fastrun --list shows all tasks\n'
 
 
 def test_a_resumed_part_reuses_what_the_whole_has_recorded(tmp_path):

@@ -111,7 +111,10 @@ def test_no_look_runs_anything(tmp_path, option):
     assert not (tmp_path / "ran").exists()
 
 
-def test_explaining_an_unknown_task_is_an_error(tmp_path):
-    result = fastrun(write_json(tmp_path, document(exec_("build", "true"))), "--explain", "biuld")
+@pytest.mark.parametrize(
+    ("name", "way_out"), [("biuld", 'did you mean "build"?'), ("zzz", "fastrun --list shows all tasks")]
+)
+def test_explaining_an_unknown_task_is_an_error(tmp_path, name, way_out):
+    result = fastrun(write_json(tmp_path, document(exec_("build", "true"))), "--explain", name)
     assert (result.returncode, result.stdout) == (2, b"")
-    assert result.stderr == b'fastrun: there is no task "biuld"; did you mean "build"?\n'
+    assert result.stderr.decode() == f'fastrun: there is no task "{name}"; {way_out}\n'
