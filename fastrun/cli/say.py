@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 EXIT_USAGE = 2
 EXIT_OUTPUT = 3
@@ -81,13 +81,7 @@ def put(texts: Iterable[str]) -> int:
         stdout.buffer.writelines(text.encode() for text in texts)
         stdout.flush()
     except OSError as error:
-        # Or the interpreter tries again at its end.
-        with suppress(OSError, AttributeError):
-            stdout.close()
-        why = (
-            "" if isinstance(error, BrokenPipeError) else f"fastrun: cannot write to standard output: {error.strerror}"
-        )
-        raise Exit(EXIT_OUTPUT, why) from None
+        raise Exit(EXIT_OUTPUT, _give_up(stdout, error)) from None
     return 0
 
 
@@ -95,20 +89,38 @@ def leave(code: int) -> NoReturn:
     """End the process without waiting for threads, which are snippets' and may never end."""
     # What libraries have registered for the end of the process.
     atexit._run_exitfuncs()  # noqa: SLF001  # as the interpreter does
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):
-            stream.flush()
-    os._exit(code)
+    os._exit(exit_code(code))
 
 
 def exit_code(code: int) -> int:
-    """Return the exit code, or EXIT_OUTPUT where it would say that all was written and a line was lost."""
+    """Write what the two streams still hold, and return the exit code.
+
+    It is EXIT_OUTPUT where ``code`` would say that all was written and something was lost.
+    """
+    global _lost
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            # Closed or replaced by what ran here, or closed when this process started.
+            with suppress(ValueError, AttributeError):
+                stream.flush()
+        except OSError as error:
+            _lost = True
+            text = _give_up(stream, error)
+            if text and stream is sys.stdout:
+                say(text)
     return EXIT_OUTPUT if _lost and code in (0, 1) else code
 
 
 def has_said() -> bool:
     """Return whether a line was printed on standard error."""
     return _said
+
+
+def _give_up(stream: TextIO, error: OSError) -> str:
+    """Close a stream, or the interpreter tries again at its end. Return what to say of standard output, or nothing."""
+    with suppress(OSError, AttributeError):
+        stream.close()
+    return "" if isinstance(error, BrokenPipeError) else f"fastrun: cannot write to standard output: {error.strerror}"
 
 
 def _closed() -> OSError:

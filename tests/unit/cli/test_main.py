@@ -481,6 +481,45 @@ def test_a_lost_standard_error_is_exit_3_only_if_something_was_to_be_written_the
     assert with_redirections(redirection, "--unknown", path).returncode == 2
 
 
+# Leaves a thread that ends with the process.
+LEAVING = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()"
+
+
+# A library that writes at the end of the process into a buffer, of which the disk then takes nothing.
+LIBRARY = """\
+import atexit, os, sys
+
+@atexit.register
+def say_goodbye():
+    sys.{name}.write("bye")
+    os.dup2(os.open("/dev/full", os.O_WRONLY), {number})
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "said"),
+    [
+        ("stdout", 1, b"fastrun: cannot write to standard output: No space left on device\n"),
+        ("stderr", 2, b""),
+    ],
+)
+def test_text_that_cannot_be_written_at_the_end_is_exit_3_where_a_thread_is_left(tmp_path, name, number, said):
+    (tmp_path / "library.py").write_text(LIBRARY.format(name=name, number=number))
+    snippet = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport library\n{LEAVING}"
+    env = environment()
+    # With it Python holds nothing back.
+    env.pop("PYTHONUNBUFFERED", None)
+    result = fastrun(write_json(tmp_path, document(eval_("a", snippet))), env=env)
+    assert report_of(result.stdout) == {"a": ("ok", "")}
+    assert (result.returncode, result.stderr) == (3, said)
+
+
+def test_a_lost_warning_is_exit_3_where_a_thread_is_left_too(tmp_path):
+    path = write_json(tmp_path, {**document(eval_("a", LEAVING)), "colour": 1})
+    assert with_redirections("", path).returncode == 0
+    assert with_redirections("2>/dev/full", path).returncode == 3
+
+
 def test_more_tasks_than_descriptors_all_run(tmp_path):
     path = write_json(tmp_path, document(*(exec_(str(i), f"echo {i}") for i in range(200))))
     result = fastrun(path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
