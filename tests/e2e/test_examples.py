@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -371,6 +373,16 @@ def run_by_ci(examples: Path, name: str, **variables: str) -> subprocess.Complet
         check=False,
         timeout=LIMIT,
     )
+
+
+@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
+def test_file_for_ci_installs_fastrun_and_can_be_copied_as_it_is(name):
+    text = (EXAMPLES / "ci" / name).read_text()
+    project = tomllib.loads((EXAMPLES.parent / "pyproject.toml").read_text())["project"]
+    assert re.findall(r"pip install (.*)", text) == [project["name"]]
+    assert "fastrun" in project["scripts"]
+    # It needs no variable that a user would have to set.
+    assert "$" not in text.replace('"$(nproc)"', "")
 
 
 def test_checks_pass_on_gitlab(examples):
