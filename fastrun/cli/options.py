@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from fastrun import __version__
-from fastrun.cli.parser import Parser, Section, jobs, limit, memory, number, seed, size, whole
+from fastrun.cli.parser import Parser, Section, jobs, limit, memory, number, seconds, seed, size, whole
 from fastrun.settings import DEFAULTS, DOCUMENT, EVAL_WHERES, JOBSERVERS
 
 # The shells for which completion is printed.
@@ -177,26 +177,26 @@ def _add_ends(section: Section) -> None:
         "--keep-going",
         type=limit("keep_going", whole),
         metavar="N",
-        help="after N failures start only tasks that run after a failure; 0: never stop (default: the document's "
-        "'keep_going', or 0)",
+        help="after N failures start nothing more, except tasks with 'when' set to failed or always; 0: never stop "
+        "(default: the document's 'keep_going', or 0)",
     )
     section.add_flag("--fail-fast", dest="keep_going", const=1, default=None, help="stop at the first failure: -k 1")
     add(
         "--timeout",
-        type=limit("timeout", number),
+        type=limit("timeout", seconds),
         metavar="SECONDS",
         help="end a task that takes longer, unless it has a 'timeout' of its own (default: never)",
     )
     add(
         "--max-time",
-        type=limit("max_time", number),
+        type=limit("max_time", seconds),
         metavar="SECONDS",
         help="end the run after this time, as SIGTERM does, with exit status 124 (default: the document's 'max_time', "
         "or never)",
     )
     add(
         "--grace",
-        type=limit("grace", number),
+        type=limit("grace", seconds),
         default=DEFAULTS.grace,
         metavar="SECONDS",
         help="wait so long between asking a task to end and killing it, after a signal or a timeout "
@@ -249,7 +249,8 @@ def _add_output(section: Section) -> None:
         "--report",
         choices=("all", "problems", "none"),
         help="what the report lists; all: every task and, asked for by name or with -v, the times; problems: only "
-        "tasks that are not ok, and what failed; none: only the counts (default: all, without the times)",
+        "tasks that are not ok, and what failed; none: only the counts, below the line 'Report:' (default: all, "
+        "without the times)",
     )
     add(
         "--status",

@@ -193,12 +193,17 @@ def jobs(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor auto") from None
 
 
-def number(text: str) -> float:
-    """Read a number, of seconds or of a load."""
+def number(text: str, what: str = "a number") -> float:
+    """Read a number. ``what``: how an error calls it."""
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds."""
+    return number(text, "a number of seconds")
 
 
 def size(text: str) -> int:
@@ -211,7 +216,12 @@ def size(text: str) -> int:
 
 def memory(text: str) -> int:
     """Read how much memory all commands may need together: a number of bytes, 0 for ``off``."""
-    return 0 if text == "off" else limit("memory", size)(text)
+    if text == "off":
+        return 0
+    try:
+        return limit("memory", size_of)(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a size (500M, 2G) nor off") from None
 
 
 def seed(text: str) -> int:

@@ -119,7 +119,7 @@ def test_reader_that_takes_nothing_does_not_hold_up_the_end(tmp_path):
         ("-3", "must be more than 0, not -3"),
         ("nan", "must be more than 0, not nan"),
         ("inf", "must be more than 0, and at most 1,000,000,000, not inf"),
-        ("1h", "'1h' is not a number"),
+        ("1h", "'1h' is not a number of seconds"),
     ],
 )
 def test_time_that_makes_no_sense_is_bad_usage(text, said, tmp_path):

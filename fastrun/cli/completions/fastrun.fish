@@ -25,7 +25,7 @@ complete -c fastrun -s l -l load -x -d 'start no command while the machine\'s lo
 complete -c fastrun -l min-memory -x -d 'start no command while less memory than SIZE'
 complete -c fastrun -l memory -x -d 'start a command only if what it and those that run are expected to need fits into SIZE'
 complete -c fastrun -l jobserver -f -d 'share the limit of -j, or the number of processors, with make, ninja and cargo in commands'
-complete -c fastrun -s k -l keep-going -x -d 'after N failures start only tasks that run after a failure'
+complete -c fastrun -s k -l keep-going -x -d 'after N failures start nothing more, except tasks with \'when\' set to failed or always'
 complete -c fastrun -l fail-fast -d 'stop at the first failure'
 complete -c fastrun -l timeout -x -d 'end a task that takes longer, unless it has a \'timeout\' of its own'
 complete -c fastrun -l max-time -x -d 'end the run after this time, as SIGTERM does, with exit status 124'

@@ -62,8 +62,8 @@ class Console(Observer):
     ) -> None:
         """``mode``: ``stream``, ``prefix``, ``group`` or ``quiet``. ``verbose``: show each command as it starts.
 
-        ``report``: ``all`` for every task and the failures, ``problems`` without tasks that are ok, ``none`` for the
-        counts alone.
+        ``report``: ``all`` for every task and the failures, ``problems`` without tasks that are ok, ``none`` for
+        ``Report:`` and the counts alone.
         ``color``, ``error_color``: of standard output, of standard error. ``folds``: blocks fold in GitHub's log.
         ``stdout``, ``stderr``: file descriptors. ``writer``: writes to both, instead of a writer of its own.
         ``log``: gives the file of a task's output, by its number. ``times``: gives lines of the report.

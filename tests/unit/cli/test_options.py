@@ -58,6 +58,9 @@ def test_every_kind_of_option_has_a_variable(variable, value, option, expected):
     [
         ("FASTRUN_JOBS", "many", "FASTRUN_JOBS: 'many' is neither a whole number nor auto"),
         ("FASTRUN_VERBOSE", "2", "FASTRUN_VERBOSE: must be 1 or 0, not '2'"),
+        ("FASTRUN_TIMEOUT", "5m", "FASTRUN_TIMEOUT: '5m' is not a number of seconds"),
+        ("FASTRUN_LOAD", "5m", "FASTRUN_LOAD: '5m' is not a number ("),
+        ("FASTRUN_MEMORY", "8GB", "FASTRUN_MEMORY: '8GB' is neither a size (500M, 2G) nor off"),
         ("FASTRUN_OUTPUT", "loud", "FASTRUN_OUTPUT: must be one of stream, prefix, group, quiet, not 'loud'"),
     ],
 )
