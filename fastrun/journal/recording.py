@@ -10,7 +10,7 @@ from contextlib import suppress
 from hashlib import blake2b
 
 from fastrun.document.task import Task
-from fastrun.executors.peaks import PEAK_UNIT, own_peak
+from fastrun.executors.peaks import PEAK_UNIT, last_own_peak
 from fastrun.journal.file import JournalFile
 from fastrun.journal.machine import ticks_now
 from fastrun.journal.records import (
@@ -99,7 +99,7 @@ class RunJournal:
         seconds = now - self._began.pop(number, now)
         record = end_record(name, self._keys[number], outcome, round(seconds, 6))
         if outcome.usage is not None and (outcome.status is Status.OK or outcome.cause is Cause.OUT_OF_MEMORY):
-            record["peak"] = outcome.usage.peak_bytes or own_peak() * PEAK_UNIT
+            record["peak"] = outcome.usage.peak_bytes or last_own_peak() * PEAK_UNIT
         made = self._made.pop(number, None)
         if made is not None:
             record["files"] = files_field(made, self._file.recorded.versions)

@@ -26,7 +26,7 @@ from fastrun.executors.gates.memory import (
     with_margin,
 )
 from fastrun.executors.gates.readings import Machine
-from fastrun.executors.peaks import PEAK_UNIT, own_peak
+from fastrun.executors.peaks import PEAK_UNIT, is_known, last_own_peak, own_peak
 from fastrun.plan.graph import Graph
 from fastrun.plan.lanes import runs_in_process
 from fastrun.protocols import Chain
@@ -102,7 +102,7 @@ class Admission:
                 self._sizes.assumed = largest
         elif not fits_in_any_case(known, unknown, self._jobs, self._ledger.room):
             self._asks_always = self.one_by_one = True
-        self._note_own()
+        self._own = own_peak()
         self._follow_sizes()
         self._set_timer()
         return True
@@ -171,12 +171,13 @@ class Admission:
     def took(self, process: Process, peak: int) -> int:
         """Note the peak of a command that has exited. Return it with what looks have seen, as getrusage counts it."""
         seen = self._ledger.most_of(process.number)
-        # Until it became another program it had the memory of this process: a lower peak is not known.
-        is_known = peak > self._own and peak > self._note_own()
-        if is_known or self.one_by_one:
+        known = peak > self._own and is_known(peak)
+        if not known:
+            self._own = last_own_peak()
+        if known or self.one_by_one:
             self._told += 1
             self._sizes.took(
-                process.task, max(seen, peak * PEAK_UNIT if is_known else min(self._own * PEAK_UNIT, ASSUMED))
+                process.task, max(seen, peak * PEAK_UNIT if known else min(self._own * PEAK_UNIT, ASSUMED))
             )
         return max(peak, seen // PEAK_UNIT)
 
@@ -196,11 +197,6 @@ class Admission:
         """Let the assumed size fall for the commands that have exited, but for those that ``took`` was told."""
         self._sizes.were_small(self._ends - self._counted - self._told, self._own * PEAK_UNIT)
         self._counted, self._told = self._ends, 0
-
-    def _note_own(self) -> int:
-        """Note the peak of this process, as getrusage counts it, and return it."""
-        self._own = own_peak()
-        return self._own
 
     # Looks at the machine
 
@@ -227,7 +223,7 @@ class Admission:
 
     def _look_again(self) -> None:
         """Look at the machine now and then, and choose how commands are asked for."""
-        self._note_own()
+        self._own = own_peak()
         self._count_small()
         now = time.monotonic()
         lasting = (self._ends - self._ends_before) * _LASTING < now - self._ticked

@@ -7,7 +7,7 @@ import itertools
 import orjson
 
 from fastrun.document.task import Task
-from fastrun.executors.peaks import PEAK_UNIT, own_peak
+from fastrun.executors.peaks import PEAK_UNIT, last_own_peak
 from fastrun.journal.file import JournalFile
 from fastrun.journal.recording import RunJournal
 from fastrun.journal.records import (
@@ -62,4 +62,4 @@ def test_the_peak_of_a_process_that_shows_what_it_needs_is_recorded(tmp_path):
     peaks = [record.get("peak") for record in records]
     assert peaks[:2] + peaks[3:] == [None, 1 << 40, 1 << 40, None]
     # Less than the memory of this process is not known.
-    assert peaks[2] == own_peak() * PEAK_UNIT
+    assert peaks[2] == last_own_peak() * PEAK_UNIT
