@@ -1,13 +1,12 @@
 """The executor of commands, each in a session of its own.
 
-Decides how many commands may run, what their exits mean and what becomes of processes that they leave behind. An engine
-starts, watches and reaps them. Knows neither dependencies nor the readers of output.
+Decides how many commands may run and which of them wait. An engine starts, watches and reaps them; what follows from
+their exits, and how they are made to end, is decided elsewhere. Knows neither dependencies nor the readers of output.
 
 Does not use the subprocess classes of asyncio or uvloop: they cost two to seven times as much per command, and those of
 uvloop more with every megabyte of the parent.
 """
 
-import asyncio
 import os
 import signal
 from collections.abc import Sequence
@@ -15,13 +14,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastrun.executors.commands.choice import open_engine, wanted_engine
+from fastrun.executors.commands.ending import Ending
 from fastrun.executors.commands.engine import (
     BROKEN,
     CLOSED,
     EXITED,
     INTERRUPTED,
     LINGERS,
-    LOST,
     OPEN,
     REFUSED,
     RETURNED,
@@ -30,18 +29,17 @@ from fastrun.executors.commands.engine import (
     Event,
     refusal,
 )
+from fastrun.executors.commands.exits import Exits, cannot_start, usage
 from fastrun.executors.commands.lingering import Lingering
-from fastrun.executors.commands.process import PAUSE, Process, Recipe
+from fastrun.executors.commands.process import Process, Recipe
 from fastrun.executors.commands.surroundings import Surroundings
 from fastrun.executors.guardian.guardian import Guardian
-from fastrun.executors.guardian.leftovers import end_leftovers
 from fastrun.executors.limits import granted_processes
-from fastrun.executors.peaks import PEAK_UNIT, own_peak
-from fastrun.executors.shortage import SHORTAGES, Slots, oom_kills
-from fastrun.outcome import OK, Cause, Outcome, Start, Status, Usage, exit_outcome
+from fastrun.executors.shortage import SHORTAGES, Slots
+from fastrun.outcome import OK, Cause, Start, Status
 from fastrun.protocols import CHAIN_SECONDS, Chain, Events
 from fastrun.settings import DEFAULTS, RunSettings
-from fastrun.text import COLUMNS_SHOWN, printable
+from fastrun.text import printable
 
 if TYPE_CHECKING:
     # Loaded where there are any.
@@ -50,20 +48,6 @@ if TYPE_CHECKING:
 
 # Descriptors that a command takes: two pipes and a pidfd.
 _DESCRIPTORS_EACH = 3
-
-# Columns of the report's line that tell why a command cannot start.
-_CAUSE_COLUMNS = COLUMNS_SHOWN - len("cannot start: ")
-
-# Exit codes of commands of which the kernel may have killed a process for want of memory: the command itself, or what a
-# shell called last.
-_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
-
-# Most looks at groups that were killed, a second in all. Only a process that waits for a broken disk takes longer to
-# die.
-_LOOKS_AFTER_KILL = 200
-
-# Most looks at processes that snippets' processes have left, half a second in all.
-_LOOKS_AT_HELPERS = 100
 
 
 class ProcessExecutor:
@@ -104,11 +88,6 @@ class ProcessExecutor:
         self._held_by = "slot"
         # The commands that the engine has: they run or are about to.
         self._running: set[Process] = set()
-        # The names of tasks of which an attempt failed, and another may follow.
-        self._may_follow: dict[int, str] = {}
-        self._started_any = False
-        self._interrupted = False
-        self._forced = False
 
     @property
     def slots(self) -> int:
@@ -140,14 +119,13 @@ class ProcessExecutor:
     def open(self, events: Events) -> None:
         """Begin to wait for processes and their output."""
         self._events = events
-        self._loop = asyncio.get_running_loop()
         if self._gates is not None:
             self._gates.open(events)
         more = None if self._gates is None else self._gates.environment
         self._surroundings = Surroundings(self._guardian.run_id, more)
         for name in self._surroundings.left_out:
             events.warning(f"commands do not get {printable(os.fsdecode(name))}: no variable can be so long")
-        self._oom_kills = oom_kills()
+        self._exits = Exits()
         settings = EngineSettings(
             self,
             events,
@@ -160,6 +138,7 @@ class ProcessExecutor:
         )
         self._engine = open_engine(self._kind, settings)
         self._lingering = Lingering(self._guardian.run_id, events, self._engine, self._settle)
+        self._ending = Ending(self._guardian, events, self._engine, self._lingering, self._running, self._grace)
         if self._memory is not None and not self._memory.open(self._running, self._slots.number, self._memory_changed):
             self._memory = None
 
@@ -173,7 +152,7 @@ class ProcessExecutor:
                 self._memory = self._unread
             self._unread = None
         self._engine.go_on(self._limit)
-        memory = None if self._interrupted else self._memory
+        memory = None if self._ending.interrupted else self._memory
         for chain in chains:
             if memory is None or not memory.one_by_one or not memory.holds(chain):
                 self._submit(chain, self._held_by)
@@ -184,7 +163,7 @@ class ProcessExecutor:
     def _submit(self, chain: Chain, held_by: str) -> None:
         """Hand a chain to the engine, or tell why its first command was not started. ``held_by``: see ``Start``."""
         head = chain[0]
-        if self._interrupted or (self._gates is not None and not self._may_start(self._gates)):
+        if self._ending.interrupted or (self._gates is not None and not self._may_start(self._gates)):
             self._events.task_ended(head[0], None)
             return
         processes: list[Process] = []
@@ -291,14 +270,14 @@ class ProcessExecutor:
 
     def _started(self, process: Process, pid: int) -> None:
         process.pid = pid
-        self._started_any = True
+        self._ending.started_any = True
         self._running.add(process)
         self._slots.started()
         self._events.task_started(process.number, Start(pid=pid, held_by=process.held_by))
 
     def _refused(self, process: Process, error: OSError, running: int) -> None:
         self._settle()
-        outcome = Outcome(Status.FAILED, Cause.CANNOT_START, printable(_cause(error), _CAUSE_COLUMNS))
+        outcome = cannot_start(error)
         waits = False
         if error.errno in SHORTAGES:
             # Commands behind it would be refused as well.
@@ -322,27 +301,16 @@ class ProcessExecutor:
         self._settle()
         outcome = OK
         if flags or code or unread or self._measured:
-            outcome = self._outcome(process, code, flags, unread, peak)
+            outcome = self._exits.outcome(code, flags, unread, len(self._running))
+            if outcome.cause is Cause.OUT_OF_MEMORY and self._memory is not None:
+                outcome = outcome._replace(detail=self._memory.was_killed(process, peak))
             if self._measured and not flags & LINGERS:
-                outcome = outcome._replace(usage=_usage(cpu_seconds, peak))
+                outcome = outcome._replace(usage=usage(cpu_seconds, peak))
             if process.task.retries and outcome.status is not Status.OK:
-                self._may_follow[process.number] = process.task.name
+                self._ending.may_follow[process.number] = process.task.name
         self._events.task_ended(process.number, outcome)
         if process.rest is not None and outcome.status is Status.OK:
             self._events.task_ended(process.rest, None)
-
-    def _outcome(self, process: Process, code: int, flags: int, unread: int, peak: int) -> Outcome:
-        if flags & INTERRUPTED:
-            return Outcome(Status.INTERRUPTED)
-        outcome = exit_outcome(None if code == LOST else code)
-        if unread and outcome.status is Status.OK:
-            return Outcome(Status.FAILED, Cause.OUTPUT_LOST, os.strerror(unread))
-        if code in _KILLED and (kills := oom_kills()) > self._oom_kills:
-            # Other kills may be those of commands whose ends are not told yet.
-            self._oom_kills = max(self._oom_kills + 1, kills - len(self._running))
-            figures = "" if self._memory is None else self._memory.was_killed(process, peak)
-            return outcome._replace(cause=Cause.OUT_OF_MEMORY, detail=figures)
-        return outcome
 
     def _closed(self, process: Process, *, let_go: bool) -> None:
         process.open = False
@@ -368,31 +336,14 @@ class ProcessExecutor:
     def interrupt(self, number: int | None = None, *, force: bool) -> None:
         """Send TERM and CONT to the groups, KILL with ``force``."""
         if number is not None:
-            self._interrupt_one(number, force=force)
+            self._ending.end(number, force=force)
             return
-        if not self._interrupted:
-            self._interrupted = True
+        if not self._ending.interrupted:
+            self._ending.interrupted = True
             # Processes that have exited by now have done so by themselves.
             self._engine.look()
             self.recall()
-        self._lingering.silent = force
-        self._signal_all(force=force)
-
-    def _interrupt_one(self, number: int, *, force: bool) -> None:
-        # As above.
-        self._engine.look()
-        processes = {process for process in self._all() if process.number == number}
-        if force:
-            self._lingering.name_asked(processes)
-        for process in processes:
-            self._signal(process, force=force)
-        if force:
-            killed = {process for process in processes if process.exited}
-            name = self._may_follow.pop(number, None)
-            if name is None:
-                self._lingering.forget_soon(killed)
-            else:
-                self._lingering.end_attempt(killed, name, self._all() - killed)
+        self._ending.end_all(force=force)
 
     def suspend(self, *, resume: bool) -> None:
         """Send STOP or CONT to the groups: in a session of its own a group does not see the terminal's Ctrl-Z."""
@@ -401,78 +352,10 @@ class ProcessExecutor:
 
     async def close(self) -> None:
         """End the processes that commands left behind, after reading what they print until then."""
-        if not self._interrupted:
-            await self._wait_for_helpers()
-        timer = None if self._interrupted else self._end_rest()
-        if self._started_any:
-            known = {process.pid for process in self._all()}
-            grace = 0.0 if self._forced else self._grace
-            guardian = self._guardian
-            await end_leftovers(guardian.run_id, known, grace, self._events.warning, guardian.named)
-        await self._wait_for_groups()
-        if timer is not None:
-            timer.cancel()
-        for process in list(self._lingering.processes):
-            self._lingering.forget(process, "it could not be ended")
+        await self._ending.end_rest()
         self._engine.close()
         self._surroundings.close()
         if self._gates is not None:
             self._gates.close()
         if self._memory is not None:
             self._memory.close()
-
-    async def _wait_for_helpers(self) -> None:
-        """Give multiprocessing's own processes a moment: they end once the snippet's has, and keep its pipes open."""
-        looks_left = _LOOKS_AT_HELPERS
-        while looks_left and any(process.open and process.task.type == "eval" for process in self._all()):
-            await asyncio.sleep(PAUSE)
-            self._engine.look()
-            looks_left -= 1
-
-    def _end_rest(self) -> asyncio.TimerHandle | None:
-        """Name the processes that keep their output open, and tell them to end. Return the timer that kills them."""
-        # Processes that have closed it by now are let go of.
-        self._engine.look()
-        self._lingering.name()
-        if not self._lingering.processes:
-            return None
-        self._signal_all(force=False)
-        return self._loop.call_later(self._grace, self._kill_rest)
-
-    def _kill_rest(self) -> None:
-        self._lingering.name_asked(self._lingering.processes)
-        self._signal_all(force=True)
-
-    async def _wait_for_groups(self) -> None:
-        """Let go of lingering processes as their groups die. After a KILL wait no longer than dying takes."""
-        looks_left = _LOOKS_AFTER_KILL
-        # Commands still run only if a start failed half-way.
-        while self._all() and looks_left:
-            self._lingering.forget_dead()
-            looks_left -= self._forced
-            if self._all():
-                await asyncio.sleep(PAUSE)
-
-    def _all(self) -> set[Process]:
-        return self._running | self._lingering.processes
-
-    def _signal_all(self, *, force: bool) -> None:
-        self._forced = self._forced or force
-        self._signal(None, force=force)
-
-    def _signal(self, process: Process | None, *, force: bool) -> None:
-        for each in self._all() if process is None else (process,):
-            each.interrupted = True
-        self._engine.signal(process, signal.SIGKILL if force else signal.SIGTERM, interrupts=True)
-        if not force:
-            self._engine.signal(process, signal.SIGCONT)
-
-
-def _usage(cpu_seconds: float, peak: int) -> Usage:
-    return Usage(cpu_seconds, peak * PEAK_UNIT if peak > own_peak() else None)
-
-
-def _cause(error: OSError) -> str:
-    """Return what went wrong, with the path if there is one."""
-    cause = error.strerror or str(error)
-    return cause if error.filename is None else f"{cause}: {os.fsdecode(error.filename)}"
