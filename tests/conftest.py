@@ -49,7 +49,7 @@ def _memory_lock(mode: int) -> Iterator[None]:
 
 @pytest.fixture
 def memory_short() -> Iterator[None]:
-    """Have no test beside this one that uses ``memory_kept``: the kernel counts its kills for all of the machine."""
+    """Have no test beside this one that uses ``memory_kept``: the kernel may count kills for their processes too."""
     yield from _memory_lock(fcntl.LOCK_EX)
 
 

@@ -15,15 +15,6 @@ PATIENCE = 10.0
 _RETRY = 0.1
 
 
-def oom_kills() -> int:
-    """Return how many processes the kernel has killed for lack of memory since the boot; 0 if it does not say."""
-    try:
-        with open("/proc/vmstat", "rb", buffering=0) as file:
-            return int(file.read().partition(b"\noom_kill ")[2].split(b"\n", 1)[0] or 0)
-    except OSError:
-        return 0
-
-
 class Slots:
     """How many tasks may run at once, learned from what the system refuses.
 

@@ -11,6 +11,7 @@ import pytest
 from fastrun.executors.gates.readings import Machine
 from tests.support.documents import document, exec_, write_json
 from tests.support.groups import memory_group
+from tests.support.processes import report_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +74,7 @@ def test_sizes_that_are_said_are_kept_to(tmp_path):
         assert (result.returncode, group.kills()) == (0, 0), result.stdout
 
 
+@pytest.mark.usefixtures("memory_short")
 def test_a_limit_below_one_task_is_told_with_both_figures(tmp_path):
     path = write_json(tmp_path, document(*[taking(f"t{n}", EACH) for n in range(3)]))
     with memory_group(120 * M) as group:
@@ -86,6 +88,20 @@ def test_a_limit_below_one_task_is_told_with_both_figures(tmp_path):
     assert len(re.findall(rb"Ended : t\d\n", result.stdout)) == 3
 
 
+@pytest.mark.usefixtures("memory_short")
+def test_kills_by_others_and_in_other_groups_are_not_those_for_want_of_memory(tmp_path):
+    with memory_group(120 * M) as group, memory_group(32 * M) as other:
+        eat = "python3 -SEc 'x = bytearray(1 << 30)'"
+        elsewhere = f"(echo 0 > {other.folder}/cgroup.procs; exec {eat}); kill -KILL $$"
+        path = write_json(tmp_path, document(exec_("a", eat), exec_("b", "kill -KILL $$"), exec_("c", elsewhere)))
+        result = group.fastrun("-j1", path)
+        assert (group.kills(), other.kills()) == (1, 1)
+    found = {name: (status, reason.partition(":")[0]) for name, (status, reason) in report_of(result.stdout).items()}
+    killed = "failed", "killed by SIGKILL"
+    assert found == {"a": ("failed", "killed by SIGKILL, probably as memory was short"), "b": killed, "c": killed}
+
+
+@pytest.mark.usefixtures("memory_short")
 def test_tasks_that_were_killed_are_tried_again_when_they_fit(tmp_path):
     tasks = [taking(f"t{n}", 800, retries=3, retry_delay=0) for n in range(4)]
     path = write_json(tmp_path, document(*tasks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 # By version: the files with the limit, and with the number of processes that were killed for it.
 _FILES = (("memory.max", "memory.events"), ("memory.limit_in_bytes", "memory.oom_control"))
 
+# Groups that this process has made.
+_COUNT = itertools.count()
+
 # A program that moves itself into a group and becomes fastrun. Arguments: the group's folder, those of fastrun.
 _INSIDE = """
 import os, sys
@@ -33,17 +37,17 @@ class Group:
     """A control group that a test has made."""
 
     def __init__(self, folder: str, events: str) -> None:
-        self._folder = folder
+        self.folder = folder
         self._events = events
 
     def fastrun(self, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
         """Run the command line in the group, to its end."""
-        command = [sys.executable, "-c", _INSIDE, self._folder, *map(str, arguments)]
+        command = [sys.executable, "-c", _INSIDE, self.folder, *map(str, arguments)]
         return subprocess.run(command, capture_output=True, timeout=LIMIT, check=False, env=environment())
 
     def kills(self) -> int:
         """Return how many processes the kernel has killed in it for want of memory."""
-        with open(os.path.join(self._folder, self._events)) as file:
+        with open(os.path.join(self.folder, self._events)) as file:
             return next(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
 
 
@@ -62,7 +66,7 @@ def memory_group(limit: int) -> Iterator[Group]:
 
 def _made(limit: int) -> tuple[str, str]:
     for own in group_folders("memory"):
-        folder = os.path.join(own, f"fastrun-test-{os.getpid()}")
+        folder = os.path.join(own, f"fastrun-test-{os.getpid()}-{next(_COUNT)}")
         with suppress(OSError):
             os.mkdir(folder)
             for limits, events in _FILES:

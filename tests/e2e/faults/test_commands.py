@@ -172,39 +172,6 @@ def test_task_ends_by_a_signal(tmp_path, name):
     assert report_of(result.stdout) == {"a": ("failed", f"killed by {shown}")}
 
 
-MEMORY = Path("/sys/fs/cgroup/memory")
-
-
-@pytest.mark.skipif(
-    not os.access(MEMORY / "cgroup.procs", os.W_OK), reason="memory can be made short by who may write control groups"
-)
-@pytest.mark.usefixtures("memory_short")
-def test_task_that_the_kernel_kills_for_want_of_memory(tmp_path):
-    group = MEMORY / f"fastrun-test-{os.getpid()}"
-    group.mkdir()
-    try:
-        (group / "memory.limit_in_bytes").write_text("32000000")
-        with suppress(OSError):
-            (group / "memory.memsw.limit_in_bytes").write_text("32000000")
-        eat = f"exec {sys.executable} -c 'x = bytearray(10**9)'"
-        tasks = [
-            exec_("a", f"echo $$ > {group}/cgroup.procs && {eat}"),
-            exec_("b", "kill -KILL $$", "c"),
-            exec_("c", "true"),
-        ]
-        result = fastrun("-j1", write_json(tmp_path, document(*tasks)))
-        found = report_of(result.stdout)
-        status, reason = found.pop("a")
-        assert status == "failed"
-        # What there was for commands is not what this group has.
-        figures = r"it took (at most )?[\d.]+ MiB, there was [\d.]+ [MG]iB"
-        assert re.fullmatch(f"killed by SIGKILL, probably as memory was short: {figures}", reason)
-        assert found == {"b": ("failed", "killed by SIGKILL"), "c": ("ok", "")}
-    finally:
-        wait_for(lambda: not (group / "cgroup.procs").read_text())
-        group.rmdir()
-
-
 @pytest.mark.parametrize(
     "command", ["trap '' TERM; while :; do sleep 0.01; done", "kill -STOP $$"], ids=["deaf", "stopped"]
 )
