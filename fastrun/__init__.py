@@ -6,10 +6,11 @@ The public names; each is imported when it is first used, so that ``fastrun --he
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastrun.api import load, run, run_async
+    from fastrun.api import run, run_async
     from fastrun.document.problems import SpecError
     from fastrun.document.task import Task
     from fastrun.journal.records import JournalError
+    from fastrun.loading import load
     from fastrun.observers.terminal.console import Console
     from fastrun.outcome import Cause, Outcome, Report, Result, Start, Status, Usage
     from fastrun.plan.selection import Selection
@@ -41,10 +42,11 @@ __all__ = [
 
 # By module, the public names that it holds.
 _HOMES = {
-    "fastrun.api": ("load", "run", "run_async"),
+    "fastrun.api": ("run", "run_async"),
     "fastrun.document.problems": ("SpecError",),
     "fastrun.document.task": ("Task",),
     "fastrun.journal.records": ("JournalError",),
+    "fastrun.loading": ("load",),
     "fastrun.observers.terminal.console": ("Console",),
     "fastrun.outcome": ("Cause", "Outcome", "Report", "Result", "Start", "Status", "Usage"),
     "fastrun.plan.selection": ("Selection",),

@@ -1,4 +1,4 @@
-"""fastrun as a library: reads documents and runs them.
+"""fastrun as a library: makes runs of documents.
 
 Names the concrete executors, as ``cli`` names the concrete observers; no room below does.
 """
@@ -6,22 +6,19 @@ Names the concrete executors, as ``cli`` names the concrete observers; no room b
 import asyncio
 import os
 import threading
-import warnings
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
-from fastrun.collector import collector_off
-from fastrun.document.parse import parse, parse_lines, read
-from fastrun.document.task import AUTO, Document, Task
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.limits import processors
 from fastrun.executors.present import end_with_run
 from fastrun.executors.snippets.executor import SnippetExecutor
+from fastrun.loading import Input, is_in_makefile, load_graph, settings_for, warn_python
 from fastrun.outcome import Cause, Report
-from fastrun.plan.graph import Graph, build
+from fastrun.plan.graph import Graph
 from fastrun.plan.lanes import lanes_of
 from fastrun.protocols import Executor, Observer
 from fastrun.runner.runner import Run
@@ -36,39 +33,6 @@ if TYPE_CHECKING:
     from fastrun.plan.selection import Selection
     from fastrun.runner.signals import Signals
     from fastrun.uptodate.executor import Decisions
-
-# A path, a parsed document or tasks.
-Input = str | os.PathLike[str] | Mapping[str, Any] | Iterable[Task]
-
-
-class Tasks(tuple[Task, ...]):  # noqa: SLOT001  # a tuple of any length cannot have slots
-    """The tasks of a document that was checked, in their order, and all that a run needs to know of it.
-
-    Nothing is checked again when they are run, so they cannot be changed; a list made of them is checked.
-
-    ``graph``: the tasks with what they depend on, the document's pools and where in it each task is.
-    """
-
-    graph: Graph
-
-    def __new__(cls, graph: Graph) -> Self:
-        """Keep a graph and its tasks."""
-        tasks = super().__new__(cls, graph.tasks)
-        tasks.graph = graph
-        return tasks
-
-    def __getnewargs__(self) -> tuple[Graph]:
-        """Return what a copy or a pickle is made from."""
-        return (self.graph,)
-
-
-def load(source: Input) -> Tasks:
-    """Read and check a document: a path (``"-"`` for standard input), a dict as JSON would give, or tasks.
-
-    Returns its tasks, which may be run any number of times. Raises SpecError if it cannot be run, OSError if it cannot
-    be read.
-    """
-    return Tasks(load_graph(source))
 
 
 async def run_async(
@@ -106,7 +70,8 @@ async def run_async(
     from fastrun.observers.measures import Measuring, MeasuringOutput  # which the command line does without
 
     measuring = MeasuringOutput(keep_output) if keep_output else Measuring()
-    return await set_up(graph, settings_for(graph, settings), _warn).watched_by(chain([measuring], observers)).to_end()
+    setup = set_up(graph, settings_for(graph, settings), warn_python)
+    return await setup.watched_by(chain([measuring], observers)).to_end()
 
 
 def run(
@@ -171,46 +136,6 @@ def _run_in_a_thread(main: Callable[[], Coroutine[Any, Any, Report]]) -> Report:
     if errors:
         raise errors[0]
     return reports[0]
-
-
-def load_graph(source: Input, warn: Callable[[str], None] | None = None, *, lines: bool = False) -> Graph:
-    """Read and check a document as ``load`` does, and return its graph, which a run may rank.
-
-    ``warn``: takes the lines about keys that are ignored. ``lines``: whether the file has a command in each line, and
-    is no JSON.
-    """
-    if isinstance(source, Tasks):
-        return source.graph.copy()
-    with collector_off():
-        document = _read(source, lines=lines)
-        for line in document.warnings:
-            (warn or _warn)(line)
-        graph = build(document)
-    if graph.with_files:
-        from fastrun.uptodate.plainly import is_plainly_right  # few documents need it
-
-        if not is_plainly_right(graph):
-            from fastrun.uptodate.problems import check  # fewer still
-
-            check(graph)
-    return graph
-
-
-def settings_for(graph: Graph, given: Options) -> RunSettings:
-    """Return the settings of a run: those that are given, then those of its document, then the usual ones.
-
-    A run in a makefile has make's limit instead of the document's.
-    """
-    found: dict[str, Any] = {**graph.settings, **given}
-    if "jobs" not in given and _is_in_makefile():
-        found.pop("jobs", None)
-    if found.get("jobs") == AUTO:
-        found["jobs"] = processors()
-    return RunSettings(**found)
-
-
-def _is_in_makefile() -> bool:
-    return "--jobserver" in os.environ.get("MAKEFLAGS", "")
 
 
 def new_run_id() -> str:
@@ -377,40 +302,8 @@ def set_up(graph: Graph, settings: RunSettings, warn: Callable[[str], None], run
 def _gates(guardian: Guardian, settings: RunSettings, warn: Callable[[str], None]) -> "Gates | None":
     """Return what decides beside ``jobs`` whether a command may start; a plain run has none, and does not load them."""
     wanted = (settings.load, settings.min_memory, settings.jobserver) != (None, None, None)
-    if not wanted and not _is_in_makefile():
+    if not wanted and not is_in_makefile():
         return None
     from fastrun.executors.gates.gates import make_gates
 
     return make_gates(guardian, settings, warn)
-
-
-def _read(source: Input, *, lines: bool) -> Document:
-    if isinstance(source, Mapping):
-        return read(dict(source), "document")
-    if not isinstance(source, (str, os.PathLike)):
-        return read({"tasks": [_as_dict(task) for task in source]}, "tasks")
-    parse_text = parse_lines if lines else parse
-    if source == "-":
-        # Not sys.stdin, which is None if it was closed.
-        with open(0, "rb", closefd=False) as file:
-            return parse_text(file.read(), "<stdin>")
-    with open(source, "rb") as file:
-        return parse_text(file.read(), os.fspath(source))
-
-
-def _as_dict(task: Task) -> dict[str, Any]:
-    """Return a task as a document has it, without the keys that have their usual values."""
-    if not isinstance(task, Task):
-        raise TypeError(f"a list must hold fastrun.Task, not {type(task).__name__}; a document is a dict")
-    defaults = Task._field_defaults
-    item = {key: value for key, value in task._asdict().items() if key not in defaults or value != defaults[key]}
-    if task.script is not None and not task.arguments:
-        del item["arguments"]
-    for key in ("arguments", "shell"):
-        if isinstance(item.get(key), tuple):
-            item[key] = list(item[key])
-    return {**item, "dependencies": list(task.dependencies), "tags": list(task.tags)}
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=2)

@@ -7,9 +7,9 @@ import argparse
 import os
 from typing import TYPE_CHECKING, cast
 
-from fastrun.api import load_graph, settings_for
 from fastrun.cli.say import EXIT_USAGE, Exit, say, usage_error
 from fastrun.document.problems import SpecError
+from fastrun.loading import load_graph, settings_for
 from fastrun.plan.graph import Graph
 from fastrun.settings import JOURNALS, Options, RunSettings
 from fastrun.text import printable

@@ -77,6 +77,14 @@ def test_a_plain_run_imports_two_packages(tmp_path):
     assert not loaded & (watching | others)
 
 
+@pytest.mark.parametrize("option", ["--list", "--dry-run"])
+def test_where_a_document_is_only_shown_no_loop_and_no_executor_is_loaded(option, tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "true"), eval_("b", "pass", where="process")))
+    loaded = _loaded_by(f"import fastrun.cli.main; fastrun.cli.main.main([{option!r}, {os.fspath(path)!r}])")
+    assert "fastrun.loading" in loaded
+    assert not loaded & {"asyncio", "uvloop", "fastrun.executors.commands", "fastrun.executors.snippets"}
+
+
 def test_where_nothing_changed_no_loop_and_no_document_is_loaded(tmp_path):
     tasks = write_json(tmp_path, {"tasks": [{**exec_("a", "true"), "inputs": ["tasks.json"]}]})
     code = (

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 import fastrun
-from fastrun.api import load_graph
 from fastrun.executors.guardian.marks import marked_processes
 from fastrun.journal.records import read_journal
 from fastrun.journal.recovery import foresee
+from fastrun.loading import load_graph
 from fastrun.plan.selection import part_of, select
 from fastrun.settings import RunSettings
 from tests.support.builds import Model, call

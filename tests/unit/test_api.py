@@ -17,7 +17,7 @@ import uvloop
 
 import fastrun
 from fastrun import SpecError, Status, Task
-from fastrun.api import load_graph
+from fastrun.loading import load_graph
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
 from tests.support.processes import alive, environment

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fastrun.api import load_graph
 from fastrun.cli.load import settings_of
 from fastrun.cli.options import parser
+from fastrun.loading import load_graph
 from fastrun.settings import DEFAULTS, Options, RunSettings
 
 

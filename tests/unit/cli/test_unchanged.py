@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fastrun.api import load_graph, set_up
+from fastrun.api import set_up
 from fastrun.cli import say
 from fastrun.cli.load import settings_of
 from fastrun.cli.options import parser
 from fastrun.cli.unchanged import Memory
+from fastrun.loading import load_graph
 from fastrun.observers.terminal.console import Console
 from tests.support.documents import write_json
 from tests.support.processes import LIMIT, environment, fastrun

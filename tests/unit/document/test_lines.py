@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun.api import load_graph
 from fastrun.document.parse import parse_lines
 from fastrun.document.problems import SpecError
+from fastrun.loading import load_graph
 from fastrun.plan.graph import build
 from tests.support.documents import document, exec_, write_json
 from tests.support.processes import fastrun, report_of

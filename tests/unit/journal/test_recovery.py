@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fastrun as library
-from fastrun.api import load_graph
 from fastrun.journal.records import (
     JournalError,
     Recorded,
     read_journal,
 )
 from fastrun.journal.recovery import begin
+from fastrun.loading import load_graph
 from fastrun.outcome import FIRST_START
 from fastrun.settings import RunSettings
 from tests.support.documents import document, eval_, exec_, write_json

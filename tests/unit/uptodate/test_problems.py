@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrun.api import load_graph
 from fastrun.document.problems import SpecError
+from fastrun.loading import load_graph
 from fastrun.plan.selection import part_of
 from fastrun.uptodate import problems
 from fastrun.uptodate.declared import covers, is_pattern
