@@ -8,7 +8,7 @@ import signal
 
 from fastrun.executors.commands.engine import INTERRUPTED, LOST
 from fastrun.executors.limits import group_folders
-from fastrun.executors.peaks import PEAK_UNIT, own_peak
+from fastrun.executors.peaks import PEAK_UNIT, is_known
 from fastrun.outcome import Cause, Outcome, Status, Usage, exit_outcome
 from fastrun.text import COLUMNS_SHOWN, printable
 
@@ -48,7 +48,7 @@ class Exits:
 
 def usage(cpu_seconds: float, peak: int) -> Usage:
     """Return what a command used. ``peak``: of its memory, as ``getrusage`` counts it."""
-    return Usage(cpu_seconds, peak * PEAK_UNIT if peak > own_peak() else None)
+    return Usage(cpu_seconds, peak * PEAK_UNIT if is_known(peak) else None)
 
 
 def cannot_start(error: OSError) -> Outcome:
