@@ -56,7 +56,8 @@ def _document() -> Callable[[bytes], None]:
 
 
 def _journal() -> Callable[[bytes], None]:
-    from fastrun.journal.records import JournalError, read_journal
+    from fastrun.journal.recorded import read_journal
+    from fastrun.journal.records import JournalError
 
     def target(data: bytes) -> None:
         try:

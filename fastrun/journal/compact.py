@@ -8,17 +8,8 @@ from itertools import chain, islice
 from typing import Any
 
 from fastrun import __version__
-from fastrun.journal.records import (
-    AT_ONCE,
-    FORMAT,
-    Recorded,
-    RunRecord,
-    Unfinished,
-    done_record,
-    encode,
-    seen_records,
-    start_record,
-)
+from fastrun.journal.recorded import Recorded, RunRecord, Unfinished
+from fastrun.journal.records import AT_ONCE, FORMAT, done_record, encode, seen_records, start_record
 
 # Fewest records of a journal, or files in its ``seen``, that are worth writing it anew.
 _FEWEST = 500

@@ -16,7 +16,8 @@ from typing import Any
 
 from fastrun.journal.compact import compact, is_mostly_history
 from fastrun.journal.machine import boot_id, process_start_time
-from fastrun.journal.records import HEAD_LENGTH, JournalError, Recorded, check_head, encode, read_journal
+from fastrun.journal.recorded import Recorded, read_journal
+from fastrun.journal.records import HEAD_LENGTH, JournalError, check_head, encode
 from fastrun.text import printable
 
 # Fewest seconds between two syncs. A sync keeps the disk busy for 0.6 to 1.6 ms, whatever the number of records.

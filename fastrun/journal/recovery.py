@@ -13,8 +13,9 @@ from fastrun.executors.guardian.proc import process_ids
 from fastrun.journal.file import HOLDS_A_RUN, JournalFile
 from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id
+from fastrun.journal.recorded import Recorded, read_journal
 from fastrun.journal.recording import RunJournal
-from fastrun.journal.records import JournalError, Recorded, read_journal
+from fastrun.journal.records import JournalError
 from fastrun.journal.resume import Plan, followers, make_plan, outdated, survivors
 from fastrun.outcome import Cause
 from fastrun.plan.graph import Graph

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fastrun.collector import collector_off
 from fastrun.document.task import Task
 from fastrun.journal.machine import process_start_time
-from fastrun.journal.records import Recorded, Unfinished
+from fastrun.journal.recorded import Recorded, Unfinished
 from fastrun.plan.graph import Graph
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fastrun.executors.guardian.marks import marked_processes
-from fastrun.journal.records import read_journal
+from fastrun.journal.recorded import read_journal
 from tests.support.amounts import many
 from tests.support.documents import write_json
 from tests.support.model import expected_statuses

@@ -14,7 +14,7 @@ import pytest
 
 import fastrun
 from fastrun.executors.guardian.marks import marked_processes
-from fastrun.journal.records import read_journal
+from fastrun.journal.recorded import read_journal
 from fastrun.journal.recovery import foresee
 from fastrun.loading import load_graph
 from fastrun.plan.selection import part_of, select

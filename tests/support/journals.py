@@ -9,14 +9,8 @@ import orjson
 
 from fastrun import Cause, Outcome, Status
 from fastrun.journal.file import JournalFile
-from fastrun.journal.records import (
-    done_record,
-    end_record,
-    read_journal,
-    run_record,
-    skip_record,
-    start_record,
-)
+from fastrun.journal.recorded import read_journal
+from fastrun.journal.records import done_record, end_record, run_record, skip_record, start_record
 
 OK = Outcome(Status.OK)
 FAILED = Outcome(Status.FAILED, Cause.EXIT, 3)

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from fastrun.executors.guardian.marks import marked_processes
-from fastrun.journal.records import JournalError, read_journal
+from fastrun.journal.recorded import read_journal
+from fastrun.journal.records import JournalError
 from tests.support import engines
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import environment, report_of

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from fastrun.journal.records import read_journal
+from fastrun.journal.recorded import read_journal
 from tests.support.documents import document, exec_, write_json
 from tests.support.processes import LIMIT, fastrun, fastrun_process, file_limit, report_of, unmeasured
 

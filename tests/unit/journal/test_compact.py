@@ -14,12 +14,13 @@ from fastrun.document.parse import read
 from fastrun.journal.compact import compact, is_mostly_history
 from fastrun.journal.file import JournalFile
 from fastrun.journal.keys import task_keys
-from fastrun.journal.records import Recorded, encode, end_record, read_journal, run_record, start_record
+from fastrun.journal.recorded import Recorded, read_journal
+from fastrun.journal.records import encode, end_record, run_record, start_record
 from fastrun.plan.graph import build
 from tests.support.journals import OK, line_of
 
 if TYPE_CHECKING:
-    from fastrun.journal.records import Success
+    from fastrun.journal.recorded import Success
 
 # What fastrun 0.1.0 wrote before tasks could name their files.
 EARLIER = Path(__file__).with_name("earlier.journal")

@@ -17,12 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fastrun.journal.file import SYNC_SECONDS, JournalFile
-from fastrun.journal.records import (
-    JournalError,
-    read_journal,
-    run_record,
-    start_record,
-)
+from fastrun.journal.recorded import read_journal
+from fastrun.journal.records import JournalError, run_record, start_record
 from tests.support.processes import LIMIT, environment, wait_for
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import pytest
 
 from fastrun.journal.compact import compact
 from fastrun.journal.file import JournalFile
-from fastrun.journal.records import JournalError, done_record, end_record, read_journal, run_record, start_record
+from fastrun.journal.recorded import read_journal
+from fastrun.journal.records import JournalError, done_record, end_record, run_record, start_record
 from tests.support.documents import write_json
 from tests.support.journals import OK, line_of
 from tests.support.processes import LIMIT, environment, fastrun, unmeasured
@@ -132,7 +133,7 @@ _KILLS = """
 import os, signal, sys
 from fastrun.journal.compact import compact
 from fastrun.journal.file import JournalFile
-from fastrun.journal.records import read_journal
+from fastrun.journal.recorded import read_journal
 path = sys.argv[1]
 with open(path, "rb") as file:
     old = file.read()

@@ -9,10 +9,8 @@ import orjson
 from fastrun.document.task import Task
 from fastrun.executors.peaks import PEAK_UNIT, last_own_peak
 from fastrun.journal.file import JournalFile
+from fastrun.journal.recorded import read_journal
 from fastrun.journal.recording import RunJournal
-from fastrun.journal.records import (
-    read_journal,
-)
 from fastrun.outcome import FIRST_START, Cause, Outcome, Start, Status, Usage
 from tests.support.journals import OK
 

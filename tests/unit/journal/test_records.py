@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 from fastrun import Cause, Outcome, Status
 from fastrun.journal.file import JournalFile
 from fastrun.journal.machine import boot_id, process_start_time
-from fastrun.journal.records import (
-    JournalError,
-    Success,
-    end_record,
-    read_journal,
-    redo_record,
-    run_record,
-    start_record,
-)
+from fastrun.journal.recorded import Success, read_journal
+from fastrun.journal.records import JournalError, end_record, redo_record, run_record, start_record
 from tests.support.journals import FAILED, OK, line_of, said, whole_lines
 from tests.support.processes import LIMIT
 

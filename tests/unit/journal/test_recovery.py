@@ -13,11 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fastrun as library
-from fastrun.journal.records import (
-    JournalError,
-    Recorded,
-    read_journal,
-)
+from fastrun.journal.recorded import Recorded, read_journal
+from fastrun.journal.records import JournalError
 from fastrun.journal.recovery import begin
 from fastrun.loading import load_graph
 from fastrun.outcome import FIRST_START

@@ -13,13 +13,8 @@ from hypothesis import strategies as st
 from fastrun.journal.file import JournalFile
 from fastrun.journal.keys import task_keys
 from fastrun.journal.machine import boot_id, ticks_now
-from fastrun.journal.records import (
-    Recorded,
-    Success,
-    read_journal,
-    run_record,
-    start_record,
-)
+from fastrun.journal.recorded import Recorded, Success, read_journal
+from fastrun.journal.records import run_record, start_record
 from fastrun.journal.resume import make_plan, survivors
 from tests.support.documents import graph_of
 from tests.support.strategies import graphs

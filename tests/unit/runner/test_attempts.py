@@ -11,7 +11,7 @@ import pytest
 
 import fastrun as library
 from fastrun import Observer
-from fastrun.journal.records import read_journal
+from fastrun.journal.recorded import read_journal
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT, alive, fastrun, fastrun_process, report_of, wait_for

@@ -21,7 +21,7 @@ from fastrun.executors.gates.memory import NO_BOUND, Sizes
 from fastrun.executors.gates.readings import Machine
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.peaks import PEAK_UNIT
-from fastrun.journal.records import read_journal
+from fastrun.journal.recorded import read_journal
 from fastrun.plan.graph import build
 from fastrun.runner.runner import Run
 from fastrun.settings import RunSettings
