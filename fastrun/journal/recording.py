@@ -66,7 +66,7 @@ class RunJournal:
 
     def task_started(self, number: int, start: Start) -> None:
         """Note that an attempt has started."""
-        self._began[number] = time.monotonic()
+        self._began[number] = time.monotonic() - start.ago
         name, key = self._tasks[number].name, self._keys[number]
         ticks = None if start.pid is None else ticks_now()
         self._file.append(start_record(name, key, start.attempt, start.pid, ticks))
@@ -95,8 +95,8 @@ class RunJournal:
         if outcome.status is Status.SKIPPED:
             return self._file.append(skip_record(name, outcome.reason))
         # An attempt that could not start has no time.
-        now = time.monotonic()
-        seconds = now - self._began.pop(number, now)
+        now = time.monotonic() - outcome.ago
+        seconds = max(0.0, now - self._began.pop(number, now))
         record = end_record(name, self._keys[number], outcome, round(seconds, 6))
         if outcome.usage is not None and (outcome.status is Status.OK or outcome.cause is Cause.OUT_OF_MEMORY):
             record["peak"] = outcome.usage.peak_bytes or last_own_peak() * PEAK_UNIT

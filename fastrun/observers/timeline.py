@@ -141,6 +141,8 @@ class Timeline(Observer):
         self._now = 0.0
         self._stale = True
         self._free: defaultdict[Site, list[int]] = defaultdict(list)
+        # By slot, when it became free: what comes next there has not begun before, though news may come late.
+        self._freed: dict[tuple[Site, int], float] = {}
         self._slots: dict[Site, int] = {}
         self._running: dict[str, int] = {}
         self._spans: dict[int, Span] = {}
@@ -214,8 +216,7 @@ class Timeline(Observer):
 
     def task_ended(self, number: int, task: Task, outcome: Outcome) -> None:
         """Note that an attempt has ended, or that the task was skipped."""
-        # What a process has used is known; a snippet in a thread has none of its own.
-        if self._stale or task.type == "exec" or outcome.usage is not None:
+        if self._stale or task.type == "exec" or outcome is not OK:
             self._read_clock()
         self._note_number(number)
         self._note_what(outcome)
@@ -285,8 +286,10 @@ class Timeline(Observer):
                 at = changes.pop()[1]
             if isinstance(what, Start):
                 ready = self._ready(task, what.attempt)
-                began = max(ready, at - what.ago)
-                span = Span(number, task, what, ready, began, self._occupy_slot((task.type, what.worker)))
+                site = task.type, what.worker
+                slot = self._occupy_slot(site)
+                began = max(ready, at - what.ago, self._freed.get((site, slot), 0.0) if what.ago else 0.0)
+                span = Span(number, task, what, ready, began, slot)
                 if what.attempt > 1 and number in spans:
                     span.first_began = spans[number].first_began
                 spans[number] = span
@@ -298,6 +301,7 @@ class Timeline(Observer):
                 ran.outcome = what
                 self._busy += ran.seconds
                 self._free_slot(ran.site, ran.slot)
+                self._freed[ran.site, ran.slot] = ran.ended
             else:
                 ran = None
             if self._connected:
@@ -309,6 +313,7 @@ class Timeline(Observer):
         site: Site = ("eval", None)
         slot = self._occupy_slot(site)
         self._free_slot(site, slot)
+        self._freed[site, slot] = at
         tasks = [self._tasks[number] for number in numbers]
         ready = [0.0] * len(tasks)
         if self._connected:

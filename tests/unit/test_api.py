@@ -327,6 +327,19 @@ def test_results_say_how_often_and_how_long_tasks_ran_and_what_they_used(tmp_pat
     assert report["work"] == work
 
 
+def test_durations_are_those_of_the_tasks_while_a_snippet_keeps_the_interpreters_lock():
+    timed = "import time; began = time.monotonic(); {}; print(time.monotonic() - began)"
+    program = timed.format("time.sleep(0.05)")
+    document_ = document(
+        # One call of C, which never gives the lock away.
+        eval_("keeps the lock", timed.format("sum(range(40_000_000))")),
+        exec_("beside it", f'exec {sys.executable} -SEc "{program}"'),
+    )
+    for result in fastrun.run(document_, keep_output=100):
+        assert result.duration is not None
+        assert result.duration >= float(result.output)
+
+
 def test_the_end_of_what_tasks_print_is_kept_if_asked_for():
     tasks = document(
         exec_("long", "seq 1000"),

@@ -123,7 +123,7 @@ typedef struct event {
     bool last, urgent, pending;
     int64_t order;
     long number, more;
-    double cpu;
+    double cpu, at; /* seconds; the time of the event, see ``now`` */
     long long count;
     size_t length;
     char data[];
@@ -218,11 +218,17 @@ struct engine {
     char buffer[LARGER_PIPE];
 };
 
+/* Return seconds of Python's ``time.monotonic``. */
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
 static int64_t now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)(now() * 1000);
 }
 
 static void write_one(int eventfd)
@@ -264,7 +270,7 @@ static void tell(engine *e, event *news, bool urgent)
 static event *event_of(command *c, int kind, bool last)
 {
     event *news = c->spares[--c->spare_count];
-    *news = (event){.process = c->process, .kind = kind, .last = last, .order = c->order};
+    *news = (event){.process = c->process, .kind = kind, .last = last, .order = c->order, .at = now()};
     return news;
 }
 
@@ -1227,8 +1233,10 @@ static PyObject *describe(const event *news)
     case STDERR:
         return Py_BuildValue("iOy#O", news->kind, process, news->data, (Py_ssize_t)news->length, Py_None);
     case EXITED:
-        return Py_BuildValue("iOl(lidL)", news->kind, process, news->number, news->more, news->unread, news->cpu,
-                             news->count);
+        return Py_BuildValue("iOl(lidLd)", news->kind, process, news->number, news->more, news->unread, news->cpu,
+                             news->count, news->at);
+    case STARTED:
+        return Py_BuildValue("iOld", news->kind, process, news->number, news->at);
     default:
         return Py_BuildValue("iOl(lL)", news->kind, process, news->number, news->more, news->count);
     }

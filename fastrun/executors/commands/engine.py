@@ -6,10 +6,11 @@ that in events, each a tuple ``(kind, process, what, more)``. Of one command the
 =================  =========================================  ======================================================
 kind               what                                       more
 =================  =========================================  ======================================================
-STARTED            process id
+STARTED            process id                                 the time at which its start began, of time.monotonic
 STDOUT, STDERR     bytes, also after EXITED
 EXITED             exit code as ``subprocess`` has it, LOST   LINGERS and OPEN; INTERRUPTED; errno of a failed read;
-                                                              processor seconds; peak memory as ``getrusage`` counts it
+                                                              processor seconds; peak memory as ``getrusage`` counts it;
+                                                              the time at which the exit was seen
 CLOSED             whether it has been let go of              its output has come to its end after its exit
 REFUSED            errno: it could not be started             the step that failed; how many commands run or start
 RETURNED                                                      it has not started, and will not

@@ -9,6 +9,7 @@ uvloop more with every megabyte of the parent.
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -233,7 +234,7 @@ class ProcessExecutor:
         for kind, process, what, more in events:
             if kind == STARTED:
                 starts += 1
-                self._started(process, what)
+                self._started(process, what, more)
             elif kind == EXITED:
                 exits += 1
                 self._exited(process, what, more)
@@ -268,12 +269,13 @@ class ProcessExecutor:
             self._start_waiting()
         self._engine.go_on(self._limit)
 
-    def _started(self, process: Process, pid: int) -> None:
+    def _started(self, process: Process, pid: int, at: float) -> None:
         process.pid = pid
         self._ending.started_any = True
         self._running.add(process)
         self._slots.started()
-        self._events.task_started(process.number, Start(pid=pid, held_by=process.held_by))
+        ago = time.monotonic() - at if self._measured else 0.0
+        self._events.task_started(process.number, Start(pid=pid, held_by=process.held_by, ago=ago))
 
     def _refused(self, process: Process, error: OSError, running: int) -> None:
         self._settle()
@@ -286,8 +288,8 @@ class ProcessExecutor:
         self._events.task_ended(process.number, None if waits else outcome)
         self._engine.go_on(self._limit)
 
-    def _exited(self, process: Process, code: int, more: tuple[int, int, float, int]) -> None:
-        flags, unread, cpu_seconds, peak = more
+    def _exited(self, process: Process, code: int, more: tuple[int, int, float, int, float]) -> None:
+        flags, unread, cpu_seconds, peak, at = more
         if self._memory is not None and peak > self._memory.told_above:
             peak = self._memory.took(process, peak)
         process.exited = True
@@ -304,8 +306,9 @@ class ProcessExecutor:
             outcome = self._exits.outcome(code, flags, unread, len(self._running))
             if outcome.cause is Cause.OUT_OF_MEMORY and self._memory is not None:
                 outcome = outcome._replace(detail=self._memory.was_killed(process, peak))
-            if self._measured and not flags & LINGERS:
-                outcome = outcome._replace(usage=usage(cpu_seconds, peak))
+            if self._measured:
+                used = None if flags & LINGERS else usage(cpu_seconds, peak)
+                outcome = outcome._replace(usage=used, ago=time.monotonic() - at)
             if process.task.retries and outcome.status is not Status.OK:
                 self._ending.may_follow[process.number] = process.task.name
         self._events.task_ended(process.number, outcome)

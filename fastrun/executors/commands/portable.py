@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -143,6 +144,7 @@ class PythonEngine:
         if self._interrupted:
             self._tell(RETURNED, process)
             return
+        began = time.monotonic()
         child = Child(process, chain, until)
         ends: list[int] = []
         try:
@@ -161,7 +163,7 @@ class PythonEngine:
         if not process.task.detach:
             child.row = self._table.add(EXEC, child.pid, process.task.name)
         self._children[process] = child
-        self._tell(STARTED, process, child.pid)
+        self._tell(STARTED, process, child.pid, began)
         self._watch.add(child)
 
     def _tell(self, kind: int, process: Process, what: object = None, more: object = None) -> None:
@@ -211,7 +213,7 @@ class PythonEngine:
         self._watch.reap(child, keep=lingers)
         flags = lingers * LINGERS | process.interrupted * INTERRUPTED | bool(child.pipes) * OPEN
         code = LOST if child.code is None else child.code
-        self._tell(EXITED, process, code, (flags, child.unread, *child.used))
+        self._tell(EXITED, process, code, (flags, child.unread, *child.used, time.monotonic()))
         if child.behind and not (code or child.unread or process.interrupted):
             # While another slot is free too nothing waits for this one.
             if self._loop.time() < child.until or (child.until and len(self._children) + 1 < self._limit):

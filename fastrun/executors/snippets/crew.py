@@ -50,8 +50,9 @@ class Step(Enum):
 STARTED, ENDED, WENT_ON, FAILED = Step
 
 # A task's number; a stream or a Step; the bytes, or the outcome, for ENDED None if it never started; for WENT_ON the
-# next job.
-News = tuple[int, Any, Any]
+# next job; of a Step the time, of time.monotonic: the loop may hear of it late, as a snippet may keep the interpreter's
+# lock.
+News = tuple[int, Any, Any, float]
 
 
 class Crew:
@@ -173,7 +174,7 @@ class Crew:
         recalls = self._handed_over.pop(chain[0][0]) if self._fail_fast else None
         for position, (number, task) in enumerate(chain):
             if recalls is None:
-                news.append((number, STARTED, None))
+                news.append((number, STARTED, None, time.monotonic()))
             elif not self._begin(number, recalls):
                 return
             if not self._awake:
@@ -185,7 +186,7 @@ class Crew:
                 self._tell_failure(number, outcome)
                 return
             if position == last:
-                news.append((number, ENDED, OK))
+                news.append((number, ENDED, OK, time.monotonic()))
             elif not self._go_on(number, chain[position + 1], until):
                 return
             if not self._awake:
@@ -195,34 +196,36 @@ class Crew:
         """Tell that a snippet starts, or goes back after a recall since its chain was handed over. Return which."""
         with self._lock:
             starts = recalls == self._recalls
-            self._news.append((number, STARTED, None) if starts else (number, ENDED, None))
+            self._news.append((number, STARTED if starts else ENDED, None, time.monotonic()))
         if not starts:
             self._wake()
         return starts
 
     def _go_on(self, number: int, following: Job, until: float) -> bool:
         """Tell that a snippet is ok. Return whether its thread goes on with the next one."""
-        goes_on = not self.interrupted and time.monotonic() <= until
+        now = time.monotonic()
+        goes_on = not self.interrupted and now <= until
         with self._lock:
             if number in self.abandoned:
                 goes_on = False
-                self._news.append((number, ENDED, OK))
+                self._news.append((number, ENDED, OK, now))
             else:
-                self._news.append((number, WENT_ON, following))
+                self._news.append((number, WENT_ON, following, now))
                 if not goes_on:
-                    self._news.append((following[0], ENDED, None))
+                    self._news.append((following[0], ENDED, None, now))
         if not goes_on:
             self._wake()
         return goes_on
 
     def _tell_failure(self, number: int, outcome: Outcome) -> None:
+        now = time.monotonic()
         if self._fail_fast:
             with self._lock:
                 self._recalls += number not in self._undescribed
                 self._undescribed.discard(number)
-                self._news.append((number, FAILED, outcome))
+                self._news.append((number, FAILED, outcome, now))
         else:
-            self._news.append((number, ENDED, outcome))
+            self._news.append((number, ENDED, outcome, now))
         self._wake()
 
     def _recall_for(self, number: int) -> None:
@@ -240,7 +243,7 @@ class Crew:
         if data:
             with self._lock:
                 self._uncollected += len(data)
-            self._news.append((number, stream, data))
+            self._news.append((number, stream, data, 0.0))
             self._wake()
         return True
 

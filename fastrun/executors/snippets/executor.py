@@ -17,7 +17,7 @@ from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.shortage import Slots
 from fastrun.executors.snippets.crew import FAILED, STARTED, WENT_ON, Crew, News, Step
 from fastrun.executors.snippets.descriptors import reopen
-from fastrun.outcome import FIRST_START, OK, Cause, Outcome, Status
+from fastrun.outcome import FIRST_START, OK, Cause, Outcome, Start, Status
 from fastrun.protocols import Chain, Events, Job
 from fastrun.settings import DEFAULTS, RunSettings
 from fastrun.text import printable
@@ -27,6 +27,9 @@ from fastrun.text import printable
 # interpreter's lock. A thread that has not got on for 1 ms may only wait for that lock, or for a processor.
 _PATIENCE = 0.001
 _LOOKS = 3
+
+# Seconds from which on news is late: then the time of a start or an end is not that of its news.
+_LATE = 0.001
 
 # Most snippets queued ahead of the threads, and most seconds between two ends, on average, for that. A thread that has
 # to ask the loop for each trivial snippet takes ten times as long; long snippets should be chosen as late as possible.
@@ -210,9 +213,9 @@ class SnippetExecutor:
                 self._slots.ended(len(ran))
                 events.tasks_ran(ran)
                 continue
-            number, what, content = news.popleft()
+            number, what, content, at = news.popleft()
             if isinstance(what, Step):
-                ended += self._take_step(number, what, content)
+                ended += self._take_step(number, what, content, time.monotonic() - at)
             else:
                 text = _with_more(content, number, what, news)
                 collected += len(text)
@@ -226,13 +229,15 @@ class SnippetExecutor:
             reopen()
 
     def _take_ran(self, news: deque[News]) -> list[int]:
-        """Take tasks out of the front of the news that have started and are ok, each before the next."""
+        """Take short tasks out of the front of the news that have started and are ok, each before the next."""
         ran = []
         unfinished = self._unfinished
         while len(news) > 1 and news[0][1] is STARTED:
-            number = news[0][0]
-            of, what, content = news[1]
+            number, _, _, began = news[0]
+            of, what, content, ended = news[1]
             if of != number or number not in unfinished or not (content is OK or what is WENT_ON):
+                break
+            if ended - began > _LATE:
                 break
             news.popleft()
             news.popleft()
@@ -242,15 +247,16 @@ class SnippetExecutor:
             ran.append(number)
         return ran
 
-    def _take_step(self, number: int, step: Step, content: Any) -> bool:
-        """Pass on that a task has started or ended. Return whether it has ended."""
+    def _take_step(self, number: int, step: Step, content: Any, ago: float) -> bool:
+        """Pass on that a task has started or ended. Return whether it has ended. ``ago``: seconds."""
+        is_late = ago > _LATE
         if step is STARTED:
-            self._events.task_started(number, FIRST_START)
+            self._events.task_started(number, Start(ago=ago) if is_late else FIRST_START)
             return False
-        if step is WENT_ON:
-            self._end(number, OK, content)
-        else:
-            self._end(number, content)
+        outcome, following = (OK, content) if step is WENT_ON else (content, None)
+        if is_late and outcome is not None:
+            outcome = outcome._replace(ago=ago)
+        self._end(number, outcome, following)
         # Only now: in ``_end`` the run has taken back the tasks that may not start.
         self._known_recalls += step is FAILED
         return True

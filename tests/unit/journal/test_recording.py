@@ -19,9 +19,9 @@ def test_a_duration_is_the_time_from_start_to_end(tmp_path, monkeypatch):
     now = 5.0
     monkeypatch.setattr("fastrun.journal.recording.time.monotonic", lambda: now)
     path = tmp_path / "run.journal"
-    tasks = [Task("a", "exec", "true"), Task("b", "eval", "x = 1")]
+    tasks = [Task("a", "exec", "true"), Task("b", "eval", "x = 1"), Task("c", "eval", "y = 1")]
     file = JournalFile.open(path, False)
-    journal = RunJournal(file, tasks, ["k", "l"])
+    journal = RunJournal(file, tasks, ["k", "l", "m"])
     journal.begin("r", [])
     journal.task_started(0, Start(pid=1))
     now = 6.0
@@ -29,8 +29,11 @@ def test_a_duration_is_the_time_from_start_to_end(tmp_path, monkeypatch):
     now = 8.5
     journal.task_ended(1, OK)
     journal.task_ended(0, OK)
+    # News that comes late.
+    journal.task_started(2, Start(ago=3.0))
+    journal.task_ended(2, OK._replace(ago=1.0))
     file.close()
-    assert read_journal(path.read_bytes()).seconds == {"a": 3.5, "b": 2.5}
+    assert read_journal(path.read_bytes()).seconds == {"a": 3.5, "b": 2.5, "c": 2.0}
 
 
 def test_an_attempt_that_could_not_start_took_no_time(tmp_path, monkeypatch):

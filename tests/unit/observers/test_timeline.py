@@ -146,6 +146,15 @@ def test_the_critical_path_is_not_what_waited_for_a_slot(stage):
     assert [span.task.name for span in stage.timeline.critical_path()] == ["long", "after"]
 
 
+def test_news_that_comes_late_tells_when_tasks_began_and_ended_and_no_two_share_a_slot(stage):
+    stage.at(3, A, FIRST._replace(ago=2.5))
+    stage.at(3.5, A, OK._replace(ago=0.25))
+    stage.at(4, B, FIRST._replace(ago=1.0))
+    stage.at(4.5, B, OK)
+    spans = stage.timeline.spans.values()
+    assert [(span.slot, span.began, span.ended) for span in spans] == [(0, 0.5, 3.25), (0, 3.25, 4.5)]
+
+
 def test_attempts_and_pauses_count_on_the_critical_path(stage):
     b = Task("b", "exec", "", ["a"])
     stage.at(0, A, FIRST)

@@ -134,7 +134,7 @@ def test_no_thread_starts_a_snippet_once_a_failure_is_known_in_another(chained):
         wait_for(module.runs.is_set)
         await executor.start(chains[1:])
         executor._add_thread()
-        wait_for(lambda: any(what == FAILED for _, what, _ in list(executor._crew._news)))
+        wait_for(lambda: any(what == FAILED for _, what, _, _ in list(executor._crew._news)))
         module.told.set()
         wait_for(lambda: len([news for news in list(executor._crew._news) if news[1] in (ENDED, WENT_ON)]) == 3)
         await asyncio.sleep(0)
