@@ -74,7 +74,12 @@ def tell_each(events: Events, numbers: Iterable[int]) -> None:
 
 
 class Executor(Protocol):
-    """Runs tasks of one type."""
+    """Runs tasks of one type.
+
+    ``longest_chain``: most tasks in a chain, about as many as run in CHAIN_SECONDS.
+    """
+
+    longest_chain: int
 
     @property
     def slots(self) -> int:

@@ -64,6 +64,8 @@ def test_shape(benchmark: BenchmarkFixture, shape: str, tasks: int) -> None:
 class Instant:
     """An executor whose commands do nothing: each has started and ended well in the moment in which it is given."""
 
+    longest_chain = 64
+
     slots = 16
 
     def open(self, events: Events) -> None:

@@ -82,6 +82,8 @@ class _Seat:
 class ClusterExecutor:
     """Runs the tasks that need the same resources."""
 
+    longest_chain = 64
+
     def __init__(self, cluster: Cluster, settings: RunSettings = DEFAULTS, resources: Resources = ()) -> None:
         self._cluster = cluster
         self._resources = resources

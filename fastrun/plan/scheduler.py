@@ -16,7 +16,9 @@ from fastrun.plan.graph import Graph
 # Compared with a byte, an int takes half as long as a member of an enum.
 _WAITING, _READY, _RUNNING, _OK, _FAILED, _SKIPPED, _INTERRUPTED = map(int, Status)
 
-# Most tasks in one chain. All but its head save the way back to the scheduler: with 64, that is nearly all of them.
+
+# Most tasks in one chain, unless the executor says otherwise. All but its head save the way back to the scheduler: with
+# 64, that is nearly all of them.
 LONGEST_CHAIN = 64
 
 
@@ -102,18 +104,18 @@ class Scheduler:
         keep_going: int = 0,
         *,
         reused: Iterable[int] = (),
-        longest_chain: int = LONGEST_CHAIN,
+        longest_chains: Sequence[int] = (),
     ) -> None:
         """``lanes``: the lane of each task, below ``lane_count``.
 
         ``keep_going``: how many failures stop the run, 0 for never. ``reused``: tasks that are ok from the start; so
-        are all that they depend on.
+        are all that they depend on. ``longest_chains``: by lane, the most tasks in a chain.
         """
         self._offsets, self._dependents = graph.offsets, graph.dependents
         self._lanes = lanes
         self._waiting_on = graph.waiting_on[:]
         self._failures_left = keep_going or -1
-        self._longest_chain = longest_chain
+        self._longest_chains = longest_chains or [LONGEST_CHAIN] * lane_count
         # By task in a chain, the task behind it.
         self._next: dict[int, int] = {}
         pools = {name: _Pool(graph, limit) for name, limit in graph.pools.items()}
@@ -252,7 +254,8 @@ class Scheduler:
         lane, statuses = self._lanes[task], self.statuses
         # For each task outside the chain: how many tasks of the chain it waits for.
         met: dict[int, int] = {}
-        while len(chain) < self._longest_chain:
+        longest = self._longest_chains[lane]
+        while len(chain) < longest:
             following = -1
             first, end = offsets[task], offsets[task + 1]
             for edge in range(first, end):

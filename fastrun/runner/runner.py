@@ -25,7 +25,7 @@ from fastrun.document.task import Task
 from fastrun.outcome import OK, Cause, Outcome, Report, Start, Status, untried
 from fastrun.plan.conditions import Skip
 from fastrun.plan.graph import Graph
-from fastrun.plan.scheduler import LONGEST_CHAIN, Phase, Scheduler
+from fastrun.plan.scheduler import Phase, Scheduler
 from fastrun.protocols import Executor, Job, Journal, Observer, tell_each
 from fastrun.runner.attempts import Attempts
 from fastrun.runner.deadlines import Deadlines
@@ -67,13 +67,13 @@ class Run:
         lanes = bytes([names[task.type if lane_of is None else lane_of(task)] for task in graph.tasks])
         # In a chain the next task runs before the end of the last is recorded, or its files are looked at.
         chains = journal is None and not graph.with_files
-        longest = LONGEST_CHAIN if chains else 1
+        longest = [executor.longest_chain if chains else 1 for executor in executors.values()]
         self._tasks, self._location = graph.tasks, graph.location
         self._lanes = lanes
         self._executors = list(executors.values())
         self._keep_going = settings.keep_going
         self._scheduler = Scheduler(
-            graph, lanes, len(executors), self._keep_going, reused=reused, longest_chain=longest
+            graph, lanes, len(executors), self._keep_going, reused=reused, longest_chains=longest
         )
         self._reused = reused
         self._reused_as = reused_as

@@ -78,6 +78,8 @@ def unrecorded(graph: Graph) -> Decisions:
 class UpToDateExecutor:
     """Runs the tasks of one lane that are not up to date."""
 
+    longest_chain = 1
+
     def __init__(self, inner: Executor, decisions: Decisions, processors: int) -> None:
         """``inner``: runs them. ``processors``: how many this process may use."""
         self._threads = ThreadPoolExecutor(min(_MOST_THREADS, processors), "fastrun-files")

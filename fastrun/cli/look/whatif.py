@@ -101,7 +101,7 @@ class _Simulation:
     ) -> None:
         self._seconds = seconds
         self._lanes = bytes(not runs_in_process(task, settings) for task in graph.tasks)
-        self._scheduler = Scheduler(graph, self._lanes, 2, longest_chain=1)
+        self._scheduler = Scheduler(graph, self._lanes, 2, longest_chains=(1, 1))
         self._slots = [len(graph) if limits.jobs is None else limits.jobs, limits.eval_threads]
         self._waiting: Waiting | None = None
         if limits.memory is not None:

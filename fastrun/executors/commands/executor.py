@@ -54,6 +54,8 @@ _DESCRIPTORS_EACH = 3
 class ProcessExecutor:
     """Runs commands, and snippets in processes of their own; standard input from ``/dev/null``."""
 
+    longest_chain = 64
+
     def __init__(
         self,
         guardian: Guardian,

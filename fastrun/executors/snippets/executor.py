@@ -40,6 +40,8 @@ _SHORT = 0.001
 class SnippetExecutor:
     """Runs snippets, each in a context of its own, in a bounded pool of threads."""
 
+    longest_chain = 512
+
     def __init__(self, guardian: Guardian, settings: RunSettings = DEFAULTS) -> None:
         """``guardian``: names the running snippets if this process dies."""
         self._guardian = guardian

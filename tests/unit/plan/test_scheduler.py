@@ -129,6 +129,13 @@ def test_a_chain_stays_in_its_lane():
     assert scheduler.start(0, 1) == [[0, 1]]
 
 
+def test_a_chain_is_as_long_as_its_lane_allows():
+    tasks = [[], [0], [1], [2], [], [4], [5]]
+    scheduler = Scheduler(graph_of(tasks), [0, 0, 0, 0, 1, 1, 1], 2, longest_chains=(3, 1))
+    assert scheduler.start(0, 2) == [[0, 1, 2]]
+    assert scheduler.start(1, 2) == [[4]]
+
+
 def test_a_failure_in_a_chain_skips_the_rest():
     scheduler = scheduler_of([[], [0], [1]])
     assert scheduler.start(0, 1) == [[0, 1, 2]]

@@ -31,6 +31,8 @@ KEYS: list[dict[str, Any]] = [{}, {"pool": "p"}, {"pool": "q"}, {"when": "always
 class OneAtATime:
     """An executor with one slot, whose tasks are ok at once."""
 
+    longest_chain = 64
+
     slots = 1
 
     def open(self, events: Events) -> None:
