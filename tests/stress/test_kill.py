@@ -25,11 +25,15 @@ KILLS = many("runs killed at a random moment and gone on with", 20, 200)
 _DEATHS = 3
 
 # A command says that it runs, looks whether a copy of itself does, says that it ends. What is left of a killed one is
-# nothing, or a zombie that nobody has waited for.
+# nothing, or a zombie that no process has waited for; its number may be another process's, but then with another time
+# of its start; and its file may be empty. State and time come from one look: it may end between two.
 COMMAND = """
-exec >> log
-old=$(cat pid-{name} 2>/dev/null) && test -e /proc/$old && ! grep -q ') [ZX] ' /proc/$old/stat && echo "beside {name}"
-echo $$ > pid-{name}
+exec >> log 2>/dev/null
+look() {{ cut -d ' ' -f 3,22 /proc/$1/stat; }}
+read -r old began < pid-{name}
+case "$(look ${{old:-0}})" in [!ZX]" $began") echo "beside {name}" ;; esac
+began=$(look $$)
+echo "$$ ${{began#* }}" > pid-{name}
 echo "began {name}"
 sleep {seconds}
 echo "ended {name}"

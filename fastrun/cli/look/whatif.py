@@ -103,9 +103,10 @@ class _Simulation:
         self._lanes = bytes(not runs_in_process(task, settings) for task in graph.tasks)
         self._scheduler = Scheduler(graph, self._lanes, 2, longest_chains=(1, 1))
         self._slots = [len(graph) if limits.jobs is None else limits.jobs, limits.eval_threads]
+        self._ledger = Ledger(limits.memory or 0)
         self._waiting: Waiting | None = None
         if limits.memory is not None:
-            self._waiting = Waiting(Ledger(limits.memory), lambda number: (sizes[number], True))
+            self._waiting = Waiting(self._ledger, lambda number: (sizes[number], True))
         # By task that waits for memory, since when.
         self._since: dict[int, float] = {}
         self._waits: list[float] = []
@@ -122,11 +123,12 @@ class _Simulation:
                 return Replay(self._now, self._waits)
             self._now, task = heappop(self._running)
             self._commands.discard(task)
+            self._ledger.forget(task)
             self._scheduler.task_ended(task, Status.OK)
 
     def _start_waiting(self) -> None:
         while self._waiting is not None and len(self._commands) < self._slots[0]:
-            task = self._waiting.next(self._commands)
+            task = self._waiting.next(busy=bool(self._commands))
             if task is None:
                 break
             self._waits.append(self._now - self._since.pop(task))
@@ -141,7 +143,7 @@ class _Simulation:
             if not chains:
                 break
             task = chains[0][0]
-            if lane or self._waiting is None or not self._waiting.holds(task, self._commands):
+            if lane or self._waiting is None or not self._waiting.holds(task, busy=bool(self._commands)):
                 self._start(task)
             else:
                 self._since[task] = self._now

@@ -136,14 +136,14 @@ class Admission:
         """
         number = chain[0][0]
         self._chains[number] = chain
-        held = self._waiting.holds(number, self._numbers())
+        held = self._waiting.holds(number, busy=bool(self._running))
         if not held:
             del self._chains[number]
         return held
 
     def next(self) -> Chain | None:
         """Return a chain that need not wait any more, None if all have to."""
-        number = self._waiting.next(self._numbers())
+        number = self._waiting.next(busy=bool(self._running))
         return None if number is None else self._chains.pop(number)
 
     def give_back(self) -> list[Chain]:
@@ -155,9 +155,6 @@ class Admission:
 
     def _need(self, number: int) -> tuple[int, bool]:
         return self._sizes.of(number, self._chains[number][0][1])
-
-    def _numbers(self) -> list[int]:
-        return [process.number for process in self._running]
 
     # What commands took
 
@@ -171,14 +168,15 @@ class Admission:
     def took(self, process: Process, peak: int) -> int:
         """Note the peak of a command that has exited. Return it with what looks have seen, as getrusage counts it."""
         seen = self._ledger.most_of(process.number)
+        self._ledger.forget(process.number)
         known = peak > self._own and is_known(peak)
         if not known:
             self._own = last_own_peak()
         if known or self.one_by_one:
             self._told += 1
-            self._sizes.took(
-                process.task, max(seen, peak * PEAK_UNIT if known else min(self._own * PEAK_UNIT, ASSUMED))
-            )
+            # Of a small command that no look has seen it is known only that it took no more than this process.
+            size = peak * PEAK_UNIT if known else seen or min(self._own * PEAK_UNIT, ASSUMED)
+            self._sizes.took(process.task, max(seen, size))
         return max(peak, seen // PEAK_UNIT)
 
     def was_killed(self, process: Process, peak: int) -> str:
@@ -229,10 +227,10 @@ class Admission:
         lasting = (self._ends - self._ends_before) * _LASTING < now - self._ticked
         self._ends_before, self._ticked = self._ends, now
         held = self.holds_up()
-        if self.one_by_one or (held and lasting):
+        if self._chains or (held and lasting):
             self._look()
         else:
-            # Trivial commands have taken next to nothing: what is available is what there is for them.
+            # Nothing waits, or trivial commands have taken next to nothing: what is available is what there is.
             self._read({}, 0.0)
             if lasting and self._ledger.room < _ENOUGH * len(self._running) * self._sizes.assumed:
                 self._look()

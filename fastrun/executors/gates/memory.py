@@ -136,13 +136,15 @@ def kinds_of(task: Task) -> tuple[str, ...]:
 class _Share:
     """What one running command counts with. ``sure``: whether that is what is known of it, and not only assumed.
 
-    ``taken``: at the last look; ``most``: at all looks.
+    ``order``: of the starts, 0 for a command that ran before anything was counted. ``taken``: at the last look;
+    ``most``: at all looks.
     """
 
-    __slots__ = ("expected", "most", "sure", "taken")
+    __slots__ = ("expected", "most", "order", "sure", "taken")
 
-    def __init__(self, expected: int, *, sure: bool) -> None:
+    def __init__(self, expected: int, order: int, *, sure: bool) -> None:
         self.expected = expected
+        self.order = order
         self.sure = sure
         self.taken = self.most = 0
 
@@ -161,43 +163,53 @@ class Ledger:
     def __init__(self, room: int) -> None:
         self.room = room
         self._shares: dict[int, _Share] = {}
-        # The need of the first command that waits, and the commands that ran when it began to. 0 for none.
-        self._reserved = 0
-        self._before: frozenset[int] = frozenset()
+        self._starts = 0
+        # The need of the first command that waits, 0 for none, and how many commands had started when it began to.
+        self._reserved = self._since = 0
+        # The sizes of all shares, and of those that have started since. Thousands may run: no start adds them up.
+        self._used = self._passed = 0
 
-    def take(self, number: int, need: int, running: Collection[int], *, sure: bool, first: bool = False) -> bool:
-        """Return whether a command may start beside the running ones; it then counts with its need.
+    def take(self, number: int, need: int, *, busy: bool, sure: bool, first: bool = False) -> bool:
+        """Return whether a command may start beside what runs; it then counts with its need, until ``forget``.
 
-        ``sure``: see ``_Share``. ``first``: it is the one with the reservation.
+        ``busy``: whether anything runs. ``sure``: see ``_Share``. ``first``: it is the one with the reservation.
         """
-        self.keep(running)
-        used = sum(share.size for share in self._shares.values())
-        if running:
-            if need > self.room - used:
+        if busy:
+            if need > self.room - self._used:
                 return False
-            if self._reserved and not first:
-                passed = sum(share.size for other, share in self._shares.items() if other not in self._before)
-                if passed + need + self._reserved > self.room:
-                    return False
-        self._shares[number] = _Share(need, sure=sure)
+            if self._reserved and not first and self._passed + need + self._reserved > self.room:
+                return False
+        self._starts += 1
+        self.forget(number)
+        self._count(number, _Share(need, self._starts, sure=sure))
         return True
 
-    def reserve(self, need: int, running: Collection[int]) -> None:
-        """Note what the first command that waits needs, 0 for none, and what runs when it is the first."""
-        self._reserved = need
-        self._before = frozenset(running)
+    def reserve(self, need: int, *, passed: int | None = None) -> None:
+        """Note what the first command that waits needs, 0 for none.
 
-    def keep(self, running: Collection[int]) -> None:
-        """Forget the commands that do not run any more."""
-        self._shares = {number: self._shares[number] for number in running if number in self._shares}
+        ``passed``: the number of the last that has started, if that has passed it.
+        """
+        self._reserved = need
+        self._since, self._passed = self._starts, 0
+        if passed is not None:
+            self._since, self._passed = self._starts - 1, self._shares[passed].size
+
+    def forget(self, number: int) -> None:
+        """Forget a command that does not run any more."""
+        share = self._shares.pop(number, None)
+        if share is not None:
+            self._used -= share.size
+            if share.order > self._since:
+                self._passed -= share.size
 
     def adopt(self, number: int, expected: int, *, sure: bool) -> None:
         """Count a command that runs already, with no less than before."""
         share = self._shares.get(number)
         if share is None:
-            self._shares[number] = _Share(expected, sure=sure)
+            self._count(number, _Share(expected, 0, sure=sure))
         elif sure:
             share.expected, share.sure = max(share.expected, expected), True
+            self._add_up()
 
     def look(self, available: int, taken: Mapping[int, int], total: int, seconds: float) -> None:
         """Note what is available, beside what the commands have taken, and ``total``, the most that they may have.
@@ -210,6 +222,22 @@ class Ledger:
             share.most = max(share.most, share.taken)
             if not share.sure:
                 share.expected = int(share.expected * 0.5 ** (seconds / _HALVES))
+        self._add_up()
+
+    def _count(self, number: int, share: _Share) -> None:
+        self._shares[number] = share
+        self._used += share.size
+        if share.order > self._since:
+            self._passed += share.size
+
+    def _add_up(self) -> None:
+        self._used = sum(share.size for share in self._shares.values())
+        self._passed = sum(share.size for share in self._shares.values() if share.order > self._since)
+
+    def keep(self, running: Collection[int]) -> None:
+        """Forget all commands but these."""
+        for number in self._shares.keys() - running:
+            self.forget(number)
 
     def most_of(self, number: int) -> int:
         """Return the most that a command was seen to take, 0 if it was not seen."""
@@ -226,36 +254,39 @@ class Waiting:
         self._need = need
         self.numbers: list[int] = []
 
-    def holds(self, number: int, running: Collection[int]) -> bool:
-        """Return whether a command has to wait. It then stands last until ``next`` returns it."""
-        if self._take(number, running):
+    def holds(self, number: int, *, busy: bool) -> bool:
+        """Return whether a command has to wait. It then stands last until ``next`` returns it.
+
+        ``busy``: whether anything runs.
+        """
+        if self._take(number, busy=busy):
             return False
         self.numbers.append(number)
         if len(self.numbers) == 1:
-            self._reserve(running)
+            self._reserve()
         return True
 
-    def next(self, running: Collection[int]) -> int | None:
+    def next(self, *, busy: bool) -> int | None:
         """Return a command that need not wait any more, and that counts as running; None if all have to."""
         for position, number in enumerate(self.numbers):
-            if self._take(number, running, first=not position):
+            if self._take(number, busy=busy, first=not position):
                 del self.numbers[position]
                 if not position:
-                    self._reserve(running)
+                    self._reserve(passed=number)
                 return number
         return None
 
     def clear(self) -> None:
         """Let no command wait."""
         self.numbers.clear()
-        self._reserve(())
+        self._reserve()
 
-    def _take(self, number: int, running: Collection[int], *, first: bool = False) -> bool:
+    def _take(self, number: int, *, busy: bool, first: bool = False) -> bool:
         need, sure = self._need(number)
-        return self._ledger.take(number, need, running, sure=sure, first=first)
+        return self._ledger.take(number, need, busy=busy, sure=sure, first=first)
 
-    def _reserve(self, running: Collection[int]) -> None:
-        self._ledger.reserve(self._need(self.numbers[0])[0] if self.numbers else 0, running)
+    def _reserve(self, *, passed: int | None = None) -> None:
+        self._ledger.reserve(self._need(self.numbers[0])[0] if self.numbers else 0, passed=passed)
 
 
 def slots_for(room: int, size: int) -> int:

@@ -17,7 +17,7 @@ from fastrun.document.parse import read
 from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.commands.process import Process, Recipe
 from fastrun.executors.gates.admission import Admission, admission
-from fastrun.executors.gates.memory import NO_BOUND, Sizes
+from fastrun.executors.gates.memory import ASSUMED, NO_BOUND, Sizes, with_margin
 from fastrun.executors.gates.readings import Machine
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.peaks import PEAK_UNIT
@@ -45,6 +45,8 @@ class FakeMachine(Machine):
         super().__init__(str(folder), str(folder))
         self._file = folder / "meminfo"
         self.sessions: dict[int, int] = {}
+        # How often the memory, and the processes, were looked at.
+        self.readings = self.looks = 0
         self.has(mebibytes)
 
     def has(self, mebibytes: int | None) -> None:
@@ -52,7 +54,12 @@ class FakeMachine(Machine):
         text = "" if mebibytes is None else f"MemTotal: 9999999 kB\nMemAvailable: {mebibytes * 1024} kB\n"
         self._file.write_text(text)
 
+    def available_memory(self) -> int | None:
+        self.readings += 1
+        return super().available_memory()
+
     def memory_of_sessions(self) -> dict[int, int]:
+        self.looks += 1
         return self.sessions
 
 
@@ -186,6 +193,37 @@ def test_commands_that_last_are_asked_for_and_counted_with_what_they_have_taken(
         assert found[0][0] == 4
         assert memory.waiting == 0
         memory.close()
+
+    run_open(main())
+
+
+def test_small_commands_that_last_count_with_what_was_seen_and_are_not_looked_at_while_nothing_waits(
+    tmp_path, monkeypatch
+):
+    own_peak_is(64 * M, monkeypatch)
+
+    async def main() -> None:
+        machine = FakeMachine(tmp_path, 1100)
+        opened = Opened(machine, {}, 100)
+        opened.open()
+        processes = [process(number, pid=100 + number) for number in range(20)]
+        opened.running.update(processes)
+        machine.sessions = {100 + number: 8 * M for number in range(20)}
+        await opened.tick()
+        assert opened.memory.one_by_one
+        for each in processes[:15]:
+            opened.running.remove(each)
+            opened.memory.took(each, 1)
+        opened.memory.ended(15)
+        size, is_known = opened.sizes.of(99, processes[0].task)
+        assert is_known
+        assert size == with_margin(8 * M) + (ASSUMED - with_margin(8 * M)) // 16
+        # The others have room, whatever they take.
+        readings, looks = machine.readings, machine.looks
+        while machine.readings == readings:
+            await asyncio.sleep(0.01)
+        assert machine.looks == looks
+        opened.memory.close()
 
     run_open(main())
 

@@ -146,7 +146,8 @@ def test_commands_fit_in_any_case_if_the_largest_do_or_all_together(known, unkno
 
 
 def taken(ledger: Ledger, number: int, need: int, running: Sequence[int], *, sure: bool = True) -> bool:
-    return ledger.take(number, need, running, sure=sure)
+    ledger.keep(running)
+    return ledger.take(number, need, busy=bool(running), sure=sure)
 
 
 def test_commands_start_while_they_fit():
@@ -214,8 +215,29 @@ def test_a_running_command_of_which_more_becomes_known_counts_with_that():
 # Waiting
 
 
-def waiting_of(room: int, needs: Sequence[int]) -> Waiting:
-    return Waiting(Ledger(room), lambda number: (needs[number], True))
+class Line:
+    """Commands that wait, beside those that a test says are running."""
+
+    def __init__(self, room: int, needs: Sequence[int]) -> None:
+        self.ledger = Ledger(room)
+        self.waiting = Waiting(self.ledger, lambda number: (needs[number], True))
+        self.clear = self.waiting.clear
+
+    @property
+    def numbers(self) -> list[int]:
+        return self.waiting.numbers
+
+    def holds(self, number: int, running: Sequence[int]) -> bool:
+        self.ledger.keep(running)
+        return self.waiting.holds(number, busy=bool(running))
+
+    def next(self, running: Sequence[int]) -> int | None:
+        self.ledger.keep(running)
+        return self.waiting.next(busy=bool(running))
+
+
+def waiting_of(room: int, needs: Sequence[int]) -> Line:
+    return Line(room, needs)
 
 
 def test_small_commands_pass_a_large_one_without_delaying_it():
