@@ -428,8 +428,10 @@ def test_snippets_in_processes_wait_too(tmp_path):
 
 
 def test_what_waited_is_told_with_the_times(tmp_path):
-    tasks = [exec_(f"t{n}", "true", memory="600M") for n in range(3)]
-    path = write_json(tmp_path, document(*tasks))
+    # The first lasts until the others, and what stands behind them, were asked for.
+    lasts = exec_("lasts", f"until [ -e {tmp_path}/asked ]; do sleep 0.01; done", memory="600M")
+    waits = [exec_(f"t{n}", "true", memory="600M") for n in range(2)]
+    path = write_json(tmp_path, document(lasts, *waits, exec_("small", f"touch {tmp_path}/asked", memory="1M")))
     result = fastrun("-v", "--memory", "1G", "--json", tmp_path / "events", path)
     assert b"  waited for memory: 2 tasks, " in result.stdout
     ends = [
@@ -437,7 +439,7 @@ def test_what_waited_is_told_with_the_times(tmp_path):
         for event in map(json.loads, (tmp_path / "events").read_text().splitlines())
         if event["type"] == "task_ended"
     ]
-    assert sorted(event["wait"]["for"] for event in ends) == ["memory", "memory", "slot"]
+    assert sorted(event["wait"]["for"] for event in ends) == ["memory", "memory", "slot", "slot"]
 
 
 def test_a_small_python_is_no_larger_than_it_is(tmp_path):
