@@ -28,13 +28,13 @@ def own_peak() -> int:
 
 
 def last_own_peak() -> int:
-    """Return what ``own_peak`` returned last: no more than the peak of a command of which ``is_known`` is false."""
+    """Return what ``own_peak`` returned last: no less than any peak that was found not to be known."""
     return _last or own_peak()
 
 
 def is_known(peak: int) -> bool:
     """Return whether the peak of a command is its own, and not that of this process."""
-    # ``own_peak`` takes 100 times as long as getrusage.
+    # ``own_peak`` takes some fifteen times as long as getrusage.
     return peak > _counted() or (peak > _last and peak > own_peak())
 
 

@@ -202,14 +202,22 @@ class Ledger:
             if share.order > self._since:
                 self._passed -= share.size
 
+    def keep(self, running: Collection[int]) -> None:
+        """Forget all commands but these."""
+        for number in self._shares.keys() - running:
+            self.forget(number)
+
     def adopt(self, number: int, expected: int, *, sure: bool) -> None:
         """Count a command that runs already, with no less than before."""
         share = self._shares.get(number)
         if share is None:
             self._count(number, _Share(expected, 0, sure=sure))
         elif sure:
+            before = share.size
             share.expected, share.sure = max(share.expected, expected), True
-            self._add_up()
+            self._used += share.size - before
+            if share.order > self._since:
+                self._passed += share.size - before
 
     def look(self, available: int, taken: Mapping[int, int], total: int, seconds: float) -> None:
         """Note what is available, beside what the commands have taken, and ``total``, the most that they may have.
@@ -222,22 +230,14 @@ class Ledger:
             share.most = max(share.most, share.taken)
             if not share.sure:
                 share.expected = int(share.expected * 0.5 ** (seconds / _HALVES))
-        self._add_up()
+        self._used = sum(share.size for share in self._shares.values())
+        self._passed = sum(share.size for share in self._shares.values() if share.order > self._since)
 
     def _count(self, number: int, share: _Share) -> None:
         self._shares[number] = share
         self._used += share.size
         if share.order > self._since:
             self._passed += share.size
-
-    def _add_up(self) -> None:
-        self._used = sum(share.size for share in self._shares.values())
-        self._passed = sum(share.size for share in self._shares.values() if share.order > self._since)
-
-    def keep(self, running: Collection[int]) -> None:
-        """Forget all commands but these."""
-        for number in self._shares.keys() - running:
-            self.forget(number)
 
     def most_of(self, number: int) -> int:
         """Return the most that a command was seen to take, 0 if it was not seen."""

@@ -210,6 +210,9 @@ def test_a_running_command_of_which_more_becomes_known_counts_with_that():
     assert taken(ledger, 1, 900, [0])
     ledger.adopt(0, 900, sure=True)
     assert not taken(ledger, 2, 1, [0, 1])
+    # With all that it counts with it is forgotten.
+    assert taken(ledger, 2, 100, [1])
+    assert not taken(ledger, 3, 1, [1, 2])
 
 
 # Waiting
