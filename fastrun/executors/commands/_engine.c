@@ -11,8 +11,8 @@
        collect <--events-- one list, one eventfd <---------------------------------------+
 
    One lock guards everything. A thread lets go of it while it waits and while it starts a process, the two things that
-   take long. Python's thread takes it for an instant while it holds the interpreter's lock; no thread of the engine ever
-   waits for the interpreter's lock, so the two cannot lock each other out.
+   take long. Python's thread takes it for an instant while it holds the interpreter's lock; no thread of the engine
+   ever waits for the interpreter's lock, so the two cannot lock each other out.
 
    Who owns what: a command belongs to the queue, then to the worker that starts it. Once started it is freed by the
    worker alone, and only before it waits for events again: events that it has taken already may point to it. Python's
@@ -60,6 +60,9 @@
 
 /* Bytes that a pipe holds, and holds after it was full once: a gigabyte then takes a quarter less time. */
 enum { PIPE = 1 << 16, LARGER_PIPE = 1 << 17 };
+
+/* Output of so many bytes is told in the buffer that it was read into, less in memory of its size. */
+enum { MUCH = 1 << 15 };
 
 /* Most bytes read of a pipe when its process has exited: as many as the largest pipe of an unprivileged process holds,
    and so all that was printed before the exit. */
@@ -114,13 +117,14 @@ typedef struct command command;
 typedef struct worker worker;
 typedef struct engine engine;
 
-/* ``last``: no event of this command follows, and the reference to ``process`` goes with it. ``pending``: its command is
-   being started, and the event is told once that has an end. ``order``: see ``collectable``. */
+/* ``last``: no event of this command follows, and the reference to ``process`` goes with it. ``pending``: its command
+   is being started, and the event is told once that has an end. ``buffer``: ``data`` has room for all that a pipe
+   holds. ``order``: see ``collectable``. */
 typedef struct event {
     struct event *next;
     PyObject *process;
     int kind, unread;
-    bool last, urgent, pending;
+    bool last, urgent, pending, buffer;
     int64_t order;
     long number, more;
     double cpu, at; /* seconds; the time of the event, see ``now`` */
@@ -206,6 +210,7 @@ struct engine {
     long queued, running, spawning, limit;
     long long credit; /* bytes that may be read before Python has collected more */
     long long credit_full, collected;
+    event *buffers, *emptied; /* to be read into; those that Python has emptied since it last had the lock */
     int64_t spawned; /* when the last start ended; its child has closed what it inherited a little later */
     int64_t order;   /* of the last start */
     long recalls; /* how often what had not started was taken back */
@@ -215,7 +220,6 @@ struct engine {
     event *events, **events_end;
     bool awake, nudged; /* Python looks by itself, and was woken all the same */
     bool kept_urgent;   /* Python was not given all events, and one of the others is urgent */
-    char buffer[LARGER_PIPE];
 };
 
 /* Return seconds of Python's ``time.monotonic``. */
@@ -314,6 +318,14 @@ static event *collectable(engine *e)
     *end = NULL;
     e->events_end = at;
     return found;
+}
+
+static void free_events(event *news)
+{
+    for (event *next; news; news = next) {
+        next = news->next;
+        free(news);
+    }
 }
 
 static void tell_of(engine *e, command *c, int kind, long number, bool last, bool urgent)
@@ -760,23 +772,48 @@ static void end_pipe(worker *w, command *c, int stream, int error)
         bury(w, c);
 }
 
+/* Return a buffer to be read into, or NULL. Buffers are used again: the pages of freed memory go back to the kernel,
+   and getting others took a third of the time of much output. */
+static event *take_buffer(engine *e)
+{
+    event *buffer = e->buffers;
+    if (!buffer)
+        return malloc(sizeof *buffer + LARGER_PIPE);
+    e->buffers = buffer->next;
+    return buffer;
+}
+
+static void keep_buffer(engine *e, event *buffer)
+{
+    buffer->next = e->buffers;
+    e->buffers = buffer;
+}
+
 /* Read a pipe once, and close it at its end. Return the number of bytes. */
 static ssize_t read_pipe(worker *w, command *c, int stream)
 {
     engine *e = w->engine;
     int descriptor = c->pipes[stream];
-    ssize_t count = read(descriptor, e->buffer, (size_t)c->room[stream]);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
-    event *news = count > 0 ? malloc(sizeof *news + (size_t)count) : NULL;
-    if (!news) {
-        end_pipe(w, c, stream, count < 0 ? errno : count ? ENOMEM : 0);
+    event *news = take_buffer(e);
+    ssize_t count = news ? read(descriptor, news->data, (size_t)c->room[stream]) : -1;
+    if (count <= 0) {
+        int error = !news ? ENOMEM : count ? errno : 0;
+        if (news)
+            keep_buffer(e, news);
+        if (error != EAGAIN && error != EINTR)
+            end_pipe(w, c, stream, error);
         return 0;
     }
     if (count == PIPE && c->room[stream] == PIPE && fcntl(descriptor, F_SETPIPE_SZ, LARGER_PIPE) >= 0)
         c->room[stream] = LARGER_PIPE;
-    *news = (event){.process = c->process, .kind = stream, .order = c->order, .length = (size_t)count};
-    memcpy(news->data, e->buffer, (size_t)count);
+    event *little = count < MUCH ? malloc(sizeof *little + (size_t)count) : NULL;
+    if (little) {
+        memcpy(little->data, news->data, (size_t)count);
+        keep_buffer(e, news);
+        news = little;
+    }
+    *news = (event){.process = c->process, .kind = stream, .order = c->order, .buffer = !little};
+    news->length = (size_t)count;
     e->credit -= count;
     tell(e, news, e->credit < e->credit_full / 2);
     return count;
@@ -1251,6 +1288,10 @@ static PyObject *engine_collect(engine *e, PyObject *may_read)
         return NULL;
     }
     event *news = collectable(e);
+    for (event *buffer; (buffer = e->emptied);) {
+        e->emptied = buffer->next;
+        keep_buffer(e, buffer);
+    }
     /* With nothing to collect Python stops looking, and is woken by the next event. */
     e->awake = news != NULL;
     e->nudged = false;
@@ -1274,7 +1315,11 @@ static PyObject *engine_collect(engine *e, PyObject *may_read)
             Py_DECREF(news->process);
         event *told = news;
         news = news->next;
-        free(told);
+        if (told->buffer) {
+            told->next = e->emptied;
+            e->emptied = told;
+        } else
+            free(told);
     }
     if (news) {
         /* Memory is short: the others are collected next time. */
@@ -1318,6 +1363,8 @@ static PyObject *engine_close(engine *e, PyObject *Py_UNUSED(none))
     }
     e->worker_count = 0;
     Py_XDECREF(engine_collect(e, Py_False));
+    free_events(e->emptied);
+    free_events(e->buffers);
     close(e->descriptor);
     e->descriptor = -1;
     if (e->table)
@@ -1401,6 +1448,7 @@ static PyMethodDef methods[] = {
 static PyMemberDef members[] = {
     {"descriptor", T_INT, offsetof(engine, descriptor), READONLY, "The eventfd that tells of events."},
     {"queued", T_LONG, offsetof(engine, queued), READONLY, "How many chains wait for a thread or a slot."},
+    {"credit", T_LONGLONG, offsetof(engine, credit), READONLY, "Bytes that may be read at present."},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -8,6 +8,7 @@ from fastrun.executors.commands.process import Process
 class Engine:
     descriptor: int
     queued: int
+    credit: int
     def __init__(
         self,
         environment: bytes,

@@ -23,7 +23,7 @@ _QUICK = 0.004
 _SLOW = 1.0
 
 # Bytes that may be read before the observers have taken more.
-_CREDIT = 1 << 22
+_CREDIT = 1 << 19
 
 # Most commands that lie ahead, so that no processor waits for Python, and most seconds between two exits, on average,
 # for that: long commands should be chosen as late as possible. Trivial ones may be more than run.
@@ -155,7 +155,11 @@ class NativeEngine:
                 self._look_ahead(exits)
         if (events or congested) and not self._looks_again:
             self._looks_again = True
-            self._loop.call_later(PAUSE if congested else _QUICK, self._look_again)
+            if self._engine.credit <= 0 and not congested:
+                # The threads wait until what was collected has been dealt with.
+                self._loop.call_soon(self._look_again)
+            else:
+                self._loop.call_later(PAUSE if congested else _QUICK, self._look_again)
 
     def _look_ahead(self, exits: int) -> None:
         now = self._loop.time()
