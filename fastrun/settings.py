@@ -106,7 +106,8 @@ class RunSettings(NamedTuple):
             try:
                 wrong = what_is_wrong(name, value)
             except TypeError:
-                raise TypeError(f"{name} must be a number, not {value!r}") from None
+                unit = " of seconds" if _RANGES[name][2] == _MOST_SECONDS else ""
+                raise TypeError(f"{name} must be a number{unit}, not {value!r}") from None
             if wrong:
                 raise ValueError(f"{name} {wrong}")
             if name in _WHOLE and not isinstance(value, int):

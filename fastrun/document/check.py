@@ -271,12 +271,16 @@ def _compiled(schema: bytes) -> Callable[[Any], Any]:
 
 
 def _object_problems(schema: dict[str, Any], value: dict[str, Any], path: Path) -> Iterator[Problem]:
-    yield from _missing(schema, value, path)
+    properties = schema.get("properties", {})
+    required = schema.get("required", [])
     ways = schema.get("anyOf", ())
     if ways and not any(_fits(way, value) for way in ways):
         # The first is the usual way.
-        yield from _missing(ways[0], value, path)
-    properties = schema.get("properties", {})
+        required = required + ways[0]["required"]
+    for key in required:
+        if key not in value:
+            words = properties[key].get("enum")
+            yield Problem(path, f'"{key}" is missing{f": write {_listed(words)}" if words else ""}')
     others = schema.get("additionalProperties", {})
     wrong = set()
     for key, item in value.items():
@@ -287,13 +291,6 @@ def _object_problems(schema: dict[str, Any], value: dict[str, Any], path: Path) 
             yield problem
     if wrong.isdisjoint(_DECIDING):
         yield from _conflicts(schema, value, path)
-
-
-def _missing(schema: dict[str, Any], value: dict[str, Any], path: Path) -> Iterator[Problem]:
-    """Yield a problem for each required key that is not there."""
-    for key in schema.get("required", ()):
-        if key not in value:
-            yield Problem(path, f'"{key}" is missing')
 
 
 def _conflicts(schema: dict[str, Any], value: dict[str, Any], path: Path) -> Iterator[Problem]:
@@ -330,10 +327,16 @@ def _subject(path: Path) -> str:
     return "a task" if len(path) == 2 else f'an entry of "{path[-2]}"'
 
 
+def _listed(words: Collection[str]) -> str:
+    return " or ".join(map(json.dumps, words))
+
+
 def _message(rule: str, schema: dict[str, Any], value: Any) -> str:
-    wanted: str = schema.get("title") or " or ".join(map(json.dumps, schema.get("enum", ())))
+    wanted: str = schema.get("title") or _listed(schema.get("enum", ()))
     if rule == "enum":
         return f"must be {wanted}, not {printable(json.dumps(value))}"
+    if rule == "maximum":
+        return f"must be at most {schema['maximum']:,}"
     if rule != "type":
         return f"must be {wanted}"
     # The title of a number has its unit, and words that are known say more than their type.

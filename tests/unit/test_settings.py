@@ -69,9 +69,17 @@ def test_the_bounds_themselves_are_allowed(name, values):
         DEFAULTS._replace(**{name: value}).check()
 
 
-@pytest.mark.parametrize(("name", "value"), [("eval_threads", None), ("grace", None), ("jobs", "2"), ("timeout", "1")])
-def test_a_value_that_is_no_number_is_a_type_error(name, value):
-    with pytest.raises(TypeError, match=f"^{name} must be a number, not {value!r}$"):
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("eval_threads", None, "a number"),
+        ("grace", None, "a number of seconds"),
+        ("jobs", "2", "a number"),
+        ("timeout", "5m", "a number of seconds"),
+    ],
+)
+def test_a_value_that_is_no_number_is_a_type_error(name, value, wanted):
+    with pytest.raises(TypeError, match=f"^{name} must be {wanted}, not {value!r}$"):
         DEFAULTS._replace(**{name: value}).check()
 
 

@@ -201,7 +201,7 @@ def test_invalid_json_is_one_line_with_its_location(data, line):
             for number, wanted in (
                 (b"0", "a number of seconds above 0"),
                 (b"-1", "a number of seconds above 0"),
-                (b"1e10", "a number of seconds above 0"),
+                (b"1e10", "at most 1,000,000,000"),
                 (b'"60"', "a number of seconds above 0, not a string"),
                 (b"true", "a number of seconds above 0, not a boolean"),
                 (b"null", "a number of seconds above 0, not null"),
@@ -252,7 +252,7 @@ def test_all_problems_are_found_at_once_in_the_order_of_the_file():
         'f.json:4:10: name "b" is used twice (first at f.json:3:10)',
         'f.json:4:23: "type" must be "exec" (a shell command) or "eval" (a Python snippet), not "oops"',
         'f.json:5:1: "name" is missing',
-        'f.json:5:1: "type" is missing',
+        'f.json:5:1: "type" is missing: write "exec" or "eval"',
     ]
 
 
