@@ -40,12 +40,9 @@ def events_of(path: Path) -> list[tuple[str, dict[str, Any]]]:
     return [(event["type"], event) for event in map(json.loads, path.read_text().splitlines())]
 
 
-def began_before_the_first_ended(path: Path) -> int:
-    """How many tasks began before one had ended. The journal records an end before it is told: times say when."""
-    waits = [(event["wait"], event["duration"]) for kind, event in events_of(path) if kind == "task_ended"]
-    began = [wait["dependencies"] + wait["after"] for wait, _ in waits]
-    first_end = min(start + duration for start, (_, duration) in zip(began, waits, strict=True))
-    return sum(start < first_end for start in began)
+def began_at_once(path: Path) -> int:
+    """How many tasks have not waited for memory. Others may follow before any has ended, on a slow machine too."""
+    return [event["wait"]["for"] for kind, event in events_of(path) if kind == "task_ended"].count("slot")
 
 
 def test_tasks_that_do_not_fit_side_by_side_end_well_and_by_the_journal_more_run_at_once(tmp_path):
@@ -57,10 +54,8 @@ def test_tasks_that_do_not_fit_side_by_side_end_well_and_by_the_journal_more_run
             assert result.returncode == 0, result.stdout
         assert group.kills() == 0
     # At first each may take 256 MiB for all that is known, and then some 170.
-    first, second = map(began_before_the_first_ended, events)
+    first, second = map(began_at_once, events)
     assert first < 8 <= second <= 9
-    waited = [event["wait"]["for"] for kind, event in events_of(events[1]) if kind == "task_ended"]
-    assert waited.count("memory") in (24 - 8, 24 - 9)
 
 
 def test_sizes_that_are_said_are_kept_to(tmp_path):

@@ -74,7 +74,6 @@ class Admission:
         self._ends = self._ends_before = self._counted = self._told = 0
         self._ticked = self._looked = time.monotonic()
         self._cost = 0.0
-        self._room_before = 0
         self._asks_always = False
         self._timer: asyncio.TimerHandle | None = None
         self.bound = NO_BOUND
@@ -90,9 +89,10 @@ class Admission:
         self._running = running
         self._jobs = min(jobs, self._count)
         self._on_change = on_change
-        if self._machine.available_memory() is None and self._total == NO_BOUND:
+        available = self._machine.available_memory()
+        if available is None and self._total == NO_BOUND:
             return False
-        self._read({}, 0.0)
+        self._read({}, 0.0, available)
         known = self._sizes.known.values()
         unknown = self._count - len(known)
         largest = max(known, default=0)
@@ -188,8 +188,7 @@ class Admission:
             self._asks_always = True
             asyncio.get_running_loop().call_soon(self._ask_each)
         took = size_shown(size) if peak > self._own else f"at most {size_shown(self._own * PEAK_UNIT)}"
-        # A process that gives back its memory is not seen, nor is the memory free: a single look may find too little.
-        return f": it took {took}, there was {size_shown(max(self._ledger.room, self._room_before))}"
+        return f": it took {took}, there was {size_shown(max(self._ledger.steady))}"
 
     def _count_small(self) -> None:
         """Let the assumed size fall for the commands that have exited, but for those that ``took`` was told."""
@@ -201,6 +200,7 @@ class Admission:
     def _look(self) -> None:
         """Read what is available and what each command has taken."""
         began = time.monotonic()
+        available = self._machine.available_memory()
         sessions = self._machine.memory_of_sessions()
         taken = {process.number: sessions.get(process.pid, 0) for process in self._running}
         self._ledger.keep(taken)
@@ -210,14 +210,13 @@ class Admission:
             self._ledger.adopt(number, expected, sure=sure)
             if taken[number] > expected:
                 self._sizes.takes(task, taken[number])
-        self._read(taken, began - self._looked)
+        self._read(taken, began - self._looked, available)
         self._looked = began
         self._cost = time.monotonic() - began
 
-    def _read(self, taken: Mapping[int, int], seconds: float) -> None:
-        self._room_before = self._ledger.room
+    def _read(self, taken: Mapping[int, int], seconds: float, before: int | None = None) -> None:
         available = self._machine.available_memory()
-        self._ledger.look(NO_BOUND if available is None else available, taken, self._total, seconds)
+        self._ledger.look(NO_BOUND if available is None else available, taken, self._total, seconds, before)
 
     def _look_again(self) -> None:
         """Look at the machine now and then, and choose how commands are asked for."""

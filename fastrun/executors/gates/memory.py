@@ -5,6 +5,7 @@ All sizes are bytes. Knows tasks by their numbers. Readings and times are argume
 
 import re
 import sys
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from fastrun.document.task import Task
@@ -27,6 +28,9 @@ _SPARED = 1 / 32
 
 # Seconds in which the expectation halves of a running command of which nothing is known.
 _HALVES = 2.0
+
+# Looks of which the most counts as what there was.
+_STEADY = 8
 
 # Most commands that wait, so that smaller ones behind them are found.
 MOST_WAITING = 32
@@ -156,12 +160,17 @@ class _Share:
 class Ledger:
     """What running commands take or are expected to take, of what there is for them: ``room``.
 
+    ``steady``: the same at the last looks at which what is available did not change meanwhile: by a command that takes
+    memory between the two readings. What a process has that is being killed is not seen any more, and not free yet: the
+    most of these is what there was.
+
     A command that does not fit waits. The first that waits has a reservation: others may start before it, but take
     nothing of what it will need once the commands have ended that ran when it began to wait.
     """
 
     def __init__(self, room: int) -> None:
         self.room = room
+        self.steady: deque[int] = deque([room], _STEADY)
         self._shares: dict[int, _Share] = {}
         self._starts = 0
         # The need of the first command that waits, 0 for none, and how many commands had started when it began to.
@@ -219,17 +228,23 @@ class Ledger:
             if share.order > self._since:
                 self._passed += share.size - before
 
-    def look(self, available: int, taken: Mapping[int, int], total: int, seconds: float) -> None:
+    def look(
+        self, available: int, taken: Mapping[int, int], total: int, seconds: float, before: int | None = None
+    ) -> None:
         """Note what is available, beside what the commands have taken, and ``total``, the most that they may have.
 
-        ``taken``: by number. ``seconds``: since the last look.
+        ``taken``: by number. ``seconds``: since the last look. ``before``: what was available before ``taken`` was
+        read; None if that was not read.
         """
-        self.room = min(available - int(available * _SPARED) + sum(taken.values()), total)
+        spared = int(available * _SPARED)
+        self.room = min(available - spared + sum(taken.values()), total)
         for number, share in self._shares.items():
             share.taken = taken.get(number, 0)
             share.most = max(share.most, share.taken)
             if not share.sure:
                 share.expected = int(share.expected * 0.5 ** (seconds / _HALVES))
+        if before is not None and abs(available - before) <= spared:
+            self.steady.append(self.room)
         self._used = sum(share.size for share in self._shares.values())
         self._passed = sum(share.size for share in self._shares.values() if share.order > self._since)
 

@@ -185,6 +185,26 @@ def test_a_command_counts_with_what_it_has_taken_or_is_expected_to():
     assert (ledger.most_of(0), ledger.most_of(7)) == (1500, 0)
 
 
+def test_what_there_was_does_not_lack_memory_that_is_on_its_way():
+    ledger = Ledger(0)
+    assert taken(ledger, 0, 1000, [])
+    ledger.look(320, {0: 900}, 1 << 60, 1.0, before=325)
+    assert max(ledger.steady) == ledger.room == 310 + 900
+    # More is free than when it was read what the command has, and may count twice.
+    ledger.look(640, {0: 900}, 1 << 60, 1.0, before=320)
+    assert (ledger.room, max(ledger.steady)) == (620 + 900, 310 + 900)
+    # Killed: it has nothing any more, and not all of what it had is free.
+    ledger.look(640, {0: 0}, 1 << 60, 1.0, before=640)
+    assert (ledger.room, max(ledger.steady)) == (620, 310 + 900)
+    # What commands have was not read.
+    ledger.look(3200, {}, 1 << 60, 0.0)
+    assert (ledger.room, max(ledger.steady)) == (3100, 310 + 900)
+    # Others have taken it.
+    for _ in range(10):
+        ledger.look(640, {0: 100}, 1 << 60, 1.0, before=640)
+    assert max(ledger.steady) == 620 + 100
+
+
 def test_the_total_bounds_what_there_is():
     ledger = Ledger(0)
     ledger.look(1 << 40, {0: 50}, 100, 0.0)
