@@ -44,6 +44,7 @@ async def end_leftovers(
     *,
     of: Collection[bytes] | None = None,
     more: Callable[[], Iterable[tuple[Identity, bytes]]] = tuple,
+    may_come: Callable[[], bool] = bool,
 ) -> None:
     """End the processes that tasks of a run have left.
 
@@ -51,7 +52,8 @@ async def end_leftovers(
 
     ``run_id``: their mark. ``known``: process groups that the caller ends. ``warn``: takes one line. ``named``: tasks
     that are not named again, to which those that are named are added. ``of``: the only tasks whose processes are
-    ended; None for all. ``more``: returns processes that have no mark, with their tasks.
+    ended; None for all. ``more``: returns processes that have no mark, with their tasks. ``may_come``: returns whether
+    another may come to light that is not among these yet.
 
     A task is given as ``marks.encode_name`` writes its name.
     """
@@ -69,7 +71,7 @@ async def end_leftovers(
         }
         found.update(more())
         left = {*found, *_not_ended(met, run_id)}
-        if not left:
+        if not left and not may_come():
             return
         for process, task in found.items():
             if process not in met and task not in named and goes_on(process.pid):

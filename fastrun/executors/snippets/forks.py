@@ -8,6 +8,7 @@ import _imp
 import importlib
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -32,16 +33,20 @@ _blocked: dict[int, set[int | signal.Signals]] = {}
 
 
 class Copies:
-    """The copies that a run's snippets made. Each copy adds itself, and so do the copies of copies."""
+    """The copies that a run's snippets made. Each copy adds itself, and so do the copies of copies.
+
+    Each inherits one end of a pipe. A copy that was killed may have made another just before, which has not added
+    itself yet: it holds that end.
+    """
 
     def __init__(self) -> None:
         self._file: BinaryIO | None = None
+        # The ends of the pipe that this process has.
+        self._reader = self._writer = -1
         self._opening = threading.Lock()
-        # An entry for each copy that this process has made. No number: two threads could add to it at once.
-        self._made: list[None] = []
 
     def open(self) -> None:
-        """Prepare for the first copy. The copies inherit the file, the programs that they become do not."""
+        """Prepare for the first copy. The copies inherit the descriptors, the programs that they become do not."""
         if self._file is not None:
             return
         from fastrun.executors.scratch import unnamed_file  # which most runs never need
@@ -49,48 +54,59 @@ class Copies:
         with self._opening:
             # Another thread may have been here meanwhile, and made a copy that has added itself.
             if self._file is None:
+                if self._reader < 0:
+                    self._reader, self._writer = _pipe()
                 with unnamed_file("fastrun-copies") as made:
                     self._file = open(duplicate(made.fileno()), "ab+", buffering=0)  # noqa: SIM115  # closed with the run
 
     def add(self, name: str) -> None:
         """Add this process, a copy made by the task ``name``."""
-        self._made.clear()
         if self._file is not None:
             own = os.getpid()
-            entry = own, start_time(own), os.getppid(), encode_name(name).hex().encode()
-            self._file.write(b"%d %d %d %s\n" % entry)
-
-    def made(self) -> None:
-        """Note that this process has made a copy, which adds itself in a moment."""
-        self._made.append(None)
-
-    @property
-    def incomplete(self) -> bool:
-        """Whether a copy that this process has made has not yet added itself. One that was killed before never does."""
-        own = b"%d" % os.getpid()
-        added = sum(bool(entry[3] == own) for entry in self._entries())
-        return added < len(self._made)
+            self._file.write(b"%d %d %s\n" % (own, start_time(own), encode_name(name).hex().encode()))
 
     def living(self) -> Iterator[tuple[Identity, bytes]]:
         """Yield each copy that has not ended, and its task as ``marks.encode_name`` writes it."""
-        for entry in self._entries():
-            if (copy := Identity(int(entry[1]), int(entry[2]))).lives():
-                yield copy, bytes.fromhex(entry[4].decode())
-
-    def _entries(self) -> Iterator[re.Match[bytes]]:
         if self._file is not None:
             size = os.fstat(self._file.fileno()).st_size
             for line in os.pread(self._file.fileno(), size, 0).splitlines():
                 # A snippet that has closed descriptors may have written into the file.
-                if entry := re.fullmatch(rb"(\d+) (\d+) (\d+) ([0-9a-f]*)", line):
-                    yield entry
+                entry = re.fullmatch(rb"(\d+) (\d+) ([0-9a-f]*)", line)
+                if entry and (copy := Identity(int(entry[1]), int(entry[2]))).lives():
+                    yield copy, bytes.fromhex(entry[3].decode())
+
+    def may_come(self) -> bool:
+        """Return whether a copy has the end of the pipe, added or not. From now on this process makes no copy."""
+        self._writer = _closed(self._writer)
+        if self._reader < 0:
+            return False
+        ends = select.poll()
+        ends.register(self._reader, 0)
+        return not ends.poll(0)
 
     def close(self) -> None:
         """Forget them."""
-        self._made.clear()
+        self._reader, self._writer = _closed(self._reader), _closed(self._writer)
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _pipe() -> tuple[int, int]:
+    reader, writer = os.pipe()
+    try:
+        return duplicate(reader), duplicate(writer)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def _closed(descriptor: int) -> int:
+    """Close a descriptor, if it is one and no snippet has. Return -1."""
+    if descriptor >= 0:
+        with suppress(OSError):
+            os.close(descriptor)
+    return -1
 
 
 def _before() -> None:
@@ -110,7 +126,6 @@ def _after_in_parent() -> None:
     program: Program | None = PRESENT.program
     if program is not None and _unblock():
         _imp.release_lock()
-        program.shared.copies.made()
         program.shared.parents.end()
 
 

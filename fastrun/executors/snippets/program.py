@@ -56,10 +56,6 @@ class Copies(Protocol):
         """Add this process, a copy made by the task ``name``."""
         ...
 
-    def made(self) -> None:
-        """Note that this process has made a copy, which adds itself in a moment."""
-        ...
-
 
 class Shared(NamedTuple):
     """What all programs of a run share.

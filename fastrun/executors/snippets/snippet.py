@@ -98,7 +98,7 @@ class Interpreter:
         parents = self._shared.parents
         parents.closed = True
         until = time.monotonic() + _STARTING
-        while (parents.starting or self._copies.incomplete) and time.monotonic() < until:  # noqa: ASYNC110  # threads
+        while parents.starting and time.monotonic() < until:  # noqa: ASYNC110  # threads
             await asyncio.sleep(_PAUSE)
         programs = list(parents)
         for program in programs:
@@ -106,8 +106,8 @@ class Interpreter:
                 give_up(program)
         if programs:
             of = {encode_name(program.task.name) for program in programs}
-            more = self._living_processes
-            await end_leftovers(guardian.run_id, (), grace, warn, guardian.named, of=of, more=more)
+            more, may_come = self._living_processes, self._copies.may_come
+            await end_leftovers(guardian.run_id, (), grace, warn, guardian.named, of=of, more=more, may_come=may_come)
             self._copies.close()
         uninstall()
 

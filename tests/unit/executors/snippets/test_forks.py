@@ -161,6 +161,25 @@ for _ in range(2):
     assert done.stderr == b"fastrun: warning: a: left a process behind; it is ended\n"
 
 
+def test_copy_of_a_copy_that_was_ended_before_it_added_itself_is_ended(tmp_path):
+    # As on a busy machine: it comes to run only when the run has ended all that has added itself.
+    source = """
+import os, time
+from fastrun.executors.snippets.forks import Copies
+def add_late(self, name):
+    time.sleep(0.5)
+    add(self, name)
+if not os.fork():
+    add, Copies.add = Copies.add, add_late
+    if not os.fork():
+        time.sleep(1000)
+    os.kill(os.getpid(), 9)
+"""
+    done = fastrun(write_json(tmp_path, document(eval_("a", source))))
+    assert done.returncode == 0
+    assert done.stderr == b"fastrun: warning: a: left a process behind; it is ended\n"
+
+
 def test_copies_are_ended_though_snippets_close_each_others_descriptors(tmp_path):
     # As two snippets that each open the number of standard output anew: the file that is opened between the two ends
     # gets the number, and the second end closes it.
@@ -216,26 +235,28 @@ forks = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:Depreca
 
 
 @forks
-def test_copies_are_incomplete_until_each_has_added_itself():
+def test_a_copy_may_come_to_light_as_long_as_one_lives():
     copies = Copies()
+    assert not copies.may_come()
     copies.open()
     reader, writer = os.pipe()
     try:
         pid = os.fork()
         if not pid:
-            os.read(reader, 1)
-            copies.add("a")
+            if not os.fork():
+                os.read(reader, 1)
             os._exit(0)
-        assert not copies.incomplete
-        copies.made()
-        assert copies.incomplete
-        os.write(writer, b"x")
         os.waitpid(pid, 0)
-        assert not copies.incomplete
+        # The copy of the copy has not added itself.
+        assert (copies.may_come(), list(copies.living())) == (True, [])
+        os.write(writer, b"x")
+        while copies.may_come():
+            pass
     finally:
         copies.close()
         os.close(reader)
         os.close(writer)
+    assert not copies.may_come()
 
 
 @forks
