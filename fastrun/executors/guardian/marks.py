@@ -70,11 +70,15 @@ def marked_processes(run_id: str) -> list[tuple[Identity, bytes]]:
     """
     wanted = mark(run_id)
     found = []
-    for pid in process_ids():
-        marked = marked_environment(pid, wanted)
-        if marked is not None and not is_detached(marked):
-            start = start_time(pid)
-            # Once more, for the number may have become another process's before its start was read.
-            if start and marked_environment(pid, wanted) is not None:
-                found.append((Identity(pid, start), marked.partition(b"\0%s=" % TASK)[2].partition(b"\0")[0]))
+    seen: set[int] = set()
+    # A process may start another and end, between the listing and the look at it: until all that are listed were seen.
+    while new := set(process_ids()) - seen:
+        seen |= new
+        for pid in new:
+            marked = marked_environment(pid, wanted)
+            if marked is not None and not is_detached(marked):
+                start = start_time(pid)
+                # Once more, for the number may have become another process's before its start was read.
+                if start and marked_environment(pid, wanted) is not None:
+                    found.append((Identity(pid, start), marked.partition(b"\0%s=" % TASK)[2].partition(b"\0")[0]))
     return found

@@ -53,6 +53,21 @@ def test_daemon_is_found_by_its_mark_unless_it_is_detached(tmp_path, detach):
             os.kill(pid, signal.SIGKILL)
 
 
+def test_processes_that_each_start_the_next_and_end_are_ended(tmp_path):
+    chain = "import os\nprint(flush=True)\nfor _ in range(100_000): os.fork() and os._exit(0)"
+    # The chain holds the pipe, as long as one of it lives.
+    os.mkfifo(tmp_path / "pipe")
+    held = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        command = f"setsid {sys.executable} -SEc '{chain}' > pipe 2> /dev/null & read -r line < pipe"
+        result = fastrun(write_json(tmp_path, document(exec_("a", command))), cwd=tmp_path)
+        os.read(held, 10)
+        assert (result.returncode, os.read(held, 1)) == (0, b"")
+    finally:
+        os.close(held)
+    assert result.stderr == b"fastrun: warning: a: left a process behind; it is ended\n"
+
+
 @pytest.mark.parametrize("where", ["inherited", "of the task"])
 def test_mark_is_fastruns_own_whatever_the_environment_says(tmp_path, where):
     # As below a task of another run that may leave processes behind.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -94,6 +95,23 @@ def test_process_that_keeps_becoming_another_program_is_found_at_each_look(tmp_p
         check=False,
     )
     assert (result.stdout, result.stderr) == ("True\n", "")
+
+
+# Each of its processes starts the next, and ends.
+CHAIN = "import os\nprint(flush=True)\nfor _ in range(100_000): os.fork() and os._exit(0)"
+
+
+def test_process_that_keeps_starting_its_successor_is_found_at_each_look():
+    command = [sys.executable, "-SEc", CHAIN]
+    variables = {**os.environ, "FASTRUN_RUN_ID": RUN}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, env=variables) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            assert all(found() for _ in range(100))
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            wait_for(lambda: not found())
 
 
 def test_process_without_its_first_thread_is_found():
