@@ -33,7 +33,7 @@ _LATE = 0.001
 
 # Most snippets queued ahead of the threads, and most seconds between two ends, on average, for that. A thread that has
 # to ask the loop for each trivial snippet takes ten times as long; long snippets should be chosen as late as possible.
-_AHEAD = 64
+_AHEAD = 256
 _SHORT = 0.001
 
 
