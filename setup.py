@@ -4,11 +4,23 @@ With FASTRUN_PURE=1 it is left out, so that a wheel serves each system.
 """
 
 import os
+import re
 import sys
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+
+class BuildEngine(build_ext):
+    """Names the engine as every Python from 3.11 on finds it: Python 3.15 would add the platform to ``abi3``."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """Return the file's name below the folder of the packages."""
+        return re.sub(r"\.abi3-[^./]+\.so$", ".abi3.so", super().get_ext_filename(fullname))
+
 
 setup(
+    cmdclass={"build_ext": BuildEngine},
     ext_modules=[
         Extension(
             "fastrun.executors.commands._engine",
