@@ -16,6 +16,9 @@ DETACH = b"FASTRUN_DETACH"
 # in it.
 _LONGEST_NAME = (1 << 17) - len(TASK) - len("=\0")
 
+# Most listings of all processes in one look. On a machine where thousands start each second there is always a new one.
+_LISTINGS = 10
+
 # What stands for a NUL, which no variable can hold: not valid in UTF-8, so that no other name has it.
 _NUL = b"\xc0\x80"
 
@@ -69,10 +72,13 @@ def marked_processes(run_id: str) -> list[tuple[Identity, bytes]]:
     Costs some 10 us for each process of the machine.
     """
     wanted = mark(run_id)
-    found = []
+    found: list[tuple[Identity, bytes]] = []
     seen: set[int] = set()
-    # A process may start another and end, between the listing and the look at it: until all that are listed were seen.
-    while new := set(process_ids()) - seen:
+    # A process may have started another and ended, between the listing and the look at it: that one is in the next.
+    for _ in range(_LISTINGS):
+        new = set(process_ids()) - seen
+        if found or not new:
+            break
         seen |= new
         for pid in new:
             marked = marked_environment(pid, wanted)
