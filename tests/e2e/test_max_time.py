@@ -24,39 +24,59 @@ from tests.support.processes import (
     report_of,
 )
 
-TIMED_OUT = b"fastrun: warning: the run timed out after 0.3 s; its tasks are ended\n"
+TIMED_OUT = "fastrun: warning: the run timed out after {} s; its tasks are ended\n"
+
+# Seconds that runs may take, one after the other, until their tasks get as far as they are to.
+TIMES = (0.3, 3, 30)
 
 # Writes its process id into a file, and waits for ever in a child.
 WAITING = "echo $$ > pid; sleep 1000; true"
 STUBBORN = "trap '' TERM; echo $$ > pid; while :; do sleep 1000; done"
 
 
+def timed_out(tmp_path, tasks, *options: str, until: str = "pid"):
+    """Run tasks in a folder until the time is over. Return the time, the folder and the result, once a file is there.
+
+    ``until``: the file, which a task makes.
+    """
+    for seconds in TIMES:
+        folder = tmp_path / str(seconds)
+        folder.mkdir()
+        path = write_json(folder, {"max_time": seconds, **document(*tasks)})
+        result = fastrun(*options, path, cwd=folder)
+        assert result.returncode == 124
+        if (folder / until).exists():
+            return seconds, folder, result
+    pytest.fail(f"no {until} within {TIMES[-1]} s")
+
+
 def test_run_ends_its_tasks_and_reports_that_it_timed_out(tmp_path):
-    tasks = exec_("quick", "true"), exec_("slow", WAITING), exec_("after", "true", "slow")
-    path = write_json(tmp_path, {"max_time": 0.3, **document(*tasks)})
-    events, junit, journal = tmp_path / "events", tmp_path / "junit.xml", tmp_path / "journal"
-    result = fastrun("--json", events, "--junit", junit, "--journal", journal, path, cwd=tmp_path)
-    assert (result.returncode, result.stderr) == (124, TIMED_OUT)
+    tasks = exec_("quick", "true"), exec_("slow", WAITING, "quick"), exec_("after", "true", "slow")
+    options = "--json", "events", "--junit", "junit.xml", "--journal", "journal"
+    seconds, folder, result = timed_out(tmp_path, tasks, *options)
+    assert result.stderr.decode() == TIMED_OUT.format(seconds)
     assert report_of(result.stdout) == {"quick": ("ok", ""), "slow": ("interrupted", "")}
     last = result.stdout.decode().splitlines()[-1]
     assert last.startswith("3 tasks: 1 ok, 2 interrupted (1 not started) in ")
-    assert last.endswith(" s, timed out after 0.3 s")
-    assert not alive(int((tmp_path / "pid").read_text()))
-    end = json.loads(events.read_bytes().splitlines()[-1])
-    assert (end["exit_code"], end["signal"], end["timed_out"]) == (124, None, 0.3)
-    suite = ET.parse(junit).getroot()
-    assert [found.get("value") for found in suite.iter("property") if found.get("name") == "timed_out"] == ["0.3"]
-    assert {found.get("message") for found in suite.iter("error")} == {"interrupted, as the run timed out after 0.3 s"}
+    assert last.endswith(f" s, timed out after {seconds} s")
+    assert not alive(int((folder / "pid").read_text()))
+    end = json.loads((folder / "events").read_bytes().splitlines()[-1])
+    assert (end["exit_code"], end["signal"], end["timed_out"]) == (124, None, seconds)
+    suite = ET.parse(folder / "junit.xml").getroot()
+    said = [found.get("value") for found in suite.iter("property") if found.get("name") == "timed_out"]
+    assert said == [str(seconds)]
+    assert {found.get("message") for found in suite.iter("error")} == {
+        f"interrupted, as the run timed out after {seconds} s"
+    }
 
 
 def test_another_run_goes_on_where_the_time_was_over(tmp_path):
-    tasks = exec_("quick", "echo quick >> ran"), exec_("slow", "test -e fast || sleep 1000", "quick")
-    path = write_json(tmp_path, document(*tasks))
-    assert fastrun("--max-time=0.3", "--journal=j", path, cwd=tmp_path).returncode == 124
-    (tmp_path / "fast").touch()
-    result = fastrun("--journal=j", "--resume", path, cwd=tmp_path)
+    tasks = exec_("quick", "echo quick >> ran"), exec_("slow", f"test -e fast || {{ {WAITING}; }}", "quick")
+    _, folder, _ = timed_out(tmp_path, tasks, "--journal=j")
+    (folder / "fast").touch()
+    result = fastrun("--journal=j", "--resume", "--max-time=1000", folder / "tasks.json", cwd=folder)
     assert report_of(result.stdout) == {"quick": ("ok", "from the journal"), "slow": ("ok", "")}
-    assert (tmp_path / "ran").read_text() == "quick\n"
+    assert (folder / "ran").read_text() == "quick\n"
 
 
 @pytest.mark.parametrize(
@@ -71,15 +91,13 @@ def test_another_run_goes_on_where_the_time_was_over(tmp_path):
 def test_option_overrides_the_variable_and_this_the_document(top, variables, option, tmp_path):
     path = write_json(tmp_path, {**top, **document(exec_("a", "sleep 1000"))})
     result = fastrun(*option, path, env=environment(**variables))
-    assert (result.returncode, result.stderr) == (124, TIMED_OUT)
+    assert (result.returncode, result.stderr.decode()) == (124, TIMED_OUT.format(0.3))
 
 
 def test_task_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_path):
-    path = write_json(tmp_path, document(exec_("a", STUBBORN)))
-    result = fastrun("--max-time", "0.3", "--grace", "0.1", path, cwd=tmp_path)
-    assert result.returncode == 124
+    _, folder, result = timed_out(tmp_path, [exec_("a", STUBBORN)], "--grace", "0.1")
     assert report_of(result.stdout) == {"a": ("interrupted", "")}
-    assert not alive(int((tmp_path / "pid").read_text()))
+    assert not alive(int((folder / "pid").read_text()))
 
 
 def test_snippets_end_too(tmp_path):
