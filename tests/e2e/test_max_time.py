@@ -34,10 +34,9 @@ WAITING = "echo $$ > pid; sleep 1000; true"
 STUBBORN = "trap '' TERM; echo $$ > pid; while :; do sleep 1000; done"
 
 
-def timed_out(tmp_path, tasks, *options: str, until: str = "pid"):
-    """Run tasks in a folder until the time is over. Return the time, the folder and the result, once a file is there.
-
-    ``until``: the file, which a task makes.
+def timed_out(tmp_path, tasks, *options: str):
+    """Run tasks, one of which writes ``pid``, until their time is over; with more time until it has. Return the time,
+    the folder and the result.
     """
     for seconds in TIMES:
         folder = tmp_path / str(seconds)
@@ -45,9 +44,9 @@ def timed_out(tmp_path, tasks, *options: str, until: str = "pid"):
         path = write_json(folder, {"max_time": seconds, **document(*tasks)})
         result = fastrun(*options, path, cwd=folder)
         assert result.returncode == 124
-        if (folder / until).exists():
+        if (folder / "pid").exists():
             return seconds, folder, result
-    pytest.fail(f"no {until} within {TIMES[-1]} s")
+    pytest.fail(f"no task had begun within {TIMES[-1]} s")
 
 
 def test_run_ends_its_tasks_and_reports_that_it_timed_out(tmp_path):
