@@ -4,6 +4,8 @@ What a command starts inherits the mark, whatever session it moves to and whatev
 know which process started another, nor what is to become of one.
 """
 
+from collections.abc import Iterator
+
 from fastrun.executors.guardian.proc import Identity, environment, process_ids, start_time
 
 # The variables: which run, which part of it, which of its tasks, and whether the process may outlive the run.
@@ -73,18 +75,28 @@ def marked_processes(run_id: str) -> list[tuple[Identity, bytes]]:
     """
     wanted = mark(run_id)
     found: list[tuple[Identity, bytes]] = []
-    seen: set[int] = set()
-    # A process may have started another and ended, between the listing and the look at it: that one is in the next.
-    for _ in range(_LISTINGS):
-        new = set(process_ids()) - seen
-        if found or not new:
-            break
-        seen |= new
-        for pid in new:
+    for pids in _listings():
+        for pid in pids:
             marked = marked_environment(pid, wanted)
             if marked is not None and not is_detached(marked):
                 start = start_time(pid)
                 # Once more, for the number may have become another process's before its start was read.
                 if start and marked_environment(pid, wanted) is not None:
                     found.append((Identity(pid, start), marked.partition(b"\0%s=" % TASK)[2].partition(b"\0")[0]))
+        if found:
+            break
     return found
+
+
+def _listings() -> Iterator[set[int]]:
+    """Yield the numbers of all processes, then of those that are new, until there are none.
+
+    One may have started another and ended, between the listing and the look at it: that one is in the next.
+    """
+    seen: set[int] = set()
+    for _ in range(_LISTINGS):
+        new = set(process_ids()) - seen
+        if not new:
+            return
+        yield new
+        seen |= new
