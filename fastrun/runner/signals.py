@@ -56,9 +56,10 @@ class Signals:
                 signal.siginterrupt(number, True)
 
     def restore(self) -> None:
-        """Put back the original handlers."""
+        """Put back the original handlers. Does not return once the timer ends the process: one thread alone does so."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer.join()
         for number, before in self._before.items():
             signal.signal(number, before)
 

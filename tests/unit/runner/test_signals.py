@@ -47,6 +47,45 @@ def test_no_moment_is_without_a_handler(number):
         assert process.returncode == 128 + number
 
 
+# A run that was over when its signal came. Its timer is ending the process when the main thread comes to its end too.
+AT_BOTH_ENDS = """
+import asyncio, os, signal, sys, threading, traceback, uvloop
+from fastrun.runner import signals
+
+async def main(handlers):
+    handlers.handle()
+    handlers.run_ended()
+
+began = threading.Event()
+restored = threading.Event()
+leave = os._exit
+
+def end(code):
+    began.set()
+    while not restored.is_set():
+        frames = traceback.extract_stack(sys._current_frames()[threading.main_thread().ident])
+        if {"restore", "join"} <= {frame.name for frame in frames}:
+            break
+    print("two" if restored.is_set() else "one", flush=True)
+    leave(code)
+
+os._exit = end
+signals.LAST_WORDS = 0
+handlers = signals.Signals(None)
+uvloop.run(main(handlers))
+signal.raise_signal(signal.SIGTERM)
+began.wait()
+handlers.restore()
+restored.set()
+threading.Event().wait()
+"""
+
+
+def test_one_thread_alone_ends_the_process():
+    result = subprocess.run([sys.executable, "-c", AT_BOTH_ENDS], env=unmeasured(), capture_output=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (143, b"one\n", b"")
+
+
 # A program that is interrupted where a KeyboardInterrupt is lost: as in imports, while it loads.
 WITHIN_CALLBACK = """
 import os, signal, weakref
