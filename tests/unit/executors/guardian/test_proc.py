@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -132,21 +133,26 @@ def test_process_that_has_taken_its_deadly_signal_does_not_go_on():
     assert proc._is_dying(own._replace(flags=own.flags | 0x400))
 
 
-def test_process_that_blocks_all_signals_for_a_moment_may_be_dying():
+def test_process_that_blocks_all_signals_for_a_moment_may_be_dying(monkeypatch):
     # As a child does in its first moments, which may be long on a busy machine.
     source = """
-import signal, time
+import signal
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 print("blocked", flush=True)
-while not signal.sigpending():
-    pass
-time.sleep(0.02)
+input()
 signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
 """
-    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", source]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.terminate()
+
+        def moment_passes(_):
+            process.communicate(b"\n")
+
+        # The moment lies between the first two looks, however busy the machine is.
+        monkeypatch.setattr(time, "sleep", moment_passes)
         assert not goes_on(process.pid)
     assert process.returncode == -signal.SIGTERM
 
