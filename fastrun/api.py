@@ -5,7 +5,6 @@ Names the concrete executors, as ``cli`` names the concrete observers; no room b
 
 import asyncio
 import os
-import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from itertools import chain
@@ -23,6 +22,7 @@ from fastrun.plan.lanes import lanes_of
 from fastrun.protocols import Executor, Observer
 from fastrun.runner.runner import Run
 from fastrun.settings import Options, RunSettings
+from fastrun.threads import Thread
 
 if TYPE_CHECKING:
     from fastrun.cluster.connection import DaskCluster
@@ -121,7 +121,7 @@ def _run_in_a_thread(main: Callable[[], Coroutine[Any, Any, Report]]) -> Report:
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=work, name="fastrun-run")
+    thread = Thread(work, "fastrun-run", daemon=False)
     thread.start()
     try:
         thread.join()

@@ -26,6 +26,7 @@ from fastrun.observers.terminal.console import Console
 from fastrun.outcome import Report
 from fastrun.protocols import Observer
 from fastrun.runner.signals import LAST_WORDS, Signals
+from fastrun.threads import Thread
 
 if TYPE_CHECKING:
     from fastrun.cli.terminal import Watched
@@ -63,7 +64,7 @@ def _elsewhere(function: Callable[[], _T]) -> _T:
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=work, name="fastrun-load", daemon=True)
+    thread = Thread(work, "fastrun-load")
     try:
         thread.start()
     except RuntimeError:

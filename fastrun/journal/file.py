@@ -19,6 +19,7 @@ from fastrun.journal.machine import boot_id, process_start_time
 from fastrun.journal.recorded import Recorded, read_journal
 from fastrun.journal.records import HEAD_LENGTH, JournalError, check_head, encode
 from fastrun.text import printable
+from fastrun.threads import Thread
 
 # Fewest seconds between two syncs. A sync keeps the disk busy for 0.6 to 1.6 ms, whatever the number of records.
 SYNC_SECONDS = 0.05
@@ -52,7 +53,7 @@ class JournalFile:
         self._records: list[dict[str, Any]] = []
         self._appended = 0
         self._written = 0
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._unsynced = threading.Event()
         self._closing = threading.Event()
         self._sync_failed = False
@@ -199,7 +200,7 @@ class JournalFile:
 
     def _start_thread(self) -> None:
         if self._thread is None:
-            thread = threading.Thread(target=self._sync_repeatedly, name="fastrun-journal", daemon=True)
+            thread = Thread(self._sync_repeatedly, "fastrun-journal")
             try:
                 thread.start()
             except RuntimeError:

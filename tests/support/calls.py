@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from ctypes import CDLL, c_int
@@ -37,14 +38,14 @@ BUILD = os.environ.get("FASTRUN_TEST_ENGINE")
 library: CDLL | None = None
 
 
-def failing(real: Callable[..., Any], nth: int, code: int) -> Callable[..., Any]:
+def failing(real: Callable[..., Any], nth: int, error: BaseException) -> Callable[..., Any]:
     """A function whose nth call fails."""
 
     def call(*arguments: Any, **options: Any) -> Any:
         global calls
         calls += 1
         if calls == nth:
-            raise OSError(code, os.strerror(code))
+            raise error
         return real(*arguments, **options)
 
     return call
@@ -55,8 +56,13 @@ def inject(kind: str, nth: int, code: int) -> None:
     if library is not None:
         library.fault_begin(kind.encode(), nth, 0, code)
         return
+    if kind == "thread":
+        # Ended before its first step: Python says so of every error but this one.
+        setattr(threading.Thread, "_bootstrap", failing(threading.Thread._bootstrap, nth, SystemExit()))  # type: ignore[attr-defined]  # noqa: B010
+        return
+    error = OSError(code, os.strerror(code))
     if not kind.startswith("epoll."):
-        setattr(os, kind, failing(getattr(os, kind), nth, code))
+        setattr(os, kind, failing(getattr(os, kind), nth, error))
         return
     real_epoll = select.epoll
     method = kind.removeprefix("epoll.")
@@ -64,7 +70,7 @@ def inject(kind: str, nth: int, code: int) -> None:
     class Epoll:
         def __init__(self, *arguments: Any) -> None:
             self._epoll = real_epoll(*arguments)
-            setattr(self, method, failing(getattr(self._epoll, method), nth, code))
+            setattr(self, method, failing(getattr(self._epoll, method), nth, error))
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._epoll, name)

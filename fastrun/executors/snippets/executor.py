@@ -6,7 +6,6 @@ of output. All of it runs in the loop's thread: state that the pool's threads to
 """
 
 import asyncio
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from fastrun.outcome import FIRST_START, OK, Cause, Outcome, Start, Status
 from fastrun.protocols import Chain, Events, Job
 from fastrun.settings import DEFAULTS, RunSettings
 from fastrun.text import printable
+from fastrun.threads import Thread
 
 # Seconds between two looks at whether the threads get on, and looks in a row at which they have not before threads are
 # added. A chain of small snippets takes four times as long with 32 threads as with one: the idle threads fight for the
@@ -48,7 +48,7 @@ class SnippetExecutor:
         self._crew = Crew(guardian, fail_fast=settings.keep_going > 0)
         self._most = settings.eval_threads
         self._slots = Slots(settings.eval_threads)
-        self._threads: list[threading.Thread] = []
+        self._threads: list[Thread] = []
         self._submitted = 0
         self._taken = 0
         # Most snippets that may be queued at present beside the running ones, and the time of the last end.
@@ -174,7 +174,7 @@ class SnippetExecutor:
             await interpreter.close(self._guardian, grace, self._events.warning)
 
     def _add_thread(self) -> bool:
-        thread = threading.Thread(target=self._crew.work, name="fastrun-eval", daemon=True)
+        thread = Thread(self._crew.work, "fastrun-eval")
         try:
             thread.start()
         except RuntimeError:

@@ -10,12 +10,12 @@ import os
 import select
 import signal
 import stat
-import threading
 from collections.abc import Iterator
 from queue import SimpleQueue
 
 from fastrun.observers.writer.spool import Spool
 from fastrun.protocols import STDERR, STDOUT
+from fastrun.threads import Thread
 
 # Most unwritten bytes before the writer is congested.
 _BACKLOG = 1 << 22
@@ -43,7 +43,7 @@ class Writer:
         # Bytes handed over and bytes written. Only one thread increments each, so that neither needs a lock.
         self._taken = 0
         self._written = 0
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._writable = select.poll()
         for descriptor in set(descriptors.values()):
             self._writable.register(descriptor, select.POLLOUT)
@@ -66,7 +66,7 @@ class Writer:
             self._write_pieces(pieces)
             return
         if self._thread is None:
-            thread = threading.Thread(target=self._work, name="fastrun-writer", daemon=True)
+            thread = Thread(self._work, "fastrun-writer")
             try:
                 thread.start()
             except RuntimeError:

@@ -47,6 +47,7 @@ KINDS = [
     ("epoll.poll", "EIO"),
     ("memfd_create", "ENOSYS"),
     ("fdatasync", "EIO"),
+    ("thread", "ENOMEM"),
 ]
 
 
