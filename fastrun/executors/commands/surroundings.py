@@ -34,6 +34,9 @@ _LONGEST_ARGUMENT = 1 << 17
 # Bytes of the longest variable, its name and its value: the same limit, which is 32 pages, without "=" and NUL.
 _LONGEST_VARIABLE = 32 * resource.getpagesize() - 2 if sys.platform == "linux" else sys.maxsize
 
+# What Python sets LC_CTYPE to for itself where the locale is "C", and leaves to its children. Source: PEP 538.
+_COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
+
 
 class Surroundings:
     """``environment``: of all commands, with their mark. ``null``: a descriptor of /dev/null. ``directory``: its path.
@@ -52,7 +55,11 @@ class Surroundings:
             ATTEMPT.encode(): b"1",
             **self._mark,
         }
-        self.nameless = [entry for entry in own_environment().split(b"\0") if entry and b"=" not in entry]
+        inherited = [entry.partition(b"=") for entry in own_environment().split(b"\0") if entry]
+        self.nameless = [name for name, equals, _ in inherited if not equals]
+        if inherited and self.environment.get(b"LC_CTYPE") in _COERCED:
+            del self.environment[b"LC_CTYPE"]
+            self.environment.update((name, value) for name, _, value in inherited if name == b"LC_CTYPE")
         self.left_out = [name for name, value in self.environment.items() if len(name) + len(value) > _LONGEST_VARIABLE]
         for name in self.left_out:
             del self.environment[name]

@@ -80,6 +80,17 @@ def test_empty_environment_is_enough(engine, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("given", [[], ["LC_CTYPE=C.UTF-8"], ["LC_CTYPE=C"]])
+def test_what_python_makes_of_the_locale_is_not_passed_on(engine, given, tmp_path):
+    path = write_json(tmp_path, document(exec_("a", "env")))
+    inherited = [f"PATH={os.environ['PATH']}", f"PYTHONPATH={os.pathsep.join(sys.path)}", f"FASTRUN_ENGINE={engine}"]
+    command: list[str | Path] = ["env", "-i", *inherited, *given, sys.executable, "-m", "fastrun", path]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [line for line in result.stdout.splitlines() if line.startswith("LC_CTYPE=")] == given
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_variable_that_no_command_can_be_given_is_left_out_with_a_warning(engine, monkeypatch):
     monkeypatch.setenv("FASTRUN_ENGINE", engine)
     most = 32 * resource.getpagesize() - len("LONG_A=\0")
