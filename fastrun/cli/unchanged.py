@@ -80,9 +80,12 @@ class Memory:
             kept = {"key": state.key, "journal": _looks_of(journal), "files": files, "text": text + _IN}
             data = orjson.dumps(kept)
             beside = f"{self._path}.being-written"
-            with open(beside, "wb", opener=_private) as file:
-                file.write(_digest(data) + data)
-            os.replace(beside, self._path)
+            try:
+                with open(beside, "wb", opener=_private) as file:
+                    file.write(_digest(data) + data)
+                os.replace(beside, self._path)
+            except OSError:
+                os.unlink(beside)
 
 
 class _State(NamedTuple):

@@ -200,6 +200,14 @@ def test_document_in_a_pipe_is_left_to_the_run(tmp_path):
     assert not (tmp_path / ANSWER).exists()
 
 
+def test_answer_that_cannot_be_kept_leaves_nothing_behind(folder):
+    (folder / ANSWER).unlink()
+    (folder / ANSWER).mkdir()
+    result, answered = update(folder)
+    assert (result.returncode, result.stderr, answered) == (0, b"", False)
+    assert sorted(os.listdir(folder / ".fastrun")) == [".gitignore", "tasks.journal", "tasks.unchanged"]
+
+
 def test_answer_never_takes_the_place_of_a_journal(folder):
     for _ in range(3):
         result, _answered = update(folder, "--journal", ".fastrun/other.unchanged")
