@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from fastrun.cli.say import EXIT_USAGE, Exit, say, usage_error
 from fastrun.document.problems import SpecError
 from fastrun.loading import load_graph, settings_for
+from fastrun.plan.conditions import after_failures
 from fastrun.plan.graph import Graph
 from fastrun.settings import JOURNALS, Options, RunSettings
 from fastrun.text import printable
@@ -79,8 +80,10 @@ def make_journal_folder(options: argparse.Namespace) -> None:
 def say_plan(graph: Graph, plan: "Plan", options: argparse.Namespace) -> None:
     """Say how many tasks run and how many need not. ``plan``: where tasks may run, without a reason for these."""
     state = "up to date" if options.update else "ok"
-    runs = len(plan.why.keys() - plan.undecided)
-    may = f", {len(plan.undecided)} may run" if plan.undecided else ""
+    unneeded = after_failures(graph)
+    undecided = plan.undecided - unneeded
+    runs = len(plan.why.keys() - plan.undecided - unneeded)
+    may = f", {len(undecided)} may run" if undecided else ""
     counts = f"{len(plan.reused)} of {len(graph)} tasks are {state}, {runs} run{'s' * (runs == 1)}{may}"
     say(f"fastrun: {printable(options.journal)}: {counts}")
 

@@ -61,3 +61,16 @@ class Conditions:
         if not last or when == "always" or task in self._after_a_failure:
             return None
         return NOT_NEEDED
+
+
+def after_failures(graph: Graph) -> set[int]:
+    """Return the tasks of a graph that run only if another one fails."""
+    tasks = graph.tasks
+    found: set[int] = set()
+    stack = [number for number in graph.special if tasks[number].when == "failed"]
+    while stack:
+        number = stack.pop()
+        if number not in found:
+            found.add(number)
+            stack.extend(other for other in graph.dependents_of(number) if tasks[other].when == "ok")
+    return found

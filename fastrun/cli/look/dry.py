@@ -10,6 +10,7 @@ from fastrun.cli.load import foreseen, load, say_plan
 from fastrun.cli.look.names import names_of
 from fastrun.cli.look.show import order_lines
 from fastrun.cli.say import put, say
+from fastrun.plan.conditions import after_failures
 from fastrun.plan.scheduler import order
 
 
@@ -25,7 +26,6 @@ def dry_run(options: argparse.Namespace) -> int:
             say_plan(graph, plan, options)
             why = plan.why
     starting = order(graph, reused)
-    if len(starting) + len(reused) < len(graph):
-        others = {*range(len(graph))}.difference(starting, reused)
+    if others := after_failures(graph).difference(reused):
         say(f"fastrun: {len(others)} more only if something fails: {names_of(graph, sorted(others))}")
     return put(f"{line}\n" for line in order_lines(graph, starting, why, verbose=options.verbose))

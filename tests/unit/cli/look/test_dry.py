@@ -65,6 +65,19 @@ def test_each_task_that_may_run_only_if_what_it_reads_changes_says_so(folder):
     assert result.stderr == b"fastrun: .fastrun/tasks.journal: 1 of 4 tasks are up to date, 2 run, 1 may run\n"
 
 
+def test_a_task_that_runs_only_after_a_failure_does_not_count_as_one_that_runs(tmp_path):
+    tasks = [exec_("a", "true"), exec_("tell", "true", "a", when="failed"), exec_("then", "true", "tell")]
+    tasks += [exec_("clean", "true", "a", when="always")]
+    path = write_json(tmp_path, document(*tasks))
+    counts = [b"0 of 4 tasks are ok, 2 run", b"2 of 4 tasks are ok, 0 run"]
+    assert fastrun("--resume", path).stderr.endswith(b": %s\n" % counts[0])
+    assert fastrun("--resume", path).stderr.endswith(b": %s\n" % counts[1])
+    result = fastrun("--resume", "-n", path)
+    first, second = result.stderr.splitlines()
+    assert first.endswith(b": %s" % counts[1])
+    assert (second, result.stdout) == (b"fastrun: 2 more only if something fails: tell, then", b"")
+
+
 @pytest.mark.parametrize(
     ("edit", "lines"),
     [

@@ -27,7 +27,7 @@ ROOT = Path(fastrun.__file__).parent.parent
 
 @pytest.mark.skipif("CI" not in os.environ and COMPILER is None, reason="nothing can build the native engine here")
 def test_the_native_engine_is_there():
-    assert sys.platform != "linux" or wanted_engine() == os.environ.get("FASTRUN_ENGINE", NATIVE)
+    assert sys.platform != "linux" or wanted_engine() == (os.environ.get("FASTRUN_ENGINE") or NATIVE)
 
 
 @pytest.mark.parametrize("name", [pytest.param(NATIVE, marks=needs_native), PYTHON])
