@@ -76,9 +76,11 @@ def load_graph(source: Input, warn: Callable[[str], None] | None = None, *, line
 def settings_for(graph: Graph, given: Options) -> RunSettings:
     """Return the settings of a run: those that are given, then those of its document, then the usual ones.
 
-    A run in a makefile has make's limit instead of the document's.
+    A run in a makefile has make's limit instead of the document's. To run tasks again is to go on with a journal.
     """
     found: dict[str, Any] = {**graph.settings, **given}
+    if found.get("rerun") and not found.get("update"):
+        found["resume"] = True
     if "jobs" not in given and is_in_makefile():
         found.pop("jobs", None)
     if found.get("jobs") == AUTO:
@@ -121,4 +123,6 @@ def _as_dict(task: Task) -> dict[str, Any]:
     for key in ("arguments", "shell"):
         if isinstance(item.get(key), tuple):
             item[key] = list(item[key])
-    return {**item, "dependencies": list(task.dependencies), "tags": list(task.tags)}
+    several = {"dependencies": task.dependencies, "tags": task.tags}
+    # A text would become its letters; as it is, it is refused.
+    return {**item, **{key: value if isinstance(value, str) else list(value) for key, value in several.items()}}

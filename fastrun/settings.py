@@ -106,7 +106,7 @@ class RunSettings(NamedTuple):
             try:
                 wrong = what_is_wrong(name, value)
             except TypeError:
-                unit = " of seconds" if _RANGES[name][2] == _MOST_SECONDS else ""
+                unit = " of seconds" if _RANGES[name][2] == _MOST_SECONDS else " of bytes" if "memory" in name else ""
                 raise TypeError(f"{name} must be a number{unit}, not {value!r}") from None
             if wrong:
                 raise ValueError(f"{name} {wrong}")

@@ -12,7 +12,7 @@ from fastrun.document.problems import SpecError
 from fastrun.loading import load_graph, settings_for
 from fastrun.plan.conditions import after_failures
 from fastrun.plan.graph import Graph
-from fastrun.settings import JOURNALS, Options, RunSettings
+from fastrun.settings import DOCUMENT, JOURNALS, Options, RunSettings
 from fastrun.text import printable
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ def load(options: argparse.Namespace) -> Graph:
     try:
         graph = load_graph(options.file, warn=say, lines=options.lines)
     except SpecError as error:
-        raise Exit(EXIT_USAGE, str(error)) from None
+        # The name of a task may be that of a file too, which the task makes.
+        is_text = options.file.endswith((".json", ".yaml", ".yml")) or ": invalid JSON: " not in str(error)
+        hint = "" if is_text else hint_at_document(options)
+        raise Exit(EXIT_USAGE, f"{error}{hint}") from None
     except OSError as error:
         raise usage_error(f"{options.file}: {error.strerror}") from None
     if options.names or options.only or options.roots or options.tag or options.exclude:
@@ -42,6 +45,15 @@ def load(options: argparse.Namespace) -> Graph:
         graph.shuffle(options.shuffle)
         say(f"fastrun: --shuffle {options.shuffle} brings this order again")
     return graph
+
+
+def hint_at_document(options: argparse.Namespace) -> str:
+    """Return what is said behind an error if the document seems to be the name of a task, else nothing."""
+    if options.names or options.file in ("-", DOCUMENT) or not os.path.exists(DOCUMENT):
+        return ""
+    from shlex import quote
+
+    return f"; a document comes before names of tasks: fastrun {DOCUMENT} {quote(options.file)}"
 
 
 def settings_of(options: argparse.Namespace, graph: Graph) -> RunSettings:

@@ -109,7 +109,7 @@ def _check(made: Parser, options: argparse.Namespace) -> None:
         options.journal = journal_beside(options.file)
     for option in ("durable", "what_if"):
         if getattr(options, option) not in (None, False) and options.journal is None:
-            made.error(f"--{option.replace('_', '-')} needs --journal FILE")
+            made.error(f"--{option.replace('_', '-')} needs --update, --resume or --journal FILE")
     looks = [f"--{option.replace('_', '-')}" for option in LOOKING if getattr(options, option) not in (None, False)]
     if len(looks) > 1:
         made.error(f"{' and '.join(looks)} cannot be given together")
@@ -121,8 +121,9 @@ def _check_document(options: argparse.Namespace) -> None:
         return
     if options.file == DOCUMENT:
         raise usage_error(f"there is no {DOCUMENT} here: name a document, fastrun FILE, or '-' for standard input")
-    if os.path.exists(DOCUMENT) and not options.names:
-        hint = f"; a document comes before names of tasks: fastrun {DOCUMENT} {options.file}"
+    from fastrun.cli.load import hint_at_document  # which few errors need
+
+    if hint := hint_at_document(options):
         raise usage_error(f"{options.file}: {os.strerror(errno.ENOENT)}{hint}")
 
 

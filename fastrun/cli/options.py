@@ -216,8 +216,7 @@ def _add_journal(section: Section) -> None:
     section.add_flag(
         "-u",
         "--update",
-        help="run only what is not up to date: tasks of which files or variables that they name have changed, and "
-        "tasks that name none",
+        help="run only what is not up to date: tasks whose files or variables have changed, and tasks that name none",
     )
     section.add(
         "--journal",
@@ -248,9 +247,9 @@ def _add_output(section: Section) -> None:
     add(
         "--report",
         choices=("all", "problems", "none"),
-        help="what the report lists; all: every task and, asked for by name or with -v, the times; problems: only "
-        "tasks that are not ok, and what failed; none: only the counts, below the line 'Report:' (default: all, "
-        "without the times)",
+        help="what the report lists; all: every task, and with -v or where all is given here also the times; "
+        "problems: only tasks that are not ok, and what failed; none: only the counts, below the line 'Report:' "
+        "(default: all, without the times)",
     )
     add(
         "--status",

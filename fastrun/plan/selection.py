@@ -79,8 +79,10 @@ def part_of(graph: Graph, numbers: Sequence[int]) -> Graph:
 def matching(names: Sequence[str], wanted: Iterable[str], what: str = "task") -> list[int]:
     """Return the positions of the names that are wanted, by themselves or by a pattern.
 
-    ``what``: the word for what has the names. Raises ValueError if no name fits.
+    ``what``: the word for what has the names. Raises ValueError if no name fits, TypeError if ``wanted`` is one text.
     """
+    if isinstance(wanted, str):
+        raise TypeError(f"{what}s are named by a list of texts, not by {wanted!r}")
     found: list[int] = []
     numbers: dict[str, int] = {}
     for text in wanted:
@@ -100,16 +102,15 @@ def matching(names: Sequence[str], wanted: Iterable[str], what: str = "task") ->
     return found
 
 
-def _tagged(graph: Graph, tags: Iterable[str]) -> list[int]:
-    wanted = list(tags)
-    if not wanted:
+def _tagged(graph: Graph, tags: Collection[str]) -> list[int]:
+    if not tags:
         return []
     carriers: dict[str, list[int]] = {}
     for number, task in enumerate(graph.tasks):
         for tag in task.tags:
             carriers.setdefault(tag, []).append(number)
     known = list(carriers)
-    return [number for position in matching(known, wanted, "tag") for number in carriers[known[position]]]
+    return [number for position in matching(known, tags, "tag") for number in carriers[known[position]]]
 
 
 def _mark(chosen: bytearray, numbers: Iterable[int]) -> None:

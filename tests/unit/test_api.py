@@ -16,7 +16,7 @@ import pytest
 import uvloop
 
 import fastrun
-from fastrun import SpecError, Status, Task
+from fastrun import Selection, SpecError, Status, Task
 from fastrun.loading import load_graph
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
@@ -237,6 +237,29 @@ def test_a_document_can_come_from_standard_input():
 def test_arguments_that_make_no_sense_are_value_errors(options):
     with pytest.raises(ValueError, match="must be"):
         fastrun.run(TASKS, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"select": Selection(names="ab")}, "tasks are named by a list of texts, not by 'ab'"),
+        ({"select": Selection(tags="ab")}, "tags are named by a list of texts, not by 'ab'"),
+        ({"rerun": "ab"}, "tasks are named by a list of texts, not by 'ab'"),
+    ],
+)
+def test_a_text_is_no_list_of_letters(tmp_path, options, message):
+    tasks = [exec_(name, "true", tags=["a", "b"]) for name in ("ab", "a", "b")]
+    with pytest.raises(TypeError, match=f"^{message}$"):
+        fastrun.run(document(*tasks), journal=tmp_path / "j", **options)
+    with pytest.raises(SpecError, match='"dependencies" must be an array, not a string'):
+        fastrun.run([Task("a", "exec", "true"), Task("c", "exec", "true", "a")])
+
+
+def test_tasks_that_are_to_run_again_go_on_with_a_journal(tmp_path):
+    tasks = document(exec_("a", "true"), exec_("b", "true"))
+    assert fastrun.run(tasks, journal=tmp_path / "j").ok
+    again = fastrun.run(tasks, journal=tmp_path / "j", rerun=["a"])
+    assert [(one.name, one.reason) for one in again] == [("a", ""), ("b", "from the journal")]
 
 
 def test_both_ways_to_run_take_the_same_options():

@@ -133,7 +133,7 @@ def explain_lines(graph: Graph, name: str) -> Iterator[str]:
         yield f"{title} {names_of(graph, direct)}{beyond}"
     before, behind = (g.longest_path(number, g.longest_paths([1] * len(g))) for g in (needed, graph))
     path = [*reversed(before), *behind[1:]]
-    yield f"longest path through it, {len(path)} tasks: {path_of(graph, path)}"
+    yield f"longest path through it, {len(path)} task{'s' * (len(path) > 1)}: {path_of(graph, path)}"
     starting = order(graph)
     if number in starting:
         none_fails = " and none fails" if len(starting) < len(graph) else ""

@@ -211,6 +211,13 @@ def test_alone_it_runs_the_document_of_the_directory(tmp_path):
     assert fastrun("a", cwd=tmp_path).stderr == (
         b"fastrun: a: No such file or directory; a document comes before names of tasks: fastrun fastrun.json a\n"
     )
+    # What a task has made, and a pattern that no shell has replaced.
+    (tmp_path / "app").write_bytes(b"\x7fELF")
+    said = fastrun("app", cwd=tmp_path).stderr
+    assert said.endswith(b"; a document comes before names of tasks: fastrun fastrun.json app\n")
+    assert fastrun("obj/*.o", cwd=tmp_path).stderr.endswith(b": fastrun fastrun.json 'obj/*.o'\n")
+    (tmp_path / "other.json").write_text("{")
+    assert b"comes before" not in fastrun("other.json", cwd=tmp_path).stderr
 
 
 def waiting_for(count: int, tasks: int) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def test_the_variables_of_commands_are_none_of_options():
         (["-n", "--explain", ""], "--dry-run and --explain cannot be given together"),
         (["--junit", "-"], "--junit needs a file: standard output is for what is printed, or for --json"),
         (["--journal", "-"], "--journal needs a file: standard output is for what is printed, or for --json"),
-        (["--what-if", ""], "--what-if needs --journal FILE"),
+        (["--what-if", ""], "--what-if needs --update, --resume or --journal FILE"),
     ],
 )
 def test_wrong_options_are_reported_before_anything_starts(tmp_path, arguments, said):

@@ -204,7 +204,7 @@ def test_dry_run_shows_what_would_run_and_leaves_the_journal_alone(folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--durable"], "--durable needs --journal FILE"),
+        (["--durable"], "--durable needs --update, --resume or --journal FILE"),
         (["--rerun", "a"], 'there is no task "a"'),
         (["--journal", "new", "--rerun", "a"], 'there is no task "a"'),
         (["--journal", "new", "--resume", "--rerun", "A"], 'there is no task "A"'),

@@ -164,7 +164,7 @@ def test_a_journal_without_a_success_has_no_durations(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--what-if", "jobs=2"], "--what-if needs --journal FILE"),
+        (["--what-if", "jobs=2"], "--what-if needs --update, --resume or --journal FILE"),
         (["--journal", "none", "--what-if", "jobs=2"], "none: No such file or directory"),
         (["--journal", "none", "--what-if", "2"], "--what-if: '2' is not of the form jobs=8"),
         (["--journal", "tasks.json", "--what-if", "jobs=2"], "not a journal of fastrun"),
