@@ -27,8 +27,8 @@ def load(options: argparse.Namespace) -> Graph:
         graph = load_graph(options.file, warn=say, lines=options.lines)
     except SpecError as error:
         # The name of a task may be that of a file too, which the task makes.
-        is_text = options.file.endswith((".json", ".yaml", ".yml")) or ": invalid JSON: " not in str(error)
-        hint = "" if is_text else hint_at_document(options)
+        is_document = options.file.endswith((".json", ".yaml", ".yml")) or ": invalid JSON: " not in str(error)
+        hint = "" if is_document else hint_at_document(options)
         raise Exit(EXIT_USAGE, f"{error}{hint}") from None
     except OSError as error:
         raise usage_error(f"{options.file}: {error.strerror}") from None

@@ -9,9 +9,12 @@ import asyncio
 import os
 import signal
 import threading
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from fastrun.runner.runner import Run
+from fastrun.threads import Thread
 
 # Seconds that the last output of an interrupted run waits for a terminal that takes nothing.
 LAST_WORDS = 1.0
@@ -28,7 +31,9 @@ class Signals:
         self._run = run
         # By number of a signal, its original handler.
         self._before: dict[int, Any] = {}
-        self._timer: threading.Timer | None = None
+        # The thread that ends the process once the time for the last output is over, and what keeps it from that.
+        self._limit: Thread | None = None
+        self._restored = threading.Event()
         # None before the run and after it.
         self._loop: asyncio.AbstractEventLoop | None = None
         self.first: int | None = None
@@ -56,10 +61,10 @@ class Signals:
                 signal.siginterrupt(number, True)
 
     def restore(self) -> None:
-        """Put back the original handlers. Does not return once the timer ends the process: one thread alone does so."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()
+        """Put back the original handlers. Does not return once the time is over: one thread alone ends the process."""
+        self._restored.set()
+        if self._limit is not None:
+            self._limit.join()
         for number, before in self._before.items():
             signal.signal(number, before)
 
@@ -75,6 +80,12 @@ class Signals:
             return
         if again:
             os._exit(128 + number)
-        self._timer = threading.Timer(LAST_WORDS, os._exit, [128 + number])
-        self._timer.daemon = True
-        self._timer.start()
+        limit = Thread(partial(self._leave, 128 + number), "fastrun-limit")
+        # Where the system grants no thread, the second signal ends the process.
+        with suppress(RuntimeError):
+            limit.start()
+            self._limit = limit
+
+    def _leave(self, code: int) -> None:
+        if not self._restored.wait(LAST_WORDS):
+            os._exit(code)
