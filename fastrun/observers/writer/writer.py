@@ -11,6 +11,7 @@ import select
 import signal
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from queue import SimpleQueue
 
 from fastrun.observers.writer.spool import Spool
@@ -96,9 +97,12 @@ class Writer:
             size = _size(pieces)
             try:
                 self._write_pieces(pieces)
-            except OSError:
-                # The file of a spool cannot be read.
+            except Exception as error:
+                # The file of a spool cannot be read, or there is no memory. Without this thread the run would wait for
+                # ever, or end as if all were written.
                 self._broken.add(STDOUT)
+                with suppress(Exception):
+                    self._tell_failure(STDOUT, error)
             self._written += size
 
     def _write_pieces(self, pieces: list[tuple[int, bytes] | Spool]) -> None:
@@ -126,10 +130,14 @@ class Writer:
             _write_all(self._descriptors[stream], run[0] if len(run) == 1 else b"".join(run))
         except OSError as error:
             self._broken.add(stream)
-            failure = f"cannot write to {self._names[stream]}: {error.strerror}"
-            self.failure = self.failure or failure
-            if STDERR in self._descriptors:
-                self._write(STDERR, [f"fastrun: {failure}; the tasks go on without it\n".encode()])
+            self._tell_failure(stream, error)
+
+    def _tell_failure(self, stream: int, error: Exception) -> None:
+        why = error.strerror if isinstance(error, OSError) else repr(error)
+        failure = f"cannot write to {self._names[stream]}: {why}"
+        self.failure = self.failure or failure
+        if STDERR in self._descriptors:
+            self._write(STDERR, [f"fastrun: {failure}; the tasks go on without it\n".encode()])
 
 
 def _fits(descriptor: int) -> int:
@@ -159,5 +167,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
         try:
             view = view[os.write(descriptor, view) :]
         except BlockingIOError:
-            # Another process that shares the stream has made it non-blocking.
-            select.select([], [descriptor], [])
+            # Another process that shares the stream has made it non-blocking. select takes no number above 1023.
+            ready = select.poll()
+            ready.register(descriptor, select.POLLOUT)
+            ready.poll()

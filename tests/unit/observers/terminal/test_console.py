@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import os
 import resource
@@ -403,6 +404,42 @@ def test_stream_that_another_process_made_non_blocking_loses_nothing():
         assert pipe.writer.close()
         reader.join()
     assert seen == [b"x" * 500_000]
+
+
+def test_a_non_blocking_stream_may_have_any_number():
+    # select takes none above 1023.
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2_000, most), most))
+    read_end, write_end = os.pipe()
+    high = fcntl.fcntl(write_end, fcntl.F_DUPFD_CLOEXEC, 1_500)
+    try:
+        os.set_blocking(high, False)
+        writer = Writer({1: high, 2: high})
+        writer.write([(1, b"x" * 500_000)])
+        with open(read_end, "rb") as reader:
+            assert len(reader.read(500_000)) == 500_000
+        assert writer.close()
+        assert not writer.failed
+    finally:
+        os.close(high)
+        os.close(write_end)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+
+
+def test_output_that_the_thread_could_not_write_for_any_reason_is_not_written(monkeypatch, tmp_path):
+    def write_nothing(_descriptor: int, _data: bytes) -> None:
+        raise MemoryError
+
+    with open(tmp_path / "out", "w+b") as file:
+        writer = Writer({1: file.fileno()})
+        monkeypatch.setattr(writer, "_fits", 0)
+        with monkeypatch.context() as once:
+            once.setattr(writer_module, "_write_all", write_nothing)
+            writer.write([(1, b"lost")])
+            assert writer.close()
+    assert writer.failed
+    assert writer.failure == "cannot write to standard output: MemoryError()"
+    assert not writer.congested
 
 
 def test_a_full_disk_is_said_once_and_not_written_is_returned(tmp_path):
