@@ -145,7 +145,8 @@ class UpToDateExecutor:
             while self._looking:
                 self._events.task_ended(self._looking.pop(), None)
             for ending in list(self._ending) if force else ():
-                self._end(ending, self._ending[ending])
+                # Whether it has made what it declares is not known.
+                self._end(ending, self._ending[ending]._replace(status=Status.INTERRUPTED))
         self._inner.interrupt(number, force=force)
 
     def suspend(self, *, resume: bool) -> None:
