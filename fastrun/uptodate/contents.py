@@ -121,8 +121,9 @@ class Contents:
         full = self.full(path)
         if not stat.S_ISREG(os.stat(full).st_mode):
             raise OSError(errno.EINVAL, "not a file")
-        with open(full, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
+        with open(full, "rb") as file:
+            # As the names of files are: what is written here are such names.
+            return os.fsdecode(file.read())
 
     def written_at(self, path: str) -> int:
         """Return when a file was last written, in nanoseconds since 1970; 0 for what is no file."""

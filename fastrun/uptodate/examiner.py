@@ -67,8 +67,8 @@ class Examiner:
         self.versions = versions
         self.facts = facts
         self._environ = dict(environ)
-        # By absolute path, the digests of what tasks have made in this run, and when that was seen.
-        self._made: dict[str, tuple[str, float]] = {}
+        # By absolute path, the digests of what tasks have made in this run, when that was written and when seen.
+        self._made: dict[str, tuple[str, int, float]] = {}
 
     def look(self, task: Task, is_remade: Callable[[str], bool] = lambda _: False) -> Look:
         """Look at all that a task reads, and compare it with what is recorded.
@@ -123,9 +123,11 @@ class Examiner:
         known, is_own = dict(look.inputs), coverage(what.made)
         versions = self.contents.versions(path for path in found if path not in known and not is_own(path))
         changed = self._changed_meanwhile(what, look, versions)
+        times = [self.contents.written_at(path) for path in outputs]
         made = self.contents.versions(outputs)
         now = monotonic()
-        self._made.update((self.contents.full(path), (digest, now)) for path, digest in made)
+        for (path, digest), time in zip(made, times, strict=True):
+            self._made[self.contents.full(path)] = digest, time, now
         return Made(look.inputs, versions, made, look.variables, changed)
 
     def inputs(self, what: Declared, memory: dict[str, list[str]] | None = None) -> list[str]:
@@ -168,10 +170,10 @@ class Examiner:
 
     def _is_newer(self, path: str, digest: str, look: Look) -> bool:
         """Return whether a file that only a depfile names may have changed since a look."""
-        made, at = self._made.get(self.contents.full(path), (None, 0.0))
+        made, time, at = self._made.get(self.contents.full(path), (None, 0, 0.0))
         if made is not None and at <= look.began:
             # By a task that had ended by then, be it only just.
-            return digest != made
+            return digest != made or self.contents.written_at(path) != time
         return digest != ABSENT and self.contents.changed_since(path, look.time)
 
     def _differences(

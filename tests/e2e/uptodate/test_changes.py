@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import fastrun
-from tests.support.documents import document, eval_, exec_
+from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Started
-from tests.support.processes import wait_for_tick
+from tests.support.processes import environment, wait_for_tick
+from tests.support.processes import fastrun as command
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +105,30 @@ def test_header_that_changes_and_changes_back_while_the_task_runs_has_changed():
     Path("compiler").write_text(compiler)
     assert update(task) == {"compile": "header changed while it ran"}
     assert update(task) == {}
+
+
+def test_header_of_the_same_run_that_changes_and_changes_back_has_changed():
+    make = exec_("make", "echo 1 > header", outputs=["header"])
+    task = exec_("compile", "sh ./compiler", "make", outputs=["made"], depfile="deps")
+    compiler = "cat header > made; echo 'made: header' > deps"
+    # Later than the header, by the clock that files are stamped with.
+    later = "touch later; until test later -nt header; do touch later; done"
+    Path("compiler").write_text(f"{later}; cp header old; echo 2 > header; {compiler}; cp old header")
+    with pytest.warns(RuntimeWarning, match="compile: header changed while it ran; it runs again next time"):
+        update(make, task)
+    Path("compiler").write_text(compiler)
+    assert update(make, task) == {"compile": "header changed while it ran"}
+    assert update(make, task) == {}
+
+
+def test_header_whose_name_the_locale_does_not_have_is_found():
+    task = exec_("compile", "cat ü.h > made; echo 'made: ü.h' > deps", outputs=["made"], depfile="deps")
+    path = write_json(Path(), document(task))
+    env = environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    for content in (b"1", b"2"):
+        Path("ü.h").write_bytes(content)
+        assert command("-u", path, env=env).returncode == 0
+        assert Path("made").read_bytes() == content
 
 
 def test_link_to_an_input_is_no_change():
