@@ -54,6 +54,7 @@ def make_plan(
     # Tasks with a dependency that may run, and tasks that depend on one that is forced.
     unsure: set[int] = set()
     insisted: set[int] = set()
+    overtaken = {} if update else _overtaken(graph, recorded)
     with collector_off():
         for number in graph.order:
             task = tasks[number]
@@ -68,7 +69,7 @@ def make_plan(
                 # Whether or not its key has changed along with that of the dependency.
                 why = f"{tasks[blocker].label} runs"
             else:
-                why = _changed(task, keys[number], recorded)
+                why = _changed(task, keys[number], recorded) or overtaken.get(number, "")
             if why:
                 plan.why[number] = why
                 # Files say what they say whatever this run comes to.
@@ -84,6 +85,22 @@ def make_plan(
                 plan.undecided.add(number)
                 unsure.update(graph.dependents_of(number))
     return plan
+
+
+def _overtaken(graph: Graph, recorded: Recorded) -> dict[int, str]:
+    """Return why tasks run that were ok before one that they depend on: it ran again without them in the document.
+
+    A task that names its files is not among these: it runs if they changed.
+    """
+    tasks = graph.tasks
+    order = {name: position for position, name in enumerate(recorded.ok)}
+    found: dict[int, str] = {}
+    for number, task in enumerate(tasks):
+        ended = order.get(task.name, 0)
+        for dependent in graph.dependents_of(number) if ended else ():
+            if order.get(tasks[dependent].name, ended) < ended and not tasks[dependent].has_files:
+                found[dependent] = f"{task.label} has run since"
+    return found
 
 
 def _changed(task: Task, key: str, recorded: Recorded) -> str:

@@ -174,6 +174,19 @@ def test_dependents_of_a_task_that_ran_in_a_part_run_when_asked_for(folder, part
     assert folder.log() == ""
 
 
+def test_a_task_that_was_out_of_the_document_while_its_dependency_ran_runs_again(folder):
+    (folder.path / "ready").touch()
+    folder.run()
+    folder.write(document(TASKS["tasks"][0]))
+    folder.run("--rerun", "a")
+    folder.log()
+    folder.write(TASKS)
+    folder.run()
+    assert folder.log() == "bcd"
+    folder.run()
+    assert folder.log() == ""
+
+
 def test_change_that_is_taken_back_runs_the_dependents_again(folder):
     (folder.path / "ready").touch()
     folder.run()

@@ -20,29 +20,32 @@ from tests.support.documents import graph_of
 from tests.support.strategies import graphs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
-def recorded_of(keys: list[str], ok: set[int]) -> Recorded:
-    """Records in which some of the tasks, named by their numbers, are ok."""
+def recorded_of(keys: list[str], ok: Iterable[int]) -> Recorded:
+    """Records in which some of the tasks, named by their numbers, are ok, one after the other."""
     recorded = Recorded()
     recorded.ok = {str(number): Success(keys[number], "", 1.0) for number in ok}
     return recorded
 
 
 @given(graphs(), st.data())
-def test_a_task_is_reused_if_it_is_recorded_and_all_it_depends_on_is_reused(edges, data):
+def test_a_task_is_reused_if_it_was_ok_after_all_it_depends_on_and_that_is_reused(edges, data):
     graph = graph_of(edges)
     keys = task_keys(graph)
     numbers = st.sets(st.sampled_from(range(len(edges))) if edges else st.nothing())
     ok, changed, forced = data.draw(numbers), data.draw(numbers), data.draw(numbers)
-    recorded = recorded_of(keys, ok)
+    recorded = recorded_of(keys, data.draw(st.permutations([number for number in graph.order if number in ok])))
+    ended = {int(name): place for place, name in enumerate(recorded.ok)}
     for number in changed & ok:
         recorded.ok[str(number)] = Success("another", "", 1.0)
     plan = make_plan(graph, keys, recorded, {str(number) for number in forced})
 
     def reused(number: int) -> bool:
-        return number in ok - changed - forced and all(map(reused, edges[number]))
+        return number in ok - changed - forced and all(
+            reused(other) and ended[other] < ended[number] for other in edges[number]
+        )
 
     assert set(plan.reused) == {number for number in range(len(edges)) if reused(number)}
     assert sorted([*plan.reused, *plan.why]) == list(range(len(edges)))
@@ -54,7 +57,7 @@ def test_a_task_is_reused_if_it_is_recorded_and_all_it_depends_on_is_reused(edge
 def test_the_plan_says_why_a_task_runs():
     graph = graph_of([[], [], [0], [1, 2], [], [], []])
     keys = task_keys(graph)
-    recorded = recorded_of(keys, {0, 1, 2, 3, 4})
+    recorded = recorded_of(keys, range(5))
     recorded.ok["0"] = Success("another", "", 1.0)
     recorded.not_ok["5"] = "failed"
     recorded.unfinished["6"] = None  # type: ignore[assignment]  # only that it is there counts
@@ -67,14 +70,15 @@ def test_the_plan_says_why_a_task_runs():
         6: "its end is not recorded",
     }
     assert set(make_plan(graph, keys, Recorded()).why.values()) == {"not recorded"}
+    assert make_plan(graph, keys, recorded_of(keys, (2, 0, 1, 3, 4, 5, 6))).why == {2: "0 has run since", 3: "2 runs"}
 
 
 def test_a_chain_of_a_hundred_thousand_is_reused():
     edges = [[], *([number] for number in range(99_999))]
     graph = graph_of(edges)
     keys = task_keys(graph)
-    assert make_plan(graph, keys, recorded_of(keys, set(range(100_000)))).reused == list(range(100_000))
-    assert not make_plan(graph, keys, recorded_of(keys, set(range(1, 100_000)))).reused
+    assert make_plan(graph, keys, recorded_of(keys, range(100_000))).reused == list(range(100_000))
+    assert not make_plan(graph, keys, recorded_of(keys, range(1, 100_000))).reused
 
 
 @pytest.fixture
