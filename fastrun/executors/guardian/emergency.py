@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from fastrun.executors.guardian.groups import signal_group, signal_process
-from fastrun.executors.guardian.marks import is_detached, mark, marked_environment
-from fastrun.executors.guardian.proc import Identity, file_identity, goes_on, process_ids, start_time
+from fastrun.executors.guardian.marks import is_detached, listings, mark, marked_environment
+from fastrun.executors.guardian.proc import Identity, file_identity, goes_on, is_thread, process_ids, start_time
 from fastrun.executors.guardian.table import EVAL, EXEC, TOKEN, Row, read_rows
 
 # Seconds between TERM and KILL, and until what has not died is left alone. All are to be gone within one second.
@@ -68,6 +68,7 @@ class Survivors:
         """Send TERM and CONT to all, then KILL. Return how many processes were ended and how many could not be."""
         began = time.monotonic()
         quiet = 0
+        asked: set[int] = set()
         while True:
             processes, groups = self.look()
             passed = time.monotonic() - began
@@ -76,35 +77,46 @@ class Survivors:
                 left = sum(process.lives() for process in self._met)
                 return len(self._met) - left, left
             if passed >= _GRACE or not processes:
-                # A process that keeps forking may never be seen, but signals to its group reach it.
                 for group in groups:
                     signal_group(group, signal.SIGKILL)
             if passed >= _GRACE:
                 self._signal(processes, [signal.SIGKILL])
             else:
-                self._signal(processes - self._met, [signal.SIGTERM, signal.SIGCONT])
+                # A process that keeps forking has ended when it was seen. A signal to its group reaches the next.
+                new = groups - asked
+                for group in new:
+                    signal_group(group, signal.SIGTERM)
+                    signal_group(group, signal.SIGCONT)
+                asked |= new
+                alone = {process for process in processes - self._met if _group(process.pid) not in new}
+                self._signal(alone, [signal.SIGTERM, signal.SIGCONT])
             self._met |= processes
             time.sleep(_PAUSE)
 
     def look(self) -> tuple[set[Identity], set[int]]:
         """Return the survivors that are seen now, and the groups in which there may be others and no other process."""
         memberships = []
-        marked = set()
+        # By number, when they started: each may end, after it has started another, as soon as it was seen.
+        marked: dict[int, int] = {}
         others = set(self._spared)
-        for pid in process_ids():
-            try:
-                memberships.append((pid, os.getsid(pid), os.getpgid(pid)))
-            except OSError:
-                continue
-            environment = marked_environment(pid, self._mark)
-            if environment is not None and is_detached(environment):
-                others.add(pid)
-            elif environment is not None or self._is_copy(pid):
-                marked.add(pid)
+        for pids in listings():
+            for pid in pids:
+                environment = marked_environment(pid, self._mark)
+                if environment is not None and is_detached(environment):
+                    others.add(pid)
+                elif (environment is not None or self._is_copy(pid)) and (start := start_time(pid)):
+                    if is_thread(pid):
+                        continue
+                    marked[pid] = start
+                with suppress(OSError):
+                    memberships.append((pid, os.getsid(pid), os.getpgid(pid)))
+            if marked:
+                break
         own = self._own({number for pid, *numbers in memberships if pid in marked for number in numbers}, marked)
         processes = {process for process in self._met if process.pid not in others and process.lives()}
+        processes.update(Identity(pid, start) for pid, start in marked.items() if pid not in others)
         for pid, session, group in memberships:
-            if pid not in others and (pid in marked or session in own or group in own) and (start := start_time(pid)):
+            if pid not in others and (session in own or group in own) and (start := start_time(pid)):
                 processes.add(Identity(pid, start))
         return processes - self._immune, own - {group for pid, _, group in memberships if pid in others}
 
@@ -133,6 +145,13 @@ class Survivors:
             except PermissionError:
                 # It has become another user's (sudo): nothing can be done about it.
                 self._immune.add(process)
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def end_groups(groups: Iterable[int]) -> tuple[int, int]:

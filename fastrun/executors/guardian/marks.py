@@ -4,9 +4,9 @@ What a command starts inherits the mark, whatever session it moves to and whatev
 know which process started another, nor what is to become of one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from fastrun.executors.guardian.proc import Identity, environment, process_ids, start_time
+from fastrun.executors.guardian.proc import Identity, environment, is_thread, last_process_id, process_ids, start_time
 
 # The variables: which run, which part of it, which of its tasks, and whether the process may outlive the run.
 RUN_ID = b"FASTRUN_RUN_ID"
@@ -18,8 +18,10 @@ DETACH = b"FASTRUN_DETACH"
 # in it.
 _LONGEST_NAME = (1 << 17) - len(TASK) - len("=\0")
 
-# Most listings of all processes in one look. On a machine where thousands start each second there is always a new one.
-_LISTINGS = 10
+# Most times in one look that numbers are asked for which are new. Where thousands of processes start each second there
+# are always some. And the most such numbers that are tried one by one, in a time in which all processes can be listed.
+_TIMES = 100
+_NUMBERS = 1000
 
 # What stands for a NUL, which no variable can hold: not valid in UTF-8, so that no other name has it.
 _NUL = b"\xc0\x80"
@@ -75,10 +77,10 @@ def marked_processes(run_id: str) -> list[tuple[Identity, bytes]]:
     """
     wanted = mark(run_id)
     found: list[tuple[Identity, bytes]] = []
-    for pids in _listings():
+    for pids in listings():
         for pid in pids:
             marked = marked_environment(pid, wanted)
-            if marked is not None and not is_detached(marked):
+            if marked is not None and not is_detached(marked) and not is_thread(pid):
                 start = start_time(pid)
                 # Once more, for the number may have become another process's before its start was read.
                 if start and marked_environment(pid, wanted) is not None:
@@ -88,15 +90,15 @@ def marked_processes(run_id: str) -> list[tuple[Identity, bytes]]:
     return found
 
 
-def _listings() -> Iterator[set[int]]:
-    """Yield the numbers of all processes, then of those that are new, until there are none.
+def listings() -> Iterator[Iterable[int]]:
+    """Yield the numbers of all processes, then those that processes may have got meanwhile, until there are none.
 
-    One may have started another and ended, between the listing and the look at it: that one is in the next.
+    One may have started another and ended, between the listing and the look at it.
     """
-    seen: set[int] = set()
-    for _ in range(_LISTINGS):
-        new = set(process_ids()) - seen
-        if not new:
+    last = last_process_id()
+    yield process_ids()
+    for _ in range(_TIMES):
+        before, last = last, last_process_id()
+        if last == before:
             return
-        yield new
-        seen |= new
+        yield range(before + 1, last + 1) if before < last < before + _NUMBERS else process_ids()

@@ -86,6 +86,26 @@ def process_ids() -> list[int]:
         return []
 
 
+def last_process_id() -> int:
+    """Return the number that a process or thread got last; 0 where that is not told. Source: proc_loadavg(5)."""
+    if not _is_ours(os.getpid()):
+        return 0
+    try:
+        with open("/proc/loadavg", "rb") as file:
+            return int(file.read().split()[-1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def is_thread(number: int) -> bool:
+    """Return whether a number is that of a living thread beside the first of its process. No listing has these."""
+    try:
+        with open(f"/proc/{number}/status", "rb") as file:
+            return file.read().partition(b"Tgid:\t")[2].partition(b"\n")[0] != b"%d" % number
+    except OSError:
+        return False
+
+
 @functools.cache
 def _is_ours(own: int) -> bool:
     """Return whether /proc has processes under the numbers that they have for this one, whose number is ``own``.

@@ -67,6 +67,14 @@ def test_the_willing_are_ended_by_term_and_the_deaf_by_kill(start, without_pidfd
     assert _killed_by(deaf) == signal.SIGKILL
 
 
+def test_processes_that_each_start_the_next_and_end_are_seen_at_each_look(start):
+    chain = "import os\nprint(os.getpid(), flush=True)\nfor _ in range(100_000): os.fork() and os._exit(0)"
+    start(f"exec {sys.executable} -SEc '{chain}'", FASTRUN_RUN_ID=RUN)
+    assert all(survivors().look()[0] for _ in range(30))
+    assert survivors().end()[1] == 0
+    assert not survivors().look()[0]
+
+
 def test_stopped_process_is_continued_to_end_by_itself(start, tmp_path):
     said = tmp_path / "said"
     pid = start(f"trap 'echo term > {said}; exit' TERM; echo $$; kill -STOP $$", FASTRUN_RUN_ID=RUN)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 
@@ -155,6 +156,24 @@ signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
         monkeypatch.setattr(time, "sleep", moment_passes)
         assert not goes_on(process.pid)
     assert process.returncode == -signal.SIGTERM
+
+
+def test_the_last_number_changes_with_each_process_and_thread():
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    before = proc.last_process_id()
+    thread.start()
+    after = proc.last_process_id()
+    assert 0 != before != after
+    assert thread.native_id is not None
+    assert proc.is_thread(thread.native_id)
+    assert thread.native_id not in process_ids()
+    assert not proc.is_thread(os.getpid())
+    ended.set()
+    thread.join()
+    with subprocess.Popen(["true"]) as process:
+        assert proc.last_process_id() != after
+    assert not proc.is_thread(process.pid)
 
 
 def test_memory_is_summed_by_session(tmp_path):
