@@ -278,6 +278,21 @@ def run_exits(original: Callable[[], None]) -> Callable[[], None]:
     return run_exitfuncs
 
 
+def replace_process(original: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
+    """Return ``os.execv`` or ``os.execve``, which the others call, as snippets have them.
+
+    The program would take the place of the whole run, whose tasks would then have no end.
+    """
+
+    def replace(*arguments: Any, **keywords: Any) -> NoReturn:
+        program = PRESENT.program
+        if program is not None and not program.is_copy:
+            raise RuntimeError('a snippet in a thread cannot become another program: "where": "process" lets it')
+        original(*arguments, **keywords)
+
+    return replace
+
+
 def leave_process(original: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
     """Return ``os._exit`` as snippets have it: it ends the whole run, which is then not a success."""
 

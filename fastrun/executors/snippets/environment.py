@@ -1,6 +1,8 @@
 """``os.environ`` as each snippet has it for itself, and the environment of the processes that it starts."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -80,6 +82,24 @@ def posix_spawn(original: Callable[..., int]) -> Callable[..., int]:
             parents.end()
 
     return posix_spawn
+
+
+def system(original: Callable[..., int]) -> Callable[..., int]:
+    """Return ``os.system`` as snippets have it: with the snippet's environment, by which its processes are found.
+
+    That of C has the whole process ignore SIGINT as long as the command runs: the run would not hear of it.
+    """
+
+    def system(command: Any) -> int:
+        if PRESENT.program is None:
+            return original(command)
+        sys.audit("os.system", command)
+        # What a command inherits otherwise is the same: descriptors, and SIGPIPE, which Python ignores.
+        shell: list[str | bytes] = ["/bin/sh", "-c", os.fsencode(command)]
+        code = subprocess.Popen(shell, close_fds=False, restore_signals=False).wait()
+        return code << 8 if code >= 0 else -code
+
+    return system
 
 
 # The position of the environment among the arguments. Source: fork_exec in CPython's Modules/_posixsubprocess.c.

@@ -12,10 +12,10 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from operator import attrgetter
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastrun.executors.guardian.marks import encode_name
 from fastrun.executors.guardian.proc import Identity, start_time
@@ -30,6 +30,69 @@ _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP)
 
 # By thread that forks, the signals that it blocked before.
 _blocked: dict[int, set[int | signal.Signals]] = {}
+
+
+# Most seconds for which a fork and the starts of programs wait for each other: a disk may not answer.
+_MOMENT = 1.0
+
+
+class Starts:
+    """Keeps a snippet's fork out of the moments in which other snippets start programs, and these out of it.
+
+    ``subprocess`` waits for the end of a pipe until the program runs. A copy that is forked off in that moment holds
+    the pipe too, as long as it lives.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        # The threads that start a program, and how many fork.
+        self._starting: list[int] = []
+        self._forking = 0
+
+    def begin_program(self) -> None:
+        """Note that this thread starts a program."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._forking, _MOMENT)
+            self._starting.append(threading.get_ident())
+
+    def end_program(self) -> None:
+        """Note that the program runs, or could not be started."""
+        with self._changed:
+            self._starting.remove(threading.get_ident())
+            self._changed.notify_all()
+
+    def begin_fork(self) -> None:
+        """Note that this thread forks, be it to start a program with ``preexec_fn``."""
+        with self._changed:
+            if threading.get_ident() not in self._starting:
+                self._changed.wait_for(lambda: not self._starting, _MOMENT)
+            self._forking += 1
+
+    def end_fork(self) -> None:
+        """Note that it has forked."""
+        with self._changed:
+            self._forking -= 1
+            self._changed.notify_all()
+
+
+_starts = Starts()
+
+
+def start_program(original: Callable[..., None]) -> Callable[..., None]:
+    """Return ``Popen._execute_child`` as snippets have it: no copy is forked off meanwhile."""
+
+    def execute_child(*arguments: Any) -> None:
+        if PRESENT.program is None:
+            original(*arguments)
+            return
+        starts = _starts
+        starts.begin_program()
+        try:
+            original(*arguments)
+        finally:
+            starts.end_program()
+
+    return execute_child
 
 
 class Copies:
@@ -115,6 +178,7 @@ def _before() -> None:
         program.shared.copies.open()
         ignore_threads_at_forks()
         program.shared.parents.begin(program)
+        _starts.begin_fork()
         # A signal that reached the copy before it has its own handlers would be lost.
         _blocked[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         # A fork takes it after the lock of ``logging``. A thread that imports has it already, and takes that of
@@ -126,6 +190,7 @@ def _after_in_parent() -> None:
     program: Program | None = PRESENT.program
     if program is not None and _unblock():
         _imp.release_lock()
+        _starts.end_fork()
         program.shared.parents.end()
 
 
@@ -161,6 +226,8 @@ def _begin_copy(program: Program) -> bool:
     for number in _HANDLED:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
+    global _starts
+    _starts = Starts()
     # It may close them for good.
     forget()
     copies = program.shared.copies

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.support.documents import document, eval_, exec_, write_json
-from tests.support.processes import LIMIT, environment, fastrun, fastrun_process, report_of, unmeasured, wait_for
+from tests.support.processes import LIMIT, alive, environment, fastrun, fastrun_process, report_of, unmeasured, wait_for
 
 AFTER = (eval_("after", "print('fine')"), exec_("command", "true"))
 
@@ -146,6 +146,30 @@ def test_second_sigint_ends_at_once_whatever_a_snippet_does(tmp_path):
 
 
 PRINTS_ON = "import threading\nthreading.Thread(target=lambda: [print(i) for i in iter(int, 1)], daemon=True).start()"
+
+
+def test_an_interrupt_is_heard_while_a_snippet_is_in_os_system_and_its_command_is_ended(tmp_path):
+    command = "echo $$ > pid.new; mv pid.new pid; exec sleep 1000"
+    path = write_json(tmp_path, document(eval_("a", f"import os; os.system({command!r})"), exec_("b", "true", "a")))
+    with fastrun_process("--grace", "0.1", path, cwd=tmp_path) as process:
+        wait_for((tmp_path / "pid").exists)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130
+    assert {status for status, _ in report_of(out).values()} == {"interrupted"}
+    assert b"a: left a process behind; it is ended" in err
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("call", ["os.execv('/bin/true', ['true'])", "os.execvpe('true', ['true'], {})"])
+def test_a_snippet_in_a_thread_does_not_become_another_program(tmp_path, call):
+    copy = "import os\nif not os.fork(): os.execv('/bin/sh', ['sh', '-c', 'exit 3'])\nassert os.wait()[1] == 3 << 8"
+    tasks = [eval_("a", f"import os; {call}"), exec_("b", "true", "a"), eval_("copy", copy)]
+    tasks.append(eval_("process", f"import os; {call}", where="process"))
+    report = report_of(fastrun(write_json(tmp_path, document(*tasks))).stdout)
+    assert report["a"][0] == "failed"
+    assert report["a"][1].startswith("RuntimeError: a snippet in a thread cannot become another program")
+    assert [report[name] for name in ("b", "copy", "process")] == [("skipped", "a failed"), ("ok", ""), ("ok", "")]
 
 
 def test_thread_that_is_left_printing_harms_nothing_and_is_silent_once_the_report_begins(tmp_path):

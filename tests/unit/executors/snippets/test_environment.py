@@ -47,6 +47,15 @@ print(subprocess.check_output(show, text=True, env={"OWN_VARIABLE": "given"}), e
     assert "OWN_VARIABLE" not in os.environ
 
 
+def test_commands_of_os_system_have_the_snippets_environment_and_their_status_is_that_of_c():
+    source = """
+import os
+os.environ["OWN_VARIABLE"] = "mine"
+print(os.system('test "$OWN_VARIABLE $FASTRUN_TASK" = "mine a"'), os.system(b"exit 3"), os.system("kill -9 $$"))
+"""
+    assert evaluate(source).recorder.out("a") == f"0 {3 << 8} 9\n"
+
+
 def test_copy_of_the_environment_has_values_of_its_own():
     source = """
 import copy, os

@@ -10,9 +10,10 @@ import threading
 import pytest
 
 from fastrun.executors.guardian.proc import start_time
+from fastrun.executors.snippets import forks as forks_module
 from fastrun.executors.snippets.forks import Copies
 from tests.support.documents import document, eval_, exec_, write_json
-from tests.support.processes import fastrun, report_of
+from tests.support.processes import LIMIT, fastrun, report_of, wait_for
 from tests.support.runs import Evaluated, evaluate, shared
 
 pytestmark = pytest.mark.usefixtures("unmeasured_processes")
@@ -165,6 +166,7 @@ def test_copy_of_a_copy_that_was_ended_before_it_added_itself_is_ended(tmp_path)
     # As on a busy machine: it comes to run only when the run has ended all that has added itself.
     source = """
 import os, time
+from fastrun.executors.snippets import forks as forks_module
 from fastrun.executors.snippets.forks import Copies
 def add_late(self, name):
     time.sleep(0.5)
@@ -282,3 +284,47 @@ def test_copies_are_known_until_they_have_ended():
     finally:
         copies.close()
     assert list(copies.living()) == []
+
+
+def test_a_program_does_not_wait_for_the_copies_of_other_snippets(tmp_path):
+    done = tmp_path / "done"
+    copies = f"""
+import os, time
+pids = []
+for _ in range(100):
+    pid = os.fork()
+    if not pid:
+        while not os.path.exists({str(done)!r}):
+            time.sleep(0.01)
+        os._exit(0)
+    pids.append(pid)
+print([os.waitpid(pid, 0)[1] for pid in pids] == [0] * 100)
+"""
+    starts = "import subprocess\nfor _ in range(100):\n    subprocess.run(['true'])"
+    tasks = [eval_("copies", copies), *(eval_(name, starts) for name in "ab")]
+    tasks.append(eval_("done", f"open({str(done)!r}, 'w')", "a", "b"))
+    result = fastrun(write_json(tmp_path, document(*tasks)))
+    assert {status for status, _ in report_of(result.stdout).values()} == {"ok"}
+    assert b"True\n" in result.stdout
+
+
+def test_a_fork_and_the_start_of_a_program_wait_for_each_other(monkeypatch):
+    monkeypatch.setattr(forks_module, "_MOMENT", LIMIT)
+    starts = forks_module.Starts()
+    steps: list[str] = []
+
+    def fork():
+        starts.begin_fork()
+        steps.append("forks")
+        starts.end_fork()
+
+    starts.begin_program()
+    # With preexec_fn, a start is a fork itself.
+    fork()
+    thread = threading.Thread(target=fork)
+    thread.start()
+    wait_for(lambda: len(starts._changed._waiters) == 1)  # type: ignore[attr-defined]
+    steps.append("started")
+    starts.end_program()
+    thread.join()
+    assert steps == ["forks", "started", "forks"]
