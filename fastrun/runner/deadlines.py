@@ -23,7 +23,7 @@ class Deadlines:
         self._grace = grace
         self._end = end
         self._timers = _Timers(self._time_is_over)
-        # Timers of tasks whose time was over. They stay when the task has ended: processes that it left may live on.
+        # Timers of tasks whose time was over. They stay when the attempt has ended: processes that it left may live on.
         self._forcing = _Timers(self._time_is_really_over)
         # The timer of the run, by its seconds.
         self._run: _Timers | None = None
@@ -42,8 +42,6 @@ class Deadlines:
 
     def begin(self, number: int, task: Task) -> None:
         """Start the timer of a task."""
-        # The timer of the last attempt.
-        self._forcing.end(number)
         timeout = self._of(task)
         if timeout is not None:
             self._timers.begin(number, timeout)
@@ -57,6 +55,13 @@ class Deadlines:
             if outcome.status is Status.INTERRUPTED:
                 return Outcome(Status.FAILED, Cause.TIMEOUT, self._of(task) or 0.0)
         return outcome
+
+    def forget(self, number: int) -> None:
+        """Stop the timer that a task's last attempt has left, before the next one starts.
+
+        A start may be told only in the moment in which that timer makes the task end.
+        """
+        self._forcing.end(number)
 
     def pause(self) -> None:
         """Stop all timers until ``go_on``."""

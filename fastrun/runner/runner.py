@@ -249,6 +249,7 @@ class Run:
 
     def _try_again(self, number: int) -> None:
         # Processes that the last attempt left behind must not run beside the next.
+        self._deadlines.forget(number)
         self._end_task(number, True)
         self._scheduler.release(number)
         self._drain_soon()

@@ -1,13 +1,18 @@
-"""When tasks are asked to end, and made to, by a clock that stands still until it is set."""
+"""When tasks are asked to end, and made to, by a clock that stands still until it is set; and once in a run."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fastrun import Outcome, Status, Task
 from fastrun.runner.deadlines import Deadlines
+from fastrun.runner.runner import Run
+from fastrun.settings import RunSettings
+from tests.support.documents import graph_of
+from tests.support.fakes import HandExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,3 +140,35 @@ def test_task_that_ends_while_time_stands_still_is_let_go_and_its_next_attempt_h
     for now in (60, 65, 100):
         timed.clock.pass_to(now)
     assert timed.said == [(60, 2, False), (65, 2, True)]
+
+
+GRACE = 0.01
+
+
+class StartsUntold(HandExecutor):
+    """Loses the first attempt when its time is over, and tells of the second start only when that attempt ends."""
+
+    def begin(self, chain) -> None:
+        if not self.calls[1:]:
+            super().begin(chain)
+            return
+        # The timer of the first attempt was set before this one, for as long.
+        asyncio.get_running_loop().call_later(GRACE, self.end_second, chain)
+
+    def end_second(self, chain) -> None:
+        super().begin(chain)
+        self.end("0")
+
+    def interrupt(self, number: int | None = None, *, force: bool) -> None:
+        super().interrupt(number, force=force)
+        if not force:
+            self.end("0", Outcome(Status.FAILED, lost=True))
+
+
+def test_the_grace_of_one_attempt_is_not_that_of_a_next_whose_start_is_not_told_yet():
+    executor = StartsUntold()
+    settings = RunSettings(timeout=GRACE, grace=GRACE)
+    report = asyncio.run(Run(graph_of([[]]), {"exec": executor}, [], settings, warn=print).run())
+    assert report.ok
+    # What the first attempt has left is ended once, before the second starts.
+    assert executor.calls == ["open", ("interrupt", 0, False), ("interrupt", 0, True), "close"]
