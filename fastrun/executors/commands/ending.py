@@ -97,11 +97,12 @@ class Ending:
             looks_left -= 1
 
     def _ask_rest(self) -> asyncio.TimerHandle | None:
-        """Name the processes that keep their output open, and tell them to end. Return the timer that kills them."""
+        """Name the processes that are left behind, and tell all to end. Return the timer that kills them."""
         # Processes that have closed it by now are let go of.
         self._engine.look()
         self._lingering.name()
-        if not self._lingering.processes:
+        # Commands still run only if a start failed half-way.
+        if not self._all():
             return None
         self._signal_all(force=False)
         return asyncio.get_running_loop().call_later(self._grace, self._kill_rest)
@@ -113,7 +114,6 @@ class Ending:
     async def _wait_for_groups(self) -> None:
         """Let go of lingering processes as their groups die. After a KILL wait no longer than dying takes."""
         looks_left = _LOOKS_AFTER_KILL
-        # Commands still run only if a start failed half-way.
         while self._all() and looks_left:
             self._lingering.forget_dead()
             looks_left -= self._forced

@@ -356,7 +356,11 @@ class ProcessExecutor:
         self._engine.signal(None, signal.SIGCONT if resume else signal.SIGSTOP)
 
     async def close(self) -> None:
-        """End the processes that commands left behind, after reading what they print until then."""
+        """End the processes that commands left behind, after reading what they print until then.
+
+        A start that failed half-way leaves commands that run or wait, which the run counts no more: they are ended too.
+        """
+        self.recall()
         await self._ending.end_rest()
         self._engine.close()
         self._surroundings.close()

@@ -8,12 +8,18 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 
+from fastrun import Outcome, Start, Status, Task
 from fastrun.executors.commands import executor as processes
 from fastrun.executors.commands import portable
+from fastrun.executors.commands.executor import ProcessExecutor
 from fastrun.executors.commands.spawner import Spawner
+from fastrun.executors.guardian.guardian import Guardian
+from fastrun.protocols import tell_each
+from fastrun.settings import RunSettings
 from tests.support.documents import eval_, exec_
-from tests.support.fakes import Recorder
+from tests.support.fakes import Recorder, Told
 from tests.support.processes import LIMIT, alive, environment, wait_for
 from tests.support.runs import Ran
 
@@ -350,6 +356,43 @@ def test_processes_of_a_command_out_of_time_are_killed_while_the_run_goes_on(eng
     )
     assert ran.status("a") == ("failed", "timed out after 0.2 s")
     assert ran.status("b")[0] == "ok"
+
+
+class Ends(Told):
+    """Keeps how commands end, by their numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: dict[int, Outcome | None] = {}
+
+    def task_started(self, number: int, start: Start) -> None:
+        pass
+
+    def task_output(self, number: int, stream: int, data: bytes) -> None:
+        pass
+
+    def task_ended(self, number: int, outcome: Outcome | None) -> None:
+        self.ends[number] = outcome
+
+    def tasks_ran(self, numbers: Sequence[int]) -> None:
+        tell_each(self, numbers)
+
+
+def test_commands_that_the_run_no_longer_waits_for_are_asked_to_end(engine):
+    # As after a start that failed half-way. A second one is not started at all, or ended as well.
+    events = Ends()
+    guardian = Guardian(os.urandom(8).hex(), wanted=False)
+
+    async def close_at_once() -> None:
+        executor = ProcessExecutor(guardian, RunSettings(jobs=1), engine=engine)
+        executor.open(events)
+        await executor.start([[(number, Task("a", "exec", "exec sleep 20"))] for number in range(2)])
+        await executor.close()
+
+    asyncio.run(close_at_once())
+    guardian.stop()
+    assert set(events.ends) == {0, 1}
+    assert {outcome.status for outcome in events.ends.values() if outcome is not None} <= {Status.INTERRUPTED}
 
 
 class OneStream(Recorder):
