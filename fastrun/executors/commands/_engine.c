@@ -82,8 +82,9 @@ enum { MUCH = 1 << 15 };
 /* Most milliseconds for which other starts are waited for that may keep a pipe open. */
 #define DOUBT_MS 50
 
-/* Most milliseconds between looks at all processes. It finds exits that nothing tells of: a snippet may have closed the
-   process's descriptor, or that by which the thread is woken. */
+/* Milliseconds since its last look after which a thread looks at all processes again, when it next wakes; and the most
+   for which it waits. A look finds exits that nothing tells of: a snippet may have closed the process's descriptor, or
+   that by which the thread is woken. */
 #define LOOK_MS 1000
 
 /* Bytes of a thread's stack: it holds some hundred bytes of each call, and the paths that the kernel copies. */
@@ -178,6 +179,7 @@ struct worker {
     line starting;
     command *graves;
     int polled; /* how many commands have to be looked at now and then */
+    int64_t looked;
     char **environment;
     size_t environment_room;
     int ends[2]; /* the writing ends of a start's pipes, or -1 */
@@ -902,6 +904,7 @@ static void handle_exit(worker *w, command *c)
 static void look(worker *w)
 {
     engine *e = w->engine;
+    w->looked = now_ms();
     for (command *c = w->first, *behind; c; c = behind) {
         behind = c->behind;
         handle_exit(w, c);
@@ -985,7 +988,7 @@ static void *work(void *argument)
         else if (count > 0)
             take_wakeup(w);
         /* Once all is to end, exits are told even while no output is taken. */
-        if (e->credit > 0 ? (w->polled && !c) || (!count && timeout == LOOK_MS) : e->interrupted)
+        if (e->credit > 0 ? (w->polled && !c) || now_ms() - w->looked >= LOOK_MS : e->interrupted)
             look(w);
     }
     free_graves(w);

@@ -158,6 +158,24 @@ def test_a_thread_goes_on_without_descriptors_that_a_snippet_has_closed(kinds):
         assert len(alone.of(BROKEN)) <= 1
 
 
+def test_an_exit_that_nothing_tells_of_is_found_while_another_command_prints(tmp_path):
+    kind = "anon_inode:[pidfd]"
+    prints = f"until [ -e {tmp_path}/seen ]; do echo x; sleep 0.05; done"
+    exits = f"until [ -e {tmp_path}/go ]; do sleep 0.01; done; exit 3"
+    with Alone() as alone:
+        alone.submit(prints)
+        alone.wait(STARTED)
+        before = descriptors(kind)
+        alone.submit(exits)
+        alone.wait(STARTED, exits)
+        (pidfd,) = descriptors(kind) - before
+        os.close(pidfd)
+        (tmp_path / "go").touch()
+        assert alone.wait(EXITED, exits)[2] == 3
+        (tmp_path / "seen").touch()
+        alone.wait(EXITED, prints)
+
+
 @pytest.mark.usefixtures("pidfds_given_up")
 def test_closing_an_engine_closes_nothing_that_has_taken_a_number_of_its_own():
     before = descriptors("anon_inode:[eventpoll]")
