@@ -216,7 +216,8 @@ struct engine {
     int64_t spawned; /* when the last start ended; its child has closed what it inherited a little later */
     int64_t order;   /* of the last start */
     long recalls; /* how often what had not started was taken back */
-    bool fail_fast, halted, stalled, interrupted, closing;
+    bool fail_fast, stalled, interrupted, closing;
+    long failures, acted_on; /* with ``fail_fast``: exits that are no success, and those that Python has acted on */
     int pauses; /* how many callers want nothing to start */
     int last_signal; /* sent to all */
     event *events, **events_end;
@@ -732,10 +733,16 @@ static void start(worker *w, command *c)
     end_start(e, c, false);
 }
 
+/* Return whether Python has to act on a failure before anything starts. */
+static bool is_halted(const engine *e)
+{
+    return e->failures > e->acted_on;
+}
+
 static bool may_start(const worker *w)
 {
     const engine *e = w->engine;
-    bool held = e->interrupted || e->halted || e->stalled || e->pauses;
+    bool held = e->interrupted || is_halted(e) || e->stalled || e->pauses;
     return !held && (w->starting.first || (e->queue.first && e->running < e->limit));
 }
 
@@ -869,7 +876,7 @@ static void handle_exit(worker *w, command *c)
 
     long code = !info.si_pid ? LOST : info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
     bool ok = !code && !c->unread && !c->interrupted;
-    e->halted = e->halted || (!ok && e->fail_fast);
+    e->failures += !ok && e->fail_fast;
     command *following = c->following;
     c->following = NULL;
     /* While another slot is free too nothing waits for this one. */
@@ -1165,14 +1172,15 @@ static PyObject *engine_submit(engine *e, PyObject *arguments)
     return leave(e);
 }
 
-static PyObject *engine_go_on(engine *e, PyObject *number)
+static PyObject *engine_go_on(engine *e, PyObject *arguments)
 {
-    long limit = PyLong_AsLong(number);
-    if (PyErr_Occurred() || !enter(e))
+    long limit, failures;
+    if (!PyArg_ParseTuple(arguments, "ll", &limit, &failures) || !enter(e))
         return NULL;
-    bool held = e->stalled || e->halted;
+    bool held = e->stalled || is_halted(e);
     e->limit = limit;
-    e->stalled = e->halted = false;
+    e->stalled = false;
+    e->acted_on = failures;
     if (held)
         wake(e, e->worker_count);
     else
@@ -1434,7 +1442,8 @@ static void engine_dealloc(engine *e)
 
 static PyMethodDef methods[] = {
     {"submit", (PyCFunction)engine_submit, METH_VARARGS, "Queue a chain, which goes on for so many milliseconds."},
-    {"go_on", (PyCFunction)engine_go_on, METH_O, "Let so many commands run, also after a shortage or failure."},
+    {"go_on", (PyCFunction)engine_go_on, METH_VARARGS,
+     "go_on(limit, failures): let so many commands run, also after a shortage. failures: those that were acted on."},
     {"take_back", (PyCFunction)engine_take_back, METH_NOARGS, "Give back all commands that have not started."},
     {"signal", (PyCFunction)engine_signal, METH_VARARGS,
      "signal(process, number, interrupts): signal its group, None for all. interrupts: it is asked to end."},

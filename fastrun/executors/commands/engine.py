@@ -68,8 +68,11 @@ class Starts(Protocol):
         """
         ...
 
-    def go_on(self, limit: int) -> None:
-        """Let ``limit`` commands run, also after a REFUSED or a failure."""
+    def go_on(self, limit: int, failures: int) -> None:
+        """Let ``limit`` commands run, also after a REFUSED.
+
+        ``failures``: how many exits that are no success were acted on. With ``fail_fast`` others start once all were.
+        """
         ...
 
     def take_back(self) -> None:
@@ -119,7 +122,7 @@ class Owner(Protocol):
 class EngineSettings(NamedTuple):
     """What an engine is made for.
 
-    ``jobs``: how many commands may run. ``fail_fast``: a failure keeps all others from starting until it is told to go
+    ``jobs``: how many commands may run. ``fail_fast``: a failure keeps all others from starting until it was acted
     on. ``at_once``: what is submitted may start at once, so nothing is to lie ahead. ``one_pipe``: both streams of a
     command share one pipe.
     """

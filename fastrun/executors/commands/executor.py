@@ -89,6 +89,8 @@ class ProcessExecutor:
         self._memory: Admission | None = None
         # What ready tasks have last waited for.
         self._held_by = "slot"
+        # How many exits that are no success were acted on.
+        self._failures = 0
         # The commands that the engine has: they run or are about to.
         self._running: set[Process] = set()
 
@@ -154,7 +156,7 @@ class ProcessExecutor:
             if self._unread.open(self._running, self._slots.number, self._memory_changed):
                 self._memory = self._unread
             self._unread = None
-        self._engine.go_on(self._limit)
+        self._engine.go_on(self._limit, self._failures)
         memory = None if self._ending.interrupted else self._memory
         for chain in chains:
             if memory is None or not memory.one_by_one or not memory.holds(chain):
@@ -219,7 +221,7 @@ class ProcessExecutor:
         if self._one_by_one:
             self._engine.take_back()
         self._start_waiting()
-        self._engine.go_on(self._limit)
+        self._engine.go_on(self._limit, self._failures)
         self._events.slots_changed()
 
     def _settle(self) -> None:
@@ -269,7 +271,7 @@ class ProcessExecutor:
         if self._memory is not None:
             self._memory.ended(exits)
             self._start_waiting()
-        self._engine.go_on(self._limit)
+        self._engine.go_on(self._limit, self._failures)
 
     def _started(self, process: Process, pid: int, at: float) -> None:
         process.pid = pid
@@ -288,10 +290,12 @@ class ProcessExecutor:
             self._engine.take_back()
             waits = not self._slots.refused(self._events, running, outcome.reason)
         self._events.task_ended(process.number, None if waits else outcome)
-        self._engine.go_on(self._limit)
+        self._engine.go_on(self._limit, self._failures)
 
     def _exited(self, process: Process, code: int, more: tuple[int, int, float, int, float]) -> None:
         flags, unread, cpu_seconds, peak, at = more
+        if code or unread or flags & INTERRUPTED:
+            self._failures += 1
         if self._memory is not None and peak > self._memory.told_above:
             peak = self._memory.took(process, peak)
         process.exited = True

@@ -93,9 +93,9 @@ class NativeEngine:
         """Queue a chain for the threads."""
         self._engine.submit([_spec(process, self._flags) for process in chain], int(1000 * seconds))
 
-    def go_on(self, limit: int) -> None:
+    def go_on(self, limit: int, failures: int) -> None:
         """Let the threads start ``limit`` commands."""
-        self._engine.go_on(limit)
+        self._engine.go_on(limit, failures)
 
     def take_back(self) -> None:
         """Return what the threads have not started."""

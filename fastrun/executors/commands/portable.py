@@ -83,7 +83,7 @@ class PythonEngine:
         self._start(list(chain), self._loop.time() + seconds)
         self._pass_on()
 
-    def go_on(self, limit: int) -> None:
+    def go_on(self, limit: int, failures: int) -> None:  # noqa: ARG002  # each was acted on when it was told
         """Note how many may run."""
         self._limit = limit
 

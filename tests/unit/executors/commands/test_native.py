@@ -48,13 +48,13 @@ def faulty(faulty_build, monkeypatch):
 class Alone:
     """An engine without a run: what it tells is kept in ``events``."""
 
-    def __init__(self, limit: int = 4, workers: int = 1) -> None:
+    def __init__(self, limit: int = 4, workers: int = 1, *, fail_fast: bool = False) -> None:
         self.events: list[Event] = []
         self.null = os.open("/dev/null", os.O_RDWR)
         self.engine: Any = native._engine.Engine(
-            b"PATH=/bin:/usr/bin\0", -1, self.null, 0o22, -1, 0, 0, workers, 2, 1 << 22, False
+            b"PATH=/bin:/usr/bin\0", -1, self.null, 0o22, -1, 0, 0, workers, 2, 1 << 22, fail_fast
         )
-        self.engine.go_on(limit)
+        self.engine.go_on(limit, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -255,7 +255,7 @@ def test_without_any_thread_commands_are_refused_until_there_is_one(faulty):
             faulty.fault_begin(b"pthread_create", 1, 0, errno.EAGAIN)
             alone.submit(f"true {nth}", "true")
             assert alone.wait(REFUSED, f"true {nth}")[2] == errno.EAGAIN
-        alone.engine.go_on(4)
+        alone.engine.go_on(4, 0)
         alone.submit("true 3")
         assert alone.wait(EXITED, "true 3")[2] == 0
 
@@ -272,6 +272,34 @@ def test_events_that_python_has_no_memory_for_come_later_once_and_in_order(fault
             alone.wait(EXITED, command)
     for command in commands:
         assert [event[0] for event in alone.events if event[1] == command] == [STARTED, STDOUT, EXITED]
+
+
+def test_nothing_starts_before_python_has_acted_on_a_failure(tmp_path):
+    def waits(name: str) -> str:
+        return f"until [ -e {tmp_path}/{name} ]; do sleep 0.01; done"
+
+    bad, witness = f"{waits('bad')}; exit 3", f"{waits('once')}; echo once; {waits('twice')}; echo twice"
+    with Alone(fail_fast=True) as alone:
+        for command in (bad, witness):
+            alone.submit(command)
+            alone.wait(STARTED, command)
+        while alone.engine.collect(True):
+            pass
+        (tmp_path / "bad").touch()
+        # The thread has handled the exit, and Python has not been told.
+        select.select([alone.engine.descriptor], [], [])
+        alone.engine.go_on(4, 0)
+        alone.submit("true")
+        # The thread looks for something to start before each wait, and has waited between these two.
+        for name, printed in (("once", b"once\n"), ("twice", b"once\ntwice\n")):
+            (tmp_path / name).touch()
+            while b"".join(event[2] for event in alone.of(STDOUT, witness)) != printed:
+                alone.take()
+        assert alone.of(EXITED, bad)
+        assert not alone.of(STARTED, "true")
+        alone.engine.go_on(4, 1)
+        alone.wait(EXITED, "true")
+        alone.wait(EXITED, witness)
 
 
 @pytest.fixture
