@@ -6,11 +6,10 @@ Knows the loop and when to look. What happens to a command is in ``_engine.c``.
 import asyncio
 import os
 import signal
-import threading
-import weakref
 from collections.abc import Sequence
 
 from fastrun.executors.commands import _engine
+from fastrun.executors.commands.copies import ENGINES
 from fastrun.executors.commands.engine import LISTED, MERGED, EngineSettings, Event
 from fastrun.executors.commands.process import PAUSE, Process
 from fastrun.executors.guardian.table import NATIVE_ROWS
@@ -78,7 +77,7 @@ class NativeEngine:
         self._looks_again = False
         self._loop.add_reader(self._engine.descriptor, self._pass_on)
         self._timer = self._loop.call_later(_SLOW, self._look_slowly)
-        _engines.add(self)
+        ENGINES.add(self)
 
     def room(self, limit: int, held: int) -> int:
         """Return how many commands it takes: some more than may run, while commands are short.
@@ -115,7 +114,7 @@ class NativeEngine:
             self._engine.suspend(resume)
 
     def hold_for_fork(self, *, resume: bool) -> None:
-        """Start nothing while this process is copied: the copy would keep the writing ends of a command's pipes."""
+        """Wait for the starts under way, for a second at most."""
         self._engine.suspend(resume)
 
     def release(self, process: Process) -> bool:
@@ -129,7 +128,7 @@ class NativeEngine:
 
     def close(self) -> None:
         """End the threads."""
-        _engines.discard(self)
+        ENGINES.discard(self)
         self._timer.cancel()
         self._loop.remove_reader(self._engine.descriptor)
         self._pass_on()
@@ -175,27 +174,6 @@ class NativeEngine:
         self._looks_again = False
         if self._engine.descriptor >= 0:
             self._pass_on()
-
-
-# The engines whose threads may be starting a command. A run whose loop is abandoned is not kept alive by it.
-_engines: weakref.WeakSet[NativeEngine] = weakref.WeakSet()
-
-# The engines that each thread holds up for a fork.
-_held = threading.local()
-
-
-def _before_fork() -> None:
-    _held.engines = list(_engines)
-    for engine in _held.engines:
-        engine.hold_for_fork(resume=False)
-
-
-def _after_fork() -> None:
-    for engine in _held.__dict__.pop("engines", ()):
-        engine.hold_for_fork(resume=True)
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_engines.clear)
 
 
 def _spec(process: Process, flags: int) -> tuple[Process, int, int, int, bytes]:

@@ -8,11 +8,13 @@ import asyncio
 import fcntl
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from fastrun.executors.commands.child import PIPE, Child
+from fastrun.executors.commands.copies import ENGINES
 from fastrun.executors.commands.engine import (
     BROKEN,
     CLOSED,
@@ -52,6 +54,9 @@ _LARGEST_PIPE = 1 << 20
 # waits for 6 ms at the most.
 _STARTS_PER_TURN = 16
 
+# Most seconds for which a fork waits for a start, which takes a millisecond unless a disk does not answer.
+_LONGEST_START = 1.0
+
 
 class PythonEngine:
     """Starts commands with posix_spawn and watches them with one epoll, or with what every system has."""
@@ -73,6 +78,9 @@ class PythonEngine:
         self._interrupted = False
         self._told: list[Event] = []
         self._passing = False
+        # Held while a command's pipes are open for writing. A signal's handler may fork in the thread that has it.
+        self._starting = threading.RLock()
+        ENGINES.add(self)
 
     def room(self, limit: int, held: int) -> int:
         """Return how many commands it takes: a few more than it has, as each takes the loop's time."""
@@ -111,6 +119,15 @@ class PythonEngine:
     def suspend(self, *, resume: bool) -> None:
         """Do nothing: nothing starts while the loop's thread is elsewhere."""
 
+    def hold_for_fork(self, *, resume: bool) -> None:
+        """Wait for the start under way."""
+        if not resume:
+            self._starting.acquire(timeout=_LONGEST_START)
+            return
+        # It was not acquired if the start takes long.
+        with suppress(RuntimeError):
+            self._starting.release()
+
     def release(self, process: Process) -> bool:
         """Let go of a command."""
         child = self._children.pop(process, None)
@@ -135,6 +152,7 @@ class PythonEngine:
 
     def close(self) -> None:
         """Let go of everything."""
+        ENGINES.discard(self)
         self._watch.close()
         self._pass_on()
 
@@ -146,25 +164,31 @@ class PythonEngine:
             return
         began = time.monotonic()
         child = Child(process, chain, until)
-        ends: list[int] = []
         try:
-            for stream in self._streams:
-                child.pipes[stream], end = os.pipe()
-                ends.append(end)
-            child.pid = self._spawner.start(process.recipe, ends[0], ends[-1])
+            with self._starting:
+                self._start_child(child)
         except OSError as error:
             for descriptor in child.pipes.values():
                 os.close(descriptor)
             self._tell(REFUSED, process, error.errno, (_failed_step(process, error), len(self._children)))
             return
-        finally:
-            for end in ends:
-                os.close(end)
         if not process.task.detach:
             child.row = self._table.add(EXEC, child.pid, process.task.name)
         self._children[process] = child
         self._tell(STARTED, process, child.pid, began)
         self._watch.add(child)
+
+    def _start_child(self, child: Child) -> None:
+        """Make the pipes of a command and start its process. Raises OSError."""
+        ends: list[int] = []
+        try:
+            for stream in self._streams:
+                child.pipes[stream], end = os.pipe()
+                ends.append(end)
+            child.pid = self._spawner.start(child.process.recipe, ends[0], ends[-1])
+        finally:
+            for end in ends:
+                os.close(end)
 
     def _tell(self, kind: int, process: Process, what: object = None, more: object = None) -> None:
         self._told.append((kind, process, what, more))

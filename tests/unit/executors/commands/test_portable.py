@@ -13,10 +13,11 @@ import pytest
 
 from fastrun import Outcome, Start
 from fastrun.executors.commands import lingering
+from fastrun.executors.commands.spawner import Spawner
 from tests.support.documents import eval_, exec_
 from tests.support.fakes import Recorder
 from tests.support.processes import WITHOUT_FIRST_THREAD, alive
-from tests.support.runs import Ran
+from tests.support.runs import Ran, shared
 
 
 class Detailed(Recorder):
@@ -73,6 +74,53 @@ def test_nothing_is_measured_without_a_detailed_observer(engine):
     recorder = Detailed(detailed=False)
     Ran(exec_("a", "true"), recorder=recorder, engine=engine)
     assert recorder.outcomes["a"].usage is None
+
+
+COPIES = """
+import os, signal, shared
+shared.here.set()
+shared.starting.wait()
+pid = os.fork()
+if not pid: signal.pause()
+shared.copied.set()
+shared.ended.wait()
+os.kill(pid, signal.SIGKILL)
+os.waitpid(pid, 0)
+"""
+
+
+class SetsAtTheEnd(Detailed):
+    """Sets an event when a command has ended."""
+
+    def __init__(self, ended: threading.Event) -> None:
+        super().__init__()
+        self.ended = ended
+
+    def task_ended(self, number, task, outcome) -> None:
+        super().task_ended(number, task, outcome)
+        if task.type == "exec":
+            self.ended.set()
+
+
+@pytest.mark.parametrize("engine", ["python", "portable"])
+def test_a_copy_that_a_snippet_makes_of_an_engine_in_python_keeps_no_end_of_a_commands_pipes(engine, monkeypatch):
+    here, starting, copied, ended = (threading.Event() for _ in range(4))
+    start = Spawner.start
+
+    def start_slowly(*arguments):
+        # The copy is made in the middle of a start, if that does not hold it up.
+        starting.set()
+        copied.wait(0.3)
+        return start(*arguments)
+
+    monkeypatch.setattr(Spawner, "start", start_slowly)
+    recorder = SetsAtTheEnd(ended)
+    tasks = [eval_("waits", "import shared; shared.here.wait()"), exec_("a", "true", "waits"), eval_("copies", COPIES)]
+    with shared(here=here, starting=starting, copied=copied, ended=ended):
+        ran = Ran(*tasks, recorder=recorder, engine=engine)
+    assert ran.report.ok
+    # It is not known of a command whose output stays open.
+    assert recorder.outcomes["a"].usage is not None
 
 
 class Thief(Recorder):
