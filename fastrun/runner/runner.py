@@ -325,8 +325,8 @@ class Run:
 
     def _drain_soon(self) -> None:
         if not self._draining:
-            self._draining = True
             self._loop.call_soon(self._drain)
+            self._draining = True
 
     def _drain(self) -> None:
         if self._journal is not None:

@@ -12,7 +12,8 @@ EXITED             exit code as ``subprocess`` has it, LOST   LINGERS and OPEN; 
                                                               processor seconds; peak memory as ``getrusage`` counts it;
                                                               the time at which the exit was seen
 CLOSED             whether it has been let go of              its output has come to its end after its exit
-REFUSED            errno: it could not be started             the step that failed; how many commands run or start
+REFUSED            errno: it could not be started; or an      the step that failed; how many commands run or start
+                   exception that is no such error
 RETURNED                                                      it has not started, and will not
 =================  =========================================  ======================================================
 

@@ -37,7 +37,7 @@ from fastrun.executors.commands.surroundings import Surroundings
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.limits import granted_processes
 from fastrun.executors.shortage import SHORTAGES, Slots
-from fastrun.outcome import OK, Cause, Start, Status
+from fastrun.outcome import OK, Cause, Outcome, Start, Status
 from fastrun.protocols import CHAIN_SECONDS, Chain, Events
 from fastrun.settings import DEFAULTS, RunSettings
 from fastrun.text import printable
@@ -236,36 +236,50 @@ class ProcessExecutor:
         starts = exits = 0
         output = self._events.task_output
         for kind, process, what, more in events:
-            if kind == STARTED:
-                starts += 1
-                self._started(process, what, more)
-            elif kind == EXITED:
-                exits += 1
-                self._exited(process, what, more)
-            elif kind == CLOSED:
-                self._closed(process, let_go=bool(what))
-            elif kind == RETURNED:
-                self._running.discard(process)
-                self._remove_script(process)
-                self._settle()
-                self._events.task_ended(process.number, None)
-            elif kind == REFUSED:
-                self._running.discard(process)
-                self._remove_script(process)
-                step, running = more
-                self._refused(process, refusal(process, what, step, self._surroundings.directory), running)
-            elif kind == BROKEN:
-                cause = os.strerror(what)
-                self._events.warning(
-                    f"the kernel no longer tells of commands ({cause}): fastrun looks at each of them now and then"
-                )
-            else:
-                output(process.number, kind, what)
+            try:
+                if kind == STARTED:
+                    starts += 1
+                    self._started(process, what, more)
+                elif kind == EXITED:
+                    exits += 1
+                    self._exited(process, what, more)
+                elif kind == CLOSED:
+                    self._closed(process, let_go=bool(what))
+                elif kind in (RETURNED, REFUSED):
+                    self._not_started(kind, process, what, more)
+                elif kind == BROKEN:
+                    cause = os.strerror(what)
+                    self._events.warning(
+                        f"the kernel no longer tells of commands ({cause}): fastrun looks at each of them now and then"
+                    )
+                else:
+                    output(process.number, kind, what)
+            except Exception as error:
+                # It must not cost the events behind it.
+                self._not_taken(process, error)
         if exits:
             self._go_on_after(exits)
         if starts:
             self._events.slots_changed()
         return exits
+
+    def _not_taken(self, process: Process | None, error: Exception) -> None:
+        """End the task of an event that could not be acted on: without an end the run would wait for it for ever."""
+        self._events.warning(f"internal error of fastrun: {error!r}")
+        if process is not None:
+            self._events.task_ended(process.number, Outcome(Status.FAILED, Cause.INTERNAL_ERROR, repr(error)))
+
+    def _not_started(self, kind: int, process: Process, what: int | Exception, more: tuple[int, int]) -> None:
+        self._running.discard(process)
+        self._remove_script(process)
+        if kind == RETURNED:
+            self._settle()
+            self._events.task_ended(process.number, None)
+            return
+        if isinstance(what, Exception):
+            raise what
+        step, running = more
+        self._refused(process, refusal(process, what, step, self._surroundings.directory), running)
 
     def _go_on_after(self, exits: int) -> None:
         if self._memory is not None:
@@ -294,6 +308,8 @@ class ProcessExecutor:
 
     def _exited(self, process: Process, code: int, more: tuple[int, int, float, int, float]) -> None:
         flags, unread, cpu_seconds, peak, at = more
+        # First of all: whatever follows may fail, for want of memory.
+        self._running.discard(process)
         if code or unread or flags & INTERRUPTED:
             self._failures += 1
         if self._memory is not None and peak > self._memory.told_above:
@@ -301,7 +317,6 @@ class ProcessExecutor:
         process.exited = True
         process.open = bool(flags & OPEN)
         process.interrupted = process.interrupted or bool(flags & INTERRUPTED)
-        self._running.discard(process)
         self._slots.ended()
         self._remove_script(process)
         if flags & LINGERS:

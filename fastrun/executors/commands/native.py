@@ -138,27 +138,31 @@ class NativeEngine:
     def _pass_on(self) -> None:
         """Pass on what has happened, and look again soon if anything has."""
         congested = self._events.congested
-        # While observers are behind no more may be read. What has been read is bounded, and is passed on.
-        events = self._engine.collect(not congested)
         if self._passing is not None:
             # Called while events are passed on: these come behind them.
-            self._passing.extend(events)
+            self._passing.extend(self._engine.collect(not congested))
             return
-        if events:
-            self._passing = events
-            try:
-                exits = self._owner.take(events)
-            finally:
-                self._passing = None
+        # Until the engine has said that there are none, also if it could not.
+        any_events = True
+        try:
+            # While observers are behind no more may be read. What has been read is bounded, and is passed on.
+            events = self._passing = self._engine.collect(not congested)
+            any_events = bool(events)
+            exits = self._owner.take(events) if events else 0
             if exits and self._may_lie_ahead:
                 self._look_ahead(exits)
-        if (events or congested) and not self._looks_again:
-            self._looks_again = True
-            if self._engine.credit <= 0 and not congested:
-                # The threads wait until what was collected has been dealt with.
-                self._loop.call_soon(self._look_again)
-            else:
-                self._loop.call_later(PAUSE if congested else _QUICK, self._look_again)
+        finally:
+            self._passing = None
+            if (any_events or congested) and not self._looks_again:
+                self._look_soon(congested=congested)
+
+    def _look_soon(self, *, congested: bool) -> None:
+        if self._engine.credit <= 0 and not congested:
+            # The threads wait until what was collected has been dealt with.
+            self._loop.call_soon(self._look_again)
+        else:
+            self._loop.call_later(PAUSE if congested else _QUICK, self._look_again)
+        self._looks_again = True
 
     def _look_ahead(self, exits: int) -> None:
         now = self._loop.time()

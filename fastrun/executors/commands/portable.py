@@ -5,6 +5,7 @@ Starts at once what is submitted, in the thread of the loop. What happens to a p
 """
 
 import asyncio
+import errno
 import fcntl
 import os
 import signal
@@ -167,10 +168,10 @@ class PythonEngine:
         try:
             with self._starting:
                 self._start_child(child)
-        except OSError as error:
+        except Exception as error:
             for descriptor in child.pipes.values():
                 os.close(descriptor)
-            self._tell(REFUSED, process, error.errno, (_failed_step(process, error), len(self._children)))
+            self._tell(REFUSED, process, *_refused(process, error, len(self._children)))
             return
         if not process.task.detach:
             child.row = self._table.add(EXEC, child.pid, process.task.name)
@@ -291,8 +292,13 @@ class PythonEngine:
                 left -= count
 
 
-def _failed_step(process: Process, error: OSError) -> int:
-    named = error.filename
-    if named is None:
-        return STEP_RESOURCE
-    return STEP_PROGRAM if os.fsencode(named) == process.recipe.program else STEP_DIRECTORY
+def _refused(process: Process, error: Exception, running: int) -> tuple[object, tuple[int, int]]:
+    """Return what an error says of a start, as REFUSED has it."""
+    if isinstance(error, MemoryError):
+        return errno.ENOMEM, (STEP_RESOURCE, running)
+    if not isinstance(error, OSError):
+        return error, (STEP_RESOURCE, running)
+    step = STEP_RESOURCE
+    if error.filename is not None:
+        step = STEP_PROGRAM if os.fsencode(error.filename) == process.recipe.program else STEP_DIRECTORY
+    return error.errno, (step, running)

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+import pytest
+
 from fastrun import Outcome, Start, Status, Task
 from fastrun.executors.commands import executor as processes
 from fastrun.executors.commands import portable
@@ -291,9 +293,10 @@ def test_an_interrupt_in_a_chain_starts_nothing_more(engine):
     assert [event[1] for event in ran.recorder.events if event[0] == "task_started"] == ["a", "b"]
 
 
-def test_a_shortage_in_a_chain_makes_its_next_task_wait(monkeypatch):
+def run_chain_with(error: Exception, monkeypatch) -> Ran:
+    """Run three commands, one after the other, of which the first start of the second fails."""
     # Injected: a real one would have to come between two commands of one chain.
-    refusals = [OSError(errno.EAGAIN, "for now")]
+    refusals = [error]
     start = Spawner.start
 
     def start_short(self, recipe, *ends):
@@ -303,9 +306,21 @@ def test_a_shortage_in_a_chain_makes_its_next_task_wait(monkeypatch):
 
     monkeypatch.setattr(Spawner, "start", start_short)
     ran = Ran(exec_("a", "true"), exec_("b", "true", "a"), exec_("c", "true", "b"), engine="python")
-    assert ran.report.ok
     assert not refusals
+    return ran
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EAGAIN, "for now"), MemoryError()], ids=repr)
+def test_a_shortage_in_a_chain_makes_its_next_task_wait(monkeypatch, error):
+    ran = run_chain_with(error, monkeypatch)
+    assert ran.report.ok
     assert len(ran.warnings) == 1
+
+
+def test_a_start_in_a_chain_that_fails_in_fastrun_fails_its_task(monkeypatch):
+    ran = run_chain_with(ValueError("wrong"), monkeypatch)
+    assert [ran.status(name)[0] for name in "abc"] == ["ok", "failed", "skipped"]
+    assert ran.status("b")[1] == "internal error of fastrun: ValueError('wrong')"
 
 
 def test_all_that_may_run_does_however_few_start_in_a_turn(engine, monkeypatch, tmp_path):
@@ -359,20 +374,27 @@ def test_processes_of_a_command_out_of_time_are_killed_while_the_run_goes_on(eng
 
 
 class Ends(Told):
-    """Keeps how commands end, by their numbers."""
+    """Keeps how commands end, by their numbers. ``fails_at``: the hook that fails, once."""
 
-    def __init__(self) -> None:
+    def __init__(self, fails_at: str = "") -> None:
         super().__init__()
         self.ends: dict[int, Outcome | None] = {}
+        self.fails_at = fails_at
+
+    def hook(self, name: str) -> None:
+        if name == self.fails_at:
+            self.fails_at = ""
+            raise MemoryError
 
     def task_started(self, number: int, start: Start) -> None:
-        pass
+        self.hook("task_started")
 
     def task_output(self, number: int, stream: int, data: bytes) -> None:
-        pass
+        self.hook("task_output")
 
     def task_ended(self, number: int, outcome: Outcome | None) -> None:
-        self.ends[number] = outcome
+        self.hook("task_ended")
+        self.ends.setdefault(number, outcome)
 
     def tasks_ran(self, numbers: Sequence[int]) -> None:
         tell_each(self, numbers)
@@ -393,6 +415,26 @@ def test_commands_that_the_run_no_longer_waits_for_are_asked_to_end(engine):
     guardian.stop()
     assert set(events.ends) == {0, 1}
     assert {outcome.status for outcome in events.ends.values() if outcome is not None} <= {Status.INTERRUPTED}
+
+
+@pytest.mark.parametrize("hook", ["task_started", "task_output", "task_ended"])
+def test_an_event_that_cannot_be_acted_on_fails_its_task_alone(engine, hook):
+    events = Ends(hook)
+    guardian = Guardian(os.urandom(8).hex(), wanted=False)
+
+    async def run_three() -> None:
+        executor = ProcessExecutor(guardian, engine=engine)
+        executor.open(events)
+        await executor.start([[(number, Task("a", "exec", "echo x"))] for number in range(3)])
+        while len(events.ends) < 3:
+            await asyncio.sleep(0.005)
+        await executor.close()
+
+    asyncio.run(asyncio.wait_for(run_three(), LIMIT))
+    guardian.stop()
+    reasons = sorted(outcome.reason for outcome in events.ends.values() if outcome is not None)
+    assert reasons == ["", "", "internal error of fastrun: MemoryError()"]
+    assert events.warnings == ["internal error of fastrun: MemoryError()"]
 
 
 class OneStream(Recorder):
