@@ -5,6 +5,7 @@ Knows which commands run and which linger. Does not know why they have to end, n
 
 import asyncio
 import signal
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 
 from fastrun.executors.commands.engine import Started
@@ -77,16 +78,23 @@ class Ending:
         if not self.interrupted:
             await self._wait_for_helpers()
         timer = None if self.interrupted else self._ask_rest()
-        if self.started_any:
-            known = {process.pid for process in self._all()}
-            grace = 0.0 if self._forced else self._grace
-            guardian = self._guardian
-            await end_leftovers(guardian.run_id, known, grace, self._events.warning, guardian.named)
+        known = {process.pid for process in self._all()}
+        await self._end_leftovers(known)
         await self._wait_for_groups()
+        if known:
+            # What has left one of these groups meanwhile, asked to end.
+            await self._end_leftovers(set())
         if timer is not None:
             timer.cancel()
         for process in list(self._lingering.processes):
             self._lingering.forget(process, "it could not be ended")
+
+    async def _end_leftovers(self, known: Collection[int]) -> None:
+        """End the processes that have the run's mark, but for those of ``known`` groups."""
+        if self.started_any:
+            grace = 0.0 if self._forced else self._grace
+            guardian = self._guardian
+            await end_leftovers(guardian.run_id, known, grace, self._events.warning, guardian.named)
 
     async def _wait_for_helpers(self) -> None:
         """Give multiprocessing's own processes a moment: they end once the snippet's has, and keep its pipes open."""

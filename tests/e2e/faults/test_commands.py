@@ -39,6 +39,16 @@ def test_background_process_keeps_the_output(tmp_path):
     assert not alive(int((tmp_path / "pid").read_text()))
 
 
+def test_process_that_leaves_its_group_when_it_is_asked_to_end_is_ended(tmp_path):
+    # After a while in which only its group is waited for.
+    leave = "trap 'sleep 0.3; exec setsid sh -c \"echo \\$\\$ > pid; exec sleep 1000\" > /dev/null 2>&1' TERM"
+    command = f"({leave}; touch ready; while :; do sleep 0.01; done) & until test -e ready; do sleep 0.01; done"
+    result = fastrun("--grace", "100", write_json(tmp_path, document(exec_("a", command))), cwd=tmp_path)
+    assert result.returncode == 0
+    assert b"a: left a process behind" in result.stderr
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
 @pytest.mark.parametrize("detach", [False, True])
 def test_daemon_is_found_by_its_mark_unless_it_is_detached(tmp_path, detach):
     command = "setsid -f sh -c 'echo $$ > pid; exec sleep 1000' > /dev/null 2>&1; while test ! -s pid; do :; done"
