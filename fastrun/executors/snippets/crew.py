@@ -185,6 +185,8 @@ class Crew:
             if outcome is not OK:
                 self._tell_failure(number, outcome)
                 return
+            if self._undescribed:
+                self._take_back_recall(number)
             if position == last:
                 news.append((number, ENDED, OK, time.monotonic()))
             elif not self._go_on(number, chain[position + 1], until):
@@ -229,10 +231,19 @@ class Crew:
         self._wake()
 
     def _recall_for(self, number: int) -> None:
-        """Keep all threads from starting snippets: a task has failed. Its failure is described later."""
+        """Keep all threads from starting snippets: a task has failed. Its failure is described later.
+
+        A task may fail again at its end, which counts once.
+        """
         with self._lock:
-            self._recalls += 1
+            self._recalls += number not in self._undescribed
             self._undescribed.add(number)
+
+    def _take_back_recall(self, number: int) -> None:
+        """Let threads go on if a task had failed: it is ok after all, as its ``sys.excepthook`` has left with 0."""
+        with self._lock:
+            self._recalls -= number in self._undescribed
+            self._undescribed.discard(number)
 
     def _print(self, number: int, stream: int, data: bytes) -> bool:
         """Pass on what a task prints, no faster than observers take it. Return False once the run is over."""

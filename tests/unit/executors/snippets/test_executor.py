@@ -153,6 +153,22 @@ def test_no_thread_starts_a_snippet_once_a_failure_is_known_in_another(chained):
     assert heard.events.index(("given back", 3)) < heard.events.index(("started", 3))
 
 
+def test_snippet_that_is_ok_after_all_keeps_nothing_from_starting():
+    # Its exception is a failure at first. The two tasks after it are not of its chain.
+    leaves = eval_("a", "import sys\nsys.excepthook = lambda *_: sys.exit(0)\n1 / 0")
+    ran = Evaluated(leaves, eval_("b", "print('on')", "a"), eval_("c", "print('on')", "a"), keep_going=1)
+    assert [ran.status(name) for name in "abc"] == [("ok", "")] * 3
+
+
+def test_snippet_that_fails_at_its_end_as_well_is_one_failure():
+    # The end of the snippet raises what ``str`` of the name raises.
+    odd = "class Odd(str):\n    def __str__(self): raise KeyError('at the end')\nglobals()[Odd('x')] = 1\n1 / 0"
+    after = [eval_(name, "print('on')", "a", when="always") for name in "bc"]
+    ran = Evaluated(eval_("a", odd), *after, keep_going=2)
+    assert "KeyError: 'at the end'" in ran.recorder.err("a")
+    assert [ran.status(name)[0] for name in "abc"] == ["failed", "ok", "ok"]
+
+
 def test_only_work_that_has_waited_makes_another_thread(monkeypatch):
     monkeypatch.setattr(snippets, "_PATIENCE", 1e6)
     source = "import shared, threading; shared.seen.add(threading.get_ident())"
