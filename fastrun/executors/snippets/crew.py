@@ -23,8 +23,9 @@ from fastrun.document.task import Task
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.table import EVAL
 from fastrun.executors.present import PRESENT
-from fastrun.outcome import OK, Outcome
+from fastrun.outcome import OK, Cause, Outcome, Status
 from fastrun.protocols import CHAIN_SECONDS, Chain, Events, Job
+from fastrun.text import printable
 
 if TYPE_CHECKING:
     from fastrun.executors.snippets.snippet import Interpreter
@@ -160,7 +161,10 @@ class Crew:
         # waited for at the end of the process was decided when it was started.
         threading.current_thread()._daemonic = False  # type: ignore[attr-defined]  # noqa: SLF001
         while (chain := self.jobs.get()) is not None:
-            self._run_chain(chain, row, run)
+            try:
+                self._run_chain(chain, row, run)
+            except BaseException as error:
+                self._break_off(chain, error)
             if self.jobs.empty():
                 # Else the next snippet is listed in an instant, instead of the last.
                 self._table.clear(row)
@@ -193,6 +197,15 @@ class Crew:
                 return
             if not self._awake:
                 self._wake()
+
+    def _break_off(self, chain: Chain, error: BaseException) -> None:
+        """Tell that fastrun itself has failed in a chain: without an end the run would wait for ever."""
+        from fastrun.executors.snippets.tracebacks import safe_repr  # as above: it is loaded by now
+
+        outcome = Outcome(Status.FAILED, Cause.INTERNAL_ERROR, printable(safe_repr(error)))
+        # The loop passes over those that have ended or do not run yet.
+        for number, _ in chain:
+            self._tell_failure(number, outcome)
 
     def _begin(self, number: int, recalls: int) -> bool:
         """Tell that a snippet starts, or goes back after a recall since its chain was handed over. Return which."""

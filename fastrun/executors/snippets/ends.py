@@ -69,6 +69,8 @@ def end_program(program: Program) -> bool:
     if program.cached:
         linecache.cache.pop(program.file, None)
     remove_main_file(program)
+    # Finalizers may have set some.
+    _unset_hooks()
     # Once the run has given up on it, it stays given up.
     program.has_ended = not program.shared.parents.closed
     return flushed

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.machinery import SourceFileLoader
 from itertools import islice
+from sys import getprofile, gettrace, setprofile, settrace
 from types import CodeType
 from typing import Any
 
@@ -76,6 +77,18 @@ class Interpreter:
             exec(self._compile(program) if code is None else code.replace(co_filename=program.file), namespace)
         except BaseException as error:
             failure = error
+        try:
+            # By C functions alone: a trace function is called for each function in Python, and it may raise.
+            if gettrace() is not None or getprofile() is not None:
+                trace, profile = PRESENT.hooks
+                if gettrace() is not trace:
+                    settrace(trace)
+                if getprofile() is not profile:
+                    setprofile(profile)
+        except BaseException:
+            # A profile function is called for those as well. Python unsets one that raises.
+            settrace(PRESENT.hooks[0])
+            setprofile(PRESENT.hooks[1])
         if failure is not None:
             outcome = self._failed(program, failure)
             failure = None

@@ -269,6 +269,26 @@ linecache.cache = Odd()
     assert (ran.status("a"), ran.status("b")) == (("failed", "KeyError: 'at the end'"), ("ok", ""))
 
 
+# Functions that raise, and that print in what runs next: with and without something to tidy up at the end.
+HOOKS = [
+    "__import__('sys').settrace(lambda *_: 1 / 0)",
+    "import sys\nsys.settrace(lambda *_: 1 / 0)",
+    "import sys\nsys.settrace(print)\ndel sys",
+    "import sys\nclass Late:\n    def __del__(self): sys.settrace(print)\nlate = Late()",
+]
+
+
+@pytest.mark.parametrize("source", HOOKS)
+def test_trace_function_that_a_snippet_leaves_sees_nothing_of_the_next(source):
+    ran = Evaluated(eval_("a", source), eval_("b", "x = 1\nprint('on')", "a"), threads=1)
+    assert (ran.status("a"), ran.status("b"), ran.recorder.out("b")) == (("ok", ""), ("ok", ""), "on\n")
+
+
+def test_trace_function_that_raises_does_not_hide_an_exception():
+    ran = evaluate("import sys\nsys.settrace(lambda *_: 1 / 0)\n{}['x']")
+    assert ran.status() == ("failed", "KeyError: 'x'")
+
+
 def test_profiler_that_a_snippet_leaves_sees_nothing_of_the_next():
     # It would be called in code of fastrun, without its names.
     ran = Evaluated(

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 import uvloop
@@ -21,6 +22,7 @@ from fastrun.executors.snippets import crew
 from fastrun.executors.snippets import executor as snippets
 from fastrun.executors.snippets.crew import ENDED, FAILED, WENT_ON
 from fastrun.executors.snippets.executor import SnippetExecutor
+from fastrun.outcome import OK, Outcome
 from fastrun.protocols import tell_each
 from fastrun.settings import RunSettings
 from tests.support.documents import document, eval_, exec_, write_json
@@ -167,6 +169,44 @@ def test_snippet_that_fails_at_its_end_as_well_is_one_failure():
     ran = Evaluated(eval_("a", odd), *after, keep_going=2)
     assert "KeyError: 'at the end'" in ran.recorder.err("a")
     assert [ran.status(name)[0] for name in "abc"] == ["failed", "ok", "ok"]
+
+
+class Broken:
+    """An interpreter that raises instead of running the tasks named ``broken``."""
+
+    def run(self, number, task) -> Outcome:
+        if task.name == "broken":
+            raise KeyError(number)
+        return OK
+
+    def name_thread(self, number) -> str:
+        return ""
+
+    async def close(self, guardian, grace, warn) -> None:
+        """Nothing is left behind."""
+
+
+@pytest.mark.parametrize("keep_going", [0, 2])
+def test_error_of_fastrun_itself_fails_its_task_and_the_thread_goes_on(keep_going):
+    guardian = Guardian(os.urandom(8).hex(), wanted=False)
+    executor, heard = SnippetExecutor(guardian, RunSettings(eval_threads=1, keep_going=keep_going)), Heard()
+    interpreter: Any = Broken()
+    executor._crew.interpreter = interpreter
+    jobs = [(n, Task(name, "eval", "")) for n, name in enumerate(["a", "broken", "c", "d"])]
+
+    async def main() -> None:
+        executor.open(heard)
+        await executor.start([jobs[:3]])
+        while len(heard.events) < 4:
+            await asyncio.sleep(0)
+        await executor.start([jobs[3:]])
+        while len(heard.events) < 6:
+            await asyncio.sleep(0)
+        await executor.close()
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
+    guardian.stop()
+    assert heard.events == [(what, n) for n, end in ((0, "ok"), (1, "failed"), (3, "ok")) for what in ("started", end)]
 
 
 def test_only_work_that_has_waited_makes_another_thread(monkeypatch):
