@@ -82,7 +82,7 @@ class SnippetExecutor:
             self._refuse(chains, None)
             return
         self._crew.prepare()
-        if not self._threads and not self._add_thread():
+        if not self._has_thread() and not self._add_thread():
             outcome = Outcome(Status.FAILED, Cause.NO_THREAD)
             failed = self._slots.refused(self._events, 0, outcome.reason)
             self._refuse(chains, outcome if failed else None)
@@ -140,11 +140,15 @@ class SnippetExecutor:
             return
         self._crew.abandon(number, self._unfinished[number])
         self._collect()
-        if number in self._unfinished:
-            self._most += 1
-            self._end(number, Outcome(Status.INTERRUPTED))
-            if self._crew.jobs.qsize():
-                self._add_thread()
+        if number not in self._unfinished:
+            # It has just ended, and its thread goes on.
+            self._crew.abandoned.pop(number, None)
+            return
+        self._most += 1
+        self._end(number, Outcome(Status.INTERRUPTED))
+        if self._crew.jobs.qsize() and not self._add_thread() and not self._has_thread():
+            # The run starts them again, and ``start`` tries for a thread.
+            self._take_back()
 
     def _take_back(self) -> None:
         """Give back the chains that wait for a thread."""
@@ -172,6 +176,10 @@ class SnippetExecutor:
         if interpreter is not None:
             grace = 0.0 if self._gave_up else self._grace
             await interpreter.close(self._guardian, grace, self._events.warning)
+
+    def _has_thread(self) -> bool:
+        """Return whether there is a thread whose snippet was not given up on."""
+        return len(self._threads) > len(self._crew.abandoned)
 
     def _add_thread(self) -> bool:
         thread = Thread(self._crew.work, "fastrun-eval")

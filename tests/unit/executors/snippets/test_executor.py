@@ -385,6 +385,54 @@ def test_a_pool_that_cannot_grow_goes_on_with_the_threads_it_has(monkeypatch):
         assert Evaluated(*tasks).report.ok
 
 
+# How often a thread is refused once the only one there is was given up on, and how the task after that ends.
+REFUSED = {1: ("ok", ""), 1_000_000: ("failed", "cannot start a thread")}
+
+
+@pytest.mark.parametrize("times", REFUSED)
+@pytest.mark.parametrize("queued", [False, True])
+def test_a_thread_that_is_missing_instead_of_one_given_up_on_is_tried_again(monkeypatch, times, queued):
+    tries = iter([True, *[False] * times])
+    start = threading.Thread.start
+
+    def refuse(thread) -> None:
+        if thread.name == "fastrun-eval" and not next(tries, True):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(shortage, "_RETRY", 0.0)
+    monkeypatch.setattr(shortage, "PATIENCE", 0.0 if times > 1 else LIMIT)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    # Where it waits in the queue, the pool must not have grown before.
+    monkeypatch.setattr(snippets, "_PATIENCE", 1e6 if queued else snippets._PATIENCE)
+    with shared(release=threading.Event()) as module:
+        stuck = eval_("a", "import shared; shared.release.wait()", timeout=0.01)
+        ran = Evaluated(stuck, eval_("b", "print('x')"), threads=2 if queued else 1)
+        module.release.set()
+        for thread in ran.executor._threads:
+            thread.join()
+    assert ran.status("a")[0] == "failed"
+    assert ran.status("b") == REFUSED[times]
+
+
+def test_a_snippet_that_has_ended_before_it_is_given_up_on_keeps_its_thread():
+    guardian = Guardian(os.urandom(8).hex(), wanted=False)
+    executor, heard = SnippetExecutor(guardian), Heard()
+
+    async def main() -> None:
+        executor.open(heard)
+        await executor.start([[(0, Task("a", "eval", "x = 1"))]])
+        wait_for(lambda: any(news[1] is ENDED for news in list(executor._crew._news)))
+        executor.interrupt(0, force=True)
+        assert not executor._crew.abandoned
+        await executor.close()
+
+    asyncio.run(main())
+    guardian.stop()
+    # And no warning says that it still runs.
+    assert heard.events == [("started", 0), ("ok", 0)]
+
+
 def test_a_thread_that_is_missing_at_first_is_tried_again(monkeypatch):
     tries = iter([False])
     start = threading.Thread.start
