@@ -278,6 +278,10 @@ class Crew:
             try:
                 # In the run's own context: in the snippet's, observers would find the variables that it has set.
                 self._loop.call_soon_threadsafe(self._collect, context=self._context)
-            except RuntimeError:
-                # The loop is closed: the run gave up on this thread.
+            except BaseException:
+                # A snippet at its recursion limit has no frames left for that: the next news tries again.
+                self._awake = False
+                if not self._loop.is_closed():
+                    raise
+                # The run gave up on this thread.
                 self.closed = True

@@ -301,6 +301,41 @@ def test_a_second_interrupt_gives_up_on_a_snippet_that_does_not_end(capfd):
     assert (ran.recorder.out("a"), capfd.readouterr().out) == ("x\n", "late\nlater\n")
 
 
+class Deep(asyncio.SelectorEventLoop):
+    """A loop that is called the first time where no frames are left for it."""
+
+    calls = 0
+
+    def call_soon_threadsafe(self, *arguments: Any, **keywords: Any) -> asyncio.Handle:  # type: ignore[override]
+        self.calls += 1
+        if self.calls == 1:
+            raise RecursionError
+        return super().call_soon_threadsafe(*arguments, **keywords)
+
+
+def test_snippet_that_prints_at_the_recursion_limit_leaves_the_news_to_the_next():
+    guardian = Guardian(os.urandom(8).hex(), wanted=False)
+    members = crew.Crew(guardian, fail_fast=False)
+
+    async def main() -> list[bytes]:
+        woken = asyncio.Event()
+        members.open(Heard(), woken.set)
+        with pytest.raises(RecursionError):
+            members._print(0, 1, b"x")
+        assert members._print(0, 1, b"y")
+        await asyncio.wait_for(woken.wait(), LIMIT)
+        return [content for _, _, content, _ in members.take_news()]
+
+    with asyncio.Runner(loop_factory=Deep) as runner:
+        assert runner.run(main()) == [b"x", b"y"]
+        loop = runner.get_loop()
+    guardian.stop()
+    # Of a loop that is closed there is nothing to be had: the run is over.
+    assert loop.is_closed()
+    members._wake()
+    assert members.closed
+
+
 def test_observers_find_no_variable_that_a_snippet_has_set():
     seen: list[int] = []
 
