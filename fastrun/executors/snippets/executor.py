@@ -218,18 +218,26 @@ class SnippetExecutor:
         events = self._events
         collected = ended = 0
         while news:
-            if ran := self._take_ran(news):
-                ended += len(ran)
-                self._slots.ended(len(ran))
-                events.tasks_ran(ran)
-                continue
-            number, what, content, at = news.popleft()
-            if isinstance(what, Step):
-                ended += self._take_step(number, what, content, time.monotonic() - at)
-            else:
-                text = _with_more(content, number, what, news)
-                collected += len(text)
-                events.task_output(number, what, text)
+            number = news[0][0]
+            ran: list[int] = []
+            try:
+                if self._take_ran(news, ran):
+                    ended += len(ran)
+                    self._slots.ended(len(ran))
+                    events.tasks_ran(ran)
+                    continue
+                _, what, content, at = news.popleft()
+                if isinstance(what, Step):
+                    ended += self._take_step(number, what, content, time.monotonic() - at)
+                else:
+                    pieces = _with_more(content, number, what, news)
+                    # Before anything can fail: snippets that print wait for it.
+                    collected += sum(map(len, pieces))
+                    events.task_output(number, what, b"".join(pieces))
+            except Exception as error:
+                # First, in case that the rest fails as well.
+                self._loop.call_soon(self._collect)
+                self._fail(ran or [number], error)
         if collected:
             self._crew.collected(collected)
         if ended:
@@ -238,9 +246,22 @@ class SnippetExecutor:
             self._last_end = now
             reopen()
 
-    def _take_ran(self, news: deque[News]) -> list[int]:
-        """Take short tasks out of the front of the news that have started and are ok, each before the next."""
-        ran = []
+    def _fail(self, numbers: Sequence[int], error: Exception) -> None:
+        """Fail tasks whose news could not be passed on, for want of memory for example."""
+        outcome = Outcome(Status.FAILED, Cause.INTERNAL_ERROR, repr(error))
+        self._events.warning(outcome.reason)
+        for number in numbers:
+            task = self._unfinished.pop(number, None)
+            if task is not None:
+                # It still runs, and its thread does not go on with its chain.
+                self._crew.abandon(number, task)
+            self._events.task_ended(number, outcome)
+
+    def _take_ran(self, news: deque[News], ran: list[int]) -> bool:
+        """Take short tasks out of the front of the news that have started and are ok, each before the next.
+
+        Return whether there are any. ``ran``: gets their numbers.
+        """
         unfinished = self._unfinished
         while len(news) > 1 and news[0][1] is STARTED:
             number, _, _, began = news[0]
@@ -249,13 +270,13 @@ class SnippetExecutor:
                 break
             if ended - began > _LATE:
                 break
+            ran.append(number)
             news.popleft()
             news.popleft()
             del unfinished[number]
             if what is WENT_ON:
                 unfinished[content[0]] = content[1]
-            ran.append(number)
-        return ran
+        return bool(ran)
 
     def _take_step(self, number: int, step: Step, content: Any, ago: float) -> bool:
         """Pass on that a task has started or ended. Return whether it has ended. ``ago``: seconds."""
@@ -266,9 +287,11 @@ class SnippetExecutor:
         outcome, following = (OK, content) if step is WENT_ON else (content, None)
         if is_late and outcome is not None:
             outcome = outcome._replace(ago=ago)
-        self._end(number, outcome, following)
-        # Only now: in ``_end`` the run has taken back the tasks that may not start.
-        self._known_recalls += step is FAILED
+        try:
+            self._end(number, outcome, following)
+        finally:
+            # Only now: in ``_end`` the run has taken back the tasks that may not start.
+            self._known_recalls += step is FAILED
         return True
 
     def _end(self, number: int, outcome: Outcome | None, following: Job | None = None) -> None:
@@ -283,11 +306,9 @@ class SnippetExecutor:
         self._events.task_ended(number, outcome)
 
 
-def _with_more(data: bytes, number: int, stream: int, news: deque[News]) -> bytes:
-    """Return output with what follows it in the news: ``print`` writes a text and the end of its line one by one."""
-    if not (news and news[0][0] == number and news[0][1] == stream):
-        return data
+def _with_more(data: bytes, number: int, stream: int, news: deque[News]) -> list[bytes]:
+    """Return output and what follows it in the news: ``print`` writes a text and the end of its line one by one."""
     pieces = [data]
     while news and news[0][0] == number and news[0][1] == stream:
         pieces.append(news.popleft()[2])
-    return b"".join(pieces)
+    return pieces

@@ -121,6 +121,80 @@ class Heard:
         raise AssertionError(text)
 
 
+class Short(Heard):
+    """Is short of memory at the first event of a kind."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.warnings: list[str] = []
+
+    def run_short(self, kind: str) -> None:
+        if kind == self.kind:
+            self.kind = ""
+            raise MemoryError
+
+    def task_started(self, number, start) -> None:
+        self.run_short("started")
+        super().task_started(number, start)
+
+    def task_output(self, number, stream, data) -> None:
+        self.run_short("output")
+
+    def task_ended(self, number, outcome) -> None:
+        self.run_short("ended")
+        super().task_ended(number, outcome)
+
+    def tasks_ran(self, numbers) -> None:
+        self.run_short("ran")
+        super().tasks_ran(numbers)
+
+    def warning(self, text) -> None:
+        self.warnings.append(text)
+
+
+@pytest.mark.parametrize("kind", ["started", "output", "ended"])
+def test_error_while_news_is_passed_on_fails_its_task_and_loses_no_other_news(kind):
+    heard = pass_on_two(Short(kind), "print()")
+    assert [event for event in heard.events if event[0] != "started"] == [("failed", 0), ("ok", 1)]
+    assert heard.warnings == ["internal error of fastrun: MemoryError()"]
+
+
+def test_error_while_short_tasks_are_passed_on_fails_these_and_loses_no_other_news():
+    # All that are told at once: which of them the run has heard of is not known.
+    heard = pass_on_two(Short("ran"), "x = 1")
+    assert ("failed", 0) in heard.events
+    assert sorted(number for what, number in heard.events if what != "started") == [0, 1]
+    assert heard.warnings == ["internal error of fastrun: MemoryError()"]
+
+
+def test_error_while_a_failure_is_passed_on_keeps_nothing_from_starting_later():
+    heard = pass_on_two(Short("ended"), "1 / 0", keep_going=2)
+    assert [event for event in heard.events if event[0] != "started"] == [("failed", 0), ("given back", 1)]
+
+
+def pass_on_two(heard: Short, source: str, keep_going: int = 0) -> Short:
+    """Run two tasks whose news comes at once, as numbers 0 and 1. The events are told before the executor is closed."""
+    guardian = Guardian(os.urandom(8).hex(), wanted=False)
+    executor = SnippetExecutor(guardian, RunSettings(eval_threads=1, keep_going=keep_going))
+
+    async def main() -> None:
+        executor.open(heard)
+        await executor.start([[(n, Task(str(n), "eval", source))] for n in range(2)])
+        wait_for(lambda: any(news[:2] == (1, ENDED) for news in list(executor._crew._news)))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not executor._crew._news
+        assert not executor._crew.abandoned
+        # Else no thread would start what is handed over from now on.
+        assert executor._known_recalls == executor._crew._recalls
+        await executor.close()
+
+    asyncio.run(main())
+    guardian.stop()
+    return heard
+
+
 @pytest.mark.parametrize("chained", [False, True])
 def test_no_thread_starts_a_snippet_once_a_failure_is_known_in_another(chained):
     guardian = Guardian(os.urandom(8).hex(), wanted=False)
