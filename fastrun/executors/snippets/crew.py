@@ -82,7 +82,9 @@ class Crew:
         self._news: deque[News] = deque()
         # Whether the loop is to look at the news.
         self._awake = False
-        self._lock = threading.Lock()
+        # A collection of garbage that begins while it is held may run code of snippets that prints. Most begin where an
+        # object is made: the news is made before.
+        self._lock = threading.RLock()
         # How often snippets that had not started were to go back.
         self._recalls = 0
         # Tasks whose failure counts as a recall already, and of which there is no news yet.
@@ -209,38 +211,40 @@ class Crew:
 
     def _begin(self, number: int, recalls: int) -> bool:
         """Tell that a snippet starts, or goes back after a recall since its chain was handed over. Return which."""
+        started = number, STARTED, None, time.monotonic()
         with self._lock:
             starts = recalls == self._recalls
-            self._news.append((number, STARTED if starts else ENDED, None, time.monotonic()))
+            if starts:
+                self._news.append(started)
         if not starts:
+            self._news.append((number, ENDED, None, time.monotonic()))
             self._wake()
         return starts
 
     def _go_on(self, number: int, following: Job, until: float) -> bool:
         """Tell that a snippet is ok. Return whether its thread goes on with the next one."""
         now = time.monotonic()
-        goes_on = not self.interrupted and now <= until
+        went_on = number, WENT_ON, following, now
         with self._lock:
-            if number in self.abandoned:
-                goes_on = False
-                self._news.append((number, ENDED, OK, now))
-            else:
-                self._news.append((number, WENT_ON, following, now))
-                if not goes_on:
-                    self._news.append((following[0], ENDED, None, now))
-        if not goes_on:
-            self._wake()
-        return goes_on
+            abandoned = number in self.abandoned
+            if not abandoned:
+                self._news.append(went_on)
+        if not abandoned and not self.interrupted and now <= until:
+            return True
+        self._news.append((number, ENDED, OK, now) if abandoned else (following[0], ENDED, None, now))
+        self._wake()
+        return False
 
     def _tell_failure(self, number: int, outcome: Outcome) -> None:
         now = time.monotonic()
+        ended = number, FAILED if self._fail_fast else ENDED, outcome, now
         if self._fail_fast:
             with self._lock:
                 self._recalls += number not in self._undescribed
                 self._undescribed.discard(number)
-                self._news.append((number, FAILED, outcome, now))
+                self._news.append(ended)
         else:
-            self._news.append((number, ENDED, outcome, now))
+            self._news.append(ended)
         self._wake()
 
     def _recall_for(self, number: int) -> None:

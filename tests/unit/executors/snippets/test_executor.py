@@ -410,6 +410,44 @@ def test_snippet_that_prints_at_the_recursion_limit_leaves_the_news_to_the_next(
     assert members.closed
 
 
+# At each of the next allocations once, a collection begins that finalizes what prints.
+PRINTS_WHEN_COLLECTED = """
+import asyncio, gc, os
+from fastrun.executors.guardian.guardian import Guardian
+from fastrun.executors.snippets.crew import Crew
+from tests.unit.executors.snippets.test_executor import Heard
+guardian = Guardian(os.urandom(8).hex(), wanted=False)
+crew = Crew(guardian, fail_fast=True)
+class Late:
+    def __del__(self):
+        crew._print(0, 1, b"late")
+async def main():
+    crew.open(Heard(), int)
+    for ahead in range(20):
+        kept = []
+        gc.collect()
+        gc.disable()
+        late = Late()
+        late.late = late
+        del late
+        # Then there is no tuple left that could be used again.
+        kept = [(number, ahead, None, None) for number in range(1_000)]
+        gc.set_threshold(gc.get_count()[0] + ahead)
+        gc.enable()
+        crew._go_on(0, (1, None), 0.0)
+    gc.collect()
+    assert [content for _, _, content, _ in crew.take_news()].count(b"late") == 20
+asyncio.run(main())
+guardian.stop()
+"""
+
+
+def test_snippet_that_prints_as_garbage_is_collected_stops_no_thread():
+    command = [sys.executable, "-c", PRINTS_WHEN_COLLECTED]
+    result = subprocess.run(command, capture_output=True, env=environment(), timeout=LIMIT, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
 def test_observers_find_no_variable_that_a_snippet_has_set():
     seen: list[int] = []
 
