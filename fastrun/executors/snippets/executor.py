@@ -6,6 +6,8 @@ of output. All of it runs in the loop's thread: state that the pool's threads to
 """
 
 import asyncio
+import errno
+import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -81,9 +83,8 @@ class SnippetExecutor:
         if self._crew.interrupted:
             self._refuse(chains, None)
             return
-        self._crew.prepare()
-        if not self._has_thread() and not self._add_thread():
-            outcome = Outcome(Status.FAILED, Cause.NO_THREAD)
+        outcome = self._what_is_short()
+        if outcome is not None:
             failed = self._slots.refused(self._events, 0, outcome.reason)
             self._refuse(chains, outcome if failed else None)
             return
@@ -98,6 +99,15 @@ class SnippetExecutor:
             self._taken = self._submitted - self._crew.jobs.qsize()
             self._stuck = 0
             self._loop.call_later(_PATIENCE, self._grow)
+
+    def _what_is_short(self) -> Outcome | None:
+        """Return None where snippets can run, else what they end with if that stays so."""
+        try:
+            self._crew.prepare()
+        except (OSError, ImportError, MemoryError) as error:
+            # The first snippet loads modules, which takes descriptors and memory.
+            return Outcome(Status.FAILED, Cause.CANNOT_START, str(error) or os.strerror(errno.ENOMEM))
+        return None if self._has_thread() or self._add_thread() else Outcome(Status.FAILED, Cause.NO_THREAD)
 
     def _refuse(self, chains: Sequence[Chain], outcome: Outcome | None) -> None:
         """End the heads of chains that cannot start."""

@@ -167,9 +167,9 @@ def install() -> None:
     """Make the changes, unless they are made."""
     global _installed
     with _lock:
-        _installed += 1
-        if _installed == 1:
+        if not _installed:
             _make_changes()
+        _installed += 1
 
 
 def uninstall() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import decimal
+import errno
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.table import EVAL, Row, read_rows
 from fastrun.executors.snippets import crew
 from fastrun.executors.snippets import executor as snippets
-from fastrun.executors.snippets.crew import ENDED, FAILED, WENT_ON
+from fastrun.executors.snippets.crew import ENDED, FAILED, WENT_ON, Crew
 from fastrun.executors.snippets.executor import SnippetExecutor
 from fastrun.outcome import OK, Outcome
 from fastrun.protocols import tell_each
@@ -594,6 +595,28 @@ def test_a_thread_that_is_missing_at_first_is_tried_again(monkeypatch):
     ran = evaluate("pass")
     assert ran.status() == ("ok", "")
     assert ran.warnings == ["cannot start a thread: starting fewer tasks at once"]
+
+
+@pytest.mark.parametrize("times", [1, 1_000_000])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EMFILE, "Too many open files"), ImportError("no memory"), MemoryError()]
+)
+def test_a_shortage_while_the_modules_for_snippets_are_loaded_makes_them_wait(monkeypatch, times, error):
+    tries = iter([False] * times)
+    prepare = Crew.prepare
+
+    def refuse(self: Crew) -> None:
+        if not next(tries, True):
+            raise error
+        prepare(self)
+
+    monkeypatch.setattr(shortage, "_RETRY", 0.0)
+    monkeypatch.setattr(shortage, "PATIENCE", 0.0 if times > 1 else LIMIT)
+    monkeypatch.setattr(Crew, "prepare", refuse)
+    ran = evaluate("pass")
+    reason = f"cannot start: {str(error) or 'Cannot allocate memory'}"
+    assert ran.status() == (("ok", "") if times == 1 else ("failed", reason))
+    assert ran.warnings == [f"{reason}: starting fewer tasks at once"]
 
 
 def test_a_copy_that_a_snippet_forks_ends_and_one_runner_remains(tmp_path):
