@@ -282,7 +282,7 @@ def test_logging_is_set_up_anew_by_force_alone(tmp_path):
         eval_("second", logs("INFO", "second"), "first"),
         eval_("forced", logs("INFO", "forced", force=True), "second"),
         eval_("fourth", logs("INFO", "fourth"), "forced"),
-        eval_("process", logs("INFO", "process"), where="process"),
+        eval_("process", logs("INFO", "process"), "fourth", where="process"),
     )
     assert (set(statuses(done).values()), done.stderr) == ({"ok"}, b"")
     assert printed(done) == {"forced", "fourth", "process"}
