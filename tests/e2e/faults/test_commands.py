@@ -40,9 +40,10 @@ def test_background_process_keeps_the_output(tmp_path):
 
 
 def test_process_that_leaves_its_group_when_it_is_asked_to_end_is_ended(tmp_path):
-    # After a while in which only its group is waited for.
-    leave = "trap 'sleep 0.3; exec setsid sh -c \"echo \\$\\$ > pid; exec sleep 1000\" > /dev/null 2>&1' TERM"
-    command = f"({leave}; touch ready; while :; do sleep 0.01; done) & until test -e ready; do sleep 0.01; done"
+    # After a while in which only its group is waited for; exec keeps the number that the shell has named.
+    leave = "trap 'sleep 0.3; exec setsid sleep 1000 > /dev/null 2>&1' TERM"
+    process = f"({leave}; touch ready; while :; do sleep 0.01; done)"
+    command = f"{process} & echo $! > pid; until test -e ready; do sleep 0.01; done"
     result = fastrun("--grace", "100", write_json(tmp_path, document(exec_("a", command))), cwd=tmp_path)
     assert result.returncode == 0
     assert b"a: left a process behind" in result.stderr
