@@ -107,10 +107,10 @@ class Guardian:
 
     def _leave(self) -> None:
         """Detach a copy of the process: the guardian is the original's."""
-        self._close_pipe()
         # A copy made by a snippet has no mark: the guardian knows it by the table's descriptor. Other copies do not
-        # belong to the run.
+        # belong to the run, and let go of that before the end of the pipe has the guardian look.
         self.table.close(keep_file=PRESENT.program is not None)
+        self._close_pipe()
 
 
 _started: set[Guardian] = set()
