@@ -233,9 +233,11 @@ task("plain", "echo $$; exec sleep 1000")
 
 def test_the_tasks_of_a_runner_that_was_a_task_itself_are_ended_as_well():
     scenario = f"""
-task("inner runner", [sys.executable, "-c", {RUNNER!r}, "fedcba9876543210", '''
+task("inner runner", [sys.executable, "-c", {RUNNER!r}, os.urandom(8).hex(), '''
 task("inner", "echo $$; exec sleep 1000")
 print(pids["inner"], flush=True)
+# It has no input, at whose end it would end as well.
+signal.pause()
 '''], listed=True)
 """
     with Runner(scenario) as runner:
@@ -269,7 +271,7 @@ def test_run_needs_no_observer():
 
 @pytest.fixture
 def guardian():
-    guardian = Guardian("0123456789abcdef")
+    guardian = Guardian(os.urandom(8).hex())
     yield guardian
     guardian.stop()
 
@@ -287,7 +289,7 @@ def test_dead_or_stopped_guardian_does_not_hold_up_the_run(guardian, number):
 def test_guardian_whose_status_was_taken_does_not_hold_up_the_run(guardian):
     guardian.start()
     os.kill(guardian._pid, signal.SIGKILL)
-    os.waitpid(-1, 0)
+    os.waitpid(guardian._pid, 0)
     guardian.stop()
 
 
@@ -316,7 +318,7 @@ def _open_files(pid: int) -> list[str]:
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_the_guardian_has_no_mark_and_no_descriptors_but_its_own(guardian, listed, monkeypatch):
-    monkeypatch.setenv("FASTRUN_RUN_ID", "0123456789abcdef")
+    monkeypatch.setenv("FASTRUN_RUN_ID", guardian.run_id)
     if not listed:
         # As without /dev/fd.
         monkeypatch.setattr(module, "_DESCRIPTORS", "/nowhere")
@@ -342,7 +344,7 @@ import os, signal
 os.closerange(0, 2)
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.guardian.table import EVAL
-guardian = Guardian("0123456789abcdef")
+guardian = Guardian(os.urandom(8).hex())
 guardian.start()
 guardian.table.add(EVAL, 0, "a")
 os.kill(os.getpid(), signal.SIGKILL)
@@ -361,7 +363,7 @@ def test_guardian_that_cannot_start_leaves_a_table_and_nothing_open(missing, mes
     """``_nothing_left_over`` counts the descriptors."""
     if missing == "memory":
         monkeypatch.setattr(os, "memfd_create", _refuse(OSError("no memory")))
-    guardian = Guardian("0123456789abcdef")
+    guardian = Guardian(os.urandom(8).hex())
     if missing == "shell":
         monkeypatch.setattr(module, "_SHELL", "/nowhere/sh")
     elif missing == "python":
