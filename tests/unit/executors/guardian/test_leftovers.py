@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from fastrun.executors.guardian import leftovers
 from fastrun.executors.guardian.leftovers import end_leftovers
 from tests.support.processes import WITHOUT_MARK, alive
 
@@ -32,6 +33,12 @@ def start():
             return process.pid
 
         yield begin
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """Wait for a process that was killed, however long that takes on a busy machine."""
+    monkeypatch.setattr(leftovers, "_LOOKS_AFTER_KILL", 1_000_000)
 
 
 def end(grace: float = 60.0, known: frozenset[int] = frozenset()) -> list[str]:
