@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
+from fastrun.executors.guardian import emergency
 from fastrun.executors.guardian.emergency import Runner, Survivors, account, end_groups
 from fastrun.executors.guardian.groups import signal_process
 from fastrun.executors.guardian.proc import Identity, start_time
@@ -39,6 +40,12 @@ def start():
             return int(process.stdout.readline())
 
         yield begin
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """Leave no process alone because the machine has much else to do."""
+    monkeypatch.setattr(emergency, "_PATIENCE", LIMIT)
 
 
 def _kill_group(group: int) -> None:
@@ -75,7 +82,8 @@ def test_processes_that_each_start_the_next_and_end_are_seen_at_each_look(start)
     assert not survivors().look()[0]
 
 
-def test_stopped_process_is_continued_to_end_by_itself(start, tmp_path):
+def test_stopped_process_is_continued_to_end_by_itself(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(emergency, "_GRACE", LIMIT)
     said = tmp_path / "said"
     pid = start(f"trap 'echo term > {said}; exit' TERM; echo $$; kill -STOP $$", FASTRUN_RUN_ID=RUN)
     os.waitid(os.P_PID, pid, os.WSTOPPED)
@@ -96,32 +104,59 @@ def test_a_process_that_loses_its_mark_is_waited_for_and_killed(start):
     assert _killed_by(pid) == signal.SIGKILL
 
 
-def test_process_is_told_to_end_once(start, tmp_path):
-    said = tmp_path / "said"
-    command = f"trap 'echo term >> {said}' TERM; echo $$; while :; do sleep 0.01; done"
+def test_process_is_told_to_end_once(start, tmp_path, monkeypatch):
+    said, enough = tmp_path / "said", tmp_path / "enough"
+    looks = []
+
+    class Counts(Survivors):
+        def look(self):
+            # It ends by itself, once it has been looked at a few times since it was told to.
+            if said.exists() and said.read_text():
+                looks.append(True)
+            if len(looks) == 5:
+                enough.touch()
+            return super().look()
+
+    monkeypatch.setattr(emergency, "_GRACE", LIMIT)
+    command = f"trap 'echo term >> {said}' TERM; echo $$; until [ -e {enough} ]; do sleep 0.01; done"
     start(command, FASTRUN_RUN_ID=RUN)
-    survivors().end()
+    Counts(RUN, [], RUNNER).end()
     assert said.read_text() == "term\n"
 
 
-def test_process_that_keeps_forking_is_ended():
-    """A look finds hardly any of them alive. Whoever is left at the end says so."""
+def test_process_that_keeps_forking_is_ended(monkeypatch):
+    """Each that is seen has ended when it is signalled. One that was not killed says so at the end of the input."""
+
+    class Closes(Survivors):
+        looks = 0
+
+        def look(self):
+            # They were killed behind the first.
+            self.looks += 1
+            if self.looks == 2:
+                process.stdin.close()
+            return super().look()
+
+    monkeypatch.setattr(emergency, "_GRACE", 0)
+    monkeypatch.setattr(emergency, "signal_process", lambda *_: None)
     code = """
-import os, signal, sys
+import os, select, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.write(1, b"start")
-for _ in range(5000):
+while not select.select([0], [], [], 0)[0]:
     if os.fork():
         os._exit(0)
 os.write(1, b"end")
 """
     command = [sys.executable, "-I", "-S", "-c", code]
     variables = {**os.environ, "FASTRUN_RUN_ID": RUN}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=variables, start_new_session=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=variables, start_new_session=True) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.read(5) == b"start"
         process.wait()
-        survivors(process.pid).end()
+        Closes(RUN, [process.pid], RUNNER).end()
         assert process.stdout.read() == b""
 
 
@@ -184,8 +219,9 @@ def test_groups_are_ended_where_there_is_no_proc(start):
     willing = start("echo $$; exec sleep 1000")
     deaf = start("trap '' TERM; echo $$; exec sleep 1000")
     code = f"""
-from fastrun.executors.guardian.emergency import end_groups
-print(end_groups([{willing}, {deaf}, {1 << 22}]))
+from fastrun.executors.guardian import emergency
+emergency._PATIENCE = {LIMIT}
+print(emergency.end_groups([{willing}, {deaf}, {1 << 22}]))
 """
     # Nobody else waits for these two: a group has a member for as long as its leader is a zombie.
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
@@ -213,7 +249,7 @@ from fastrun.executors.guardian.table import Table
 table = Table().descriptor
 numbers = [os.getpid(), os.getsid(0), os.getpgrp(), table, table, -1]
 code = "from fastrun.executors.guardian.emergency import main; print(flush=True); main()"
-command = [sys.executable, "-c", code, "0123456789abcdef", *map(str, numbers)]
+command = [sys.executable, "-c", code, os.urandom(8).hex(), *map(str, numbers)]
 subprocess.Popen(command, pass_fds=[table], start_new_session=True)
 much = b"x" * 300_000_000
 print(flush=True)
