@@ -52,9 +52,10 @@ def build(target: Path, *options: str) -> Path:
     return target
 
 
-def build_with_faults(folder: Path) -> Path:
+def build_with_faults(folder: Path, *options: str) -> Path:
     """Compile the engine with ``faults.h``."""
-    return build(folder / "_engine.abi3.so", "-include", os.fspath(FAULTS), *os.environ.get(FLAGS, "").split())
+    more = os.environ.get(FLAGS, "").split()
+    return build(folder / "_engine.abi3.so", "-include", os.fspath(FAULTS), *more, *options)
 
 
 def load(path: str | Path) -> ModuleType:

@@ -79,8 +79,18 @@ enum { MUCH = 1 << 15 };
    nobody takes. */
 #define PAUSE_MS 5
 
-/* Most milliseconds for which other starts are waited for that may keep a pipe open. */
+/* Most milliseconds for which other starts are waited for that may keep a pipe open, and for which once they have
+   ended. Tests set them, and the next. */
+#ifndef DOUBT_MS
 #define DOUBT_MS 50
+#define LATE_MS 5
+#endif
+
+/* Most seconds for which a fork waits for the starts under way. A start takes a millisecond, unless a disk does not
+   answer. */
+#ifndef HOLD_S
+#define HOLD_S 1
+#endif
 
 /* Milliseconds since its last look after which a thread looks at all processes again, when it next wakes; and the most
    for which it waits. A look finds exits that nothing tells of: a snippet may have closed the process's descriptor, or
@@ -862,13 +872,13 @@ static void handle_exit(worker *w, command *c)
     drain(w, c);
     /* Another thread's child may hold the pipes' other ends until it has become its own command. Then their end comes a
        moment later, and is waited for. */
-    if (has_open_pipe(c) && !c->interrupted && !c->doubted && (e->spawning || now_ms() - e->spawned < PAUSE_MS)) {
+    if (has_open_pipe(c) && !c->interrupted && !c->doubted && (e->spawning || now_ms() - e->spawned < LATE_MS)) {
         c->doubted = now_ms();
         poll_from_now_on(w, c);
         epoll_ctl(w->epoll, EPOLL_CTL_DEL, c->pidfd, NULL);
         watch_output(w, c);
     }
-    if (has_open_pipe(c) && c->doubted && now_ms() - c->doubted < (e->spawning ? DOUBT_MS : PAUSE_MS))
+    if (has_open_pipe(c) && c->doubted && now_ms() - c->doubted < (e->spawning ? DOUBT_MS : LATE_MS))
         return;
     c->exited = true;
     c->lingers = c->interrupted || has_open_pipe(c);
@@ -1233,8 +1243,7 @@ static PyObject *engine_suspend(engine *e, PyObject *resume)
     e->pauses += resume == Py_True ? -1 : 1;
     wake(e, e->pauses ? 0 : e->worker_count);
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
-    /* A start takes a millisecond, unless a disk does not answer. */
+    until.tv_sec += HOLD_S;
     while (resume != Py_True && e->spawning && pthread_cond_timedwait(&e->quiet, &e->lock, &until) == 0)
         ;
     return leave(e);
