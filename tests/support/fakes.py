@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fastrun import Observer, Outcome, Report, Start, Status, Task
@@ -55,6 +56,15 @@ class Recorder(Observer):
     def place(self, hook: str, name: str) -> int:
         """The position of an event."""
         return next(i for i, event in enumerate(self.events) if event[:2] == (hook, name))
+
+
+class OutOfTime(Recorder):
+    """Has the time of the first task be over once it has printed something."""
+
+    def task_output(self, number: int, task: Task, stream: int, data: bytes) -> None:
+        super().task_output(number, task, stream, data)
+        if number == 0:
+            asyncio.get_running_loop().call_soon(self.run._deadlines._time_is_over, 0)
 
 
 class Started(Recorder):

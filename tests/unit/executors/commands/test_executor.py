@@ -21,7 +21,7 @@ from fastrun.executors.guardian.guardian import Guardian
 from fastrun.protocols import tell_each
 from fastrun.settings import RunSettings
 from tests.support.documents import eval_, exec_
-from tests.support.fakes import Recorder, Told
+from tests.support.fakes import OutOfTime, Recorder, Told
 from tests.support.processes import LIMIT, alive, environment, wait_for
 from tests.support.runs import Ran
 
@@ -335,12 +335,12 @@ def test_all_that_may_run_does_however_few_start_in_a_turn(engine, monkeypatch, 
 
 def test_a_command_whose_time_is_over_is_ended_with_its_group_and_has_failed(engine):
     tasks = [
-        exec_("a", "sleep 1000 & echo $! $$; wait", timeout=0.1),
+        exec_("a", "sleep 1000 & echo $! $$; wait", timeout=LIMIT),
         exec_("b", "true", "a"),
-        exec_("c", "sleep 0.3", timeout=60),
+        exec_("c", "sleep 0.3", timeout=LIMIT),
     ]
-    ran = Ran(*tasks, engine=engine)
-    assert ran.status("a") == ("failed", "timed out after 0.1 s")
+    ran = Ran(*tasks, engine=engine, recorder=OutOfTime())
+    assert ran.status("a") == ("failed", f"timed out after {LIMIT} s")
     assert ran.status("b") == ("skipped", "a failed")
     assert ran.status("c") == ("ok", "")
     assert not any(alive(int(pid)) for pid in ran.recorder.out("a").split())
@@ -348,8 +348,8 @@ def test_a_command_whose_time_is_over_is_ended_with_its_group_and_has_failed(eng
 
 def test_a_command_that_ignores_the_end_of_its_time_is_killed_after_the_grace_period(engine):
     stubborn = "trap '' TERM; echo $$; while :; do sleep 1000; done"
-    ran = Ran(exec_("a", stubborn, timeout=0.1), engine=engine, grace=0.1)
-    assert ran.status("a") == ("failed", "timed out after 0.1 s")
+    ran = Ran(exec_("a", stubborn, timeout=LIMIT), engine=engine, grace=0.1, recorder=OutOfTime())
+    assert ran.status("a") == ("failed", f"timed out after {LIMIT} s")
     assert not alive(int(ran.recorder.out("a")))
 
 
@@ -360,16 +360,18 @@ def test_a_stopped_command_is_ended_when_its_time_is_over(engine):
 
 def test_processes_of_a_command_out_of_time_are_killed_while_the_run_goes_on(engine, tmp_path):
     # The shell obeys, its child does not and has closed the output; the last command sees the child's end.
-    child = "(trap '' TERM; exec >&- 2>&-; while :; do sleep 0.01; done) & echo $! > made; mv made pid; wait"
+    child = "(trap '' TERM; exec >&- 2>&-; > deaf; while :; do sleep 0.01; done) & echo $! > made; "
+    child += "until [ -e deaf ]; do sleep 0.01; done; mv made pid; echo; wait"
     watcher = "while [ ! -e pid ]; do sleep 0.01; done; while kill -0 $(cat pid); do sleep 0.01; done 2>&-"
     folder = str(tmp_path)
     ran = Ran(
-        exec_("a", child, cwd=folder, timeout=0.2),
-        exec_("b", watcher, cwd=folder, timeout=30),
+        exec_("a", child, cwd=folder, timeout=LIMIT),
+        exec_("b", watcher, cwd=folder, timeout=LIMIT),
         engine=engine,
         grace=0.1,
+        recorder=OutOfTime(),
     )
-    assert ran.status("a") == ("failed", "timed out after 0.2 s")
+    assert ran.status("a") == ("failed", f"timed out after {LIMIT} s")
     assert ran.status("b")[0] == "ok"
 
 

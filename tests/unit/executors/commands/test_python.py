@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
 import pathlib
 import signal
@@ -15,7 +16,7 @@ import pytest
 from fastrun import Task
 from fastrun.executors.commands.python import Python, compiled
 from tests.support.documents import eval_, exec_
-from tests.support.fakes import Recorder
+from tests.support.fakes import OutOfTime, Recorder
 from tests.support.processes import LIMIT, alive, environment
 from tests.support.runs import Ran
 
@@ -68,7 +69,15 @@ print(os.getpid(), os.environ["FASTRUN_ATTEMPT"], flush=True)
 if os.environ["FASTRUN_ATTEMPT"] == "1":
     time.sleep(1000)
 """
-    ran = Ran(process("a", source, timeout=3, retries=1, retry_delay=0), engine=engine)
+
+    class OutOfFirstTime(Recorder):
+        def task_output(self, number, task, stream, data) -> None:
+            super().task_output(number, task, stream, data)
+            if self.out("a").endswith(" 1\n"):
+                asyncio.get_running_loop().call_soon(self.run._deadlines._time_is_over, number)
+
+    task = process("a", source, timeout=LIMIT, retries=1, retry_delay=0)
+    ran = Ran(task, engine=engine, recorder=OutOfFirstTime())
     assert ran.status("a") == ("ok", "attempt 2 of 2")
     (first, one), (_, two) = (line.split() for line in ran.recorder.out("a").splitlines())
     assert (one, two) == ("1", "2")
@@ -79,8 +88,8 @@ def test_a_snippet_that_ignores_its_end_is_killed(engine):
     source = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); time.sleep(1000)"
     )
-    ran = Ran(process("a", source, timeout=1), engine=engine, grace=0.1)
-    assert ran.status("a") == ("failed", "timed out after 1 s")
+    ran = Ran(process("a", source, timeout=LIMIT), engine=engine, grace=0.1, recorder=OutOfTime())
+    assert ran.status("a") == ("failed", f"timed out after {LIMIT} s")
 
 
 def test_an_interruption_ends_a_snippet(engine):
