@@ -87,7 +87,7 @@ def test_a_chain_goes_on_while_a_snippet_keeps_the_interpreters_lock(tmp_path, m
             "import ctypes, os, time\n"
             f"while not os.path.exists({str(tmp_path / 'a')!r}): time.sleep(0.01)\n"
             "libc = ctypes.PyDLL(None)\n"
-            f"libc.system(b'touch {tmp_path}/held; i=0; until [ -e {tmp_path}/c ] || [ $i = 300 ]; "
+            f"libc.system(b'touch {tmp_path}/held; i=0; until [ -e {tmp_path}/c ] || [ $i = {100 * LIMIT} ]; "
             "do sleep 0.01; i=$((i+1)); done')\n"
             f"print(os.path.exists({str(tmp_path / 'c')!r}))",
         ),
@@ -110,19 +110,27 @@ def test_closing_standard_descriptors_does_not_swap_the_streams_of_commands(tmp_
     code = (
         "import os, fastrun\n"
         "class Show(fastrun.Observer):\n"
-        "    def task_output(self, number, task, stream, data): os.write(9, b'%d %s' % (stream, data))\n"
+        "    def task_output(self, number, task, stream, data):\n"
+        "        os.write(9, b'%d %s' % (stream, data))\n"
+        # A folder, since a file would take a descriptor.
+        "        if stream == 1: os.mkdir('seen')\n"
         "    def task_ended(self, number, task, outcome):\n"
         "        if number == 0: [os.close(n) for n in (0, 1, 2)]\n"
         "os.dup2(1, 9)\n"
         "first = {'name': 'a', 'type': 'exec', 'arguments': 'true'}\n"
-        "prints = 'echo out; sleep 0.1; echo err >&2'\n"
+        "prints = 'echo out; until [ -e seen ]; do sleep 0.01; done; echo err >&2'\n"
         "then = {'name': 'b', 'type': 'exec', 'dependencies': ['a'], 'arguments': prints}\n"
         # Two that follow make no chain, which the engine would go on with before the descriptors are closed.
         "other = {'name': 'c', 'type': 'exec', 'dependencies': ['a'], 'arguments': 'true'}\n"
         "fastrun.run({'tasks': [first, then, other]}, observers=[Show()], jobs=1)\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], env=environment(), stdout=subprocess.PIPE, check=False, timeout=LIMIT
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        check=False,
+        timeout=LIMIT,
     )
     assert result.stdout == b"1 out\n2 err\n"
 

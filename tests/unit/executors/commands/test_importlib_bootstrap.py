@@ -15,7 +15,8 @@ from tests.support.documents import eval_
 from tests.support.processes import LIMIT
 from tests.support.runs import Ran
 
-pytestmark = pytest.mark.usefixtures("unmeasured_processes")
+# One of them is killed.
+pytestmark = pytest.mark.usefixtures("unmeasured_processes", "memory_kept")
 
 SOURCES = {
     "nothing": "",

@@ -12,11 +12,11 @@ import threading
 import pytest
 
 from fastrun import Outcome, Start
-from fastrun.executors.commands import lingering
+from fastrun.executors.commands import lingering, portable
 from fastrun.executors.commands.spawner import Spawner
 from tests.support.documents import eval_, exec_
 from tests.support.fakes import Recorder
-from tests.support.processes import WITHOUT_FIRST_THREAD, alive
+from tests.support.processes import LIMIT, WITHOUT_FIRST_THREAD, alive
 from tests.support.runs import Ran, shared
 
 
@@ -104,6 +104,7 @@ class SetsAtTheEnd(Detailed):
 
 @pytest.mark.parametrize("engine", ["python", "portable"])
 def test_a_copy_that_a_snippet_makes_of_an_engine_in_python_keeps_no_end_of_a_commands_pipes(engine, monkeypatch):
+    monkeypatch.setattr(portable, "_LONGEST_START", LIMIT)
     here, starting, copied, ended = (threading.Event() for _ in range(4))
     start = Spawner.start
 
@@ -124,15 +125,24 @@ def test_a_copy_that_a_snippet_makes_of_an_engine_in_python_keeps_no_end_of_a_co
 
 
 class Thief(Recorder):
-    """Takes the status of the child that ends first, as some libraries do. The native engine is quicker."""
+    """Takes the status of the child that ends first, as some libraries do. The native engine is quicker.
+
+    The child ends once ``path`` is there.
+    """
+
+    def __init__(self, path) -> None:
+        super().__init__()
+        self.path = path
 
     def task_output(self, number, task, stream, data) -> None:
         super().task_output(number, task, stream, data)
+        self.path.touch()
         os.waitpid(-1, 0)
 
 
-def test_status_that_another_waiter_took_is_lost_and_not_ok():
-    ran = Ran(exec_("a", "echo x; sleep 0.1"), recorder=Thief(), engine="python")
+def test_status_that_another_waiter_took_is_lost_and_not_ok(tmp_path):
+    command = f"echo x; until [ -e {tmp_path}/go ]; do sleep 0.01; done"
+    ran = Ran(exec_("a", command), recorder=Thief(tmp_path / "go"), engine="python")
     assert ran.status("a") == ("failed", "exit status lost")
 
 

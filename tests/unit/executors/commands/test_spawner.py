@@ -32,6 +32,7 @@ PROGRAMS = {
 }
 
 
+@pytest.mark.usefixtures("memory_kept")
 @pytest.mark.parametrize("program", [*PROGRAMS, "missing"])
 def test_a_program_alone_runs_as_the_systems_shell_runs_it(engine, program, tmp_path):
     # Some shells replace themselves with it, others stay its parent, lead the session and tell of its death.
