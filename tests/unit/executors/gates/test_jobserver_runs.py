@@ -32,7 +32,8 @@ def outcome(name: str, command: str, **more: Any) -> dict[str, Any]:
         (outcome("c", "true"), "ok"),
         (outcome("c", "exit 3"), "failed"),
         (outcome("c", "kill -9 $$"), "failed"),
-        (outcome("c", "sleep 100", timeout=0.2), "failed"),
+        # It may be out of time before it has done anything.
+        (exec_("c", "sleep 100", timeout=0.2), "failed"),
         (outcome("c", "[ $FASTRUN_ATTEMPT = 3 ]", retries=2, retry_delay=0.01), "ok"),
         (outcome("c", "sleep 100 & exit 0"), "ok"),
         (eval_("c", "open('here.c', 'w').close(); raise SystemExit(3)"), "failed"),
@@ -40,8 +41,8 @@ def outcome(name: str, command: str, **more: Any) -> dict[str, Any]:
     ids=["ok", "failed", "killed", "timeout", "retries", "left", "snippet"],
 )
 def test_tokens_are_given_back_however_a_task_ends(tmp_path, fifo, last, status):
-    following = exec_("d", "true", "a")
-    path = write_json(tmp_path, document(outcome("a", "true"), outcome("b", "true"), last, following))
+    following = [exec_("d", "true", "a"), exec_("e", "touch here.c", "c", when="failed")]
+    path = write_json(tmp_path, document(outcome("a", "true"), outcome("b", "true"), last, *following))
     result = fastrun("--grace", "0.2", path, env=environment(MAKEFLAGS=fifo.flags), cwd=tmp_path)
     report = report_of(result.stdout)
     assert [report[name][0] for name in "abcd"] == ["ok", "ok", status, "ok"], result
