@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import linecache
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.documents import eval_
+from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT
 from tests.support.runs import Evaluated, evaluate, shared
 
@@ -18,12 +20,15 @@ from tests.support.runs import Evaluated, evaluate, shared
 def test_end_waits_for_threads_and_for_those_that_threads_start():
     source = """
 import threading, time
+said = threading.Event()
 def second():
+    said.wait()
     time.sleep(0.05)
     print("second")
 def first():
     threading.Thread(target=second).start()
     print("first")
+    said.set()
 threading.Thread(target=first).start()
 """
     ran = evaluate(source)
@@ -210,14 +215,28 @@ sys.stdout = Full()
     assert evaluate(source.replace("stdout", "stderr")).status() == ("ok", "")
 
 
+class OutOfTimeAtItsEnd(Recorder):
+    """Has the time of a snippet be over once its end waits for a thread."""
+
+    def task_started(self, number, task, start) -> None:
+        super().task_started(number, task, start)
+        asyncio.get_running_loop().call_soon(self.look, number)
+
+    def look(self, number: int) -> None:
+        if self.executor._crew.interpreter.name_thread(number):
+            self.run._deadlines._time_is_over(number)
+        else:
+            asyncio.get_running_loop().call_later(0.001, self.look, number)
+
+
 def test_time_that_is_over_while_a_thread_is_awaited_names_the_thread():
     source = "import shared, threading\nthreading.Thread(target=shared.gate.wait, args=(60,), name='up\\nload').start()"
     with shared(gate=threading.Event()) as module:
-        ran = Evaluated(eval_("a", source, timeout=0.5))
+        ran = Evaluated(eval_("a", source, timeout=LIMIT), recorder=OutOfTimeAtItsEnd())
         module.gate.set()
         for thread in ran.executor._threads:
             thread.join()
-    assert ran.status() == ("failed", "timed out after 0.5 s")
+    assert ran.status() == ("failed", f"timed out after {LIMIT} s")
     assert ran.warnings == ["a: its thread up\\nload still runs after its timeout; it ends with fastrun"]
 
 

@@ -16,6 +16,7 @@ import pytest
 from fastrun import Task
 from fastrun.executors.guardian.guardian import Guardian
 from fastrun.executors.present import PRESENT
+from fastrun.executors.snippets import snippet
 from fastrun.executors.snippets.program import Program
 from fastrun.executors.snippets.snippet import Interpreter
 from fastrun.outcome import OK
@@ -202,7 +203,8 @@ Thread(target=shared.go.wait).start()
     assert ran.status()[1].startswith(reason)
 
 
-def test_run_waits_at_its_end_for_a_process_that_is_about_to_start():
+def test_run_waits_at_its_end_for_a_process_that_is_about_to_start(monkeypatch):
+    monkeypatch.setattr(snippet, "_STARTING", LIMIT)
     # Processes of other tests are not to be taken for its own.
     run_id = os.urandom(8).hex()
     interpreter = Interpreter(run_id, lambda *_: True, None)
