@@ -13,7 +13,7 @@ import pytest
 
 from fastrun.executors.guardian import leftovers
 from fastrun.executors.guardian.leftovers import end_leftovers
-from tests.support.processes import WITHOUT_MARK, alive
+from tests.support.processes import LIMIT, WITHOUT_MARK, alive
 
 RUN = os.urandom(8).hex()
 
@@ -38,7 +38,7 @@ def start():
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch):
     """Wait for a process that was killed, however long that takes on a busy machine."""
-    monkeypatch.setattr(leftovers, "_LOOKS_AFTER_KILL", 1_000_000)
+    monkeypatch.setattr(leftovers, "_LOOKS_AFTER_KILL", int(LIMIT / leftovers._PAUSE))
 
 
 def end(grace: float = 60.0, known: frozenset[int] = frozenset()) -> list[str]:

@@ -18,7 +18,7 @@ from fastrun.executors.guardian.marks import (
     marked_environment,
     marked_processes,
 )
-from tests.support.processes import WITHOUT_FIRST_THREAD, environment, wait_for
+from tests.support.processes import LIMIT, WITHOUT_FIRST_THREAD, environment, wait_for
 
 RUN = os.urandom(8).hex()
 
@@ -72,7 +72,7 @@ import subprocess
 from fastrun.executors.guardian import proc
 from fastrun.executors.guardian.marks import marked_processes
 # However long a busy machine keeps it in the middle of its exec.
-proc._LOOKS = 1_000_000
+proc._LOOKS = {1000 * LIMIT}
 with subprocess.Popen(["sh", "restless"], env={{"PATH": {os.environ["PATH"]!r}, "FASTRUN_RUN_ID": {RUN!r}}}) as process:
     try:
         found = [[(one.pid, task) for one, task in marked_processes({RUN!r})] for _ in range(200)]
