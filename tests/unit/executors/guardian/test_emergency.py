@@ -45,7 +45,7 @@ def start():
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch):
     """Leave no process alone because the machine has much else to do."""
-    monkeypatch.setattr(emergency, "_PATIENCE", LIMIT)
+    monkeypatch.setattr(emergency, "_PATIENCE", 2 * LIMIT)
 
 
 def _kill_group(group: int) -> None:
@@ -69,7 +69,16 @@ def test_the_willing_are_ended_by_term_and_the_deaf_by_kill(start, without_pidfd
         monkeypatch.delattr(os, "pidfd_open")
     willing = start("echo $$; exec sleep 1000", FASTRUN_RUN_ID=RUN)
     deaf = start("trap '' TERM; echo $$; exec sleep 1000", FASTRUN_RUN_ID=RUN)
-    assert survivors().end() == (2, 0)
+
+    class Waits(Survivors):
+        def look(self):
+            # The grace is over once the willing has ended.
+            if not alive(willing):
+                monkeypatch.setattr(emergency, "_GRACE", 0)
+            return super().look()
+
+    monkeypatch.setattr(emergency, "_GRACE", LIMIT)
+    assert Waits(RUN, [], RUNNER).end() == (2, 0)
     assert _killed_by(willing) == signal.SIGTERM
     assert _killed_by(deaf) == signal.SIGKILL
 
@@ -91,7 +100,8 @@ def test_stopped_process_is_continued_to_end_by_itself(start, tmp_path, monkeypa
     assert said.read_text() == "term\n"
 
 
-def test_process_without_its_first_thread_is_ended(start):
+def test_process_without_its_first_thread_is_ended(start, monkeypatch):
+    monkeypatch.setattr(emergency, "_GRACE", LIMIT)
     pid = start(f"echo $$; exec {sys.executable} -c '{WITHOUT_FIRST_THREAD}'", FASTRUN_RUN_ID=RUN)
     wait_for(lambda: not os.path.exists(f"/proc/{pid}/exe"))
     assert survivors().end() == (1, 0)
@@ -219,14 +229,25 @@ def test_groups_are_ended_where_there_is_no_proc(start):
     willing = start("echo $$; exec sleep 1000")
     deaf = start("trap '' TERM; echo $$; exec sleep 1000")
     code = f"""
+import sys, threading
 from fastrun.executors.guardian import emergency
-emergency._PATIENCE = {LIMIT}
+emergency._GRACE, emergency._PATIENCE = {LIMIT}, {2 * LIMIT}
+def over():
+    sys.stdin.read()
+    emergency._GRACE = 0
+threading.Thread(target=over, daemon=True).start()
 print(emergency.end_groups([{willing}, {deaf}, {1 << 22}]))
 """
     # Nobody else waits for these two: a group has a member for as long as its leader is a zombie.
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
-        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in (willing, deaf)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
+        codes = []
+        for pid in (willing, deaf):
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            # The grace is over once the willing has ended.
+            process.stdin.close()
         assert process.stdout.read() == b"(2, 0)\n"
     assert codes == [-signal.SIGTERM, -signal.SIGKILL]
     assert end_groups([willing]) == (0, 0)
