@@ -144,6 +144,7 @@ def test_process_that_keeps_forking_is_ended(monkeypatch):
             # They were killed behind the first.
             self.looks += 1
             if self.looks == 2:
+                assert process.stdin is not None
                 process.stdin.close()
             return super().look()
 
@@ -162,7 +163,6 @@ os.write(1, b"end")
     variables = {**os.environ, "FASTRUN_RUN_ID": RUN}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=variables, start_new_session=True) as process:
-        assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.read(5) == b"start"
         process.wait()
