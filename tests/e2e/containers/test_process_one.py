@@ -118,8 +118,7 @@ def test_interrupt_from_the_terminal_reaches_the_run_once(tmp_path):
         process = terminal.start(*isolated([sys.executable, "-m", "fastrun", "--grace", "1000", str(path)]))
         terminal.wait_for(lambda: "ready" in terminal.lines())
         terminal.type(b"\x03")
-        terminal.wait_for(lambda: process.poll() is not None)
-        assert process.returncode == 130
+        assert terminal.finish(process) == 130
         # The terminal itself shows the key, before what is written next.
         assert {"got", "tidied", "Ended : a"} <= {line.removeprefix("^C") for line in terminal.lines()}
 
