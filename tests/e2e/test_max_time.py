@@ -33,10 +33,13 @@ TIMES = (0.3, 3, 30)
 WAITING = "echo $$ > pid; sleep 1000; true"
 STUBBORN = "trap '' TERM; echo $$ > pid; while :; do sleep 1000; done"
 
+# A period below one second, after which fastrun says what it waits for: nothing is said on a slow machine either.
+SHORT_GRACE = "--grace", "0.5"
 
-def timed_out(tmp_path, tasks, *options: str):
-    """Run tasks, one of which writes ``pid``, until their time is over; with more time until it has. Return the time,
-    the folder and the result.
+
+def timed_out(tmp_path, tasks, *options: str, files: tuple[str, ...] = ("pid",)):
+    """Run tasks, which write ``files``, until their time is over; with more time until they have. Return the time, the
+    folder and the result.
     """
     for seconds in TIMES:
         folder = tmp_path / str(seconds)
@@ -44,14 +47,14 @@ def timed_out(tmp_path, tasks, *options: str):
         path = write_json(folder, {"max_time": seconds, **document(*tasks)})
         result = fastrun(*options, path, cwd=folder)
         assert result.returncode == 124
-        if (folder / "pid").exists() and (folder / "pid").read_text():
+        if all((folder / name).exists() and (folder / name).read_text() for name in files):
             return seconds, folder, result
-    pytest.fail(f"no task had begun within {TIMES[-1]} s")
+    pytest.fail(f"the tasks had not begun within {TIMES[-1]} s")
 
 
 def test_run_ends_its_tasks_and_reports_that_it_timed_out(tmp_path):
     tasks = exec_("quick", "true"), exec_("slow", WAITING, "quick"), exec_("after", "true", "slow")
-    options = "--json", "events", "--junit", "junit.xml", "--journal", "journal"
+    options = *SHORT_GRACE, "--json", "events", "--junit", "junit.xml", "--journal", "journal"
     seconds, folder, result = timed_out(tmp_path, tasks, *options)
     assert result.stderr.decode() == TIMED_OUT.format(seconds)
     assert report_of(result.stdout) == {"quick": ("ok", ""), "slow": ("interrupted", "")}
@@ -89,7 +92,7 @@ def test_another_run_goes_on_where_the_time_was_over(tmp_path):
 )
 def test_option_overrides_the_variable_and_this_the_document(top, variables, option, tmp_path):
     path = write_json(tmp_path, {**top, **document(exec_("a", "sleep 1000"))})
-    result = fastrun(*option, path, env=environment(**variables))
+    result = fastrun(*SHORT_GRACE, *option, path, env=environment(**variables))
     assert (result.returncode, result.stderr.decode()) == (124, TIMED_OUT.format(0.3))
 
 
@@ -100,11 +103,11 @@ def test_task_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_path):
 
 
 def test_snippets_end_too(tmp_path):
-    snippet = "import time\nwhile True: time.sleep(0.01)"
-    tasks = eval_("thread", snippet), {**eval_("process", snippet), "where": "process"}
-    result = fastrun("--max-time", "0.3", "--grace", "0.1", write_json(tmp_path, document(*tasks)))
-    assert result.returncode == 124
-    assert {status for status, _ in report_of(result.stdout).values()} == {"interrupted"}
+    snippet = "import time\nwith open('{0}', 'w') as file: file.write('begun')\nwhile True: time.sleep(0.01)"
+    files = "thread", "process"
+    tasks = [eval_(name, snippet.format(name), where=name) for name in files]
+    _, _, result = timed_out(tmp_path, tasks, "--grace", "0.1", files=files)
+    assert report_of(result.stdout) == dict.fromkeys(files, ("interrupted", ""))
 
 
 def test_signal_that_came_first_decides_the_exit_status(tmp_path):
