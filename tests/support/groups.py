@@ -38,7 +38,8 @@ class Group:
 
     def __init__(self, folder: str, events: str) -> None:
         self.folder = folder
-        self._events = events
+        # The path of the file that says how many processes were killed.
+        self.events = os.path.join(folder, events)
 
     def fastrun(self, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
         """Run the command line in the group, to its end."""
@@ -47,7 +48,7 @@ class Group:
 
     def kills(self) -> int:
         """Return how many processes the kernel has killed in it for want of memory."""
-        with open(os.path.join(self.folder, self._events)) as file:
+        with open(self.events) as file:
             return next(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
 
 
