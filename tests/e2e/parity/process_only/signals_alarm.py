@@ -9,8 +9,8 @@ def alarm(number, frame):
 
 
 signal.signal(signal.SIGALRM, alarm)
-signal.setitimer(signal.ITIMER_REAL, 0.05)
 try:
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
     time.sleep(60)
 except TimeoutError as error:
     print(error)
