@@ -23,7 +23,7 @@ from tests.support.builds import Model, call
 from tests.support.documents import write_json
 from tests.support.edits import KINDS, edit
 from tests.support.fakes import Started
-from tests.support.journals import records_of_last_run
+from tests.support.journals import records_of_last_run, wait_for_lock
 from tests.support.processes import LIMIT, fastrun_process, wait_for, wait_for_tick
 from tests.support.project import Project, Step, remove, snippet
 
@@ -132,6 +132,7 @@ class Trial:
                     break
             process.send_signal(self.choose.choice([signal.SIGKILL] * 3 + [signal.SIGINT, signal.SIGTERM]))
             process.communicate(timeout=LIMIT)
+        wait_for_lock(self.journal)
         text = self.journal.read_bytes()
         runs = read_journal(text).runs
         wait_for(lambda: not runs or not marked_processes(runs[-1].id))
@@ -191,6 +192,8 @@ class Trial:
         assert before == (self.journal.read_bytes() if self.journal.exists() else None)
         jobs = self.choose.choice([None, None, 1, 3])
         recorder = Started()
+        # Of what the last run has made, too, some may have been made just now.
+        wait_for_tick()
         report = fastrun.run(
             self.document, select=selection, observers=[recorder], rerun=forced, jobs=jobs, **self.settings()
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -14,6 +17,15 @@ from fastrun.journal.records import done_record, end_record, run_record, skip_re
 
 OK = Outcome(Status.OK)
 FAILED = Outcome(Status.FAILED, Cause.EXIT, 3)
+
+
+def wait_for_lock(path: str | Path) -> None:
+    """Wait until nobody has a journal, whose run was killed.
+
+    A child that was about to become a command has its lock until then, and may have given up the run's output before.
+    """
+    with suppress(FileNotFoundError), open(path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def line_of(record: Any, data: bytes | None = None) -> bytes:

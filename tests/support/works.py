@@ -9,6 +9,7 @@ from typing import Any
 import fastrun
 from fastrun import Observer, Report, Start, Task
 from tests.support.documents import document, exec_
+from tests.support.processes import wait_for_tick
 
 
 class _Watcher(Observer):
@@ -43,6 +44,8 @@ class Works:
         if not options.get("resume"):
             options.setdefault("update", True)
         content = {**document(*self.tasks), "pools": self.pools}
+        # What changes in the same tick of the clock as a task starts may have changed while it ran.
+        wait_for_tick()
         self.report = fastrun.run(content, journal=self.journal, observers=[watcher], **options)
         self.why, self.output = watcher.why, watcher.output
         return sorted(watcher.why)

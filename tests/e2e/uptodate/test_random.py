@@ -10,6 +10,7 @@ from fastrun import SpecError
 from fastrun.plan.selection import Selection
 from tests.support.amounts import many
 from tests.support.documents import document, write_json
+from tests.support.journals import wait_for_lock
 from tests.support.processes import fastrun_process, unmeasured
 from tests.support.random_works import RandomWorks
 
@@ -57,6 +58,7 @@ def test_what_was_killed_is_not_ok(seed, tmp_path, monkeypatch):
                 process.stdout.readline()
             process.kill()
             process.communicate()
+        wait_for_lock(works.journal)
         works.run(**({"resume": True} if random.random() < 0.5 else {"update": True}))
         assert works.wrong() == []
 
