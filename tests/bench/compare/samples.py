@@ -12,6 +12,7 @@ import orjson
 from bench.compare.record import Comparison, Result, Run, Target
 from bench.compare.workflows.workflow import Workflow
 from bench.measure import child_environment
+from tests.support.processes import LIMIT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,5 +52,5 @@ def run_compare(*options: str) -> str:
     """Run the comparison. Returns what it prints."""
     command = [sys.executable, "-m", "bench", "compare", *options]
     return subprocess.run(
-        command, env=child_environment(), timeout=120, check=True, text=True, stdout=subprocess.PIPE
+        command, env=child_environment(), timeout=LIMIT, check=True, text=True, stdout=subprocess.PIPE
     ).stdout
