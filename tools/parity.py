@@ -46,6 +46,13 @@ _NEUTRAL = [(rb"\b0x[0-9a-f]{5,}", b"0x..."), (rb"(Ran \d+ tests? in )\d+\.\d+s"
 # A line that ends what a script has written to standard error.
 _MARK = "(end of script {})"
 
+# Waits for multiprocessing's own processes, which end soon after a script has: fastrun warns of those that are late at
+# the end of its run. They are known by what they run, and by the folder.
+_WAIT = (
+    "while ls -dl /dev/null $(grep -las 'multiprocessing[.]\\(resource_tracker\\|forkserver\\)' /proc/[0-9]*/cmdline | "
+    'sed s/cmdline/cwd/) 2> /dev/null | grep -q " -> $PWD\\$"; do sleep 0.01; done; '
+)
+
 
 class Result(NamedTuple):
     """What a script did. ``status``: ``ok``, ``failed``, or a sentence that says how it was ended."""
@@ -79,10 +86,12 @@ class Interpreter(NamedTuple):
         with _copy(scripts) as work:
             shutil.copytree(work, work.parent / "original")
             names = " ".join(quote(script.name) for script in scripts)
+            # In a thread such processes belong to fastrun.
+            wait = _WAIT if where == "process" else ""
             tasks = []
             for number, script in enumerate(scripts):
                 mark = (
-                    f"rm -f {names}; cp -R . ../left-{number}; find . -mindepth 1 -delete; "
+                    f"{wait}rm -f {names}; cp -R . ../left-{number}; find . -mindepth 1 -delete; "
                     f"cp -R ../original/. .; echo '{_MARK.format(number)}' >&2"
                 )
                 tasks += [self._task(script, where), {"name": f"after {number}", "type": "exec", "arguments": mark}]
