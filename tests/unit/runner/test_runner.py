@@ -10,6 +10,7 @@ import pytest
 from fastrun import Cause, Observer, Outcome, Status
 from fastrun.runner.runner import Run
 from fastrun.settings import RunSettings
+from tests.support.clocks import StillLoop, put_forward, run_with
 from tests.support.documents import graph_of
 from tests.support.fakes import OK, HandExecutor, HandJournal, Recorder
 from tests.support.runs import settings_of
@@ -22,6 +23,12 @@ async def settle() -> None:
     """Let everything happen that needs no one else."""
     for _ in range(50):
         await asyncio.sleep(0)
+
+
+async def settle_after(seconds: float) -> None:
+    """Let everything happen that needs no one else within so many seconds."""
+    put_forward(seconds)
+    await settle()
 
 
 class Stage:
@@ -56,8 +63,8 @@ class Stage:
 
 
 def staged(test):
-    """Run an async test on asyncio's own loop."""
-    return lambda: asyncio.run(test())
+    """Run an async test on a loop whose time stands still until the test puts it forward."""
+    return lambda: run_with(StillLoop, test())
 
 
 @staged
@@ -149,14 +156,15 @@ async def test_a_second_interrupt_ends_at_once_and_another_signal_does_not():
 
 @staged
 async def test_the_time_of_the_run_ends_it_as_a_signal_does():
-    async with Stage([[], [], [0]], grace=1_000, max_time=0.01, slots=1) as stage:
-        await _until(lambda: ("interrupt", False) in stage.executor.calls)
+    async with Stage([[], [], [0]], grace=1_000, max_time=100, slots=1) as stage:
+        await settle_after(100)
+        assert stage.executor.calls == ["open", ("interrupt", False)]
         await stage.end("0")
     report = stage.task.result()
     assert [result.status for result in report] == [Status.OK, Status.INTERRUPTED, Status.INTERRUPTED]
-    assert (report.exit_code, report.timed_out, report.signal) == (124, 0.01, None)
-    assert report.summary().endswith(" s, timed out after 0.01 s")
-    assert stage.warnings == ["the run timed out after 0.01 s; its tasks are ended"]
+    assert (report.exit_code, report.timed_out, report.signal) == (124, 100, None)
+    assert report.summary().endswith(" s, timed out after 100 s")
+    assert stage.warnings == ["the run timed out after 100 s; its tasks are ended"]
 
 
 @staged
@@ -172,8 +180,8 @@ async def test_what_interrupted_the_run_first_counts():
 
 @staged
 async def test_after_the_time_of_the_run_only_an_interrupt_ends_at_once():
-    async with Stage([[]], grace=1_000, max_time=0.01) as stage:
-        await _until(lambda: ("interrupt", False) in stage.executor.calls)
+    async with Stage([[]], grace=1_000, max_time=100) as stage:
+        await settle_after(100)
         for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP):
             stage.run.interrupt(number)
         assert stage.executor.calls == ["open", ("interrupt", False)]
@@ -363,27 +371,25 @@ async def test_a_million_ready_tasks_are_not_a_million_coroutines():
     assert stage.task.result().ok
 
 
-async def _until(condition) -> None:
-    while not condition():
-        await asyncio.sleep(0.001)
-
-
 @staged
 async def test_a_task_whose_time_is_over_is_asked_to_end_and_then_made_to():
-    async with Stage([[], [0]], timeout=0.01, grace=0.01) as stage:
-        await _until(lambda: ("interrupt", 0, True) in stage.executor.calls)
+    async with Stage([[], [0]], timeout=100, grace=10) as stage:
+        await settle_after(100)
+        assert stage.executor.calls == ["open", ("interrupt", 0, False)]
+        await settle_after(10)
         await stage.end("0", INTERRUPTED)
     assert stage.executor.calls[1:3] == [("interrupt", 0, False), ("interrupt", 0, True)]
     assert [result[:3] for result in stage.task.result()] == [
-        ("0", Status.FAILED, "timed out after 0.01 s"),
+        ("0", Status.FAILED, "timed out after 100 s"),
         ("1", Status.SKIPPED, "0 failed"),
     ]
 
 
 @staged
 async def test_a_task_that_ended_by_itself_has_not_timed_out():
-    async with Stage([[]], timeout=0.01, grace=60.0) as stage:
-        await _until(lambda: ("interrupt", 0, False) in stage.executor.calls)
+    async with Stage([[]], timeout=100, grace=1_000) as stage:
+        await settle_after(100)
+        assert stage.executor.calls == ["open", ("interrupt", 0, False)]
         await stage.end("0", FAILED)
     assert stage.task.result()["0"].reason == "exit status 1"
 
