@@ -18,6 +18,7 @@ from fastrun.settings import RunSettings
 from fastrun.uptodate.examiner import Look, Wrong
 from fastrun.uptodate.executor import Decisions, UpToDateExecutor, unrecorded
 from fastrun.uptodate.facts import Made, Seen
+from tests.support.clocks import ForwardLoop, put_forward, run_with
 from tests.support.documents import document, exec_
 from tests.support.fakes import HandExecutor, Recorder
 from tests.support.processes import LIMIT
@@ -409,19 +410,25 @@ def test_where_no_thread_can_be_started_the_loop_itself_looks(monkeypatch):
     asyncio.run(test())
 
 
-@staged
-async def test_a_task_whose_time_is_over_while_its_end_is_looked_at_is_ok():
+def test_a_task_whose_time_is_over_while_its_end_is_looked_at_is_ok():
     """Nor are processes killed that it left behind: it may have detached them."""
-    async with Stage(files("a", timeout=0.001), grace=0.001) as stage:
-        await stage.running("a")
-        end = stage.examiner.hold("end a")
-        stage.inner.end("a")
-        await stage.called("end a")
-        deadlines = stage.run._deadlines
-        await until(lambda: 0 in deadlines._asked and not deadlines._forcing._handles)
-        end.set()
-    assert stage.results() == {"a": ("ok", "")}
-    assert ("interrupt", 0, True) not in stage.inner.calls
+
+    async def test() -> None:
+        async with Stage(files("a", timeout=1_000), grace=1_000) as stage:
+            await stage.running("a")
+            end = stage.examiner.hold("end a")
+            stage.inner.end("a")
+            await stage.called("end a")
+            deadlines = stage.run._deadlines
+            put_forward(1_000)
+            await until(lambda: 0 in deadlines._asked)
+            put_forward(1_000)
+            await until(lambda: not deadlines._forcing._handles)
+            end.set()
+        assert stage.results() == {"a": ("ok", "")}
+        assert stage.inner.calls == ["open", "close"]
+
+    run_with(ForwardLoop, test())
 
 
 @staged
