@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 import fastrun as library
-from fastrun import Observer
+from fastrun import Observer, Report, Status
 from fastrun.journal.recorded import read_journal
+from tests.support.clocks import ForwardLoop, put_forward, run_with
 from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.fakes import Recorder
 from tests.support.processes import LIMIT, alive, fastrun, fastrun_process, report_of, wait_for
@@ -88,13 +91,38 @@ def test_others_run_while_a_task_waits_for_its_next_attempt(tmp_path):
     assert (result.returncode, report["a"]) == (0, ("ok", "attempt 2 of 2"))
 
 
+class OutOfTime(Recorder):
+    """Lets so many seconds be over each time that an attempt has printed something."""
+
+    def __init__(self, *seconds: float) -> None:
+        super().__init__()
+        self.seconds = [*seconds]
+
+    def task_output(self, number, task, stream, data) -> None:
+        super().task_output(number, task, stream, data)
+        put_forward(self.seconds.pop(0))
+
+
+def run_out_of_time(recorder: OutOfTime, *tasks: dict[str, Any], **options: Any) -> Report:
+    """Run tasks whose limits are over when the recorder says so, and not before."""
+
+    async def main() -> Report:
+        return await asyncio.wait_for(library.run_async(document(*tasks), observers=[recorder], **options), limit)
+
+    limit = LIMIT + sum(recorder.seconds)
+    report = run_with(ForwardLoop, main())
+    assert recorder.seconds == []
+    return report
+
+
 def test_command_out_of_time_is_tried_again_and_leaves_no_process_beside_the_next(tmp_path):
     # The first attempt leaves a process behind that does not end when it is asked to.
     waits = "while grep -qs '^State:.*[RSDT]' /proc/$(cat left)/status; do sleep 0.01; done"
-    stays = "sh -c 'trap \"\" TERM; exec sleep 1000' & echo $! > left; wait"
+    stays = "sh -c 'trap \"\" TERM; echo $$ > left; echo; exec sleep 1000' & wait"
     command = f"if [ $FASTRUN_ATTEMPT = 1 ]; then {stays}; else {waits}; fi"
-    result, report = run(tmp_path, exec_("a", command, retries=1, retry_delay=0, timeout=0.5))
-    assert (result.returncode, report["a"]) == (0, ("ok", "attempt 2 of 2"))
+    task = exec_("a", command, retries=1, retry_delay=0, timeout=1_000, cwd=str(tmp_path))
+    report = run_out_of_time(OutOfTime(1_000), task)
+    assert (report["a"].status, report["a"].reason) == (Status.OK, "attempt 2 of 2")
     assert not alive(int((tmp_path / "left").read_text()))
 
 
@@ -121,10 +149,18 @@ def test_process_left_by_an_attempt_does_not_run_beside_the_next(tmp_path, how, 
 
 
 def test_the_grace_of_one_attempt_does_not_end_the_next(tmp_path):
-    command = "if [ $FASTRUN_ATTEMPT = 1 ]; then exec sleep 1000; else sleep 0.6; fi"
-    task = exec_("a", command, retries=1, retry_delay=0, timeout=3)
-    result, report = run(tmp_path, task, options=["--grace", "0.3"])
-    assert (result.returncode, report["a"]) == (0, ("ok", "attempt 2 of 2"))
+    class GraceOver(OutOfTime):
+        def task_output(self, number, task, stream, data) -> None:
+            super().task_output(number, task, stream, data)
+            if not self.seconds:
+                # Behind all that is due by now.
+                asyncio.get_running_loop().call_later(0, (tmp_path / "over").touch)
+
+    first, second = "exec sleep 1000", "until [ -e over ]; do sleep 0.01; done"
+    command = f"echo; if [ $FASTRUN_ATTEMPT = 1 ]; then {first}; else {second}; fi"
+    task = exec_("a", command, retries=1, retry_delay=0, timeout=1_000, cwd=str(tmp_path))
+    report = run_out_of_time(GraceOver(1_000, 500), task, grace=500)
+    assert (report["a"].status, report["a"].reason) == (Status.OK, "attempt 2 of 2")
 
 
 def test_a_snippet_whose_time_is_over_is_not_tried_beside_itself(tmp_path):
