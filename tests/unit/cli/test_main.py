@@ -280,6 +280,9 @@ def lines_until(process: subprocess.Popen[bytes], wanted: int) -> list[str]:
     return [process.stdout.readline().decode().rstrip("\n") for _ in range(wanted)]
 
 
+# With so little grace nobody is told that it is waited for, however long the end of a run takes.
+UNTOLD = ("--grace", "1")
+
 # Prints its process id, then waits for ever in a child.
 WAITING = "echo $$; sleep 1000; true"
 
@@ -289,7 +292,7 @@ WAITING = "echo $$; sleep 1000; true"
 )
 def test_a_signal_ends_the_tasks_and_the_report_is_printed(tmp_path, number, code):
     path = write_json(tmp_path, document(exec_("a", WAITING), exec_("b", "true", "a")))
-    with fastrun_process(path) as process:
+    with fastrun_process(*UNTOLD, path) as process:
         _, pid = lines_until(process, 2)
         process.send_signal(number)
         out, err = process.communicate(timeout=LIMIT)
@@ -313,7 +316,7 @@ def test_a_task_may_clean_up_in_the_grace_period(tmp_path):
     # dash runs the trap only once the child in the foreground has ended.
     command = "trap 'echo cleaned; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
     path = write_json(tmp_path, document(exec_("a", command)))
-    with fastrun_process(path) as process:
+    with fastrun_process("--grace", "1000", path) as process:
         lines_until(process, 2)
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=LIMIT)
@@ -368,7 +371,8 @@ def test_a_child_that_outlives_its_shell_has_the_grace_period_too(tmp_path):
     child = "trap 'echo cleaned > cleaned; exit' TERM; echo > ready; while :; do sleep 0.01; done"
     shell = "while [ ! -e ready ]; do sleep 0.01; done; echo ready; wait"
     command = f'sh -c "{child}" > log 2>&1 & {shell}'
-    with fastrun_process(write_json(tmp_path, document(exec_("a", command, cwd=str(tmp_path))))) as process:
+    path = write_json(tmp_path, document(exec_("a", command, cwd=str(tmp_path))))
+    with fastrun_process("--grace", "1000", path) as process:
         lines_until(process, 2)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=LIMIT)
@@ -571,7 +575,8 @@ def test_an_interrupt_before_anything_runs_is_exit_130(tmp_path):
 def test_interrupt_ends_and_names_processes_that_left_their_session(tmp_path):
     daemon = "setsid sh -c '> left; exec sleep 1000' & echo $!"
     command = f"{daemon}; while [ ! -e left ]; do sleep 0.01; done; echo ready; sleep 1000"
-    with fastrun_process(write_json(tmp_path, document(exec_("a", command, cwd=str(tmp_path))))) as process:
+    path = write_json(tmp_path, document(exec_("a", command, cwd=str(tmp_path))))
+    with fastrun_process(*UNTOLD, path) as process:
         _, pid, _ = lines_until(process, 3)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=LIMIT)
