@@ -26,6 +26,10 @@ class Terminal:
 
     def __init__(self, columns: int = 80, rows: int = 24) -> None:
         self._ours, self.theirs = os.openpty()
+        # A key that sends a signal is not to throw away what is being written just then.
+        attributes = termios.tcgetattr(self.theirs)
+        attributes[3] |= termios.NOFLSH
+        termios.tcsetattr(self.theirs, termios.TCSANOW, attributes)
         self._screen = pyte.HistoryScreen(columns, rows, history=100_000, ratio=0.5)
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""

@@ -342,12 +342,14 @@ def test_a_run_on_a_terminal_shows_how_it_stands_and_leaves_only_what_was_printe
 def test_no_line_is_lost_or_mixed_with_the_status(tmp_path, columns, rows):
     # Each prints on both streams, in pieces that are not lines, while the status is drawn again and again.
     source = """
-import sys, time
+import os, sys, time
 for number in range(60):
     for stream in (sys.stdout, sys.stderr):
         stream.write(f"{NAME}-{number}")
         stream.flush()
         time.sleep(0.002)
+        while number == 30 and not os.path.exists("drawn"):
+            time.sleep(0.002)
         stream.write("-end\\n")
         stream.flush()
 """
@@ -358,7 +360,10 @@ for number in range(60):
         tasks.append(exec_(name, f"{sys.executable} {script}"))
     tasks.append(eval_("d", "import time\nfor n in range(60):\n    print(f'd-{n}', end='')\n    print('-end')"))
     with Terminal(columns, rows) as terminal:
-        process = terminal.fastrun("--report", "none", "--color", "never", write_json(tmp_path, document(*tasks)))
+        path = write_json(tmp_path, document(*tasks))
+        process = terminal.fastrun("--report", "none", "--color", "never", path, cwd=tmp_path)
+        terminal.wait_for(lambda: (b"\x1b[J" in terminal.raw) == (rows > 1))
+        (tmp_path / "drawn").touch()
         assert terminal.finish(process) == 0
         printed = [line for line in terminal.lines() if line.endswith("-end")]
         raw = terminal.raw
@@ -444,10 +449,17 @@ def test_not_one_byte_goes_to_a_pipe(tmp_path):
 
 
 def test_ctrl_c_leaves_a_clean_screen(tmp_path, terminal):
-    path = write_json(tmp_path, document(exec_("a", "echo out; sleep 1000"), exec_("b", "true", "a")))
-    process = terminal.fastrun("--color", "never", path)
-    terminal.wait_for_line("0/2 done, 1 running; ")
+    # It ends once the terminal has shown the keys, which it does only after the signal was sent.
+    trap = "trap 'until [ -e shown ]; do sleep 0.01; done; exit' TERM"
+    # The shell says on standard error that its sleep was ended.
+    command = f"{trap}; exec 2> /dev/null; echo out; while :; do sleep 0.01; done"
+    path = write_json(tmp_path, document(exec_("a", command), exec_("b", "true", "a")))
+    # Nobody is told that it is waited for.
+    process = terminal.fastrun("--color", "never", "--grace", "1", path, cwd=tmp_path)
+    terminal.wait_for_line(" a  out")
     terminal.type(b"\x03")
+    terminal.wait_for(lambda: b"^C" in terminal.raw)
+    (tmp_path / "shown").touch()
     assert terminal.finish(process) == 130
     lines = terminal.lines()
     assert lines[:-1] == [
