@@ -199,8 +199,13 @@ def test_an_attempt_that_cannot_start_is_one_all_the_same(tmp_path):
     assert b", attempt 2 of 2" in result.stdout
 
 
+# A task whose next attempt never comes, and what waits for its first one: a failure before that would prevent it.
+FAILS_ONCE = exec_("a", "touch tried; exit 3", retries=1, retry_delay=1000)
+UNTIL_TRIED = "until [ -e tried ]; do sleep 0.01; done"
+
+
 def test_after_too_many_failures_nothing_is_tried_again(tmp_path):
-    tasks = [exec_("a", "exit 3", retries=1, retry_delay=1000), exec_("b", "exit 4", "c"), exec_("c", "true")]
+    tasks = [FAILS_ONCE, exec_("b", "exit 4", "c"), exec_("c", UNTIL_TRIED)]
     result, report = run(tmp_path, *tasks, options=["-k", "1"])
     assert result.returncode == 1
     assert (report["a"], report["b"]) == (("failed", "exit status 3"), ("failed", "exit status 4"))
@@ -208,9 +213,9 @@ def test_after_too_many_failures_nothing_is_tried_again(tmp_path):
 
 def test_the_cleanup_does_not_wait_for_an_attempt_that_never_comes(tmp_path):
     tasks = [
-        exec_("a", "exit 3", retries=1, retry_delay=1000),
+        FAILS_ONCE,
         exec_("b", "true", "c"),
-        exec_("c", "sleep 0.1"),
+        exec_("c", UNTIL_TRIED),
         exec_("d", "exit 4", "b"),
         exec_("e", "true", "a", "d", when="always"),
     ]
@@ -270,9 +275,11 @@ def test_task_for_failures_is_not_needed_without_a_failure(tmp_path):
 
 
 def test_the_cleanup_runs_after_the_last_failure_that_is_taken(tmp_path):
-    others = [exec_("slow", "until [ -e stopped ]; do sleep 0.01; done"), exec_("never", "touch never", "slow")]
+    slow = exec_("slow", "touch began; until [ -e stopped ]; do sleep 0.01; done")
+    fails = exec_("test", "until [ -e began ]; do sleep 0.01; done; exit 3", "start")
     stop = exec_("stop", "touch stopped", "test", when="always")
-    result, report = run(tmp_path, *CLEANUP[:2], stop, *others, options=["-k", "1"])
+    tasks = [exec_("start", "true"), fails, stop, slow, exec_("never", "touch never", "slow")]
+    result, report = run(tmp_path, *tasks, options=["-k", "1"])
     assert result.returncode == 1
     assert (report["stop"], report["slow"]) == (("ok", ""), ("ok", ""))
     assert report["never"] == ("skipped", "stopped after 1 failure")
