@@ -22,7 +22,7 @@ from fastrun.observers.terminal.screen import ScreenWriter
 from fastrun.observers.terminal.status import Live, Spoken
 from fastrun.outcome import FIRST_START
 from tests.support.documents import document, eval_, exec_, write_json
-from tests.support.processes import environment, fastrun
+from tests.support.processes import LIMIT, environment, fastrun
 from tests.support.terminals import Terminal
 
 OK = Outcome(Status.OK)
@@ -535,7 +535,15 @@ sys.exit(cli.main([{os.fspath(write_json(tmp_path, document(exec_("n" * 70, WAIT
 
 
 def test_ctrl_z_gives_the_screen_back_and_fg_takes_it_again(tmp_path, terminal):
-    process = terminal.fastrun(write_json(tmp_path, document(exec_("a", WAIT))), cwd=tmp_path)
+    # It waits for the screen however long others have the processors.
+    code = f"""
+import sys
+from fastrun.cli import main as cli
+from fastrun.observers.terminal.screen import ScreenWriter
+ScreenWriter.hide.__defaults__ = ({LIMIT},)
+sys.exit(cli.main([{os.fspath(write_json(tmp_path, document(exec_("a", WAIT))))!r}]))
+"""
+    process = terminal.start(sys.executable, "-c", code, cwd=tmp_path)
     terminal.wait_for_line("0/1 done, 1 running; ")
     terminal.type(b"\x1a")
     stopped = []
@@ -570,7 +578,7 @@ def test_a_terminal_that_goes_away_does_not_keep_the_run(tmp_path):
         process = terminal.fastrun(path, cwd=tmp_path)
         terminal.wait_for_line("0/1 done, 1 running; ")
     # Closed: who is at work there gets SIGHUP.
-    assert process.wait(60) == 128 + signal.SIGHUP
+    assert process.wait(LIMIT) == 128 + signal.SIGHUP
 
 
 def test_a_status_that_is_asked_for_in_vain_is_no_error(tmp_path):
