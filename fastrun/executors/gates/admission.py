@@ -76,6 +76,8 @@ class Admission:
         self._cost = 0.0
         self._asks_always = False
         self._timer: asyncio.TimerHandle | None = None
+        # Whether a command is held up may be asked before the first one starts.
+        self._running: Collection[Process] = ()
         self.bound = NO_BOUND
         self.one_by_one = False
         self.told_above = 0

@@ -338,6 +338,17 @@ def test_a_run_on_a_terminal_shows_how_it_stands_and_leaves_only_what_was_printe
     assert b"\x1b7" not in terminal.raw
 
 
+def test_run_shows_how_it_stands_before_its_first_command_too(tmp_path, terminal):
+    source = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.01)"
+    path = write_json(tmp_path, document(eval_("a", source), exec_("b", "true", "a")))
+    process = terminal.fastrun("--color", "never", path, cwd=tmp_path)
+    terminal.wait_for_line("0/2 done, 1 running; ")
+    (tmp_path / "go").touch()
+    assert terminal.finish(process) == 0
+    began = ["Started: a", "Ended : a", "Started: b", "Ended : b"]
+    assert terminal.lines()[:-1] == [*began, "Report:", "ok       a", "ok       b"]
+
+
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 5), (14, 2), (200, 60), (30, 1)])
 def test_no_line_is_lost_or_mixed_with_the_status(tmp_path, columns, rows):
     # Each prints on both streams, in pieces that are not lines, while the status is drawn again and again.
