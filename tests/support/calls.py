@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from ctypes import CDLL, c_int
 from typing import Any
 
@@ -37,12 +38,29 @@ calls = 0
 BUILD = os.environ.get("FASTRUN_TEST_ENGINE")
 library: CDLL | None = None
 
+# What the environments of the test's own processes hold, see ``leftovers``.
+OWN = os.fsencode(f"FASTRUN_TEST={os.environ.get('FASTRUN_TEST')}")
 
-def failing(real: Callable[..., Any], nth: int, error: BaseException) -> Callable[..., Any]:
-    """A function whose nth call fails."""
+
+def is_foreign(descriptor: int) -> bool:
+    """Whether a descriptor is open on the environment of another's process, of which a machine has any number."""
+    path = os.readlink(f"/proc/self/fd/{descriptor}")
+    if not path.endswith("/environ"):
+        return False
+    with suppress(OSError), open(path, "rb") as file:
+        return OWN not in file.read().split(b"\0")
+    return True
+
+
+def failing(
+    real: Callable[..., Any], nth: int, error: BaseException, passes: Callable[..., bool] = lambda *_: False
+) -> Callable[..., Any]:
+    """A function whose nth call fails. ``passes``: whether a call is let through and does not count."""
 
     def call(*arguments: Any, **options: Any) -> Any:
         global calls
+        if passes(*arguments):
+            return real(*arguments, **options)
         calls += 1
         if calls == nth:
             raise error
@@ -61,6 +79,9 @@ def inject(kind: str, nth: int, code: int) -> None:
         setattr(threading.Thread, "_bootstrap", failing(threading.Thread._bootstrap, nth, SystemExit()))  # type: ignore[attr-defined]  # noqa: B010
         return
     error = OSError(code, os.strerror(code))
+    if kind == "read":
+        os.read = failing(os.read, nth, error, lambda descriptor, _: is_foreign(descriptor))
+        return
     if not kind.startswith("epoll."):
         setattr(os, kind, failing(getattr(os, kind), nth, error))
         return
