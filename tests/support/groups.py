@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fastrun.executors.limits import group_folders
-from tests.support.processes import LIMIT, environment
+from tests.support.processes import LIMIT, environment, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,18 @@ def memory_group(limit: int) -> Iterator[Group]:
     try:
         yield Group(folder, events)
     finally:
-        os.rmdir(folder)
+        remove_group(folder)
+
+
+def remove_group(folder: str | Path) -> None:
+    """Remove a group once the last of its processes is gone from it, be that some time after its end."""
+
+    def removed() -> bool:
+        with suppress(OSError):
+            os.rmdir(folder)
+        return not os.path.exists(folder)
+
+    wait_for(removed)
 
 
 def _made(limit: int) -> tuple[str, str]:

@@ -17,7 +17,8 @@ import pytest
 from fastrun.executors.commands.choice import NATIVE
 from tests.support import engines
 from tests.support.documents import document, eval_, exec_, write_json
-from tests.support.processes import LIMIT, environment, fastrun, report_of, unmeasured, wait_for
+from tests.support.groups import remove_group
+from tests.support.processes import LIMIT, environment, fastrun, report_of, unmeasured
 
 
 def _limit(what: int, number: int):
@@ -148,9 +149,11 @@ def test_processes_or_memory_are_short(tmp_path, code, engine):
     assert b"starting fewer tasks at once" in result.stderr
 
 
-# A user whom nobody else is, who may all the same read what root installed: root has no limit of its own.
+# A user whom nobody else is, not even the same test beside this one: its processes would count as well. Who may all the
+# same read what root installed: root has no limit of its own.
+USER = str(10_000 + int.from_bytes(os.urandom(2), "big") % 40_000)
 ANOTHER_USER = [
-    *("setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"),
+    *("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups"),
     *("--inh-caps", "-all,+dac_override", "--ambient-caps", "-all,+dac_override"),
 ]
 
@@ -194,8 +197,7 @@ def test_processes_of_the_control_group_become_short(tmp_path):
         lines = result.stdout.splitlines()
         assert sorted(line for line in lines if line.isdigit()) == sorted(b"%d" % i for i in range(60))
     finally:
-        wait_for(lambda: not (group / "cgroup.procs").read_text())
-        group.rmdir()
+        remove_group(group)
 
 
 NO_THREADS = """
