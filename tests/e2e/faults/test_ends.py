@@ -70,33 +70,64 @@ def test_groups_are_stopped_and_continued_with_the_runner(tmp_path):
 
 
 def test_time_in_which_the_runner_is_stopped_is_no_tasks_time(tmp_path):
+    command = "echo $$ > pid; read -r line < fifo; echo $line; read -r line < fifo; echo $line"
     os.mkfifo(tmp_path / "fifo")
-    tasks = [exec_("a", "echo $$ > pid; read -r line < fifo; echo $line", timeout=3)]
-    with fastrun_process(write_json(tmp_path, document(*tasks)), cwd=tmp_path) as process:
-        _pid(tmp_path)
-        process.send_signal(signal.SIGTSTP)
-        wait_for(lambda: _state(process.pid) == "T")
-        time.sleep(3.1)
-        process.send_signal(signal.SIGCONT)
-        (tmp_path / "fifo").write_text("in time\n")
-        out, _ = process.communicate(timeout=LIMIT)
+    fifo = os.open(tmp_path / "fifo", os.O_RDWR)
+    try:
+        for seconds in (3, 30):
+            path = write_json(tmp_path, document(exec_("a", command, timeout=seconds)))
+            began = time.monotonic()
+            with fastrun_process(path, cwd=tmp_path) as process:
+                _pid(tmp_path)
+                process.send_signal(signal.SIGTSTP)
+                wait_for(lambda: _state(process.pid) == "T")
+                stopped = time.monotonic()
+                time.sleep(seconds + 0.1)
+                stopped = time.monotonic() - stopped
+                process.send_signal(signal.SIGCONT)
+                os.write(fifo, b"on\n")
+                # What it prints is passed on after it would have been asked to end.
+                assert process.stdout is not None
+                while process.stdout.readline() not in (b"on\n", b""):
+                    pass
+                os.write(fifo, b"in time\n")
+                out, _ = process.communicate(timeout=LIMIT)
+            if time.monotonic() - began - stopped < seconds:
+                break
+            # It may have taken that long without the stop.
+            (tmp_path / "pid").unlink()
+    finally:
+        os.close(fifo)
     assert report_of(out) == {"a": ("ok", "")}
+
+
+# Seconds that a task may take, one after the other, until it gets as far as it is to.
+TIMES = (0.2, 2, 20)
 
 
 def test_task_whose_time_is_over_is_not_told_again_when_the_runner_goes_on(tmp_path):
     asked = "trap 'echo asked >> log' TERM; echo $$ > pid; until [ -e go ]; do sleep 0.01; done; exit 3"
-    with fastrun_process(write_json(tmp_path, document(exec_("a", asked, timeout=0.2))), cwd=tmp_path) as process:
-        wait_for((tmp_path / "log").exists)
-        for _ in range(3):
-            process.send_signal(signal.SIGTSTP)
-            wait_for(lambda: _state(process.pid) == "T")
-            process.send_signal(signal.SIGCONT)
-            wait_for(lambda: _state(_pid(tmp_path)) != "T")
-        (tmp_path / "go").touch()
-        out, err = process.communicate(timeout=LIMIT)
-    assert (tmp_path / "log").read_text() == "asked\n"
-    assert report_of(out) == {"a": ("failed", "timed out after 0.2 s")}
-    assert [line for line in err.splitlines() if b"fastrun" in line] == [b"fastrun: a: timed out after 0.2 s"]
+    log = tmp_path / "log"
+    for seconds in TIMES:
+        path = write_json(tmp_path, document(exec_("a", asked, timeout=seconds)))
+        with fastrun_process("--grace", "1000", path, cwd=tmp_path) as process:
+            # Else it was asked to end before it had said what it does then.
+            wait_for(lambda: log.exists() or process.poll() is not None)
+            for _ in range(3 * log.exists()):
+                process.send_signal(signal.SIGTSTP)
+                wait_for(lambda: _state(process.pid) == "T")
+                process.send_signal(signal.SIGCONT)
+                wait_for(lambda: _state(_pid(tmp_path)) != "T")
+            (tmp_path / "go").touch()
+            out, err = process.communicate(timeout=LIMIT)
+        if log.exists():
+            break
+        (tmp_path / "go").unlink()
+    assert log.read_text() == "asked\n"
+    assert report_of(out) == {"a": ("failed", f"timed out after {seconds} s")}
+    assert [line for line in err.splitlines() if b"fastrun" in line] == [
+        f"fastrun: a: timed out after {seconds} s".encode()
+    ]
 
 
 def test_stopped_runner_that_is_killed_leaves_nothing(tmp_path):
