@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.processes import alive
+from tests.support.processes import alive, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +83,8 @@ def _end(pid: int) -> None:
     if child:
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)
+    else:
+        wait_for(lambda: not alive(pid))
 
 
 def _give_up(descriptor: int) -> None:
