@@ -158,16 +158,22 @@ def run_a_thousand(cluster: Processes, folder: Path, happen: Callable[[], object
     # Most wait for one before them, so that what is lost would hold up more.
     needs = [names[max(number - 100, 0) : max(number - 99, 0)] for number in range(1000)]
     tasks = [exec_(name, f"echo {name} was here", *needed) for name, needed in zip(names, needs, strict=True)]
+    # What they print fits into the pipe and holds up none: without the last all might be over before it is noticed.
+    happened = folder / "happened"
+    tasks[-1]["arguments"] = f"until test -e {happened}; do sleep 0.01; done; {tasks[-1]['arguments']}"
     path = write_json(folder, document(*tasks))
     lines: list[str] = []
+    errors = b""
     with fastrun_process("--cluster", cluster.address, *options, path, cwd=folder, **cluster.here) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         for line in process.stdout:
             lines.append(line.decode())
             if len(lines) == 900:
                 happen()
-        assert process.stderr is not None
-        errors = process.stderr.read()
+                errors = process.stderr.readline()
+                happened.touch()
+        errors += process.stderr.read()
         assert process.wait(LIMIT) == 0, errors
     report = report_of("".join(lines).encode())
     assert {name: status for name, (status, _) in report.items()} == dict.fromkeys(names, "ok")
