@@ -7,7 +7,6 @@ import asyncio
 import concurrent.futures
 import gc
 import io
-import linecache
 import sys
 import threading
 import time
@@ -66,8 +65,6 @@ def end_program(program: Program) -> bool:
     if program.chose_loop and sys.version_info < (3, 14):
         # So that it is finalized.
         asyncio.get_event_loop_policy().set_event_loop(None)
-    if program.cached:
-        linecache.cache.pop(program.file, None)
     remove_main_file(program)
     # Finalizers may have set some.
     _unset_hooks()

@@ -140,8 +140,8 @@ class Program:
     has_ended = False
     # What a copy exits with.
     exit_status = 0
-    # Whether its source stands in linecache, and the file that other processes import it from.
-    cached = False
+    # Its source as linecache has it, and the file that other processes import it from.
+    entry: tuple[int, None, list[str], str] | None = None
     main_file: str | None = None
     recursion_limit: int | None = None
     # Whether it has chosen an event loop for the thread that it runs in.

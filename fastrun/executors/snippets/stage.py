@@ -71,6 +71,7 @@ def _changes() -> list[_Change]:
     if sys.version_info < (3, 14):
         policy = asyncio.events.BaseDefaultEventLoopPolicy
         changes += [
+            _Change(linecache, "checkcache", tracebacks.check_entries),
             _Change(policy, "get_event_loop", modules.get_event_loop),
             _Change(policy, "set_event_loop", modules.set_event_loop),
             _Change(warnings, "_add_filter", modules.add_filter),

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -101,10 +102,11 @@ class Sources(dict[str, _Entry]):
         # The source of a script is in its file, unless that is on another machine.
         if program is None or name != program.file or not program.task.source:
             raise KeyError(name)
-        source = program.task.source
-        self[name] = entry = (len(source), None, _lines(source), name)
-        program.cached = program.touched = True
-        return entry
+        if program.entry is None:
+            source = program.task.source
+            program.entry = len(source), None, _lines(source), name
+        # Not added: it would be gone for those that go through all entries when the snippet ends.
+        return program.entry
 
     def __contains__(self, name: object) -> bool:
         try:
@@ -119,6 +121,17 @@ class Sources(dict[str, _Entry]):
             return self[name]
         except KeyError:
             return default
+
+
+def check_entries(original: Callable[[str], None]) -> Callable[[str | None], None]:
+    """Return ``linecache.checkcache`` as later Pythons have it: another snippet may remove an entry meanwhile."""
+
+    def checkcache(filename: str | None = None) -> None:
+        for name in list(linecache.cache) if filename is None else [filename]:
+            with suppress(KeyError):
+                original(name)
+
+    return checkcache
 
 
 def _lines(source: str) -> list[str]:

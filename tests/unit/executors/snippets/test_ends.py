@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import linecache
 import sys
 import threading
-from typing import Any
 
 import pytest
 
@@ -272,19 +270,11 @@ def test_object_that_fights_back_at_the_end_harms_nothing(fights):
 
 def test_end_that_raises_fails_its_task_alone():
     source = """
-import sys
-class Odd(dict):
-    def pop(self, *_): raise KeyError("at the end")
-import linecache, inspect
-def own(): pass
-inspect.getsource(own)
-linecache.cache = Odd()
+class Odd(str):
+    def __str__(self): raise KeyError("at the end")
+globals()[Odd("name")] = 1
 """
-    cache: Any = linecache.cache
-    try:
-        ran = Evaluated(eval_("a", source), eval_("b", "print('on')", "a", when="always"), threads=1)
-    finally:
-        linecache.cache = cache
+    ran = Evaluated(eval_("a", source), eval_("b", "print('on')", "a", when="always"), threads=1)
     assert (ran.status("a"), ran.status("b")) == (("failed", "KeyError: 'at the end'"), ("ok", ""))
 
 

@@ -202,3 +202,22 @@ print(inspect.getsource(own), linecache.getline(__file__, 3), "<task other>" in 
     for name in "ab":
         assert ran.recorder.out(name) == 'def own():\n    return "own"\n def own():\n False'
     assert not [name for name in linecache.cache if name.startswith("<task ")]
+
+
+def test_entries_of_linecache_may_go_while_a_snippet_looks_at_all():
+    source = """
+import inspect, linecache
+class Late:
+    def __fspath__(self):
+        linecache.cache.pop("second")
+        raise OSError
+def own(): pass
+inspect.getsource(own)
+before = list(linecache.cache)
+linecache.cache["first"] = 1, 1.0, [], Late()
+linecache.cache["second"] = 1, 1.0, [], "nowhere"
+linecache.checkcache()
+print([name for name in linecache.cache if name not in before], __file__ in before)
+"""
+    ran = Evaluated(eval_("a", source))
+    assert (ran.status("a"), ran.recorder.out("a")) == (("ok", ""), "[] False\n")
