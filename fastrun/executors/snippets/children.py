@@ -71,6 +71,21 @@ def start_tracker(original: Callable[..., Any]) -> Callable[..., Any]:
     return ensure_running
 
 
+def clean_up(original: Callable[[], None]) -> Callable[[], None]:
+    """Return ``_cleanup`` of multiprocessing as snippets have it: it takes no status of another snippet's child."""
+
+    def cleanup() -> None:
+        program = PRESENT.program
+        if program is None:
+            original()
+            return
+        for child in program.children or ():
+            if child._popen is not None and child._popen.poll() is not None:  # noqa: SLF001
+                sys.modules["multiprocessing.process"]._children.discard(child)  # noqa: SLF001
+
+    return cleanup
+
+
 def own_children(original: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
     """Return ``active_children`` of multiprocessing as snippets have it."""
 

@@ -124,12 +124,14 @@ _limit = sys.getrecursionlimit
 
 
 def get_recursion_limit(original: Callable[[], int]) -> Callable[[], int]:
-    """Return ``sys.getrecursionlimit`` as snippets have it."""
+    """Return ``sys.getrecursionlimit`` as snippets have it: another snippet's limit is not seen."""
+    fresh = original() - FRAMES
 
     def getrecursionlimit() -> int:
         program = PRESENT.program
-        own = None if program is None else program.recursion_limit
-        return original() - FRAMES if own is None else own
+        if program is None:
+            return original() - FRAMES
+        return program.recursion_limit or fresh
 
     return getrecursionlimit
 

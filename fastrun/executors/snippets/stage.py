@@ -90,6 +90,7 @@ def _changes() -> list[_Change]:
 def _changes_of_processes(module: Any) -> list[_Change]:
     return [
         _Change(module.BaseProcess, "start", children.start_child),
+        _Change(module, "_cleanup", children.clean_up),
         _Change(module, "active_children", children.own_children),
     ]
 

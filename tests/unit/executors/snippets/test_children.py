@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
 from tests.support.documents import document, eval_, write_json
-from tests.support.processes import fastrun, report_of
+from tests.support.processes import LIMIT, fastrun, report_of
 from tests.support.runs import Evaluated, evaluate, shared
 
 
@@ -23,6 +25,33 @@ print(len(multiprocessing.active_children()) >= 1)
     assert (ran.status(), ran.warnings) == (("ok", ""), [])
     assert (module.daemon.exitcode, module.other.exitcode) == (-15, 0)
     assert (ran.recorder.out("a"), ran.recorder.out("b")) == ("True\n", "[]\n")
+
+
+def test_the_status_of_another_snippets_child_is_left_alone():
+    first = """
+import multiprocessing, shared, time
+child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(0,))
+child.start()
+child._popen.poll = lambda *_: shared.asked.append(1)
+shared.meet.wait()
+shared.meet.wait()
+del child._popen.poll
+child.join()
+print(child.exitcode)
+"""
+    other = """
+import multiprocessing, shared, time
+shared.meet.wait()
+for _ in range(2):
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(0,))
+    child.start()
+    child.join()
+print(multiprocessing.active_children())
+shared.meet.wait()
+"""
+    with shared(asked=[], meet=threading.Barrier(2, timeout=LIMIT)) as module:
+        ran = Evaluated(eval_("a", first), eval_("b", other), threads=2)
+    assert (ran.recorder.out("a"), ran.recorder.out("b"), module.asked) == ("0\n", "[]\n", [])
 
 
 def test_pool_of_multiprocessing_that_is_left_open_ends_with_its_snippet():

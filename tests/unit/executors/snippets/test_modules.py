@@ -118,6 +118,9 @@ shared.meet.wait()
             threads=2,
         )
     assert [ran.recorder.out(name) for name in ("low", "high")] == ["100 50\n", "3000 2900\n"]
+    fresh = "import sys\nprint(sys.getrecursionlimit())"
+    ran = Evaluated(eval_("high", "import sys\nsys.setrecursionlimit(5000)"), eval_("after", fresh, "high"))
+    assert ran.recorder.out("after") == f"{before}\n"
     assert sys.getrecursionlimit() == before
     assert (
         evaluate("import sys\nsys.setrecursionlimit(0)").status()[1].startswith("ValueError: recursion limit must be")
