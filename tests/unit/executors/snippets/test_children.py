@@ -46,12 +46,11 @@ for _ in range(2):
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(0,))
     child.start()
     child.join()
-print(multiprocessing.active_children())
 shared.meet.wait()
 """
     with shared(asked=[], meet=threading.Barrier(2, timeout=LIMIT)) as module:
         ran = Evaluated(eval_("a", first), eval_("b", other), threads=2)
-    assert (ran.recorder.out("a"), ran.recorder.out("b"), module.asked) == ("0\n", "[]\n", [])
+    assert (ran.status("b"), ran.recorder.out("a"), module.asked) == (("ok", ""), "0\n", [])
 
 
 def test_pool_of_multiprocessing_that_is_left_open_ends_with_its_snippet():
