@@ -148,6 +148,25 @@ shared.gate.set()
     assert (ran.report.ok, ran.recorder.out("forking")) == (True, "2\n")
 
 
+def test_a_copy_wakes_no_pool_of_another_snippet_at_its_end():
+    source = """
+import multiprocessing, os, threading
+from concurrent.futures import process
+class Pool:
+    def wakeup(self, *_): os._exit(7)
+process._threads_wakeups[threading.current_thread()] = Pool()
+try:
+    child = multiprocessing.get_context("fork").Process(target=int)
+    child.start()
+    child.join()
+    print(child.exitcode)
+finally:
+    del process._threads_wakeups[threading.current_thread()]
+"""
+    ran = evaluate(source)
+    assert (ran.status(), ran.recorder.out("a")) == (("ok", ""), "0\n")
+
+
 def test_copies_that_a_snippet_leaves_are_ended_and_named_once(tmp_path):
     source = """
 import os, time
