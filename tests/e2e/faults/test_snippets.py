@@ -163,7 +163,10 @@ def test_an_interrupt_is_heard_while_a_snippet_is_in_os_system_and_its_command_i
 
 @pytest.mark.parametrize("call", ["os.execv('/bin/true', ['true'])", "os.execvpe('true', ['true'], {})"])
 def test_a_snippet_in_a_thread_does_not_become_another_program(tmp_path, call):
-    copy = "import os\nif not os.fork(): os.execv('/bin/sh', ['sh', '-c', 'exit 3'])\nassert os.wait()[1] == 3 << 8"
+    copy = (
+        "import os\npid = os.fork()\nif not pid: os.execv('/bin/sh', ['sh', '-c', 'exit 3'])\n"
+        "assert os.waitpid(pid, 0)[1] == 3 << 8"
+    )
     tasks = [eval_("a", f"import os; {call}"), exec_("b", "true", "a"), eval_("copy", copy)]
     tasks.append(eval_("process", f"import os; {call}", where="process"))
     report = report_of(fastrun(write_json(tmp_path, document(*tasks))).stdout)
