@@ -236,7 +236,7 @@ def _begin_copy(program: Program) -> bool:
     program.threaded = False
     program.children = program.finalizers = None
     _renew_locks()
-    _forget_pools_of_others()
+    _forget_pools()
     _forget_imports_of_others()
     # Last: it fails if the snippet has closed the file.
     copies.add(program.task.name)
@@ -261,7 +261,7 @@ def _renew_locks() -> None:
             attrgetter(f"{name}._at_fork_reinit")(sys.modules[module])()
 
 
-def _forget_pools_of_others() -> None:
+def _forget_pools() -> None:
     """Have ``concurrent.futures`` wake no pool at the copy's end: the lock of another snippet's may have been held."""
     with suppress(KeyError, AttributeError):
         sys.modules["concurrent.futures.process"]._threads_wakeups.clear()  # noqa: SLF001
