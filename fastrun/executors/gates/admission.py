@@ -204,7 +204,8 @@ class Admission:
         began = time.monotonic()
         available = self._machine.available_memory()
         sessions = self._machine.memory_of_sessions()
-        taken = {process.number: sessions.get(process.pid, 0) for process in self._running}
+        # A command that has not started yet has no session: 0 is that of what was started from outside of a container.
+        taken = {process.number: sessions.get(process.pid, 0) if process.pid else 0 for process in self._running}
         self._ledger.keep(taken)
         for process in self._running:
             number, task = process.number, process.task

@@ -197,6 +197,27 @@ def test_commands_that_last_are_asked_for_and_counted_with_what_they_have_taken(
     run_open(main())
 
 
+def test_a_command_that_is_about_to_start_has_taken_nothing(tmp_path, monkeypatch):
+    own_peak_is(64 * M, monkeypatch)
+
+    async def main() -> None:
+        machine = FakeMachine(tmp_path, 1100)
+        opened = Opened(machine, {}, 100)
+        opened.open()
+        about_to_start = process(0)
+        opened.running.update([about_to_start, *(process(number, pid=100 + number) for number in range(1, 5))])
+        # Those that were started from outside of a container.
+        machine.sessions = {0: 900 * M}
+        await opened.tick()
+        assert machine.looks
+        assert opened.sizes.of(99, about_to_start.task) == (ASSUMED, False)
+        assert opened.memory.took(about_to_start, 1) == 1
+        assert opened.memory.was_killed(about_to_start, 100 * M // PEAK_UNIT).endswith("there was 1.0 GiB")
+        opened.memory.close()
+
+    run_open(main())
+
+
 def test_small_commands_that_last_count_with_what_was_seen_and_are_not_looked_at_while_nothing_waits(
     tmp_path, monkeypatch
 ):
