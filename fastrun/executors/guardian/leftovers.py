@@ -60,8 +60,8 @@ async def end_leftovers(
     loop = asyncio.get_running_loop()
     began = loop.time()
     looks_left = _LOOKS_AFTER_KILL
-    # 0: a process that was reaped meanwhile.
-    spared = {0, *known}
+    # None: a process that was reaped meanwhile.
+    spared = {None, *known}
     met: set[Identity] = set()
     while looks_left:
         found = {
@@ -119,18 +119,19 @@ def _not_ended(processes: Iterable[Identity], run_id: str) -> list[Identity]:
     return [process for process in living if not is_detached(marked_environment(process.pid, wanted) or b"")]
 
 
-def _session(pid: int) -> int:
+def _session(pid: int) -> int | None:
     try:
         return os.getsid(pid)
     except ProcessLookupError:
-        return 0
+        return None
 
 
-def _group(pid: int) -> int:
+def _group(pid: int) -> int | None:
+    # 0 is that of processes from outside of this container, and fastrun's may be.
     try:
         return os.getpgid(pid)
     except ProcessLookupError:
-        return 0
+        return None
 
 
 def _send(processes: Iterable[Identity], *numbers: signal.Signals) -> None:

@@ -13,7 +13,7 @@ from tests.support.containers import (
     needs_namespaces,
     python_for_others,
 )
-from tests.support.documents import document, eval_, exec_
+from tests.support.documents import document, eval_, exec_, write_json
 from tests.support.processes import environment, report_of
 
 # What they cover could not be written on a read-only system.
@@ -84,6 +84,17 @@ def test_user_without_a_name_a_home_and_a_terminal_type_among_hidden_processes(m
     for name in ("HOME", "TERM", "USER", "LOGNAME"):
         more["env"].pop(name, None)
     check(mode, fastrun_isolated(*MODES[mode], "-", setup=HIDDEN, prefix=NAMELESS, python=python, cwd="/", **more))
+
+
+def test_what_a_snippet_leaves_in_a_group_of_outside_the_container_is_ended(tmp_path):
+    # fastrun is not process 1, and its session and group are those of the process that made the namespaces: 0.
+    setup = f'"$@"; code=$?; grep -q sleep "/proc/$(cat {tmp_path}/pid)/cmdline" && echo lives; exit $code'
+    leave = "os.posix_spawn('/bin/sleep', ['sleep', '1000'], os.environ)"
+    source = f"import os\nopen('{tmp_path}/pid', 'w').write(str({leave}))\nprint(os.getpgrp())"
+    result = fastrun_isolated(write_json(tmp_path, document(eval_("a", source))), setup=setup)
+    assert b"\n0\n" in result.stdout
+    assert (result.returncode, b"lives" in result.stdout) == (0, False)
+    assert result.stderr.startswith(b"fastrun: warning: a: left a process behind; it is ended\n")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
