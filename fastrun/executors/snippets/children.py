@@ -1,7 +1,7 @@
 """Processes that snippets start by multiprocessing: each belongs to its snippet, which ends them as a script does."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -71,30 +71,12 @@ def start_tracker(original: Callable[..., Any]) -> Callable[..., Any]:
     return ensure_running
 
 
-def clean_up(original: Callable[[], None]) -> Callable[[], None]:
-    """Return ``_cleanup`` of multiprocessing as snippets have it: it takes no status of another snippet's child."""
+class Children(set[Any]):
+    """``_children`` of multiprocessing: a snippet that goes through it sees its own, and takes no other's status."""
 
-    def cleanup() -> None:
+    def __iter__(self) -> Iterator[Any]:
         program = PRESENT.program
-        if program is None:
-            original()
-            return
-        for child in program.children or ():
-            if child._popen is not None and child._popen.poll() is not None:  # noqa: SLF001
-                sys.modules["multiprocessing.process"]._children.discard(child)  # noqa: SLF001
-
-    return cleanup
-
-
-def own_children(original: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
-    """Return ``active_children`` of multiprocessing as snippets have it."""
-
-    def active_children() -> list[Any]:
-        program = PRESENT.program
-        children = original()
-        return children if program is None else [child for child in children if child in (program.children or ())]
-
-    return active_children
+        return super().__iter__() if program is None else iter([one for one in program.children or () if one in self])
 
 
 def own_start_method(original: type) -> type:

@@ -90,8 +90,8 @@ def _changes() -> list[_Change]:
 def _changes_of_processes(module: Any) -> list[_Change]:
     return [
         _Change(module.BaseProcess, "start", children.start_child),
-        _Change(module, "_cleanup", children.clean_up),
-        _Change(module, "active_children", children.own_children),
+        # Those that were started outside of snippets meanwhile are in it too.
+        _Change(module, "_children", children.Children, lambda _: set(module._children)),  # noqa: SLF001
     ]
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
+import time
+
+import pytest
 
 from tests.support.documents import document, eval_, write_json
 from tests.support.processes import LIMIT, fastrun, report_of
@@ -51,6 +55,56 @@ shared.meet.wait()
     with shared(asked=[], meet=threading.Barrier(2, timeout=LIMIT)) as module:
         ran = Evaluated(eval_("a", first), eval_("b", other), threads=2)
     assert (ran.status("b"), ran.recorder.out("a"), module.asked) == (("ok", ""), "0\n", [])
+
+
+def test_children_of_others_are_not_listed():
+    own = """
+import multiprocessing, shared, time
+children = [multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,), daemon=True)]
+children[0].start()
+shared.meet.wait()
+print(multiprocessing.active_children() == children)
+shared.meet.wait()
+"""
+    none = """
+import multiprocessing, shared
+shared.meet.wait()
+print(multiprocessing.active_children())
+shared.meet.wait()
+"""
+    with shared(meet=threading.Barrier(3, timeout=LIMIT)):
+        ran = Evaluated(eval_("a", own), eval_("b", own), eval_("c", none), threads=3)
+    assert [ran.recorder.out(name) for name in "abc"] == ["True\n", "True\n", "[]\n"]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_children_of_the_program_that_runs_fastrun_stay_its_own():
+    context = multiprocessing.get_context("fork")
+    before, meanwhile = (context.Process(target=time.sleep, args=(1000,), daemon=True) for _ in range(2))
+    before.start()
+    meet = threading.Barrier(2, timeout=LIMIT)
+
+    def start() -> None:
+        meet.wait()
+        meanwhile.start()
+        meet.wait()
+
+    source = """
+import multiprocessing, shared
+shared.meet.wait()
+shared.meet.wait()
+print(multiprocessing.active_children())
+"""
+    thread = threading.Thread(target=start)
+    thread.start()
+    with shared(meet=meet):
+        ran = evaluate(source)
+    thread.join()
+    assert (ran.recorder.out("a"), set(multiprocessing.active_children())) == ("[]\n", {before, meanwhile})
+    for child in (before, meanwhile):
+        child.kill()
+        child.join()
+    assert multiprocessing.active_children() == []
 
 
 def test_pool_of_multiprocessing_that_is_left_open_ends_with_its_snippet():

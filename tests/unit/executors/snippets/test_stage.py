@@ -43,8 +43,7 @@ def stage() -> list[Any]:
         linecache.cache,
         subprocess._fork_exec,  # type: ignore[attr-defined]
         multiprocessing.process.BaseProcess.start,
-        multiprocessing.active_children,
-        multiprocessing.process.active_children,
+        type(multiprocessing.process._children),  # type: ignore[attr-defined]
         multiprocessing.util.Finalize.__init__,
         warnings.filters,
         warnings.showwarning,
