@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from fastrun.executors.guardian.groups import signal_group, signal_process
+from fastrun.executors.guardian.groups import group_of, signal_group, signal_process
 from fastrun.executors.guardian.marks import is_detached, listings, mark, marked_environment
 from fastrun.executors.guardian.proc import Identity, file_identity, goes_on, is_thread, process_ids, start_time
 from fastrun.executors.guardian.table import EVAL, EXEC, TOKEN, Row, read_rows
@@ -88,7 +88,7 @@ class Survivors:
                     signal_group(group, signal.SIGTERM)
                     signal_group(group, signal.SIGCONT)
                 asked |= new
-                alone = {process for process in processes - self._met if _group(process.pid) not in new}
+                alone = {process for process in processes - self._met if group_of(process.pid) not in new}
                 self._signal(alone, [signal.SIGTERM, signal.SIGCONT])
             self._met |= processes
             time.sleep(_PAUSE)
@@ -145,13 +145,6 @@ class Survivors:
             except PermissionError:
                 # It has become another user's (sudo): nothing can be done about it.
                 self._immune.add(process)
-
-
-def _group(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return 0
 
 
 def end_groups(groups: Iterable[int]) -> tuple[int, int]:

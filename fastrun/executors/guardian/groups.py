@@ -1,4 +1,4 @@
-"""Process groups: which have living members; and signals, to all members of a group or to a single process."""
+"""Process groups: their members, and which have living ones; and signals, to a whole group or to a single process."""
 
 import os
 import signal
@@ -6,6 +6,17 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from fastrun.executors.guardian.proc import Identity, goes_on, process_ids, read_stat
+
+
+def group_of(pid: int) -> int | None:
+    """Return the group of a process, None if it is gone.
+
+    0 is any group from outside of this container, fastrun's own if it was started from there.
+    """
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def signal_group(group: int, number: signal.Signals) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
-from fastrun.executors.guardian.groups import live_groups, signal_process
+from fastrun.executors.guardian.groups import group_of, live_groups, signal_process
 from fastrun.executors.guardian.marks import (
     decode_name,
     encode_name,
@@ -67,7 +67,7 @@ async def end_leftovers(
         found = {
             one: task
             for one, task in marked_processes(run_id)
-            if _group(one.pid) not in spared and (of is None or task in of)
+            if group_of(one.pid) not in spared and (of is None or task in of)
         }
         found.update(more())
         left = {*found, *_not_ended(met, run_id)}
@@ -122,14 +122,6 @@ def _not_ended(processes: Iterable[Identity], run_id: str) -> list[Identity]:
 def _session(pid: int) -> int | None:
     try:
         return os.getsid(pid)
-    except ProcessLookupError:
-        return None
-
-
-def _group(pid: int) -> int | None:
-    # 0 is that of processes from outside of this container, and fastrun's may be.
-    try:
-        return os.getpgid(pid)
     except ProcessLookupError:
         return None
 
